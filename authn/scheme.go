@@ -1,0 +1,56 @@
+// Package authn decides whether a request proves somebody, and whether that
+// somebody satisfies the requirement of its route.
+//
+// A [Scheme] says where a credential is found and whom it proves. A credential
+// that is present and wrong is refused; only an absent one lets the next scheme
+// be asked. A store that gives no answer is 503, never 401 and never a pass.
+package authn
+
+import (
+	"errors"
+
+	"github.com/warder-dev/warder/exchange"
+)
+
+// ErrNoCredential means that the request carries no credential of the scheme at
+// all. An empty, malformed or repeated credential is present: see [Wrong] and
+// [Unreadable].
+var ErrNoCredential = errors.New("authn: no credential")
+
+// A Scheme finds a credential and proves whom it belongs to. Implementations
+// are safe for concurrent use.
+type Scheme interface {
+	// Name is the scheme's name in OpenAPI's components.securitySchemes, such as
+	// "apiKey". It is a constant of the configuration.
+	Name() string
+
+	// Authenticate returns whom x proves; an error wrapping [ErrNoCredential],
+	// [Wrong] or [Unreadable]; or any other error when it could not find out,
+	// which becomes 503. It never writes to a response, and its errors hold no
+	// part of a credential.
+	Authenticate(x *exchange.Exchange) (exchange.Principal, error)
+
+	// Challenge returns the WWW-Authenticate challenge (RFC 9110, section 11.6.1)
+	// for realm, which [New] has checked.
+	Challenge(realm string) string
+}
+
+// A Refusal is the error of a credential that is present and does not hold.
+type Refusal struct {
+	reason     string
+	unreadable bool
+}
+
+// Wrong returns the error for a credential that is present and proves nobody:
+// 401. reason is a constant for the log, such as "revoked"; the client's answer
+// is the same for every reason.
+func Wrong(reason string) *Refusal { return &Refusal{reason: reason} }
+
+// Unreadable returns the error for a credential that is repeated or cannot be
+// read whole: 400 (compare RFC 6750, section 3.1, invalid_request).
+func Unreadable(reason string) *Refusal { return &Refusal{reason: reason, unreadable: true} }
+
+// Reason returns the word for the log.
+func (r *Refusal) Reason() string { return r.reason }
+
+func (r *Refusal) Error() string { return "authn: credential refused: " + r.reason }

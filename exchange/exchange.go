@@ -1,0 +1,97 @@
+// Package exchange is the vocabulary of a decision: what is known of a request
+// ([Exchange]), whom it proves ([Principal]), what a stage says ([Verdict]) and
+// what came of it ([Outcome]).
+//
+// A [Stage] reads the exchange and gives a verdict. [Serve] is the one adapter
+// from that to net/http; [Wrap] uses it for a single stage, warder.Stack for
+// all of them.
+package exchange
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// An Exchange is one request on its way through the stages. The stage that is
+// named at a field sets it, every later one may read it, and nothing else
+// changes it. An Exchange belongs to its request's goroutine.
+type Exchange struct {
+	// Request is the request as the handler will see it: a shallow copy of what
+	// net/http read. Stages never edit RemoteAddr, Host or a credential in it.
+	Request *http.Request
+
+	Start time.Time // when the first stage saw the request
+	ID    string    // requestid: unique, made here, safe to log
+
+	// Set by forwarded, from the connection or from listed peers.
+	Peer   netip.AddrPort // who holds the connection; invalid for a Unix socket
+	Client netip.Addr     // whom the request comes from; without zone, IPv4 never mapped
+	Scheme string         // "http" or "https"
+	Host   string         // canonical: lower case, no port, no trailing dot, IPv6 in brackets
+	Port   string         // as sent with the host, digits only; "" when absent
+
+	// Set by target.
+	Path         string    // canonical and still percent-encoded: what is matched and judged; "*" for OPTIONS *
+	UpstreamPath string    // what is forwarded: Path, with path parameters where the route allows them
+	RawQuery     string    // as sent
+	Ambiguity    Ambiguity // what had to be resolved to make Path
+
+	// Set by the route.
+	Route string // the pattern that matched; "" for none
+
+	// Policy is the Stack's own note of the policy that the route chose.
+	Policy any
+
+	// Claim is set by apikey: the key id that the request claims, proven or not.
+	// For logs only.
+	Claim string
+
+	// Set by authn. The zero Principal is nobody.
+	Principal Principal
+
+	// Set by bodylimit: bytes that the handler may read, 0 for no limit. The
+	// adapter enforces it.
+	BodyLimit int64
+
+	// Dry asks every stage to read and never write: explain, a shadow
+	// configuration and policy tests judge without a trace.
+	Dry bool
+
+	writer recorder
+	body   trackedBody
+	late   refusal
+}
+
+// carrier is the context that carries an Exchange: one allocation for both.
+type carrier struct {
+	context.Context
+	x Exchange
+}
+
+type contextKey struct{}
+
+// Value returns the exchange for the package's key, and else what the request's
+// own context holds.
+func (c *carrier) Value(key any) any {
+	if key == (contextKey{}) {
+		return &c.x
+	}
+	return c.Context.Value(key)
+}
+
+// From returns the exchange that ctx carries, or nil when no stage has run.
+func From(ctx context.Context) *Exchange {
+	x, _ := ctx.Value(contextKey{}).(*Exchange)
+	return x
+}
+
+// New returns a fresh exchange for r, whose Request carries it in its context.
+// r itself is not changed. Fronts call New; stages never do.
+func New(r *http.Request) *Exchange {
+	c := &carrier{Context: r.Context()}
+	c.x.Start = time.Now()
+	c.x.Request = r.WithContext(c)
+	return &c.x
+}

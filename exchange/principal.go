@@ -1,0 +1,28 @@
+package exchange
+
+import "time"
+
+// A Principal is whom a credential proves. Two principals are the same only
+// when issuer and subject both are: see [Principal.Same]. The zero value is
+// nobody.
+type Principal struct {
+	Issuer  string // who vouches, for example "warder" for keys or a token's iss
+	Subject string // whom it vouches for, unique within the issuer: a key's id, a token's sub
+
+	KeyID       string // the API key's id; "" when no key was used
+	Owner       string // the key's owner; "" for none
+	Environment string // the key's environment, for example "live"
+	Scopes      Scopes // what the credential grants
+	Scheme      string // name of the scheme that proved it, as in OpenAPI
+	Retiring    bool   // proved by a secret that is being replaced
+	Expires     time.Time
+}
+
+// IsZero reports whether p is nobody.
+func (p *Principal) IsZero() bool { return p.Subject == "" }
+
+// Same reports whether p and other are the same somebody. Nobody is the same
+// as nobody else.
+func (p *Principal) Same(other *Principal) bool {
+	return !p.IsZero() && p.Issuer == other.Issuer && p.Subject == other.Subject
+}

@@ -1,0 +1,47 @@
+package exchange
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/warder-dev/warder/problem"
+)
+
+// refusal is why a request got no answer of the handler's own.
+type refusal struct {
+	reason string
+	err    error
+}
+
+// Refuse answers w with p in the way of a stage's refusal: for fronts whose
+// refusal comes after the decision, such as a failed upstream. reason is the
+// word for the log, err its cause or nil; neither reaches the client. w is the
+// writer that [Serve] gave to the handler, or one around it.
+func (x *Exchange) Refuse(w http.ResponseWriter, p *problem.Problem, reason string, err error) {
+	x.late = refusal{reason: reason, err: err}
+	x.refuse(w, p)
+}
+
+// refuse answers with p and, when bytes of the body may still be under way,
+// closes the connection without waiting for them: they were written by somebody
+// who was refused, and net/http would read up to 256 KiB of them first.
+func (x *Exchange) refuse(w http.ResponseWriter, p *problem.Problem) {
+	unread := x.Request.ProtoMajor == 1 && x.bodyUnread()
+	if unread {
+		w.Header().Set("Connection", "close")
+	}
+	p.Write(w, x.Request, x.ID)
+	if unread {
+		// An error means that the writer has no connection (a test's recorder):
+		// then there is nothing to close.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	}
+}
+
+// outcome sums the request up for the finishers.
+func (x *Exchange) outcome(w *recorder, t Trace, aborted bool) Outcome {
+	return Outcome{
+		Trace: t, Status: w.status, Bytes: w.bytes, Duration: time.Since(x.Start),
+		Reason: x.late.reason, Err: x.late.err, Aborted: aborted, Hijacked: w.hijacked,
+	}
+}

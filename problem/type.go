@@ -1,0 +1,112 @@
+package problem
+
+import "net/http"
+
+// A Type names one kind of refusal. Its text is stable: clients may branch on
+// it. Each Type has one status and one owner (ARCHITECTURE: "each status has
+// one owner").
+type Type string
+
+// The types of problems, by status.
+const (
+	InvalidTarget     Type = "invalid-target"      // 400, edge: the target has two readings
+	InvalidHost       Type = "invalid-host"        // 400, edge: no usable Host
+	InvalidCredential Type = "invalid-credential"  // 400, authn: a repeated or unreadable credential
+	InvalidBody       Type = "invalid-body"        // 400, upstream: the body broke while it was read
+	Unauthorized      Type = "unauthorized"        // 401, authn: no credential, or one that does not hold
+	InsufficientScope Type = "insufficient-scope"  // 403, authn and authz
+	NotFound          Type = "not-found"           // 404, route
+	MethodNotAllowed  Type = "method-not-allowed"  // 405, route
+	BodyTimeout       Type = "body-timeout"        // 408, httpserver: the body stopped coming
+	BodyTooLarge      Type = "body-too-large"      // 413, bodylimit
+	TargetTooLong     Type = "target-too-long"     // 414, edge
+	Misdirected       Type = "misdirected-request" // 421, edge: a host that is not served here
+	Internal          Type = "internal"            // 500, recover
+	UpstreamFailed    Type = "upstream-failed"     // 502, upstream
+	Unavailable       Type = "unavailable"         // 503: a store gave no answer
+	UpstreamTimeout   Type = "upstream-timeout"    // 504, upstream
+)
+
+// base is where each type is documented: RFC 9457, section 3.1.1 wants an
+// absolute URI that leads to human-readable text.
+const base = "https://github.com/warder-dev/warder/blob/main/docs/reference/problems.md#"
+
+// All returns every type in order of status, for the reference page.
+func All() []Type {
+	return []Type{
+		InvalidTarget, InvalidHost, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, NotFound,
+		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, Internal, UpstreamFailed,
+		Unavailable, UpstreamTimeout,
+	}
+}
+
+// URI returns the problem type's URI (RFC 9457, section 3.1.1).
+func (t Type) URI() string { return base + string(t) }
+
+// Status returns the HTTP status code of t; 500 for a Type that is not listed
+// above, so that a typing error never becomes a success.
+func (t Type) Status() int {
+	switch t {
+	case InvalidTarget, InvalidHost, InvalidCredential, InvalidBody:
+		return http.StatusBadRequest
+	case Unauthorized:
+		return http.StatusUnauthorized
+	case InsufficientScope:
+		return http.StatusForbidden
+	case NotFound:
+		return http.StatusNotFound
+	case MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case BodyTimeout:
+		return http.StatusRequestTimeout
+	case BodyTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case TargetTooLong:
+		return http.StatusRequestURITooLong
+	case Misdirected:
+		return http.StatusMisdirectedRequest
+	case UpstreamFailed:
+		return http.StatusBadGateway
+	case Unavailable:
+		return http.StatusServiceUnavailable
+	case UpstreamTimeout:
+		return http.StatusGatewayTimeout
+	case Internal:
+		return http.StatusInternalServerError
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// Title returns a short summary that is the same for every occurrence
+// (RFC 9457, section 3.1.3).
+func (t Type) Title() string {
+	switch t {
+	case InvalidTarget:
+		return "The request target is ambiguous"
+	case InvalidHost:
+		return "The Host is missing or malformed"
+	case InvalidCredential:
+		return "The credential is repeated or unreadable"
+	case InvalidBody:
+		return "The request body is malformed"
+	case InsufficientScope:
+		return "The credential lacks a scope"
+	case BodyTimeout:
+		return "The request body stopped coming"
+	case BodyTooLarge:
+		return "The request body is too large"
+	case TargetTooLong:
+		return "The request target is too long"
+	case UpstreamFailed:
+		return "The upstream gave no usable answer"
+	case UpstreamTimeout:
+		return "The upstream did not answer in time"
+	case Unavailable:
+		return "The request cannot be judged right now"
+	case Unauthorized, NotFound, MethodNotAllowed, Misdirected, Internal:
+		return http.StatusText(t.Status())
+	default:
+		return http.StatusText(t.Status())
+	}
+}

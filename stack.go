@@ -1,0 +1,233 @@
+package warder
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/warder-dev/warder/accesslog"
+	"github.com/warder-dev/warder/authn"
+	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/forwarded"
+	"github.com/warder-dev/warder/httpserver"
+	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/requestid"
+	"github.com/warder-dev/warder/target"
+)
+
+// Edge is what every request of a listener meets, whatever its route: what
+// arrived, and from whom. A nil stage is absent. The fields stand in the order
+// in which the stages judge; another order cannot be written.
+type Edge struct {
+	// RequestID gives each request an id of our own, so that a client cannot
+	// forge the thread that ties log lines together.
+	RequestID *requestid.Stage
+
+	// AccessLog writes one record of allow-listed fields per request, so that no
+	// credential reaches a log.
+	AccessLog *accesslog.Stage
+
+	// Recover turns a panic into a logged 500, so that a failure inside never
+	// becomes a pass or prints a request.
+	Recover *httpserver.Recover
+
+	// Forwarded finds the client's address, scheme and host, so that nobody is
+	// believed who is not listed.
+	Forwarded *forwarded.Stage
+
+	// Target makes one reading of the target, so that what is judged is what is
+	// handled.
+	Target *target.Stage
+}
+
+// Policy is what the requests of one route meet. A nil stage is absent: a
+// Policy without Authn is public. The fields stand in the order in which the
+// stages judge. A Policy must not be changed or copied once it is in use.
+type Policy struct {
+	// Paths are the ambiguities that the route allows; the zero value allows
+	// none, whatever the edge let through.
+	Paths exchange.Ambiguity
+
+	// BodyLimit bounds the body before anything reads it.
+	BodyLimit *bodylimit.Stage
+
+	// Deny refuses what came so far: the policy of requests that match no route
+	// says 404 or 405 here, after the stages that protect the server itself.
+	Deny *problem.Problem
+
+	// Authn requires a credential, so that nobody passes unproved.
+	Authn *authn.Stage
+
+	once  sync.Once
+	links []link
+}
+
+// A Route finds the policy of a request whose target is canonical, and sets
+// [exchange.Exchange.Route]. nil fails the request with 503: a route that
+// matches nothing returns a Policy with Deny. Implementations are safe for
+// concurrent use.
+type Route interface {
+	Match(x *exchange.Exchange) *Policy
+}
+
+// A Stack judges requests: the Edge's stages, then the Route, then its Policy's
+// stages. It passes a request only when every one of them did. A Stack is safe
+// for concurrent use and must not be changed or copied once it is in use.
+type Stack struct {
+	Edge  Edge
+	Route Route
+
+	// Policy judges every request when Route is nil. One of both is required: a
+	// Stack without either refuses everything.
+	Policy *Policy
+
+	once  sync.Once
+	links []link
+}
+
+// A link is one stage with its optional abilities.
+type link struct {
+	name    string
+	stage   exchange.Stage
+	headers exchange.HeaderWriter
+	finish  exchange.Finisher
+}
+
+// chain collects the stages that are present.
+type chain []link
+
+func (c *chain) add(name string, present bool, s exchange.Stage) {
+	if !present {
+		return // s holds a typed nil
+	}
+	l := link{name: name, stage: s}
+	l.headers, _ = s.(exchange.HeaderWriter)
+	l.finish, _ = s.(exchange.Finisher)
+	*c = append(*c, l)
+}
+
+// order is the order of the edge's stages. Recover is none: it holds no opinion.
+func (e *Edge) order() []link {
+	var c chain
+	c.add("requestid", e.RequestID != nil, e.RequestID)
+	c.add("accesslog", e.AccessLog != nil, e.AccessLog)
+	c.add("forwarded", e.Forwarded != nil, e.Forwarded)
+	c.add("target", e.Target != nil, e.Target)
+	return c
+}
+
+// order is the order of a policy's stages.
+func (p *Policy) order() []link {
+	var c chain
+	c.add("target", true, paths{allowed: p.Paths})
+	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
+	c.add("route", p.Deny != nil, deny{p.Deny})
+	c.add("authn", p.Authn != nil, p.Authn)
+	return c
+}
+
+func (p *Policy) compiled() []link {
+	p.once.Do(func() { p.links = p.order() })
+	return p.links
+}
+
+func (s *Stack) compiled() []link {
+	s.once.Do(func() { s.links = s.Edge.order() })
+	return s.links
+}
+
+// paths refuses the ambiguities that the edge let through for other routes.
+type paths struct{ allowed exchange.Ambiguity }
+
+func (p paths) Check(x *exchange.Exchange) exchange.Verdict {
+	if over := x.Ambiguity &^ p.allowed; over != 0 {
+		return exchange.Refuse(target.Ambiguous(), over.String())
+	}
+	return exchange.Pass()
+}
+
+// deny refuses everything.
+type deny struct{ problem *problem.Problem }
+
+func (d deny) Check(*exchange.Exchange) exchange.Verdict { return exchange.Refuse(d.problem, "") }
+
+var errNoPolicy = errors.New("warder: the Stack has neither a Route nor a Policy for the request")
+
+// Decide judges x: it is the core that every front asks. x is allowed when the
+// trace says so, and never otherwise. Decide writes nothing to a client.
+func (s *Stack) Decide(x *exchange.Exchange) exchange.Trace {
+	if t := judge(s.compiled(), x); !t.Allowed() {
+		return t
+	}
+	p := s.Policy
+	if s.Route != nil {
+		p = s.Route.Match(x)
+	}
+	if p == nil {
+		return exchange.Trace{Verdict: exchange.Fail(errNoPolicy), Stage: "route"}
+	}
+	x.Policy = p
+	return judge(p.compiled(), x)
+}
+
+// judge asks the stages in order, up to the first that does not pass x.
+func judge(links []link, x *exchange.Exchange) exchange.Trace {
+	for i := range links {
+		if v := links[i].stage.Check(x); !v.Passed() {
+			return exchange.Trace{Verdict: v, Stage: links[i].name}
+		}
+	}
+	return exchange.Trace{Verdict: exchange.Pass()}
+}
+
+// Wrap is Decide as net/http middleware: next runs for requests that are
+// allowed; all others are answered.
+func (s *Stack) Wrap(next http.Handler) http.Handler {
+	var d exchange.Decider = s
+	if s.Edge.Recover != nil {
+		d = recovering{s, s.Edge.Recover}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { exchange.Serve(w, r, d, next) })
+}
+
+// recovering is a Stack whose panics are handled.
+type recovering struct {
+	*Stack
+	*httpserver.Recover
+}
+
+// Headers adds every stage's response fields, inner stages first, so that an
+// outer one has the last word. Fronts call it before the first response byte.
+func (s *Stack) Headers(x *exchange.Exchange, h http.Header) {
+	policy, _ := x.Policy.(*Policy)
+	if policy != nil {
+		writeHeaders(policy.compiled(), x, h)
+	}
+	writeHeaders(s.compiled(), x, h)
+}
+
+func writeHeaders(links []link, x *exchange.Exchange, h http.Header) {
+	for i := len(links) - 1; i >= 0; i-- {
+		if links[i].headers != nil {
+			links[i].headers.Headers(x, h)
+		}
+	}
+}
+
+// Done tells every stage what came of x, inner stages first. Fronts call it
+// once, after the last byte.
+func (s *Stack) Done(x *exchange.Exchange, o exchange.Outcome) {
+	if policy, _ := x.Policy.(*Policy); policy != nil {
+		finish(policy.compiled(), x, o)
+	}
+	finish(s.compiled(), x, o)
+}
+
+func finish(links []link, x *exchange.Exchange, o exchange.Outcome) {
+	for i := len(links) - 1; i >= 0; i-- {
+		if links[i].finish != nil {
+			links[i].finish.Done(x, o)
+		}
+	}
+}
