@@ -39,6 +39,9 @@ type Edge struct {
 	// Target makes one reading of the target, so that what is judged is what is
 	// handled.
 	Target *target.Stage
+
+	// Metrics is told of every outcome, so that refusals and failures are seen.
+	Metrics exchange.Finisher
 }
 
 // Policy is what the requests of one route meet. A nil stage is absent: a
@@ -222,6 +225,9 @@ func (s *Stack) Done(x *exchange.Exchange, o exchange.Outcome) {
 		finish(policy.compiled(), x, o)
 	}
 	finish(s.compiled(), x, o)
+	if s.Edge.Metrics != nil {
+		s.Edge.Metrics.Done(x, o)
+	}
 }
 
 func finish(links []link, x *exchange.Exchange, o exchange.Outcome) {
