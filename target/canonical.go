@@ -85,6 +85,9 @@ const (
 )
 
 func pathByte(b byte) bool {
+	if (b|0x20)-'a' < 26 { // most are letters
+		return true
+	}
 	if b < 64 {
 		return uint64(pathBytesLow)>>b&1 != 0
 	}

@@ -90,7 +90,7 @@ func absolute(raw, method string) (form, bool) {
 // a line for some reader: controls, blank, non-ASCII and "#".
 func queryClean(query string) bool {
 	for i := range len(query) {
-		if b := query[i]; b <= ' ' || b >= 0x7f || b == '#' {
+		if b := query[i]; b-'!' > '~'-'!' || b == '#' { // outside of "!" to "~", in one comparison
 			return false
 		}
 	}
