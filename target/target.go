@@ -70,7 +70,8 @@ func New(cfg Config) (*Stage, error) {
 	s := &Stage{
 		maxLength: cfg.MaxLength, allow: cfg.Allow,
 		method: problem.New(problem.MethodNotAllowed, "Use one of the methods in the Allow field.").
-			With("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+			With("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS").
+			With("Connection", "close"), // a tunnel's or a preface's bytes would follow
 		tooLong:   problem.New(problem.TargetTooLong, "Send a shorter path and query.").With("Connection", "close"),
 		malformed: Ambiguous().With("Connection", "close"), // what follows on the connection may be framed as badly
 		ambiguous: Ambiguous(),
