@@ -59,9 +59,17 @@ type Exchange struct {
 	// configuration and policy tests judge without a trace.
 	Dry bool
 
-	writer recorder
-	body   trackedBody
-	late   refusal
+	writer  recorder
+	body    trackedBody
+	late    refusal
+	idField [1]string
+}
+
+// IDField returns the request id as the values of a header field, at no cost.
+// They are valid as long as the exchange; the caller must not change them.
+func (x *Exchange) IDField() []string {
+	x.idField[0] = x.ID
+	return x.idField[:]
 }
 
 // carrier is the context that carries an Exchange: one allocation for both.

@@ -1,0 +1,185 @@
+// Package httpserver is net/http's server with every limit set.
+//
+// It bounds what a client can hold open: the time for a request's head, between
+// two pieces of a body, for each piece of a response, and between requests; the
+// bytes of a head; and, when asked, the number of connections. No deadline
+// bounds a whole request or response, so that long streams live as long as both
+// sides move.
+package httpserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config configures a [Server]. Handler is required; every other field works
+// when it is zero.
+type Config struct {
+	_ [0]func()
+
+	Handler http.Handler
+	Log     *slog.Logger // nil: nothing is logged
+
+	// TLS makes the server speak TLS, with HTTP/2, on every listener. It needs a
+	// certificate, or a function that gives one. nil: plain HTTP/1.1.
+	TLS *tls.Config
+
+	// ReadHeaderTimeout is the time for the head of a request, and for a TLS
+	// handshake. 0 means 10 s; 1 ms to 10 min.
+	ReadHeaderTimeout time.Duration
+
+	// IdleTimeout is the time between two requests on a connection. 0 means
+	// 2 min; 1 ms to 1 h.
+	IdleTimeout time.Duration
+
+	// BodyIdleTimeout is the time for each read of a request body. 0 means 30 s;
+	// 1 ms to 10 min. Beyond it the read fails with [ErrBodyIdle].
+	BodyIdleTimeout time.Duration
+
+	// WriteTimeout is the time for each piece of a response, of at most 64 KiB,
+	// to leave for the client. 0 means 30 s; 1 ms to 10 min. Beyond it the write
+	// fails and the connection, in HTTP/2 the stream, is closed.
+	WriteTimeout time.Duration
+
+	// MaxHeaderBytes bounds request line and header fields, in bytes. net/http
+	// adds 4 KiB. 0 means 64 KiB; 1 KiB to 1 MiB. Beyond it the client gets 431.
+	MaxHeaderBytes int
+
+	// MaxConnections is how many connections are open at once, upgraded ones
+	// included; further ones wait to be accepted. 0 means no limit.
+	MaxConnections int
+}
+
+// A Server serves HTTP. It is safe for concurrent use and serves once: after
+// Shutdown it is done.
+type Server struct {
+	handler      http.Handler
+	http         *http.Server
+	tls          bool
+	bodyIdle     time.Duration
+	writeTimeout time.Duration
+	slots        chan struct{} // one per open connection; nil for no limit
+	buffers      sync.Pool     // *[chunk]byte
+
+	refused     atomic.Uint64
+	closing     atomic.Bool
+	mu          sync.Mutex
+	connections map[net.Conn]*connection
+	upgrades    upgrades
+}
+
+// New reports every invalid field of cfg at once. Changing cfg later has no
+// effect.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		handler: cfg.Handler, tls: cfg.TLS != nil, bodyIdle: cfg.BodyIdleTimeout, writeTimeout: cfg.WriteTimeout,
+		connections: map[net.Conn]*connection{},
+	}
+	s.buffers.New = func() any { return new([chunk]byte) }
+	if cfg.MaxConnections > 0 {
+		s.slots = make(chan struct{}, cfg.MaxConnections)
+	}
+	s.upgrades.release = s.release
+	s.http = &http.Server{
+		Handler:                      http.HandlerFunc(s.serve),
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is judged like any request
+		TLSConfig:                    cfg.TLS.Clone(),
+		ReadHeaderTimeout:            cfg.ReadHeaderTimeout,
+		IdleTimeout:                  cfg.IdleTimeout,
+		MaxHeaderBytes:               cfg.MaxHeaderBytes,
+		HTTP2:                        &http.HTTP2Config{WriteByteTimeout: cfg.WriteTimeout}, // a connection that takes nothing, whatever its streams do
+		ConnContext:                  s.connected,
+		ConnState:                    s.stateChanged,
+		ErrorLog:                     slog.NewLogLogger(errorLog{cfg.Log.Handler(), &s.refused}, slog.LevelWarn),
+	}
+	return s, nil
+}
+
+// complete sets defaults and checks ranges.
+func (cfg *Config) complete() error {
+	var errs []error
+	if cfg.Handler == nil {
+		errs = append(errs, errors.New("httpserver: Handler is missing"))
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, d := range []struct {
+		name      string
+		value     *time.Duration
+		otherwise time.Duration
+		atMost    time.Duration
+	}{
+		{"ReadHeaderTimeout", &cfg.ReadHeaderTimeout, 10 * time.Second, 10 * time.Minute},
+		{"IdleTimeout", &cfg.IdleTimeout, 2 * time.Minute, time.Hour},
+		{"BodyIdleTimeout", &cfg.BodyIdleTimeout, 30 * time.Second, 10 * time.Minute},
+		{"WriteTimeout", &cfg.WriteTimeout, 30 * time.Second, 10 * time.Minute},
+	} {
+		if *d.value == 0 {
+			*d.value = d.otherwise
+		}
+		if *d.value < time.Millisecond || *d.value > d.atMost {
+			errs = append(errs, fmt.Errorf("httpserver: %s is %v, want 1ms to %v", d.name, *d.value, d.atMost))
+		}
+	}
+	if cfg.MaxHeaderBytes == 0 {
+		cfg.MaxHeaderBytes = 64 << 10
+	}
+	if cfg.MaxHeaderBytes < 1<<10 || cfg.MaxHeaderBytes > 1<<20 {
+		errs = append(errs, fmt.Errorf("httpserver: MaxHeaderBytes is %d, want 1024 to 1048576", cfg.MaxHeaderBytes))
+	}
+	if cfg.MaxConnections < 0 {
+		errs = append(errs, fmt.Errorf("httpserver: MaxConnections is %d, want 0 for no limit, or more", cfg.MaxConnections))
+	}
+	if t := cfg.TLS; t != nil && len(t.Certificates) == 0 && t.GetCertificate == nil && t.GetConfigForClient == nil {
+		errs = append(errs, errors.New("httpserver: TLS has no certificate"))
+	}
+	return errors.Join(errs...)
+}
+
+// Serve accepts connections of l until Shutdown, and closes l. It may be called
+// for several listeners. It returns nil after Shutdown, at once: wait for
+// Shutdown to return before the process ends.
+func (s *Server) Serve(l net.Listener) error {
+	if s.slots != nil {
+		l = &limited{Listener: l, slots: s.slots, closed: make(chan struct{})}
+	}
+	var err error
+	if s.tls {
+		err = s.http.ServeTLS(l, "", "")
+	} else {
+		err = s.http.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("httpserver: %w", err)
+}
+
+// Shutdown stops accepting, waits for running requests and then for upgraded
+// connections, and closes what is left when ctx ends. The error is ctx's when
+// something had to be cut, nil otherwise.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.closing.Store(true)
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	return errors.Join(err, s.upgrades.wait(ctx))
+}
+
+// Refused returns how often a connection ended before the handler saw its
+// request: heads that net/http answered itself (400, 417, 431, 501, 505), heads
+// that broke off or took too long, and failed TLS handshakes.
+func (s *Server) Refused() uint64 { return s.refused.Load() }
