@@ -9,8 +9,8 @@ import (
 
 // Line returns s without anything that a terminal, an editor or a line reader
 // acts upon: control characters, line separators, bidirectional controls and
-// other characters that are not printed are written as \u202e, \U000e0001 or,
-// for what is not UTF-8, \xff. The result is at most four times as long as s.
+// other characters that are not printed are written as \n, \u202e, \U000e0001
+// or, for what is not UTF-8, \xff. The result is at most four times as long as s.
 //
 // A backslash stays one: Line is for reading, not for undoing.
 func Line(s string) string {
@@ -46,7 +46,14 @@ func line(s string, i int) string {
 }
 
 func escape(r rune, b byte, invalid bool) string {
-	if invalid || r < 0x80 {
+	switch {
+	case b == '\n':
+		return `\n`
+	case b == '\r':
+		return `\r`
+	case b == '\t':
+		return `\t`
+	case invalid || r < 0x80:
 		return `\x` + string("0123456789abcdef"[b>>4]) + string("0123456789abcdef"[b&15])
 	}
 	quoted := strconv.QuoteRuneToASCII(r)
