@@ -180,6 +180,21 @@ func TestPanics(t *testing.T) {
 	})
 }
 
+func TestCutTellsTheFinishersWhy(t *testing.T) {
+	s, cause := &stage{verdict: exchange.Pass()}, errors.New("reset")
+	value := panicOf(func() {
+		exchange.Wrap(s, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			exchange.From(r.Context()).Cut("client-gone", cause)
+		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	})
+	if value != http.ErrAbortHandler {
+		t.Errorf("panic = %v, want http.ErrAbortHandler", value)
+	}
+	if o := s.outcomes[0]; !o.Aborted || o.Reason != "client-gone" || !errors.Is(o.Err, cause) || o.Status != 0 {
+		t.Errorf("outcome = %+v, want aborted, client-gone, no status", o)
+	}
+}
+
 func panicOf(f func()) (value any) {
 	defer func() { value = recover() }()
 	f()

@@ -22,6 +22,14 @@ func (x *Exchange) Refuse(w http.ResponseWriter, p *problem.Problem, reason stri
 	x.refuse(w, p)
 }
 
+// Cut ends the request without an answer, or in the middle of one: it notes
+// reason and err for the finishers, as Refuse does, and panics with
+// [http.ErrAbortHandler], so that nobody takes what went out for whole.
+func (x *Exchange) Cut(reason string, err error) {
+	x.late = refusal{reason: reason, err: err}
+	panic(http.ErrAbortHandler)
+}
+
 // refuse answers with p and, when bytes of the body may still be under way,
 // closes the connection without waiting for them: they were written by somebody
 // who was refused, and net/http would read up to 256 KiB of them first.

@@ -1,0 +1,59 @@
+package wire
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// A Client is a TCP connection that sends bytes as they are. All of it happens
+// within [Patience]; it closes with its test.
+type Client struct {
+	net.Conn
+	Reader *bufio.Reader
+}
+
+// Dial connects to addr, host:port.
+func Dial(tb testing.TB, addr string) *Client {
+	tb.Helper()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(tb.Context(), "tcp", addr)
+	if err != nil {
+		tb.Fatalf("wire: dial: %v", err)
+	}
+	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
+		tb.Fatalf("wire: deadline: %v", err)
+	}
+	tb.Cleanup(func() { _ = conn.Close() })
+	return &Client{Conn: conn, Reader: bufio.NewReader(conn)}
+}
+
+// Send writes text. A peer that closed already is no error: the test sees it
+// in what it reads.
+func (c *Client) Send(text string) { _, _ = io.WriteString(c.Conn, text) }
+
+// Response reads one response to a request of the method, with its body. nil
+// means that the connection ended without one.
+func (c *Client) Response(method string) (*http.Response, string) {
+	w, err := http.ReadResponse(c.Reader, &http.Request{Method: method})
+	if err != nil {
+		return nil, ""
+	}
+	body, _ := io.ReadAll(w.Body) // a cut body is as long as it is
+	_ = w.Body.Close()
+	return w, string(body)
+}
+
+// Rest reads until the peer closes, and returns what came. closed is false
+// when the peer did not close in time.
+func (c *Client) Rest() (text string, closed bool) {
+	rest, err := io.ReadAll(c.Reader)
+	var timeout net.Error
+	if ne, ok := err.(net.Error); ok { //nolint:errorlint // the connection's own error, not wrapped
+		timeout = ne
+	}
+	return string(rest), timeout == nil || !timeout.Timeout()
+}

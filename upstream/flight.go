@@ -1,0 +1,107 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/warder-dev/warder/exchange"
+)
+
+// A flight is one request on its way to the upstream and its answer's way back.
+type flight struct {
+	u       *Upstream
+	x       *exchange.Exchange
+	w       http.ResponseWriter
+	rc      *http.ResponseController
+	ctx     context.Context //nolint:containedctx // a flight lives as long as its request
+	cancel  context.CancelCauseFunc
+	body    *clientBody // nil without a body
+	upgrade bool        // the client asked for WebSocket
+	before  http.Header // of the answer, without what the upstream said
+}
+
+// run forwards the request to target and answers.
+func (f *flight) run(target *url.URL) {
+	r := f.x.Request
+	f.upgrade = asksWebSocket(r)
+	out := f.request(target)
+	if f.body != nil {
+		defer func() { f.body.stop(f.rc) }()
+		if r.ProtoMajor == 1 {
+			// Without it net/http takes the rest of the body for itself when the
+			// response begins, and the upstream would see a body that ends early. An
+			// error means a writer without a connection: a test's.
+			_ = f.rc.EnableFullDuplex()
+		}
+	}
+	res, err := f.u.send(out)
+	if err != nil {
+		f.fail(err)
+		return
+	}
+	defer res.Body.Close() //nolint:errcheck // read to its end, or given up
+	f.respond(res)
+}
+
+// request makes the upstream's request. Trailers stay behind: none is added.
+func (f *flight) request(target *url.URL) *http.Request {
+	r := f.x.Request
+	out := (&http.Request{
+		Method: r.Method, URL: target, Host: f.u.host, Header: f.u.header(f.x, f.upgrade),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(f.ctx)
+	if out.Host == "" {
+		out.Host = hostWithPort(f.x)
+	}
+	if r.Body == nil || r.Body == http.NoBody {
+		disarm(out.Header)
+		return out
+	}
+	f.body = &clientBody{src: r.Body}
+	out.Body, out.ContentLength = f.body, r.ContentLength
+	if r.ContentLength < 0 {
+		out.TransferEncoding = []string{"chunked"} // said here, so that the transport does not probe for an empty body
+	}
+	return out
+}
+
+// fail answers for an upstream that gave no response, or cuts when the client
+// is gone. Whose fault it is is asked in this order: the client's body, the
+// client's absence, the upstream.
+func (f *flight) fail(err error) {
+	if f.body != nil {
+		if f.x.Request.Context().Err() != nil {
+			f.body.settle(grace) // a Read that fails ends the context before it returns
+		}
+		f.body.stop(f.rc)
+		if broken := f.body.failure(); broken != nil {
+			f.failBody(broken)
+			return
+		}
+	}
+	if errors.Is(f.x.Request.Context().Err(), context.Canceled) {
+		f.x.Cut("client-gone", nil)
+	}
+	why := classify(f.ctx, err)
+	f.x.Refuse(f.w, why.problem(), why.reason, why)
+}
+
+// failBody answers for a body that broke while it was read.
+func (f *flight) failBody(err error) {
+	p, reason := bodyProblem(err)
+	if p == nil {
+		f.x.Cut(reason, nil)
+	}
+	f.x.Refuse(f.w, p, reason, nil)
+}
+
+// cut ends a response that has begun.
+func (f *flight) cut(err error) {
+	if errors.Is(f.x.Request.Context().Err(), context.Canceled) {
+		f.x.Cut("client-gone", nil)
+	}
+	why := classify(f.ctx, err)
+	f.x.Cut(why.reason, why)
+}

@@ -1,0 +1,86 @@
+package upstream
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// tunnel joins client and upstream after a 101 (RFC 9110, section 15.2.2) that
+// the client asked for. Any other 101 is a bad response: what follows it would
+// be in no protocol that was judged.
+func (f *flight) tunnel(res *http.Response) {
+	back, ok := res.Body.(io.ReadWriteCloser)
+	upgrade := res.Header["Upgrade"]
+	if !f.upgrade || !ok || len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket") {
+		why := &failure{reason: reasonBadResponse, cause: "protocols were switched unasked"}
+		f.x.Refuse(f.w, why.problem(), why.reason, why)
+		return
+	}
+	h := f.w.Header()
+	f.u.pass(h, res.Header)
+	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	conn, client, err := f.rc.Hijack()
+	if err != nil {
+		clear(h)
+		f.x.Refuse(f.w, unfit(), "no-hijack", err)
+		return
+	}
+	defer conn.Close() //nolint:errcheck // both directions are over
+	defer back.Close() //nolint:errcheck // both directions are over
+	if !switchProtocols(client.Writer, h) {
+		return
+	}
+	f.join(conn, client.Reader, back)
+}
+
+// switchProtocols writes the head of the 101.
+func switchProtocols(w *bufio.Writer, h http.Header) bool {
+	_, err := w.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	if err == nil {
+		err = h.Write(w)
+	}
+	if err == nil {
+		_, err = w.WriteString("\r\n")
+	}
+	return err == nil && w.Flush() == nil
+}
+
+// join copies both ways until both have ended. When one ends the other side is
+// told, and has a second to end as well; when the request's context ends, as it
+// does when the server stops, both are closed at once.
+func (f *flight) join(conn net.Conn, client io.Reader, back io.ReadWriteCloser) {
+	ended := make(chan struct{}, 2)
+	pipe := func(to io.Writer, from io.Reader) {
+		_, err := io.Copy(to, from)
+		if half, ok := to.(interface{ CloseWrite() error }); err == nil && ok {
+			_ = half.CloseWrite() // the other direction's end says the rest
+		}
+		ended <- struct{}{}
+	}
+	go pipe(back, client)
+	go pipe(conn, back)
+	left := 2
+	select {
+	case <-ended:
+		left--
+	case <-f.ctx.Done():
+	}
+	if left == 1 {
+		wait := time.NewTimer(linger)
+		defer wait.Stop()
+		select {
+		case <-ended:
+			left--
+		case <-wait.C:
+		case <-f.ctx.Done():
+		}
+	}
+	_, _ = conn.Close(), back.Close() // ends what is left
+	for ; left > 0; left-- {
+		<-ended
+	}
+}
