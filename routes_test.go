@@ -251,7 +251,7 @@ func TestRoutesMatchAllocates(t *testing.T) {
 	}{
 		{"literal", "h", "/orders", 0},
 		{"prefix with host", "api.example.com", "/v1/", 0},
-		{"nothing", "h", "/none", 15}, // the same for each method that Allow might name
+		{"nothing", "h", "/none", 15},     // the same for each method that Allow might name
 		{"wildcard", "h", "/orders/7", 3}, // ServeMux notes what a wildcard may match, also where none is
 	}
 	for _, tt := range tests {
