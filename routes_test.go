@@ -17,13 +17,13 @@ import (
 )
 
 // routes registers each pattern with a policy of its own.
-func routes(t testing.TB, patterns ...string) (*warder.Routes, map[*warder.Policy]string) {
-	t.Helper()
+func routes(tb testing.TB, patterns ...string) (*warder.Routes, map[*warder.Policy]string) {
+	tb.Helper()
 	r, byPolicy := new(warder.Routes), make(map[*warder.Policy]string)
 	for _, pattern := range patterns {
 		p := new(warder.Policy)
 		if err := r.Handle(pattern, p); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		byPolicy[p] = pattern
 	}
@@ -41,19 +41,19 @@ func asked(method, host, path string) *exchange.Exchange {
 }
 
 // outcome names what Match chose: the pattern, "404", or "405" and Allow.
-func outcome(t testing.TB, r *warder.Routes, byPolicy map[*warder.Policy]string, x *exchange.Exchange) string {
-	t.Helper()
+func outcome(tb testing.TB, r *warder.Routes, byPolicy map[*warder.Policy]string, x *exchange.Exchange) string {
+	tb.Helper()
 	p := r.Match(x)
 	switch {
 	case p == nil:
-		t.Fatal("Match returned no policy")
+		tb.Fatal("Match returned no policy")
 	case p.Deny == nil:
 		if x.Route != byPolicy[p] {
-			t.Errorf("x.Route = %q, want %q", x.Route, byPolicy[p])
+			tb.Errorf("x.Route = %q, want %q", x.Route, byPolicy[p])
 		}
 		return byPolicy[p]
 	case x.Route != "":
-		t.Errorf("x.Route = %q for a denied request", x.Route)
+		tb.Errorf("x.Route = %q for a denied request", x.Route)
 	case p.Deny.Type == problem.MethodNotAllowed:
 		return "405 " + p.Deny.Header.Get("Allow")
 	}
@@ -103,9 +103,9 @@ func TestRoutesMatch(t *testing.T) {
 }
 
 // guarded are the patterns of the PATH cases: one guarded branch, one open rest.
-func guarded(t testing.TB) (*warder.Routes, map[*warder.Policy]string) {
-	t.Helper()
-	return routes(t, "/{rest...}", "/admin", "/admin/", "/users/{id}")
+func guarded(tb testing.TB) (*warder.Routes, map[*warder.Policy]string) {
+	tb.Helper()
+	return routes(tb, "/{rest...}", "/admin", "/admin/", "/users/{id}")
 }
 
 func TestRoutesReadAPathOnce(t *testing.T) {

@@ -44,20 +44,20 @@ func (scheme) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 	return exchange.Principal{}, authn.Wrong("unknown")
 }
 
-func guard(t testing.TB) *authn.Stage {
-	t.Helper()
+func guard(tb testing.TB) *authn.Stage {
+	tb.Helper()
 	s, err := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: scheme{}}})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func limit(t testing.TB, n int64) *bodylimit.Stage {
-	t.Helper()
+func limit(tb testing.TB, n int64) *bodylimit.Stage {
+	tb.Helper()
 	s, err := bodylimit.New(bodylimit.Config{Max: n})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -194,12 +194,14 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-func guarded4(t testing.TB) *warder.Policy {
-	return &warder.Policy{Authn: guard(t), BodyLimit: limit(t, 4)}
+func guarded4(tb testing.TB) *warder.Policy {
+	tb.Helper()
+	return &warder.Policy{Authn: guard(tb), BodyLimit: limit(tb, 4)}
 }
 
-func denied(t testing.TB) *warder.Policy {
-	return &warder.Policy{Authn: guard(t), BodyLimit: limit(t, 4), Deny: problem.New(problem.NotFound, "")}
+func denied(tb testing.TB) *warder.Policy {
+	tb.Helper()
+	return &warder.Policy{Authn: guard(tb), BodyLimit: limit(tb, 4), Deny: problem.New(problem.NotFound, "")}
 }
 
 func public(testing.TB) *warder.Policy { return new(warder.Policy) }
