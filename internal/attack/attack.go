@@ -8,24 +8,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"testing"
 )
 
 // RecordDir is the environment variable that names the folder to which results
 // are appended; without it nothing is recorded.
 const RecordDir = "WARDER_ATTACKS"
-
-// A Front is the way in through which a case was tried.
-type Front string
-
-// The fronts that exist.
-const (
-	Library Front = "library" // the package's own API or its net/http middleware
-	Gateway Front = "gateway" // the reverse proxy, over a socket
-	Admin   Front = "admin"   // the admin and health listeners, over a socket
-	CLI     Front = "cli"     // the command line
-)
 
 // A Result is one recorded outcome of a case.
 type Result struct {
@@ -35,15 +24,17 @@ type Result struct {
 	Passed bool   `json:"passed"`
 }
 
-var idForm = regexp.MustCompile(`^[A-Z]{2,5}-[0-9]{2}$`)
-
 // Case runs the test of case id through front as a subtest called
 // "KEY-01/gateway", and records whether it passed. A case may be tested in
-// several places; it holds when all of them pass.
+// several places; it holds when all of them pass. An id that is not in the
+// [Catalogue] and a front that does not exist are failures.
 func Case(t *testing.T, id string, front Front, run func(t *testing.T)) {
 	t.Helper()
-	if !idForm.MatchString(id) {
-		t.Fatalf("attack: %q is not the id of a case", id)
+	if _, ok := Find(id); !ok {
+		t.Fatalf("attack: the catalogue has no case %q", id)
+	}
+	if !slices.Contains(Fronts(), front) {
+		t.Fatalf("attack: there is no front %q", front)
 	}
 	passed := t.Run(id+"/"+string(front), run)
 	record(t, Result{ID: id, Front: front, Test: t.Name(), Passed: passed})

@@ -1,0 +1,94 @@
+# warder: `make` is what a change must pass, `make help` lists the rest.
+
+GO       ?= go
+TOOL      = $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 60s
+VULNDB   ?= ../shared/vulndb/db.tgz
+RESULTS   = $(CURDIR)/dist/attacks
+
+.DEFAULT_GOAL := all
+.PHONY: all help fmt fmt-check vet lint test generated vuln fuzz fuzz-ci bench golden attacks attacks-check cover dev build clean
+
+all: fmt-check vet lint test generated ## everything a change must pass
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+fmt: ## format the code
+	$(TOOL) golangci-lint fmt
+
+fmt-check: ## fail when the code is not formatted
+	$(TOOL) golangci-lint fmt --diff
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## golangci-lint with the set of .golangci.yml
+	$(TOOL) golangci-lint run
+
+test: ## all tests, in random order; with the race detector where a C compiler is
+	@$(GO) version
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then \
+		echo "$(GO) test -race -shuffle=on ./..."; $(GO) test -race -shuffle=on ./...; \
+	else \
+		echo "no C compiler: the race detector is off"; \
+		echo "$(GO) test -shuffle=on ./..."; $(GO) test -shuffle=on ./...; \
+	fi
+
+generated: ## fail when a generated file is not what the code says
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
+vuln: ## known vulnerabilities, from VULNDB when that file exists, else from the network
+	@set -e; \
+	if [ -f "$(VULNDB)" ]; then \
+		dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+		tar -xzf "$(VULNDB)" -C "$$dir"; \
+		test -s "$$dir/db/index/db.json"; \
+		echo "database: $(VULNDB)"; \
+		$(TOOL) govulncheck -db "file://$$dir/db" ./...; \
+	else \
+		echo "database: the default one, over the network"; \
+		$(TOOL) govulncheck ./...; \
+	fi
+
+fuzz: ## every fuzz target for FUZZTIME each (default 60s)
+	@set -e; $(GO) list -f '{{$$p := .}}{{range .TestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}' ./... | \
+	while read -r file package; do \
+		[ -n "$$file" ] || continue; \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "$$package $$target $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime "$(FUZZTIME)" "$$package"; \
+		done; \
+	done
+
+fuzz-ci: ## every fuzz target for 15s
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=15s
+
+bench: ## all benchmarks, for benchstat
+	$(GO) test -run '^$$' -bench . -benchmem -count $(or $(COUNT),1) ./...
+
+golden: ## rewrite the golden files; review the change like code
+	$(GO) test $$($(GO) list -f '{{$$p := .}}{{range .TestImports}}{{if eq . "github.com/warder-dev/warder/internal/golden"}}{{$$p.ImportPath}} {{end}}{{end}}{{range .XTestImports}}{{if eq . "github.com/warder-dev/warder/internal/golden"}}{{$$p.ImportPath}} {{end}}{{end}}' ./...) -update
+
+attacks: RESULTS_CHECK =
+attacks-check: RESULTS_CHECK = -check
+attacks: ## write docs/attacks.md from a run of the tests
+attacks-check: ## fail when a case does not hold or docs/attacks.md is stale
+attacks attacks-check:
+	@rm -rf "$(RESULTS)" && mkdir -p "$(RESULTS)"
+	WARDER_ATTACKS="$(RESULTS)" $(GO) test -count=1 ./...
+	$(GO) run ./internal/attack/report $(RESULTS_CHECK) "$(RESULTS)/results.jsonl" docs/attacks.md
+
+cover: ## coverage of all packages, as coverage.out and a total
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
+	$(GO) tool cover -func=coverage.out | tail -n 1
+
+dev: ## the demo: a sample API, the gateway in front of it, one key
+	$(GO) run ./cmd/warder demo
+
+build: ## one static binary, dist/warder
+	CGO_ENABLED=0 $(GO) build -trimpath -o dist/warder ./cmd/warder
+
+clean: ## remove what was built
+	rm -rf dist coverage.out

@@ -1,0 +1,70 @@
+package attack
+
+import "strings"
+
+// A Front is the way in through which a case was tried.
+type Front string
+
+// The fronts that exist.
+const (
+	Library Front = "library" // the package's own API or its net/http middleware
+	Gateway Front = "gateway" // the reverse proxy, over a socket
+	Admin   Front = "admin"   // the admin and health listeners, over a socket
+	CLI     Front = "cli"     // the command line
+)
+
+// Fronts returns every front, in the order of the report.
+func Fronts() []Front { return []Front{Library, Gateway, Admin, CLI} }
+
+// An Entry is one case of the catalogue.
+type Entry struct {
+	ID    string  // area and number: "KEY-01"
+	Sent  string  // what an attacker, or an accident, sends
+	Must  string  // what must hold
+	At    []Front // where it must have been tried; any one front when empty
+	Waits string  // what the whole case waits for; "" when it must hold now
+	Rest  string  // the part that waits, when the rest must hold now
+}
+
+// Area returns the part of the id before the number: "KEY".
+func (e Entry) Area() string {
+	area, _, _ := strings.Cut(e.ID, "-")
+	return area
+}
+
+// Catalogue returns every case, by area and number.
+func Catalogue() []Entry {
+	var all []Entry
+	for _, area := range [][]Entry{key(), proxy(), log(), path(), smug()} {
+		all = append(all, area...)
+	}
+	return all
+}
+
+// Find returns the case id.
+func Find(id string) (Entry, bool) {
+	for _, e := range Catalogue() {
+		if e.ID == id {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
+
+// Title returns what an area is about.
+func Title(area string) string {
+	switch area {
+	case "KEY":
+		return "API keys"
+	case "PROXY":
+		return "What reaches the upstream, and what comes back"
+	case "LOG":
+		return "Nothing secret anywhere"
+	case "PATH":
+		return "One reading of the target"
+	case "SMUG":
+		return "Request smuggling"
+	default:
+		return area
+	}
+}

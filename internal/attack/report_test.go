@@ -1,0 +1,131 @@
+package attack_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/warder-dev/warder/internal/attack"
+)
+
+// small is a catalogue with one case of each kind.
+func small(t *testing.T) []attack.Entry {
+	t.Helper()
+	var entries []attack.Entry
+	for _, id := range []string{"KEY-01", "KEY-16", "PROXY-11", "SMUG-01"} {
+		e, ok := attack.Find(id)
+		if !ok {
+			t.Fatalf("no case %s", id)
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+func TestReport(t *testing.T) {
+	archive, err := os.ReadFile("testdata/report.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for section := range strings.SplitSeq(string(archive), "\n-- ") {
+		name, text, ok := strings.Cut(section, " --\n")
+		if !ok {
+			continue // what stands before the first section
+		}
+		t.Run(name, func(t *testing.T) {
+			record, want, _ := strings.Cut(text, "gaps:")
+			results, err := attack.ReadResults(strings.NewReader(record))
+			if err != nil {
+				t.Fatal(err)
+			}
+			page, gaps := attack.Report(small(t), results)
+			if got, want := strings.Join(gaps, "\n"), strings.TrimSpace(want); got != want {
+				t.Errorf("gaps:\n%s\nwant:\n%s", got, want)
+			}
+			if got, want := bytes.Contains(page, []byte("does not hold")), len(gaps) > 0 && !strings.HasPrefix(gaps[0], "KEY-99"); got != want {
+				t.Errorf("the page says that a case does not hold: %v, want %v", got, want)
+			}
+			slices.Reverse(results)
+			if again, _ := attack.Report(small(t), append(results, results...)); !bytes.Equal(page, again) {
+				t.Error("the page depends on the order or number of results")
+			}
+		})
+	}
+}
+
+func TestReportRows(t *testing.T) {
+	page, _ := attack.Report(small(t), []attack.Result{
+		{ID: "KEY-01", Front: attack.Gateway, Test: "TestB", Passed: true},
+		{ID: "KEY-01", Front: attack.Library, Test: "TestA", Passed: true},
+		{ID: "PROXY-11", Front: attack.Gateway, Test: "TestC", Passed: true},
+	})
+	for _, want := range []string{"library, gateway | TestA, TestB |", "| waits for environments bound to routes |", "| gateway, waits: answers with two lengths | TestC |"} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+}
+
+func TestReadResultsNamesTheLine(t *testing.T) {
+	_, err := attack.ReadResults(strings.NewReader("{}\n{broken\n"))
+	if err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("error = %v, want one that names line 2", err)
+	}
+}
+
+func TestCatalogueIsWhole(t *testing.T) {
+	want := map[string]int{"KEY": 38, "PROXY": 24, "LOG": 12, "PATH": 18, "SMUG": 24}
+	got, waiting, rest := map[string]int{}, []string{}, []string{}
+	for _, e := range attack.Catalogue() {
+		got[e.Area()]++
+		if id := fmt.Sprintf("%s-%02d", e.Area(), got[e.Area()]); e.ID != id {
+			t.Errorf("case %s stands at the place of %s", e.ID, id)
+		}
+		if e.Sent == "" || e.Must == "" {
+			t.Errorf("%s says nothing", e.ID)
+		}
+		if e.Waits != "" {
+			waiting = append(waiting, e.ID)
+		}
+		if e.Rest != "" {
+			rest = append(rest, e.ID)
+		}
+	}
+	for area, n := range want {
+		if got[area] != n {
+			t.Errorf("area %s has %d cases, want %d", area, got[area], n)
+		}
+	}
+	const open = "KEY-16 KEY-17 KEY-18 KEY-21 KEY-22 KEY-23 KEY-24 KEY-25 KEY-26 KEY-27 KEY-29 KEY-31 KEY-33 KEY-34 KEY-37 KEY-38 PROXY-17 PROXY-18 PROXY-20 PROXY-24"
+	if got := strings.Join(waiting, " "); got != open {
+		t.Errorf("waiting: %s, want %s", got, open)
+	}
+	if got := strings.Join(rest, " "); got != "PROXY-11" {
+		t.Errorf("waiting in part: %s, want PROXY-11", got)
+	}
+	if _, ok := attack.Find("KEY-39"); ok {
+		t.Error("Find knows a case that does not exist")
+	}
+}
+
+func TestCaseRecordsItsResult(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(attack.RecordDir, dir)
+	attack.Case(t, "KEY-01", attack.Library, func(*testing.T) {})
+	f, err := os.Open(dir + "/results.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	results, err := attack.ReadResults(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := attack.Result{ID: "KEY-01", Front: attack.Library, Test: "TestCaseRecordsItsResult", Passed: true}
+	if len(results) != 1 || results[0] != want {
+		t.Errorf("recorded %v, want %v", results, want)
+	}
+}

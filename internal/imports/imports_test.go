@@ -1,0 +1,229 @@
+package imports_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/warder-dev/warder"
+
+// A row says what a package's own code may import beside the standard library.
+type row struct {
+	module []string // packages of this module, relative to its root
+	third  []string // import paths, and what is below them
+}
+
+// vocabulary is what every package may use.
+func vocabulary(more ...string) []string {
+	return append([]string{"exchange", "problem", "secret"}, more...)
+}
+
+// DO NOT CHANGE THIS TABLE TO MAKE A BUILD PASS: it is the architecture. A
+// package that is missing here may not exist; a missing import is forbidden.
+func table() map[string]row {
+	everything := []string{
+		"", "accesslog", "apikey", "authn", "bodylimit", "exchange", "forwarded", "httpserver", "internal/config", "internal/fleet",
+		"internal/gateway", "internal/server", "problem", "redact", "requestid", "secret", "sqlite", "target", "upstream",
+	}
+	x := []string{"golang.org/x"}
+	return map[string]row{
+		// vocabulary
+		"secret":   {},
+		"problem":  {module: []string{"secret"}},
+		"exchange": {module: []string{"problem", "secret"}},
+
+		// edge: never a sibling
+		"bodylimit":  {module: vocabulary(), third: x},
+		"forwarded":  {module: vocabulary(), third: x},
+		"httpserver": {module: vocabulary(), third: x},
+		"requestid":  {module: vocabulary(), third: x},
+		"target":     {module: vocabulary(), third: x},
+
+		// identity: never each other, but for authn
+		"authn":  {module: vocabulary()},
+		"apikey": {module: vocabulary("authn")},
+		// a conformance suite knows the concept that it tests
+		"apikey/apikeytest": {module: vocabulary("apikey")},
+
+		// after the decision
+		"redact":    {module: vocabulary(), third: x},
+		"accesslog": {module: vocabulary("redact"), third: x},
+		"upstream":  {module: vocabulary(), third: x},
+
+		// the stage packages, to name them in Edge and Policy
+		"": {module: vocabulary("accesslog", "authn", "bodylimit", "forwarded", "httpserver", "requestid", "target")},
+
+		// adapters: the interfaces that they implement, and their own driver
+		"sqlite": {
+			module: vocabulary("apikey", "internal/fleet"),
+			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
+		},
+
+		// program
+		"internal/fleet": {module: vocabulary("apikey")},
+		"internal/config": {
+			module: vocabulary("accesslog", "apikey", "authn", "bodylimit", "forwarded", "httpserver", "requestid", "target", "upstream"),
+			third:  []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
+		},
+		"internal/gateway": {module: vocabulary(
+			"", "accesslog", "apikey", "authn", "bodylimit", "forwarded", "httpserver", "internal/config", "redact", "requestid", "target", "upstream",
+		)},
+		"internal/server": {
+			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "internal/server" }), // no driver
+			third:  []string{"github.com/prometheus/client_golang", "golang.org/x"},
+		},
+		"cmd/warder": {
+			module: everything,
+			third:  []string{"github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x"},
+		},
+
+		// what only tests and tools use
+		"internal/attack":        {},
+		"internal/attack/report": {module: []string{"internal/attack"}},
+		"internal/golden":        {},
+		"internal/imports":       {},
+		"internal/wire":          {},
+	}
+}
+
+// listed is what the go command says of a package.
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+// list runs the go command; the tests' own working folder is in the module.
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports,Standard"}, args...)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v\n%s", args, err, stderr.String())
+	}
+	var all []listed
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		switch err := decoder.Decode(&p); {
+		case errors.Is(err, io.EOF):
+			return all
+		case err != nil:
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// relative returns path without the module's; ok is false outside of it.
+func relative(path string) (rel string, ok bool) {
+	if path == module {
+		return "", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+// third reports whether path is neither of the standard library nor of the
+// module: only such paths begin with a domain.
+func third(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return strings.Contains(first, ".")
+}
+
+// forbidden returns which of imports r does not allow.
+func forbidden(r row, imports []string) []string {
+	var bad []string
+	for _, path := range imports {
+		rel, ours := relative(path)
+		switch {
+		case ours && !slices.Contains(r.module, rel):
+			bad = append(bad, path)
+		case !ours && third(path) && !slices.ContainsFunc(r.third, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") }):
+			bad = append(bad, path)
+		}
+	}
+	return bad
+}
+
+func TestWhoImportsWhom(t *testing.T) {
+	rows := table()
+	for _, p := range list(t, module+"/...") {
+		rel, ok := relative(p.ImportPath)
+		if !ok {
+			t.Fatalf("%s is not of the module", p.ImportPath)
+		}
+		r, ok := rows[rel]
+		if !ok {
+			t.Errorf("package %q has no row in the table", rel)
+			continue
+		}
+		for _, path := range forbidden(r, p.Imports) {
+			t.Errorf("package %q imports %s", rel, path)
+		}
+	}
+}
+
+func TestForbidden(t *testing.T) {
+	r := row{module: []string{"exchange", ""}, third: []string{"golang.org/x", "a.example/b"}}
+	imports := []string{
+		"net/http", module, module + "/exchange", module + "/exchange/sub", module + "/apikey",
+		"golang.org/x/net/http2", "a.example/b", "a.example/bc", "github.com/x/y",
+	}
+	want := []string{module + "/exchange/sub", module + "/apikey", "a.example/bc", "github.com/x/y"}
+	if got := forbidden(r, imports); !slices.Equal(got, want) {
+		t.Errorf("forbidden = %v, want %v", got, want)
+	}
+}
+
+// TestTheTableKeepsItsOwnRules holds the table against the sentences that it
+// stands for, so that a new row cannot loosen them unseen.
+func TestTheTableKeepsItsOwnRules(t *testing.T) {
+	rows := table()
+	identity := []string{"apikey"}
+	edge := []string{"bodylimit", "forwarded", "httpserver", "requestid", "target", "redact", "upstream"}
+	for name, r := range rows {
+		if slices.Contains(r.module, name) {
+			t.Errorf("row %q allows itself", name)
+		}
+		if slices.Contains(edge, name) && !slices.Equal(r.module, vocabulary()) {
+			t.Errorf("row %q allows more than the vocabulary: %v", name, r.module)
+		}
+		if slices.Contains(identity, name) && !slices.Equal(r.module, vocabulary("authn")) {
+			t.Errorf("row %q allows more than the vocabulary and authn: %v", name, r.module)
+		}
+		if slices.Contains(r.module, "sqlite") && name != "cmd/warder" {
+			t.Errorf("row %q allows a driver", name)
+		}
+	}
+}
+
+// TestLibraryUsersPayForNothingElse: whoever imports the library compiles no
+// database, no YAML, no metrics and no command line.
+func TestLibraryUsersPayForNothingElse(t *testing.T) {
+	for _, name := range []string{"", "/apikey", "/authn", "/exchange"} {
+		t.Run(module+name, func(t *testing.T) {
+			deps := list(t, "-deps", module+name)
+			if len(deps) < 10 {
+				t.Fatalf("go list -deps told of %d packages", len(deps))
+			}
+			for _, p := range deps {
+				_, ours := relative(p.ImportPath)
+				lower := strings.ToLower(p.ImportPath)
+				for _, word := range []string{"database/sql", "sqlite", "redis", "yaml", "prometheus", "cobra"} {
+					if strings.Contains(lower, word) {
+						t.Errorf("%s brings %s", module+name, p.ImportPath)
+					}
+				}
+				if !p.Standard && !ours && !strings.HasPrefix(p.ImportPath, "golang.org/x/") {
+					t.Errorf("%s brings %s", module+name, p.ImportPath)
+				}
+			}
+		})
+	}
+}
