@@ -1,0 +1,101 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+)
+
+// MaxAge is how long after its last announcement a node counts as running. A
+// node that was killed is waited for until then.
+const MaxAge = 5 * time.Second
+
+// pause is the time between two looks at the registry.
+const pause = 20 * time.Millisecond
+
+// A Receipt says on how many of the running nodes a change holds.
+type Receipt struct {
+	Revision apikey.Revision
+	Nodes    int           // that run
+	Applied  int           // of them, those on which the revision holds
+	Missing  []Node        // the others, with host, process id and when they were last seen
+	Took     time.Duration // of the wait
+
+	looked bool // false: the registry gave no answer, and 0/0 means nothing
+}
+
+// Complete reports whether the change holds on every running node. A receipt that
+// did not come from a registry's answer is not complete.
+func (r Receipt) Complete() bool { return r.looked && r.Applied == r.Nodes }
+
+// String returns "3/3 in 41 ms".
+func (r Receipt) String() string {
+	return fmt.Sprintf("%d/%d in %d ms", r.Applied, r.Nodes, r.Took.Milliseconds())
+}
+
+// Await waits until every running node has applied rev, or until bound is over;
+// then the receipt is not [Receipt.Complete] and lists the others. An error means
+// that the registry gave no answer or that ctx ended: nothing is known then but
+// what the receipt, from the last look, says.
+//
+// What a complete receipt promises: each node that had announced itself within
+// [MaxAge] when Await looked answers by rev or a later revision. A node that
+// starts later reads the store at its start. With no node running the receipt is
+// "0/0", which is complete: nobody is left who could let the key in. It promises
+// nothing about requests that a node had already let pass, and does not count a
+// node that runs but could not announce itself for MaxAge: such a node still
+// follows the feed, or it stops trusting what it remembers after the bound on
+// freshness of its verifier (5 s unless configured).
+func Await(ctx context.Context, registry Registry, rev apikey.Revision, bound time.Duration) (Receipt, error) {
+	begin := time.Now()
+	within, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	receipt := Receipt{Revision: rev}
+	for looked := false; ; looked = true {
+		nodes, err := registry.Nodes(within, MaxAge)
+		if err == nil {
+			receipt = judge(rev, nodes)
+		}
+		receipt.Took = time.Since(begin)
+		switch {
+		case ctx.Err() != nil:
+			return receipt, fmt.Errorf("fleet: await revision %d: %w", rev, ctx.Err())
+		case err != nil && looked && errors.Is(err, context.DeadlineExceeded):
+			return receipt, nil // the bound cut the last look short
+		case err != nil:
+			return receipt, fmt.Errorf("fleet: await revision %d: %w", rev, err)
+		case receipt.Complete():
+			return receipt, nil
+		}
+		select {
+		case <-within.Done():
+			receipt.Took = time.Since(begin)
+			return receipt, ended(ctx, rev)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// ended tells the end of the caller's context from the end of the bound.
+func ended(ctx context.Context, rev apikey.Revision) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("fleet: await revision %d: %w", rev, err)
+	}
+	return nil
+}
+
+// judge counts the nodes on which rev holds.
+func judge(rev apikey.Revision, nodes []Node) Receipt {
+	r := Receipt{Revision: rev, Nodes: len(nodes), looked: true}
+	for _, n := range nodes {
+		if n.Applied >= rev {
+			r.Applied++
+		} else {
+			r.Missing = append(r.Missing, n)
+		}
+	}
+	return r
+}

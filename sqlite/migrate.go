@@ -1,0 +1,94 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/pressly/goose/v3"
+)
+
+// applicationID marks a file as warder's ("wrdr"), for this package and for
+// file(1).
+const applicationID = 0x77726472
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// upgrade brings the schema to the version that this program knows. A database
+// of another program or a newer warder is left untouched.
+func (db *DB) upgrade(ctx context.Context) error {
+	if err := db.claim(ctx); err != nil {
+		return err
+	}
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db.write, folder, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, p)
+}
+
+// claim checks that the file is ours, and makes it so when it is empty.
+func (db *DB) claim(ctx context.Context) error {
+	var id, schema int64
+	if err := db.write.QueryRowContext(ctx, `SELECT application_id, schema_version FROM pragma_application_id, pragma_schema_version`).Scan(&id, &schema); err != nil {
+		return err
+	}
+	if id != applicationID && (id != 0 || schema != 0) {
+		return ErrForeign
+	}
+	if id == 0 {
+		if _, err := db.write.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {
+			return err
+		}
+	}
+	return enableWAL(ctx, db.write)
+}
+
+// enableWAL lets readers and the writer go on side by side. The file remembers it.
+func enableWAL(ctx context.Context, db *sql.DB) error {
+	var mode string
+	if err := db.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("the file system allows no write-ahead log: journal mode is %q", mode)
+	}
+	return nil
+}
+
+// migrate applies what is missing. Another process may be at it: then the step
+// fails here, and the version shows when the other is done.
+func migrate(ctx context.Context, p *goose.Provider) error {
+	const attempts, pause = 20, 50 * time.Millisecond
+	var last error
+	for range attempts {
+		have, want, err := p.GetVersions(ctx)
+		switch {
+		case err != nil:
+			last = err
+		case have > want:
+			return fmt.Errorf("%w: its schema is version %d, this program knows versions up to %d", ErrNewerSchema, have, want)
+		case have == want:
+			return nil
+		default:
+			_, last = p.Up(ctx)
+		}
+		if last == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+	return last
+}

@@ -1,0 +1,88 @@
+package sqlite
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/warder-dev/warder/apikey"
+)
+
+// scanRecord reads one row of [selectRecords]: a record with one of its secrets.
+func scanRecord(rows *sql.Rows) (apikey.Record, error) {
+	var (
+		k                         apikey.Record
+		s                         apikey.Secret
+		scopes, digest            sql.RawBytes
+		created, expires, revoked sql.NullInt64
+		begins, retires           sql.NullInt64
+	)
+	err := rows.Scan(&k.ID, &k.Prefix, &k.Environment, &k.Name, &k.Owner, &scopes, &created, &expires, &k.Disabled, &revoked, &k.Reason, &k.Revision,
+		&digest, &s.Pepper, &begins, &retires)
+	if err != nil || len(digest) != len(s.Digest) {
+		return apikey.Record{}, errRow
+	}
+	if !bytes.Equal(scopes, []byte("[]")) && json.Unmarshal(scopes, &k.Scopes) != nil {
+		return apikey.Record{}, errRow
+	}
+	copy(s.Digest[:], digest)
+	s.Created, s.Retires = timeOf(begins), timeOf(retires)
+	k.Created, k.Expires, k.Revoked = timeOf(created), timeOf(expires), timeOf(revoked)
+	k.Secrets = []apikey.Secret{s}
+	return k, nil
+}
+
+// micros returns t as it is stored: NULL for the zero time.
+func micros(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
+}
+
+// timeOf is the reverse of micros.
+func timeOf(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(n.Int64).UTC()
+}
+
+// validText reports whether s comes back from SQLite and from JSON as it went
+// in: UTF-8 without NUL.
+func validText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// A snapshot is a record as the list of changes keeps it: no digests.
+type snapshot struct {
+	ID          apikey.ID          `json:"id"`
+	Prefix      string             `json:"prefix"`
+	Environment apikey.Environment `json:"environment"`
+	Name        string             `json:"name,omitempty"`
+	Owner       string             `json:"owner,omitempty"`
+	Scopes      []string           `json:"scopes,omitempty"`
+	Created     time.Time          `json:"created,omitzero"`
+	Expires     time.Time          `json:"expires,omitzero"`
+	Disabled    bool               `json:"disabled,omitempty"`
+	Revoked     time.Time          `json:"revoked,omitzero"`
+	Reason      string             `json:"reason,omitempty"`
+	Secrets     []snapshotSecret   `json:"secrets"`
+}
+
+type snapshotSecret struct {
+	Pepper  string    `json:"pepper"`
+	Created time.Time `json:"created,omitzero"`
+	Retires time.Time `json:"retires,omitzero"`
+}
+
+// snapshotOf returns r as JSON.
+func snapshotOf(r *apikey.Record) (string, error) {
+	s := snapshot{
+		ID: r.ID, Prefix: r.Prefix, Environment: r.Environment, Name: r.Name, Owner: r.Owner, Scopes: r.Scopes,
+		Created: r.Created.UTC(), Expires: r.Expires.UTC(), Disabled: r.Disabled, Revoked: r.Revoked.UTC(), Reason: r.Reason,
+	}
+	for _, x := range r.Secrets {
+		s.Secrets = append(s.Secrets, snapshotSecret{Pepper: x.Pepper, Created: x.Created.UTC(), Retires: x.Retires.UTC()})
+	}
+	text, err := json.Marshal(s)
+	return string(text), err
+}
