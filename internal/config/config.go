@@ -1,0 +1,163 @@
+// Package config turns a file, the environment and flags into one typed
+// [Config], and reports everything that is wrong at once, each with its place.
+//
+// A flag wins over the environment, the environment over the file, the file
+// over the default. What a value of the environment or a secret is never occurs
+// in an error or in [Config.Print].
+package config
+
+import (
+	"math"
+	"time"
+
+	"github.com/warder-dev/warder/secret"
+)
+
+// Config is the effective configuration. [Load] returns it checked and whole:
+// Upstreams and Routes are filled even if only the shorthand Upstream was given.
+// It must not be changed and then is safe for concurrent use.
+type Config struct {
+	// Listen is the address (host:port) on which the gateway serves. An empty host means all interfaces. Default 127.0.0.1:8080.
+	Listen string `yaml:"listen" default:"127.0.0.1:8080"`
+	// AdminListen is the address (host:port) of the admin listener; "off" means none. It must be a loopback address unless insecure_admin_listen is set. Default 127.0.0.1:8081.
+	AdminListen string `yaml:"admin_listen" default:"127.0.0.1:8081"`
+	// HealthListen is the address (host:port) of one more listener that serves nothing but the health probes. Default: none.
+	HealthListen string `yaml:"health_listen"`
+	// InsecureAdminListen lets the admin listener use an address that is not loopback. It costs: whoever reaches the network reaches the door behind which keys are issued. Default false.
+	InsecureAdminListen bool `yaml:"insecure_admin_listen" default:"false"`
+	// DB is the path of the SQLite file that holds the keys. Default ./warder.db.
+	DB string `yaml:"db" default:"./warder.db"`
+	// Upstream is shorthand for one upstream and one route "/" that wants a key: the http or https URL of the protected API. Not together with upstreams or routes.
+	Upstream string `yaml:"upstream"`
+	// Peppers say where the peppers (secrets that are mixed into each key's digest) are.
+	Peppers Peppers `yaml:"peppers"`
+	// Keys say how keys look, where requests carry them, and how they are cached.
+	Keys Keys `yaml:"keys"`
+	// Log says where and what warder logs.
+	Log Log `yaml:"log"`
+	// Limits bound what one request, and all together, may take.
+	Limits Limits `yaml:"limits"`
+	// Timeouts bound how long each part of a request may last.
+	Timeouts Timeouts `yaml:"timeouts"`
+	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit).
+	Upstreams map[string]Upstream `yaml:"upstreams"`
+	// Routes say which requests go to which upstream and what they need. The most specific pattern wins; order does not matter. What no route matches is refused. At most 10,000.
+	Routes []Route `yaml:"routes"`
+
+	origins map[string]origin // by field path, for Print
+}
+
+// Peppers say where the peppers are: a file or a value, not both.
+type Peppers struct {
+	// File is the path of the file of peppers, one per line. Default: the path of db with ".peppers" appended, unless value is given; then empty.
+	File string `yaml:"file"`
+	// Value holds the peppers themselves, lines or commas: "${VARIABLE}" or "file:/path", never the peppers as text in this file. Default: none.
+	Value secret.Text `yaml:"value"`
+	// InsecureMode accepts a file of peppers that other users of the machine may read. It costs: they can then check guesses of keys against a stolen database. Default false.
+	InsecureMode bool `yaml:"insecure_mode" default:"false"`
+}
+
+// Keys say how keys look, where requests carry them, and how they are cached.
+type Keys struct {
+	// Prefix is the first part of each new key: 1 to 16 lower case letters and digits, a letter first. Default wrd.
+	Prefix string `yaml:"prefix" default:"wrd"`
+	// Header is the name of the request header field that carries the key: a token (RFC 9110, section 5.6.2) that has no other meaning. Default X-API-Key.
+	Header string `yaml:"header" default:"X-API-Key"`
+	// Realm names the protected area in challenges (RFC 9110, section 11.5): 1 to 64 printable ASCII characters without quote and backslash. Default warder.
+	Realm string `yaml:"realm" default:"warder"`
+	// CacheSize is the number of keys kept in memory, 0 to 10,000,000; 0 means none. Default 100000.
+	CacheSize int `yaml:"cache_size" default:"100000" min:"0" max:"10000000"`
+	// Freshness is the longest time for which a key from memory is believed when the store cannot confirm it, 1s to 1h. Default 5s.
+	Freshness time.Duration `yaml:"freshness" default:"5s" min:"1s" max:"1h"`
+}
+
+// Log says where and what warder logs.
+type Log struct {
+	// File is the path of the log file; empty means standard error. Default: empty.
+	File string `yaml:"file"`
+	// Format is the form of each line: "auto" means text on a terminal and json elsewhere. Default auto.
+	Format string `yaml:"format" default:"auto" enum:"auto|json|text"`
+	// Level is the least level that is logged. Default info.
+	Level string `yaml:"level" default:"info" enum:"debug|info|warn|error"`
+	// Path says what the access log shows of a request's path: the pattern of its route, the path with credential-like segments masked, or nothing. Default route.
+	Path string `yaml:"path" default:"route" enum:"route|masked|off"`
+}
+
+// Limits bound what one request, and all together, may take.
+type Limits struct {
+	// HeaderBytes is the largest size of a request's header section in bytes, 4KiB to 1MiB. Default 64KiB.
+	HeaderBytes Size `yaml:"header_bytes" default:"64KiB" min:"4KiB" max:"1MiB"`
+	// TargetBytes is the longest request target (path and query) in bytes, 256 to 64KiB. Default 8KiB.
+	TargetBytes Size `yaml:"target_bytes" default:"8KiB" min:"256" max:"64KiB"`
+	// BodyBytes is the largest request body in bytes, 1 or more, or "unlimited". Default 10MiB.
+	BodyBytes Size `yaml:"body_bytes" default:"10MiB" min:"1" max:"unlimited"`
+	// Connections is the largest number of client connections open at once, 0 to 1,000,000; 0 means no limit of warder's own. Default 0.
+	Connections int `yaml:"connections" default:"0" min:"0" max:"1000000"`
+}
+
+// Timeouts bound how long each part of a request may last.
+type Timeouts struct {
+	// Header is the time to read a request's header section, 100ms to 10m. Default 10s.
+	Header time.Duration `yaml:"header" default:"10s" min:"100ms" max:"10m"`
+	// Idle is how long a connection without a request stays open, 1s to 1h. Default 120s.
+	Idle time.Duration `yaml:"idle" default:"120s" min:"1s" max:"1h"`
+	// BodyIdle is the longest pause within a request body, 100ms to 1h. Default 30s.
+	BodyIdle time.Duration `yaml:"body_idle" default:"30s" min:"100ms" max:"1h"`
+	// Write is the time for one write to the client, renewed by each, 100ms to 1h. Default 30s.
+	Write time.Duration `yaml:"write" default:"30s" min:"100ms" max:"1h"`
+	// Connect is the time to connect to an upstream, TLS included, 10ms to 5m. Default 5s.
+	Connect time.Duration `yaml:"connect" default:"5s" min:"10ms" max:"5m"`
+	// Response is the time until an upstream's response header arrives, 10ms to 1d. Default 60s.
+	Response time.Duration `yaml:"response" default:"60s" min:"10ms" max:"1d"`
+	// Drain is how long requests in progress may go on after a stop was asked for, 0s to 1h. Default 30s.
+	Drain time.Duration `yaml:"drain" default:"30s" min:"0s" max:"1h"`
+	// Store is the time for one question to the key store, 10ms to 1m. Default 2s.
+	Store time.Duration `yaml:"store" default:"2s" min:"10ms" max:"1m"`
+}
+
+// An Upstream is one protected API.
+type Upstream struct {
+	// URL is where it is: http or https, host, optional port, and an optional path that is put before each request's path. Without user information, query and fragment. Required.
+	URL string `yaml:"url" jsonschema:"required"`
+	// PreserveHost sends the client's Host on; false sends the URL's. Default true.
+	PreserveHost bool `yaml:"preserve_host" default:"true"`
+	// CAFile is the path of a PEM file with the authorities that may sign the upstream's certificate, instead of the system's. Only with https. Default: the system's.
+	CAFile string `yaml:"ca_file"`
+	// ServerName is the name that the upstream's certificate must bear, and that is sent as SNI (RFC 6066, section 3). Only with https. Default: the URL's host.
+	ServerName string `yaml:"server_name"`
+	// InsecureSkipVerify accepts any certificate. It costs: whoever is between warder and the upstream can read and change everything. Only with https. Default false.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
+}
+
+// A Route says where the requests that match go and what they need.
+type Route struct {
+	// Match is a pattern "[METHOD ][HOST]/PATH" of net/http's ServeMux, such as "GET /orders/{id}" or "api.example.com/". Required.
+	Match string `yaml:"match" jsonschema:"required"`
+	// Upstream is the name of the upstream to which matching requests go. Required.
+	Upstream string `yaml:"upstream" jsonschema:"required"`
+	// Scopes are what a key must grant, all of them, such as "orders:read"; without "*". Default: none, any valid key will do.
+	Scopes []string `yaml:"scopes"`
+	// Public lets requests pass without a key. Not together with scopes. Default false.
+	Public bool `yaml:"public" default:"false"`
+	// BodyBytes is the largest request body in bytes on this route, 1 or more, or "unlimited". Default: that of limits.
+	BodyBytes Size `yaml:"body_bytes" min:"1" max:"unlimited"`
+	// Allow lists ambiguous forms of paths that this route accepts: resolve (dot segments), merge (empty segments), matrix (path parameters), encoded_slash. Default: none, they are refused.
+	Allow []string `yaml:"allow" enum:"resolve|merge|matrix|encoded_slash"`
+	// StripPrefix is taken off the front of the path before it goes to the upstream: "/" and segments, no "/" at the end; the path of match must begin with it. Default: empty.
+	StripPrefix string `yaml:"strip_prefix"`
+}
+
+// Size is a number of bytes. In text it is a number with an optional unit: B,
+// KB, MB, GB (powers of 1000), KiB, MiB, GiB (powers of 1024); or "unlimited"
+// where the field says so.
+type Size int64
+
+// Unlimited is the size that no body reaches.
+const Unlimited Size = math.MaxInt64
+
+// AdminOff is the value of [Config.AdminListen] that means no admin listener.
+const AdminOff = "off"
+
+// DefaultUpstream is the name in [Config.Upstreams] that the shorthand
+// [Config.Upstream] gets.
+const DefaultUpstream = "default"
