@@ -1,0 +1,66 @@
+package apikeytest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+)
+
+// wantRecord reports each field in which got is not what want was stored as.
+// Revision is not compared.
+func wantRecord(t *testing.T, got, want apikey.Record) {
+	t.Helper()
+	wantEqual(t, "ID", got.ID, want.ID)
+	wantEqual(t, "Prefix", got.Prefix, want.Prefix)
+	wantEqual(t, "Environment", got.Environment, want.Environment)
+	wantEqual(t, "Name", got.Name, want.Name)
+	wantEqual(t, "Owner", got.Owner, want.Owner)
+	wantEqual(t, "Disabled", got.Disabled, want.Disabled)
+	wantEqual(t, "Reason", got.Reason, want.Reason)
+	if !slices.Equal(got.Scopes, want.Scopes) {
+		t.Errorf("Scopes = %q, want %q", got.Scopes, want.Scopes)
+	}
+	wantTime(t, "Created", got.Created, want.Created)
+	wantTime(t, "Expires", got.Expires, want.Expires)
+	wantTime(t, "Revoked", got.Revoked, want.Revoked)
+	wantSecrets(t, got.Secrets, want.Secrets)
+}
+
+// wantSecrets reports differences between two lists of secrets, order included.
+func wantSecrets(t *testing.T, got, want []apikey.Secret) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("len(Secrets) = %d, want %d", len(got), len(want))
+		return
+	}
+	for i := range want {
+		wantEqual(t, "Secrets.Digest", got[i].Digest, want[i].Digest)
+		wantEqual(t, "Secrets.Pepper", got[i].Pepper, want[i].Pepper)
+		wantTime(t, "Secrets.Created", got[i].Created, want[i].Created)
+		wantTime(t, "Secrets.Retires", got[i].Retires, want[i].Retires)
+	}
+}
+
+// wantEqual reports that two values of a field differ.
+func wantEqual[T comparable](t *testing.T, field string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s = %#v, want %#v", field, got, want)
+	}
+}
+
+// wantTime reports that got is not want to the microsecond, in UTC; the zero
+// time is kept as such.
+func wantTime(t *testing.T, field string, got, want time.Time) {
+	t.Helper()
+	switch {
+	case got.IsZero() != want.IsZero():
+		t.Errorf("%s = %v, want %v: the zero time and others are told apart", field, got, want)
+	case got.Sub(want).Abs() >= time.Microsecond:
+		t.Errorf("%s = %v, want %v to the microsecond", field, got, want)
+	case got.Location() != time.UTC:
+		t.Errorf("%s is in zone %v, want UTC", field, got.Location())
+	}
+}
