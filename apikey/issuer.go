@@ -1,0 +1,170 @@
+package apikey
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/warder-dev/warder/secret"
+)
+
+// defaultPrefix begins the keys of an [IssuerConfig] that names no prefix.
+const defaultPrefix = "wrd"
+
+const (
+	createTries = 5 // ids: one that is taken is already a rarity of 1 in 62^12
+	changeTries = 5 // of a change that meets another one
+)
+
+// By is who asks for a change, for the audit.
+type By struct {
+	Actor  string // "user:ada", "system"; required
+	Source string // "cli", an address; may be empty
+}
+
+// check refuses what would spoil the audit.
+func (b By) check() error {
+	if b.Actor == "" {
+		return &SpecError{"actor", "is missing"}
+	}
+	return errors.Join(checkText("actor", b.Actor), checkText("source", b.Source))
+}
+
+// IssuerConfig configures an [Issuer].
+type IssuerConfig struct {
+	_       [0]func()
+	Store   Store     // Required.
+	Peppers *Peppers  // Required; new digests are made under the first.
+	Prefix  string    // of new keys: 1 to 16 lower case letters and digits, a letter first. Default "wrd".
+	Random  io.Reader // Default crypto/rand. Its errors stop the operation.
+	Changed func(ID)  // told after each change, and after each that may have happened, such as [Verifier.Invalidate]. May be nil.
+}
+
+// An Issuer creates and revokes keys. It is safe for concurrent use.
+type Issuer struct{ cfg IssuerConfig }
+
+// NewIssuer reports everything that is wrong with cfg at once.
+func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
+	if cfg.Prefix == "" {
+		cfg.Prefix = defaultPrefix
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func(ID) {}
+	}
+	var errs []error
+	if cfg.Store == nil {
+		errs = append(errs, errNoStore)
+	}
+	if !cfg.Peppers.usable() {
+		errs = append(errs, errNoPeppers)
+	}
+	if !validPrefix(cfg.Prefix) {
+		errs = append(errs, fmt.Errorf("apikey: prefix %q: want 1 to %d lower case letters and digits, a letter first", cfg.Prefix, wordLength))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Issuer{cfg: cfg}, nil
+}
+
+// Create makes a key and stores its digest. The text is returned here and never
+// again. Errors: one or more [*SpecError], joined; an error of the random source,
+// with nothing stored; what the store returns. After an error of the store the
+// key may exist, but nobody has its text.
+func (i *Issuer) Create(ctx context.Context, by By, spec Spec) (Record, secret.Text, error) {
+	now := moment(time.Now())
+	spec.Expires = moment(spec.Expires)
+	if err := errors.Join(by.check(), spec.check(now)); err != nil {
+		return Record{}, secret.Text{}, err
+	}
+	for range createTries {
+		record, text, err := i.make(spec, now)
+		if err != nil {
+			return Record{}, secret.Text{}, err
+		}
+		err = i.apply(ctx, by, OpCreate, nil, &record, now)
+		if errors.Is(err, ErrExists) {
+			continue
+		}
+		if err != nil {
+			return Record{}, secret.Text{}, fmt.Errorf("apikey: create: %w", err)
+		}
+		return record, secret.New(text), nil
+	}
+	return Record{}, secret.Text{}, fmt.Errorf("apikey: create: %w, %d times", ErrExists, createTries)
+}
+
+// make draws a key of its own id and secret.
+func (i *Issuer) make(spec Spec, now time.Time) (Record, string, error) {
+	drawn, err := randomText(i.cfg.Random, idLength+secretLength)
+	if err != nil {
+		return Record{}, "", err
+	}
+	id := ID(slices.Clone([]byte(drawn[:idLength]))) // no substring: the record must not hold the secret in memory
+	text := compose(i.cfg.Prefix, spec.Environment, id, drawn[idLength:])
+	pepper := i.cfg.Peppers.current()
+	return Record{
+		ID: id, Prefix: i.cfg.Prefix, Environment: spec.Environment,
+		Name: spec.Name, Owner: spec.Owner, Scopes: slices.Clone(spec.Scopes),
+		Created: now, Expires: spec.Expires,
+		Secrets: []Secret{{Digest: pepper.digest(text), Pepper: pepper.id, Created: now}},
+	}, text, nil
+}
+
+// Revoke ends the key for good. reason is a word for the log: at most 64 lower
+// case letters, digits and "-"; may be empty. A key that is revoked already is
+// returned as it is. Errors: [*SpecError], [ErrNotFound], [ErrConflict] when
+// others keep changing the key, or what the store returns: then the key may
+// be revoked or not, and asking again is safe.
+func (i *Issuer) Revoke(ctx context.Context, by By, id ID, reason string) (Record, error) {
+	if err := errors.Join(by.check(), checkReason(reason)); err != nil {
+		return Record{}, err
+	}
+	var err error
+	for range changeTries {
+		var before Record
+		if before, err = i.cfg.Store.Lookup(ctx, id); err != nil {
+			break
+		}
+		if !before.Revoked.IsZero() {
+			return before, nil
+		}
+		after, now := before, moment(time.Now())
+		after.Revoked, after.Reason = now, reason
+		if err = i.apply(ctx, by, OpRevoke, &before, &after, now); err == nil {
+			return after, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	return Record{}, fmt.Errorf("apikey: revoke: %w", err)
+}
+
+// apply writes the change, sets after's revision, and tells Changed. It tells
+// also when the store gave no answer: the change may have been written.
+func (i *Issuer) apply(ctx context.Context, by By, op Op, before, after *Record, now time.Time) error {
+	revision, err := i.cfg.Store.Apply(ctx, Change{
+		Actor: by.Actor, Source: by.Source, Op: op, At: now, Before: before, After: after,
+	})
+	if !errors.Is(err, ErrExists) && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+		i.cfg.Changed(after.ID)
+	}
+	after.Revision = revision
+	return err
+}
+
+// moment is t as every store can keep it.
+func moment(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}

@@ -1,0 +1,184 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/warder-dev/warder/exchange"
+)
+
+// flight is one look-up under way. Requests for the same id share it, so that a
+// stampede asks once; each compares its own text with what comes back.
+type flight struct {
+	done       chan struct{}
+	generation uint64 // of the shard when it began
+	found      *slot  // set before done is closed
+	err        error
+}
+
+var (
+	errWrongRecord = errors.New("apikey: the store returned a record of another id or without secrets")
+	errPanic       = errors.New("apikey: the store panicked")
+)
+
+// verifyFromStore is verify of what is not cached, or when the cache is not to
+// be trusted.
+func (v *Verifier) verifyFromStore(ctx context.Context, text string, id ID, dry bool) (exchange.Principal, error) {
+	id = ID(strings.Clone(string(id))) // it is kept: not with the text around it
+	ctx, cancel := context.WithTimeoutCause(ctx, v.cfg.LookupTimeout, errBusy)
+	defer cancel()
+	s := v.cache.shard(id)
+	for {
+		// Without a feed, or behind it, a look-up of somebody else may have begun
+		// before a change that this request must see.
+		share := v.trusted(time.Now())
+		f, err := v.lookup(ctx, s, id, share)
+		if err == nil {
+			err = f.wait(ctx)
+		}
+		if err != nil {
+			return exchange.Principal{}, fmt.Errorf("apikey: look up key: %w", err)
+		}
+		match, _, err := v.judge(text, f.found.entry)
+		if s.current(f.generation) {
+			return v.answer(f.found, match, text, err, dry)
+		}
+		// Something was changed while the store was asked: ask again.
+	}
+}
+
+// wait returns when the look-up has ended, or with ctx.
+func (f *flight) wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// lookup joins the look-up of id that is under way, when it may be shared, or
+// begins one as soon as fewer than maxLookups are.
+func (v *Verifier) lookup(ctx context.Context, s *shard, id ID, share bool) (*flight, error) {
+	if f := s.join(id, share); f != nil {
+		return f, nil
+	}
+	select {
+	case v.lookups <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	f, began := s.begin(id, share)
+	if !began {
+		<-v.lookups
+		return f, nil
+	}
+	if !v.start(func() { v.fetch(s, id, f, share) }) {
+		<-v.lookups
+		s.end(id, f, false)
+		return nil, errClosed
+	}
+	return f, nil
+}
+
+// join returns the look-up of id that is under way.
+func (s *shard) join(id ID, share bool) *flight {
+	if !share {
+		return nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.flights[id]
+}
+
+// begin returns a new look-up, or one that has begun meanwhile and false.
+func (s *shard) begin(id ID, share bool) (*flight, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.flights[id]; share && f != nil {
+		return f, false
+	}
+	f := &flight{done: make(chan struct{}), generation: s.generation, err: errClosed}
+	if share {
+		s.flights[id] = f
+	}
+	return f, true
+}
+
+// end publishes what f found, and caches it when that is still true.
+func (s *shard) end(id ID, f *flight, keep bool) {
+	s.mu.Lock()
+	if s.flights[id] == f {
+		delete(s.flights, id)
+	}
+	if keep && f.err == nil {
+		s.store(f.found, f.generation)
+	}
+	s.mu.Unlock()
+	close(f.done)
+}
+
+// fetch asks the store in a goroutine of its own, so that neither a request that
+// goes away fails the others, nor a store that ignores its context holds them.
+func (v *Verifier) fetch(s *shard, id ID, f *flight, keep bool) {
+	defer func() { <-v.lookups }()
+	ctx, cancel := context.WithTimeoutCause(v.ctx, v.cfg.LookupTimeout, errBusy)
+	defer cancel()
+	f.found, f.err = v.ask(ctx, id)
+	s.end(id, f, keep)
+}
+
+// ask asks the store. Its panic becomes an error: in this goroutine it would end
+// the process.
+func (v *Verifier) ask(ctx context.Context, id ID) (found *slot, err error) {
+	defer func() {
+		if recover() != nil {
+			found, err = nil, errPanic // the value may hold anything: not even the log gets it
+		}
+	}()
+	r, err := v.cfg.Store.Lookup(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return &slot{id: id}, nil
+	case err != nil:
+		return nil, err
+	case r.ID != id || len(r.Secrets) == 0:
+		return nil, errWrongRecord
+	}
+	return &slot{id: id, entry: v.newEntry(&r)}, nil
+}
+
+// newEntry prepares a record for verifying.
+func (v *Verifier) newEntry(r *Record) *entry {
+	e := &entry{
+		owner: r.Owner, environment: string(r.Environment), scopes: exchange.PatternScopes(r.Scopes...),
+		expires: r.Expires, revoked: !r.Revoked.IsZero(), disabled: r.Disabled,
+		digests: make([]digest, len(r.Secrets)),
+	}
+	for i, one := range r.Secrets {
+		e.digests[i] = digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper)}
+		if !one.Retires.IsZero() {
+			e.digests[i].retires = one.Retires.UnixMicro()
+		}
+	}
+	slices.SortStableFunc(e.digests, byPepper)
+	return e
+}
+
+// byPepper puts secrets under the same pepper together.
+func byPepper(a, b digest) int {
+	switch {
+	case a.pepper == b.pepper:
+		return 0
+	case a.pepper == nil:
+		return -1
+	case b.pepper == nil:
+		return 1
+	default:
+		return strings.Compare(a.pepper.id, b.pepper.id)
+	}
+}

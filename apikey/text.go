@@ -1,0 +1,163 @@
+package apikey
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strings"
+	"sync"
+)
+
+// The grammar:
+//
+//	key         = prefix "_" environment "_" id secret check
+//	prefix      = a-z *15( a-z / 0-9 )
+//	environment = 1*16( a-z / 0-9 )
+//	id          = 12 base62
+//	secret      = 32 base62
+//	check       = 6 base62, most significant first: CRC-32 (IEEE) of all before it
+const (
+	idLength     = 12
+	secretLength = 32
+	checkLength  = 6
+	tailLength   = idLength + secretLength + checkLength
+	wordLength   = 16 // the longest prefix or environment
+	minLength    = 1 + 1 + 1 + 1 + tailLength
+	maxLength    = wordLength + 1 + wordLength + 1 + tailLength
+)
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// outside has a 0 for each byte of base62 and a 1 for every other: a look-up
+// instead of comparisons, whose outcome no processor can predict on random text.
+const (
+	ones4   = "\x01\x01\x01\x01"
+	ones16  = ones4 + ones4 + ones4 + ones4
+	ones128 = ones16 + ones16 + ones16 + ones16 + ones16 + ones16 + ones16 + ones16
+	zeros10 = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	zeros26 = zeros10 + zeros10 + "\x00\x00\x00\x00\x00\x00"
+	outside = ones16 + ones16 + ones16 + zeros10 + // up to "/", digits
+		ones4 + "\x01\x01\x01" + zeros26 + // ":" to "@", upper case
+		ones4 + "\x01\x01" + zeros26 + // "[" to "`", lower case
+		ones4 + "\x01" + ones128 // "{" to DEL, and what is not ASCII
+)
+
+// ErrMalformed means that a text is no key: its shape, alphabet or check digits
+// are wrong.
+var ErrMalformed = errors.New("apikey: malformed key")
+
+// Info is what the text of a key tells without any secret. It claims; only a
+// [Verifier] proves.
+type Info struct {
+	Prefix      string
+	Environment Environment
+	ID          ID
+}
+
+// Parse reads the public parts of a key's text, after its shape, alphabet and
+// check digits have held; otherwise the error is [ErrMalformed]. It allocates
+// nothing, and looks at no more than a key's length whatever the text is. The
+// parts are substrings: they keep the whole text in memory.
+func Parse(text string) (Info, error) {
+	if len(text) < minLength || len(text) > maxLength {
+		return Info{}, ErrMalformed
+	}
+	head, tail := text[:len(text)-tailLength], text[len(text)-tailLength:]
+	bad := byte(0)
+	for i := range len(tail) {
+		bad |= outside[tail[i]]
+	}
+	first := strings.IndexByte(head, '_')
+	if bad != 0 || first < 0 || head[len(head)-1] != '_' || first == len(head)-1 {
+		return Info{}, ErrMalformed
+	}
+	prefix, environment := head[:first], head[first+1:len(head)-1]
+	if !validPrefix(prefix) || !validWord(environment) || !checkHolds(text) {
+		return Info{}, ErrMalformed
+	}
+	return Info{Prefix: prefix, Environment: Environment(environment), ID: ID(tail[:idLength])}, nil
+}
+
+// validPrefix reports whether s can be a prefix.
+func validPrefix(s string) bool { return validWord(s) && s[0] >= 'a' }
+
+// validWord reports whether s is 1 to 16 lower case letters and digits.
+func validWord(s string) bool {
+	if s == "" || len(s) > wordLength {
+		return false
+	}
+	for i := range len(s) {
+		if b := s[i]; (b < 'a' || b > 'z') && (b < '0' || b > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// buffers lends the bytes over which a check is computed: hash/crc32 lets its
+// argument escape, so that each Parse would allocate one.
+var buffers = sync.Pool{New: func() any { return new([maxLength]byte) }} //nolint:gochecknoglobals // Parse has no receiver; a pool holds no state that anybody can see
+
+// checkHolds reports whether the last six characters are the check of the rest.
+// len(text) is at most maxLength.
+func checkHolds(text string) bool {
+	body, check := text[:len(text)-checkLength], text[len(text)-checkLength:]
+	sum, got := checksum(body), [checkLength]byte{}
+	putCheck(&got, sum)
+	return string(got[:]) == check
+}
+
+func checksum(body string) uint32 {
+	b, _ := buffers.Get().(*[maxLength]byte)
+	n := copy(b[:], body)
+	sum := crc32.ChecksumIEEE(b[:n])
+	clear(b[:n]) // most of a key
+	buffers.Put(b)
+	return sum
+}
+
+// putCheck writes sum in base62: 62^6 is more than 2^32.
+func putCheck(to *[checkLength]byte, sum uint32) {
+	for i := checkLength - 1; i >= 0; i-- {
+		to[i] = base62[sum%62]
+		sum /= 62
+	}
+}
+
+// compose returns the text of a key from valid parts.
+func compose(prefix string, environment Environment, id ID, secret string) string {
+	body := prefix + "_" + string(environment) + "_" + string(id) + secret
+	var check [checkLength]byte
+	putCheck(&check, checksum(body))
+	return body + string(check[:])
+}
+
+// errRandom means that a random source gives the same few bytes again and again.
+var errRandom = errors.New("apikey: the random source is not random")
+
+// unbiased is the number of byte values that are used: the largest multiple of
+// 62. Taking the others modulo 62 would make some characters likelier.
+const unbiased = 256 / 62 * 62
+
+// randomText reads n characters of base62 from random, each as likely as any
+// other (5.95 bits).
+func randomText(random io.Reader, n int) (string, error) {
+	const rounds = 16 // a true source needs a second one in a third of all calls, and never this many
+	text := make([]byte, 0, n)
+	raw := make([]byte, n)
+	for range rounds {
+		if _, err := io.ReadFull(random, raw); err != nil {
+			return "", fmt.Errorf("apikey: random source: %w", err)
+		}
+		for _, b := range raw {
+			if b < unbiased && len(text) < n {
+				text = append(text, base62[b%62])
+			}
+		}
+		if len(text) == n {
+			return string(text), nil
+		}
+	}
+	return "", errRandom
+}
