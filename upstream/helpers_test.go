@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,13 @@ import (
 	"github.com/warder-dev/warder/internal/wire"
 	"github.com/warder-dev/warder/upstream"
 )
+
+// TestMain silences the one line that http.Transport logs by itself, about bytes
+// behind a response: a test sends them by the hundred.
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard)
+	os.Exit(m.Run())
+}
 
 // edge stands for the stages before the upstream.
 type edge struct {
@@ -89,7 +97,7 @@ func newFront(t testing.TB, cfg upstream.Config, set func(*exchange.Exchange)) *
 	}
 	e := &edge{set: set, done: make(chan exchange.Outcome, 100_000)}
 	server := httptest.NewUnstartedServer(exchange.Wrap(e, u))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = quiet()
 	server.Start()
 	t.Cleanup(func() {
 		server.CloseClientConnections()
@@ -132,3 +140,5 @@ func forwarded(t *testing.T, set func(*exchange.Exchange), fields ...string) (*h
 	}
 	return r, text
 }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
