@@ -15,10 +15,9 @@ import (
 // defaultPrefix begins the keys of an [IssuerConfig] that names no prefix.
 const defaultPrefix = "wrd"
 
-const (
-	createTries = 5 // ids: one that is taken is already a rarity of 1 in 62^12
-	changeTries = 5 // of a change that meets another one
-)
+// createTries is how many ids are drawn: one that is taken is already a rarity
+// of 1 in 62^12.
+const createTries = 5
 
 // By is who asks for a change, for the audit.
 type By struct {
@@ -89,7 +88,8 @@ func (i *Issuer) Create(ctx context.Context, by By, spec Spec) (Record, secret.T
 		if err != nil {
 			return Record{}, secret.Text{}, err
 		}
-		err = i.apply(ctx, by, OpCreate, nil, &record, now)
+		err = apply(ctx, i.cfg.Store, by, OpCreate, nil, &record, now)
+		i.tell(record.ID, err)
 		if errors.Is(err, ErrExists) {
 			continue
 		}
@@ -116,49 +116,6 @@ func (i *Issuer) make(spec Spec, now time.Time) (Record, string, error) {
 		Created: now, Expires: spec.Expires,
 		Secrets: []Secret{{Digest: pepper.digest(text), Pepper: pepper.id, Created: now}},
 	}, text, nil
-}
-
-// Revoke ends the key for good. reason is a word for the log: at most 64 lower
-// case letters, digits and "-"; may be empty. A key that is revoked already is
-// returned as it is. Errors: [*SpecError], [ErrNotFound], [ErrConflict] when
-// others keep changing the key, or what the store returns: then the key may
-// be revoked or not, and asking again is safe.
-func (i *Issuer) Revoke(ctx context.Context, by By, id ID, reason string) (Record, error) {
-	if err := errors.Join(by.check(), checkReason(reason)); err != nil {
-		return Record{}, err
-	}
-	var err error
-	for range changeTries {
-		var before Record
-		if before, err = i.cfg.Store.Lookup(ctx, id); err != nil {
-			break
-		}
-		if !before.Revoked.IsZero() {
-			return before, nil
-		}
-		after, now := before, moment(time.Now())
-		after.Revoked, after.Reason = now, reason
-		if err = i.apply(ctx, by, OpRevoke, &before, &after, now); err == nil {
-			return after, nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			break
-		}
-	}
-	return Record{}, fmt.Errorf("apikey: revoke: %w", err)
-}
-
-// apply writes the change, sets after's revision, and tells Changed. It tells
-// also when the store gave no answer: the change may have been written.
-func (i *Issuer) apply(ctx context.Context, by By, op Op, before, after *Record, now time.Time) error {
-	revision, err := i.cfg.Store.Apply(ctx, Change{
-		Actor: by.Actor, Source: by.Source, Op: op, At: now, Before: before, After: after,
-	})
-	if !errors.Is(err, ErrExists) && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
-		i.cfg.Changed(after.ID)
-	}
-	after.Revision = revision
-	return err
 }
 
 // moment is t as every store can keep it.

@@ -79,6 +79,15 @@ func Parse(text string) (Info, error) {
 	return Info{Prefix: prefix, Environment: Environment(environment), ID: ID(tail[:idLength])}, nil
 }
 
+// ValidID reports whether s has the form of an [ID].
+func ValidID(s string) bool {
+	bad := byte(0)
+	for i := range min(len(s), idLength) {
+		bad |= outside[s[i]]
+	}
+	return len(s) == idLength && bad == 0
+}
+
 // validPrefix reports whether s can be a prefix.
 func validPrefix(s string) bool { return validWord(s) && s[0] >= 'a' }
 

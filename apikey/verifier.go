@@ -259,6 +259,10 @@ func (v *Verifier) trusted(now time.Time) bool {
 // verified by what the store says now.
 func (v *Verifier) Invalidate(id ID) { v.cache.shard(id).invalidate(id) }
 
+// Fresh reports whether the store answered within Freshness, so that what is
+// cached is believed. Without a [Feed] it is always false: nothing is cached.
+func (v *Verifier) Fresh() bool { return v.trusted(time.Now()) }
+
 // Applied returns the revision up to which every change holds here; 0 when the
 // store is no [Feed].
 func (v *Verifier) Applied() Revision { return Revision(v.applied.Load()) }

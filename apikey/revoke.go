@@ -1,0 +1,67 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// changeTries is how often a change is tried that meets another one.
+const changeTries = 5
+
+// Revoke ends the key for good. reason is a word for the log: at most 64 lower
+// case letters, digits and "-"; may be empty. A key that is revoked already is
+// returned as it is. Errors: [*SpecError], [ErrNotFound], [ErrConflict] when
+// others keep changing the key, or what the store returns: then the key may
+// be revoked or not, and asking again is safe.
+//
+// It needs no pepper: a key can be taken away also when nobody can verify it.
+func Revoke(ctx context.Context, store Store, by By, id ID, reason string) (Record, error) {
+	if err := errors.Join(by.check(), checkReason(reason)); err != nil {
+		return Record{}, err
+	}
+	var err error
+	for range changeTries {
+		var before Record
+		if before, err = store.Lookup(ctx, id); err != nil {
+			break
+		}
+		if !before.Revoked.IsZero() {
+			return before, nil
+		}
+		after, now := before, moment(time.Now())
+		after.Revoked, after.Reason = now, reason
+		if err = apply(ctx, store, by, OpRevoke, &before, &after, now); err == nil {
+			return after, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	return Record{}, fmt.Errorf("apikey: revoke: %w", err)
+}
+
+// Revoke is the function Revoke on the issuer's store, and tells Changed.
+func (i *Issuer) Revoke(ctx context.Context, by By, id ID, reason string) (Record, error) {
+	record, err := Revoke(ctx, i.cfg.Store, by, id, reason)
+	i.tell(id, err)
+	return record, err
+}
+
+// tell tells Changed, also when the store gave no answer: the change may have
+// been written.
+func (i *Issuer) tell(id ID, err error) {
+	if !errors.Is(err, ErrExists) && !errors.Is(err, ErrNotFound) {
+		i.cfg.Changed(id)
+	}
+}
+
+// apply writes the change and sets after's revision.
+func apply(ctx context.Context, store Store, by By, op Op, before, after *Record, now time.Time) error {
+	revision, err := store.Apply(ctx, Change{
+		Actor: by.Actor, Source: by.Source, Op: op, At: now, Before: before, After: after,
+	})
+	after.Revision = revision
+	return err
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warder-dev/warder/internal/config"
+)
+
+// loadConfig loads the configuration; everything that is wrong with it is one
+// failure, a line each.
+func loadConfig(s config.Source) (*config.Config, error) {
+	cfg, err := config.Load(s)
+	var errs *config.Errors
+	if errors.As(err, &errs) {
+		return nil, fail(exitUsage, "", "%w", err)
+	}
+	if err != nil {
+		return nil, fail(exitUsage, "", "config: %w", err)
+	}
+	return cfg, nil
+}
+
+func newConfig(p *process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check, print and describe the configuration",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newConfigValidate(p), newConfigPrint(p), newConfigSchema(p))
+	return cmd
+}
+
+// withFile lets the file be an argument as well as --config.
+func withFile(s config.Source, args []string) config.Source {
+	if len(args) > 0 {
+		s.File = args[0]
+	}
+	return s
+}
+
+func newConfigValidate(p *process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "validate [FILE]",
+		Short: "Report everything that is wrong with the configuration",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := loadConfig(withFile(source(cmd.Flags(), p.environ), args)); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(p.stderr, "The configuration is valid.")
+			return err
+		},
+	}
+	addConfigFlags(cmd)
+	return cmd
+}
+
+func newConfigPrint(p *process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "print [FILE]",
+		Short: "Print the effective configuration, where each value comes from, and no secret",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := loadConfig(withFile(source(cmd.Flags(), p.environ), args))
+			if err != nil {
+				return err
+			}
+			return cfg.Print(p.stdout)
+		},
+	}
+	addConfigFlags(cmd, "upstream", "listen", "admin-listen", "health-listen", "db", "peppers", "log-file")
+	return cmd
+}
+
+func newConfigSchema(p *process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of the configuration file, for editors",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			schema, err := config.Schema()
+			if err != nil {
+				return err
+			}
+			_, err = p.stdout.Write(append(schema, '\n'))
+			return err
+		},
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Exit codes, by cause. Scripts may branch on them.
+const (
+	exitUsage    = 2 // the command line or the configuration is wrong
+	exitDenied   = 3 // a right is missing, or a file may be read by others
+	exitNotFound = 4 // no such key, file or database
+	exitServer   = 5 // a port, database, upstream or node did not do its part
+)
+
+// A failure is an error with its exit code and the way to mend it.
+type failure struct {
+	code int
+	err  error
+	hint string // one line; may be empty
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// fail makes a failure; format and args are as in fmt.Errorf.
+func fail(code int, hint, format string, args ...any) error {
+	return &failure{code: code, err: fmt.Errorf(format, args...), hint: hint}
+}
+
+// report prints err in the form "warder: what (how to mend it)" and returns the
+// exit code. An error that is no failure is the server's.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	var f *failure
+	code := exitServer
+	if errors.As(err, &f) {
+		code = f.code
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		_, _ = fmt.Fprintf(w, "warder: %s\n", line)
+	}
+	if f != nil && f.hint != "" {
+		_, _ = fmt.Fprintf(w, "hint: %s\n", f.hint)
+	}
+	return code
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/config"
+)
+
+func newKeys(p *process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Make, list, show and revoke API keys",
+		Long: `Make, list, show and revoke API keys.
+
+The commands work on the database itself, also while warder serve runs: it sees a
+change within a second. Results go to standard output, everything said to a person
+to standard error, so that KEY=$(warder keys create --output secret) works.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newKeysCreate(p), newKeysList(p), newKeysShow(p), newKeysRevoke(p))
+	return cmd
+}
+
+// keysConfig loads the part of the configuration that the keys commands need.
+func keysConfig(cmd *cobra.Command, p *process) (*config.Config, error) {
+	s := source(cmd.Flags(), p.environ)
+	s.StoreOnly = true
+	return loadConfig(s)
+}
+
+// stderrLog is the log of commands that a person runs: warnings only.
+func stderrLog(p *process) *slog.Logger {
+	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// by names who changes keys from this command line.
+func by(p *process) apikey.By { return apikey.By{Actor: "user:" + userName(p.environ), Source: "cli"} }
+
+// maxKeyText is the longest line that is read as a key, in bytes.
+const maxKeyText = 256
+
+// keyID returns the id that arg names: an id, or "-" for a key's text on
+// standard input. A key's text as an argument is refused: every user of the
+// machine sees arguments.
+func keyID(arg string, stdin io.Reader) (apikey.ID, error) {
+	if _, err := apikey.Parse(arg); err == nil {
+		return "", fail(exitUsage, "pass \"-\" and the key on standard input, or the key's id",
+			"a key must not be an argument: others on this machine see it, and the shell keeps it; consider it exposed")
+	}
+	if arg != "-" {
+		if !apikey.ValidID(arg) {
+			return "", fail(exitUsage, "warder keys list shows the ids", "%q is not a key's id: want 12 letters and digits", printable(arg))
+		}
+		return apikey.ID(arg), nil
+	}
+	line, err := bufio.NewReader(io.LimitReader(stdin, maxKeyText)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fail(exitUsage, "", "standard input: %w", err)
+	}
+	info, err := apikey.Parse(strings.TrimSpace(line))
+	if err != nil {
+		return "", fail(exitUsage, "", "standard input holds no key: %w", err)
+	}
+	return info.ID, nil
+}
+
+// printable cuts an argument for an error text.
+func printable(s string) string {
+	const longest = 40
+	if len(s) > longest {
+		return s[:longest] + "..."
+	}
+	return s
+}
+
+// findKey looks up one key for a person.
+func findKey(ctx context.Context, store apikey.Store, id apikey.ID) (apikey.Record, error) {
+	record, err := store.Lookup(ctx, id)
+	if errors.Is(err, apikey.ErrNotFound) {
+		return record, fail(exitNotFound, "warder keys list shows the ids", "no key has the id %s", id)
+	}
+	return record, err
+}
+
+// specFailure tells a wrong flag from a store that failed.
+func specFailure(err error, doing, hint string) error {
+	var invalid *apikey.SpecError
+	if errors.As(err, &invalid) {
+		return fail(exitUsage, "", "%w", err)
+	}
+	return fail(exitServer, hint, "%s: %w", doing, err)
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/warder-dev/warder/apikey"
+)
+
+// A format is a value of --output.
+type format string
+
+// The formats. Results go to stdout in one of them, chatter to stderr.
+const (
+	asTable  format = "table"
+	asJSON   format = "json"
+	asYAML   format = "yaml"
+	asID     format = "id"
+	asSecret format = "secret"
+)
+
+// parseFormat refuses what the command cannot print.
+func parseFormat(value string, allowed ...format) (format, error) {
+	if slices.Contains(allowed, format(value)) {
+		return format(value), nil
+	}
+	names := make([]string, len(allowed))
+	for i, f := range allowed {
+		names[i] = string(f)
+	}
+	return "", fail(exitUsage, "", "--output %q: want one of %s", value, strings.Join(names, ", "))
+}
+
+// A keyView is what a person or a script sees of a key.
+type keyView struct {
+	ID          apikey.ID          `json:"id" yaml:"id"`
+	Key         string             `json:"key,omitempty" yaml:"key,omitempty"` // the text: in the answer to create only
+	Masked      string             `json:"masked" yaml:"masked"`
+	State       apikey.State       `json:"state" yaml:"state"`
+	Environment apikey.Environment `json:"environment" yaml:"environment"`
+	Name        string             `json:"name" yaml:"name"`
+	Owner       string             `json:"owner" yaml:"owner"`
+	Scopes      []string           `json:"scopes" yaml:"scopes"`
+	Created     time.Time          `json:"created" yaml:"created"`
+	Expires     *time.Time         `json:"expires,omitempty" yaml:"expires,omitempty"`
+	Revoked     *time.Time         `json:"revoked,omitempty" yaml:"revoked,omitempty"`
+	Reason      string             `json:"reason,omitempty" yaml:"reason,omitempty"`
+	Revision    apikey.Revision    `json:"revision" yaml:"revision"`
+	Nodes       *nodesView         `json:"nodes,omitempty" yaml:"nodes,omitempty"` // in the answer to revoke only
+}
+
+// A nodesView is the receipt of a revocation.
+type nodesView struct {
+	Live      int      `json:"live" yaml:"live"`
+	Confirmed int      `json:"confirmed" yaml:"confirmed"`
+	Missing   []string `json:"missing,omitempty" yaml:"missing,omitempty"`
+	Took      string   `json:"took" yaml:"took"`
+}
+
+func view(r apikey.Record, now time.Time) keyView {
+	v := keyView{
+		ID: r.ID, Masked: fmt.Sprintf("%s_%s_%s...", r.Prefix, r.Environment, r.ID), State: r.State(now), Environment: r.Environment,
+		Name: r.Name, Owner: r.Owner, Scopes: r.Scopes, Created: r.Created.UTC().Truncate(time.Second), Reason: r.Reason, Revision: r.Revision,
+	}
+	if v.Scopes == nil {
+		v.Scopes = []string{}
+	}
+	if !r.Expires.IsZero() {
+		v.Expires = new(r.Expires.UTC().Truncate(time.Second))
+	}
+	if !r.Revoked.IsZero() {
+		v.Revoked = new(r.Revoked.UTC().Truncate(time.Second))
+	}
+	return v
+}
+
+// print writes one key or a list of them; table is called for the table form.
+func (f format) print(w io.Writer, value any, ids []apikey.ID, table func(w io.Writer) error) error {
+	switch f {
+	case asJSON:
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(value)
+	case asYAML:
+		text, err := yaml.Marshal(value)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(text)
+		return err
+	case asID:
+		for _, id := range ids {
+			if _, err := fmt.Fprintln(w, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	case asTable, asSecret:
+		return table(w)
+	default:
+		return table(w)
+	}
+}
+
+// printRows writes aligned columns.
+func printRows(w io.Writer, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(t, strings.Join(row, "\t")); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
+}
+
+// rows returns the fields of one key for a person.
+func (v keyView) rows() [][]string {
+	rows := [][]string{{"id", string(v.ID)}}
+	if v.Key != "" {
+		rows = append(rows, []string{"key", v.Key})
+	} else {
+		rows = append(rows, []string{"key", v.Masked})
+	}
+	rows = append(rows, []string{"state", string(v.State)}, []string{"environment", string(v.Environment)},
+		[]string{"name", dash(v.Name)}, []string{"owner", dash(v.Owner)}, []string{"scopes", dash(strings.Join(v.Scopes, " "))},
+		[]string{"created", v.Created.Format(time.RFC3339)}, []string{"expires", moment(v.Expires, "never")})
+	if v.Revoked != nil {
+		rows = append(rows, []string{"revoked", moment(v.Revoked, "")}, []string{"reason", dash(v.Reason)})
+	}
+	return append(rows, []string{"revision", fmt.Sprint(v.Revision)})
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func moment(t *time.Time, none string) string {
+	if t == nil {
+		return none
+	}
+	return t.Format(time.RFC3339)
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/config"
+)
+
+// maxPepperFile is how much of a pepper file is read, in bytes: far more than
+// anybody has peppers.
+const maxPepperFile = 64 << 10
+
+// loadPeppers reads the configured peppers. A missing file is made when no
+// stored key depends on it; used are the ids of peppers that stored keys use.
+func loadPeppers(cfg config.Peppers, used []string) (*apikey.Peppers, error) {
+	peppers, err := readPeppers(cfg, used)
+	if err != nil {
+		return nil, err
+	}
+	if missing := peppers.Missing(used); len(missing) > 0 {
+		return nil, fail(exitUsage, "add the lines with these ids again, after the current one",
+			"peppers: stored keys use %s, which %s not hold", plural("pepper", missing), pepperSource(cfg)+" does")
+	}
+	return peppers, nil
+}
+
+func readPeppers(cfg config.Peppers, used []string) (*apikey.Peppers, error) {
+	if !cfg.Value.IsZero() {
+		return parsePeppers(cfg, cfg.Value.Reveal())
+	}
+	text, err := readPepperFile(cfg)
+	if !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
+			return nil, err
+		}
+		return parsePeppers(cfg, text)
+	}
+	if len(used) > 0 {
+		return nil, fail(exitNotFound, "restore the file from your backup: without it no stored key can be verified",
+			"peppers: %s is missing, and stored keys use %s", cfg.File, plural("pepper", used))
+	}
+	if err := createPepperFile(cfg.File); err != nil {
+		return nil, err
+	}
+	if text, err = readPepperFile(cfg); err != nil {
+		return nil, err
+	}
+	return parsePeppers(cfg, text)
+}
+
+func parsePeppers(cfg config.Peppers, text string) (*apikey.Peppers, error) {
+	peppers, err := apikey.ParsePeppers(text)
+	if err != nil {
+		return nil, fail(exitUsage, "", "peppers: %s: %w", pepperSource(cfg), err)
+	}
+	return peppers, nil
+}
+
+func pepperSource(cfg config.Peppers) string {
+	if !cfg.Value.IsZero() {
+		return "the configured value"
+	}
+	return cfg.File
+}
+
+func plural(noun string, ids []string) string {
+	if len(ids) == 1 {
+		return noun + " " + ids[0]
+	}
+	return noun + "s " + strings.Join(ids, ", ")
+}
+
+// readPepperFile returns the file's text, or an error that wraps fs.ErrNotExist.
+func readPepperFile(cfg config.Peppers) (string, error) {
+	info, err := os.Stat(cfg.File)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", err
+	case err != nil:
+		return "", fail(exitDenied, "", "peppers: %w", err)
+	case !info.Mode().IsRegular():
+		return "", fail(exitUsage, "", "peppers: %s is not a file", cfg.File)
+	case info.Size() > maxPepperFile:
+		return "", fail(exitUsage, "", "peppers: %s is larger than %d bytes", cfg.File, maxPepperFile)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 && !cfg.InsecureMode:
+		return "", fail(exitDenied, "chmod 600 "+cfg.File, "peppers: %s may be read by others (mode %04o)", cfg.File, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(cfg.File)
+	if err != nil {
+		return "", fail(exitDenied, "run warder as the user that owns the file", "peppers: %w", err)
+	}
+	return string(text), nil
+}
+
+// createPepperFile makes a file with one new pepper, whole or not at all: it is
+// written under another name, and linked, so that a second process that does the
+// same finds the first one's.
+func createPepperFile(name string) (err error) {
+	defer func() {
+		if err != nil {
+			err = fail(exitServer, "", "peppers: cannot create %s: %w", name, err)
+		}
+	}()
+	line, err := apikey.NewPepper(rand.Reader)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".peppers-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = fmt.Fprintf(f, "# warder: peppers, current first. Keep this file secret, and in a backup of its own:\n# without it no stored key can be verified.\n%s\n", line)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+// syncDir makes the new name survive a power cut.
+func syncDir(name string) error {
+	dir, err := os.Open(name) //nolint:gosec // the operator's own folder
+	if err != nil {
+		return err
+	}
+	defer dir.Close() //nolint:errcheck // read only
+	return dir.Sync()
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// A process is what the program may touch of its surroundings: tests run it
+// whole with their own.
+type process struct {
+	args    []string
+	environ []string
+	stdin   io.Reader
+	stdout  io.Writer // results only
+	stderr  io.Writer // everything said to a person
+}
+
+// run runs one command line and returns its exit code.
+func run(ctx context.Context, p process) int {
+	root := newRoot(&p)
+	root.SetArgs(p.args)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	err := root.ExecuteContext(ctx)
+	var f *failure
+	if err != nil && !errors.As(err, &f) && isUsage(err) {
+		err = fail(exitUsage, "warder --help lists the commands, warder COMMAND --help the flags", "%w", err)
+	}
+	return report(p.stderr, err)
+}
+
+// newRoot builds the whole tree of commands.
+func newRoot(p *process) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "warder",
+		Short: "API keys, and everything that has to stand around them, in front of any HTTP API",
+		Long: `warder puts API keys in front of any HTTP API.
+
+Try it:            warder demo
+Protect an API:    warder serve --upstream http://127.0.0.1:8000
+Make a key:        warder keys create --name first
+
+Every flag can be set by the environment: --admin-listen is WARDER_ADMIN_LISTEN.
+Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fromEnvironment(cmd.Flags(), p.environ)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fail(exitUsage, cmd.CommandPath()+" --help lists the flags", "%w", err)
+	})
+	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newConfig(p), newVersion(p))
+	return root
+}
+
+// isUsage reports whether err is cobra's own about the command line: it has no
+// type for them. Every error of ours is a failure or comes from a stage that ran.
+func isUsage(err error) bool {
+	for _, begin := range []string{"unknown command", "accepts ", "requires ", "required flag", "if any flags", "invalid argument", "unknown shorthand"} {
+		if strings.HasPrefix(err.Error(), begin) {
+			return true
+		}
+	}
+	return false
+}
+
+// environmentName returns the variable of a flag: --admin-listen is
+// WARDER_ADMIN_LISTEN.
+func environmentName(flag string) string {
+	return "WARDER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// fromEnvironment sets the flags that the command line left alone, but those of
+// the configuration: config.Load reads these and names the variable in errors.
+func fromEnvironment(flags *pflag.FlagSet, environ []string) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || err != nil || f.Annotations[configFlag] != nil || f.Name == "help" {
+			return
+		}
+		value, ok := lookup(environ, environmentName(f.Name))
+		if !ok {
+			return
+		}
+		if setErr := flags.Set(f.Name, value); setErr != nil {
+			err = fail(exitUsage, "", "%s: %w", environmentName(f.Name), setErr)
+		}
+	})
+	return err
+}
+
+// lookup finds name in the form that os.Environ has; the last one counts.
+func lookup(environ []string, name string) (value string, ok bool) {
+	for _, entry := range environ {
+		if n, v, found := strings.Cut(entry, "="); found && n == name {
+			value, ok = v, true
+		}
+	}
+	return value, ok
+}
+
+// userName names who runs the command, for the audit.
+func userName(environ []string) string {
+	for _, variable := range []string{"SUDO_USER", "USER", "LOGNAME"} {
+		if name, ok := lookup(environ, variable); ok && name != "" {
+			return name
+		}
+	}
+	return "uid-" + itoa(os.Getuid())
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/server"
+)
+
+func newServe(p *process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Protect an API: every request needs a key",
+		Example: `  warder serve --upstream http://127.0.0.1:8000
+  warder serve --config warder.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(source(cmd.Flags(), p.environ))
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), p.stderr, cfg, nil)
+		},
+	}
+	addConfigFlags(cmd, "upstream", "listen", "admin-listen", "health-listen", "db", "peppers", "log-file")
+	return cmd
+}
+
+// running tells where a server answers.
+type running struct {
+	public string // address of the gateway
+	admin  string // "" when off
+	store  *keyStore
+}
+
+// serve runs the gateway until ctx ends. The listeners come first: a port in use
+// leaves no file behind. ready is called when requests are answered; nil prints
+// the greeting.
+func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func(running)) error {
+	listeners, err := server.Listen(ctx, cfg)
+	if err != nil {
+		return fail(exitServer, "", "%w", err)
+	}
+	defer listeners.Close()
+	logs, err := server.OpenJournal(cfg.Log, stderr)
+	if err != nil {
+		return fail(exitServer, "name another file by --log-file", "%w", err)
+	}
+	defer logs.Close() //nolint:errcheck // the last place to tell it is the log itself
+	defer reopenOnHangup(logs)()
+	store, err := openStore(ctx, cfg, logs.Main)
+	if err != nil {
+		return err
+	}
+	defer store.db.Close() //nolint:errcheck // the verifier and the node have stopped
+	at := running{public: listeners.Public.Addr().String(), store: store}
+	if listeners.Admin != nil {
+		at.admin = listeners.Admin.Addr().String()
+	}
+	if ready == nil {
+		ready = func(at running) { greet(ctx, stderr, cfg, at) }
+	}
+	err = server.Run(ctx, server.Options{
+		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Peppers: store.peppers,
+		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(),
+		Ready: func() { ready(at) },
+	})
+	if err != nil {
+		return fail(exitServer, "", "%w", err)
+	}
+	return nil
+}
+
+// reopenOnHangup opens the log file anew at each SIGHUP, for rotation, until the
+// returned func is called.
+func reopenOnHangup(logs *server.Journal) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-hangups:
+				logs.Reopen()
+			}
+		}
+	}()
+	return func() { signal.Stop(hangups); close(done) }
+}
+
+// greet tells a person what runs, and how to make a key while there is none.
+func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running) {
+	_, _ = fmt.Fprintf(stderr, "warder: gateway on http://%s\n", at.public)
+	if at.admin != "" {
+		_, _ = fmt.Fprintf(stderr, "warder: metrics and probes on http://%s\n", at.admin)
+	}
+	if first, err := at.store.keys.List(ctx, "", 1); err != nil || len(first) > 0 {
+		return
+	}
+	_, _ = fmt.Fprintf(stderr, `
+There is no key yet, so every request is refused. Make one in another terminal:
+
+  warder keys create --db %s --peppers %s --name first
+
+and send it:
+
+  curl -H '%s: KEY' http://%s/
+
+`, cfg.DB, cfg.Peppers.File, cfg.Keys.Header, at.public)
+}

@@ -1,0 +1,291 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/wire"
+)
+
+// A watchedStore counts look-ups and answers as a test tells it to.
+type watchedStore struct {
+	apikey.Store
+	apikey.Feed
+	apikey.Lister
+	lookups atomic.Int64
+	fault   atomic.Pointer[func(ctx context.Context) error]
+}
+
+func watch(s apikey.Store) *watchedStore {
+	feed, _ := s.(apikey.Feed)
+	lister, _ := s.(apikey.Lister)
+	return &watchedStore{Store: s, Feed: feed, Lister: lister}
+}
+
+func (s *watchedStore) Lookup(ctx context.Context, id apikey.ID) (apikey.Record, error) {
+	s.lookups.Add(1)
+	if fault := s.fault.Load(); fault != nil {
+		if err := (*fault)(ctx); err != nil {
+			return apikey.Record{}, err
+		}
+	}
+	return s.Store.Lookup(ctx, id)
+}
+
+// A keyCase is a way to present a key, or none, and what comes of it.
+type keyCase struct {
+	id, name string
+	fields   string // header lines; {K} is a good key
+	status   int
+}
+
+func keyCases() []keyCase {
+	return []keyCase{
+		{"KEY-01", "no credential", "", 401},
+		{"KEY-02", "empty", "X-API-Key:\r\n", 401},
+		{"KEY-02", "blanks only", "X-API-Key: \t  \r\n", 401},
+		{"KEY-03", "wrong prefix", "X-API-Key: wrong{K}\r\n", 401},
+		{"KEY-03", "one character more", "X-API-Key: {K}a\r\n", 401},
+		{"KEY-04", "8 KiB", "X-API-Key: " + strings.Repeat("a", 8<<10) + "\r\n", 401},
+		{"KEY-04", "1 MiB", "X-API-Key: " + strings.Repeat("a", 1<<20) + "\r\n", 431},
+		{"KEY-05", "good, bad", "X-API-Key: {K}\r\nX-API-Key: bad\r\n", 400},
+		{"KEY-05", "bad, good", "X-API-Key: bad\r\nx-api-key: {K}\r\n", 400},
+		{"KEY-05", "good, good", "X-API-Key: {K}\r\nX-API-Key: {K}\r\n", 400},
+		{"KEY-05", "a list in one line", "X-API-Key: {K}, bad\r\n", 401},
+		{"KEY-06", "non-ASCII", "X-API-Key: {K}\xc3\xa4\r\n", 401},
+		{"KEY-06", "NUL", "X-API-Key: {K}\x00\r\n", 400},
+		{"KEY-06", "inner blank", "X-API-Key: wrd live {K}\r\n", 401},
+		{"KEY-06", "quotes", "X-API-Key: \"{K}\"\r\n", 401},
+		{"KEY-06", "Bearer", "X-API-Key: Bearer {K}\r\n", 401},
+	}
+}
+
+func TestKeysInAHeaderThroughTheGateway(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	var store *watchedStore
+	p := start(t, upstream.URL(), settings{store: func(s apikey.Store) apikey.Store { store = watch(s); return store }})
+	for _, c := range keyCases() {
+		attack.Case(t, c.id, attack.Gateway, func(t *testing.T) {
+			before, lookups := len(requestLines(upstream)), store.lookups.Load()
+			client := wire.Dial(t, p.gateway)
+			client.Send("GET /a HTTP/1.1\r\nHost: localhost\r\n" + strings.ReplaceAll(c.fields, "{K}", p.key) + "\r\n")
+			response, body := client.Response("GET")
+			if response == nil || response.StatusCode != c.status {
+				t.Fatalf("%s: response = %v, want %d", c.name, response, c.status)
+			}
+			if strings.Contains(body, p.key) || strings.Contains(body, "aaaaaaaa") {
+				t.Errorf("%s: the refusal repeats the key: %s", c.name, body)
+			}
+			if got := store.lookups.Load(); got != lookups {
+				t.Errorf("%s: %d look-ups, want none", c.name, got-lookups)
+			}
+			if len(requestLines(upstream)) != before {
+				t.Errorf("%s: the upstream was asked", c.name)
+			}
+			if c.status == 401 {
+				wantRefusal(t, response)
+			}
+		})
+	}
+}
+
+// wantRefusal checks what every 401 carries.
+func wantRefusal(t *testing.T, w *http.Response) {
+	t.Helper()
+	if got := w.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, "ApiKey realm=") {
+		t.Errorf("WWW-Authenticate = %q", got)
+	}
+	if got := w.Header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control = %q, want no-store", got)
+	}
+	if got := w.Header.Get("Content-Type"); got != "application/problem+json" {
+		t.Errorf("Content-Type = %q", got)
+	}
+}
+
+func TestMethodsAreAuthenticatedAlike(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer("HTTP/1.1 204 No Content\r\n\r\n"))
+	p := start(t, upstream.URL(), settings{})
+	attack.Case(t, "KEY-32", attack.Gateway, func(t *testing.T) {
+		for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS", "TRACE", "get", "FOO", "CONNECT"} {
+			client := wire.Dial(t, p.gateway)
+			client.Send(method + " /a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			response, _ := client.Response(method)
+			if response == nil || response.StatusCode != 401 && response.StatusCode != 405 {
+				t.Errorf("%s: response = %v, want 401 or 405", method, response)
+			}
+		}
+		if got := requestLines(upstream); len(got) > 0 {
+			t.Errorf("the upstream read %q", got)
+		}
+	})
+}
+
+func TestAKeyInABodyIsNotRead(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{})
+	attack.Case(t, "KEY-30", attack.Gateway, func(t *testing.T) {
+		for mediaType, body := range map[string]string{
+			"application/x-www-form-urlencoded": "X-API-Key=" + p.key + "&api_key=" + p.key,
+			"application/json":                  `{"X-API-Key":"` + p.key + `","api_key":"` + p.key + `"}`,
+		} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.gateway+"/a", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", mediaType)
+			if got := do(t, r).StatusCode; got != 401 {
+				t.Errorf("%s: status %d, want 401", mediaType, got)
+			}
+		}
+	})
+}
+
+func TestRefusalsLookAlikeThroughTheGateway(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{})
+	by := apikey.By{Actor: "system", Source: "test"}
+	attack.Case(t, "KEY-10", attack.Gateway, func(t *testing.T) {
+		revoked, revokedKey := p.create(t, apikey.Spec{Environment: "live", Name: "revoked"})
+		if _, err := p.issuer.Revoke(t.Context(), by, revoked.ID, "superseded"); err != nil {
+			t.Fatal(err)
+		}
+		_, expiredKey := p.create(t, apikey.Spec{Environment: "live", Name: "expired", Expires: time.Now().Add(50 * time.Millisecond)})
+		disabled, disabledKey := p.create(t, apikey.Spec{Environment: "live", Name: "disabled"})
+		p.disable(t, disabled)
+		other := start(t, upstream.URL(), settings{})
+		<-time.After(60 * time.Millisecond) // until the expiry
+		var first string
+		for name, key := range map[string]string{"revoked": revokedKey, "expired": expiredKey, "disabled": disabledKey, "unknown": other.key} {
+			response := p.get(t, "/a", key)
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := response.Header.Get("X-Request-Id")
+			response.Header.Del("Date")
+			seen := strings.ReplaceAll(fmt.Sprint(response.StatusCode, response.Header, string(body)), id, "ID")
+			if first == "" {
+				first = seen
+			}
+			if seen != first || response.StatusCode != 401 {
+				t.Errorf("%s: %s, want %s", name, seen, first)
+			}
+		}
+	})
+}
+
+// disable changes the record as a later command will.
+func (p *program) disable(t *testing.T, r apikey.Record) {
+	t.Helper()
+	after := r
+	after.Disabled = true
+	_, err := p.keys.Apply(t.Context(), apikey.Change{
+		Actor: "system", Source: "test", Op: apikey.OpDisable, At: time.Now(), Before: &r, After: &after,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAStoreWithoutAnAnswerIs503(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	var store *watchedStore
+	p := start(t, upstream.URL(), settings{
+		yaml:  "timeouts: {store: 200ms}\nroutes: [{match: \"/\", upstream: api}]",
+		store: func(s apikey.Store) apikey.Store { store = watch(s); return store },
+	})
+	_, fresh := p.create(t, apikey.Spec{Environment: "live", Name: "never seen"})
+	if got := p.get(t, "/a", p.key).StatusCode; got != 200 {
+		t.Fatalf("status %d before the fault, want 200", got)
+	}
+	faults := map[string]func(ctx context.Context) error{
+		"error":   func(context.Context) error { return errors.New("disk I/O error") },
+		"timeout": func(context.Context) error { return context.DeadlineExceeded },
+		"hang":    func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"deaf":    func(context.Context) error { <-time.After(3 * time.Second); return errors.New("late") },
+	}
+	for name, fault := range faults {
+		attack.Case(t, "KEY-20", attack.Gateway, func(t *testing.T) {
+			store.fault.Store(&fault)
+			defer store.fault.Store(nil)
+			begin := time.Now()
+			response := p.get(t, "/a", fresh)
+			if response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
+				t.Errorf("%s: status %d, Retry-After %q, want 503 with one", name, response.StatusCode, response.Header.Get("Retry-After"))
+			}
+			if took := time.Since(begin); took > 2*time.Second {
+				t.Errorf("%s: the answer took %v", name, took)
+			}
+			if got := p.get(t, "/a", p.key).StatusCode; got != 200 {
+				t.Errorf("%s: a fresh cached key got %d, want 200", name, got)
+			}
+		})
+	}
+}
+
+func TestNothingPassesAfterTheReceipt(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{})
+	attack.Case(t, "KEY-35", attack.Gateway, func(t *testing.T) {
+		if got := p.get(t, "/a", p.key).StatusCode; got != 200 {
+			t.Fatalf("status %d, want 200", got)
+		}
+		var receipt atomic.Bool
+		stop, ended := make(chan struct{}), make(chan string, 100)
+		for range 100 {
+			go func() { ended <- p.hammer(stop, &receipt) }()
+		}
+		record, err := p.issuer.Revoke(t.Context(), apikey.By{Actor: "system", Source: "test"}, p.record.ID, "key-compromise")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.awaitNodes(t, record.Revision)
+		receipt.Store(true)
+		<-time.After(300 * time.Millisecond)
+		close(stop)
+		for range 100 {
+			if complaint := <-ended; complaint != "" {
+				t.Error(complaint)
+			}
+		}
+	})
+}
+
+// hammer asks until stop; it complains about a request that began after the
+// receipt and passed.
+func (p *program) hammer(stop <-chan struct{}, receipt *atomic.Bool) string {
+	transport := &http.Transport{MaxConnsPerHost: 1}
+	defer transport.CloseIdleConnections()
+	for {
+		select {
+		case <-stop:
+			return ""
+		default:
+		}
+		after := receipt.Load()
+		r, err := http.NewRequest(http.MethodGet, "http://"+p.gateway+"/a", http.NoBody) //nolint:noctx // bounded by stop
+		if err != nil {
+			return err.Error()
+		}
+		r.Header.Set("X-API-Key", p.key)
+		response, err := transport.RoundTrip(r)
+		if err != nil {
+			return err.Error()
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+		if after && response.StatusCode == 200 {
+			return "a request passed after the receipt"
+		}
+	}
+}

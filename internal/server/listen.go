@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/warder-dev/warder/internal/config"
+)
+
+// Listeners are the open sockets of one program. They are opened before
+// anything is written, so that a port in use leaves nothing half done.
+type Listeners struct {
+	Public net.Listener
+	Admin  net.Listener // nil when it is off
+	Health net.Listener // nil when there is none
+}
+
+// off is the address that switches a listener off.
+const off = "off"
+
+// Listen opens the configured listeners, or none: it reports every address that
+// cannot be had at once.
+func Listen(ctx context.Context, cfg *config.Config) (*Listeners, error) {
+	var l Listeners
+	var errs []error
+	open := func(field, address string, to *net.Listener) {
+		if address == "" || address == off {
+			return
+		}
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if err != nil {
+			errs = append(errs, listenError(field, address, err))
+			return
+		}
+		*to = listener
+	}
+	open("listen", cfg.Listen, &l.Public)
+	open("admin_listen", cfg.AdminListen, &l.Admin)
+	open("health_listen", cfg.HealthListen, &l.Health)
+	if err := errors.Join(errs...); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &l, nil
+}
+
+// listenError says in one line what is wrong with an address and how to mend it.
+func listenError(field, address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s: %s is in use by another program: stop that one, or choose another port", field, address)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s: %s needs a right that this user lacks: choose a port from 1024 on", field, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%s: %s is not an address of this machine", field, address)
+	default:
+		return fmt.Errorf("%s: cannot listen on %s: %w", field, address, err)
+	}
+}
+
+// Close closes what is open.
+func (l *Listeners) Close() {
+	for _, listener := range []net.Listener{l.Public, l.Admin, l.Health} {
+		if listener != nil {
+			_ = listener.Close() // a socket that nobody reads any more
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"sync/atomic"
+)
+
+// readiness answers the probes. Live means that the process runs; ready, that it
+// can judge requests and is not about to stop.
+type readiness struct {
+	draining atomic.Bool
+	fresh    func() bool // the store answered within the freshness bound
+}
+
+// mount adds the probes to mux.
+func (p *readiness) mount(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case p.draining.Load():
+			say(w, http.StatusServiceUnavailable, "draining")
+		case !p.fresh():
+			say(w, http.StatusServiceUnavailable, "store not confirmed")
+		default:
+			say(w, http.StatusOK, "ready")
+		}
+	})
+}
+
+// say answers a probe in one line that no cache keeps.
+func say(w http.ResponseWriter, status int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, line+"\n") // the prober may be gone
+}

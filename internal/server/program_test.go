@@ -1,0 +1,236 @@
+package server_test
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/fleet"
+	"github.com/warder-dev/warder/internal/server"
+	"github.com/warder-dev/warder/sqlite"
+)
+
+// A program is a whole running warder: gateway, admin and health listeners on
+// free ports, a database in a temporary folder, one key.
+type program struct {
+	gateway string // host:port
+	admin   string
+	health  string
+	folder  string // holds warder.db, warder.log
+	keys    *sqlite.APIKeys
+	nodes   *sqlite.Nodes
+	issuer  *apikey.Issuer
+	record  apikey.Record
+	key     string
+	stop    func() error // drains; called at the end of the test in any case
+}
+
+// settings changes how a program is started.
+type settings struct {
+	yaml  string                          // more of the configuration file
+	flags map[string]string               // by flag name
+	spec  apikey.Spec                     // of the key; zero for one with every scope of "orders"
+	store func(apikey.Store) apikey.Store // puts a store of the test's own in between
+}
+
+// start runs warder in front of upstream, a base URL. The configuration protects
+// every path unless s.yaml has routes.
+func start(t *testing.T, upstream string, s settings) *program {
+	t.Helper()
+	p := &program{folder: t.TempDir()}
+	cfg := s.load(t, p.folder, upstream)
+	listeners, err := server.Listen(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.gateway, p.admin, p.health = listeners.Public.Addr().String(), listeners.Admin.Addr().String(), listeners.Health.Addr().String()
+	logs, err := server.OpenJournal(cfg.Log, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: cfg.DB, Log: logs.Main})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.keys, p.nodes = db.APIKeys(), db.Nodes()
+	peppers := newPeppers(t)
+	p.issue(t, peppers, s.spec)
+	var store apikey.Store = p.keys
+	if s.store != nil {
+		store = s.store(store)
+	}
+	p.run(t, server.Options{
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Peppers: peppers,
+		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
+	}, func() { closeAll(t, logs.Close, db.Close) })
+	return p
+}
+
+// load makes the configuration of a program on free ports.
+func (s settings) load(t *testing.T, folder, upstream string) *config.Config {
+	t.Helper()
+	source := config.Source{Flags: map[string]string{
+		"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "health-listen": "127.0.0.1:0",
+		"db": filepath.Join(folder, "warder.db"), "log-file": filepath.Join(folder, "warder.log"),
+	}}
+	for name, value := range s.flags {
+		source.Flags[name] = value
+	}
+	if s.yaml == "" {
+		source.Flags["upstream"] = upstream
+	} else {
+		source.File = filepath.Join(folder, "warder.yaml")
+		text := s.yaml + "\nupstreams:\n  api: {url: \"" + upstream + "\"}\n"
+		if err := os.WriteFile(source.File, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := config.Load(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func newPeppers(t *testing.T) *apikey.Peppers {
+	t.Helper()
+	line, err := apikey.NewPepper(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peppers, err := apikey.ParsePeppers(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peppers
+}
+
+// issue makes the program's key.
+func (p *program) issue(t *testing.T, peppers *apikey.Peppers, spec apikey.Spec) {
+	t.Helper()
+	if spec.Environment == "" {
+		spec = apikey.Spec{Environment: "live", Name: "test", Owner: "acme", Scopes: []string{"orders:*"}}
+	}
+	var err error
+	p.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: p.keys, Peppers: peppers, Prefix: "wrd", Random: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.record, p.key = p.create(t, spec)
+}
+
+// create makes one more key and returns its text.
+func (p *program) create(t *testing.T, spec apikey.Spec) (apikey.Record, string) {
+	t.Helper()
+	record, text, err := p.issuer.Create(t.Context(), apikey.By{Actor: "system", Source: "test"}, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record, text.Reveal()
+}
+
+// run starts the program and waits until it answers. cleanup runs after it stopped.
+func (p *program) run(t *testing.T, o server.Options, cleanup func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	o.Ready = func() { close(ready) }
+	go func() { done <- server.Run(ctx, o) }()
+	stopped := false
+	p.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-done
+	}
+	t.Cleanup(func() {
+		if err := p.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+		cleanup()
+	})
+	select {
+	case <-ready:
+	case err := <-done:
+		stopped = true
+		t.Fatalf("the program did not start: %v", err)
+	}
+}
+
+func closeAll(t *testing.T, closers ...func() error) {
+	t.Helper()
+	for _, c := range closers {
+		if err := c(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+}
+
+// awaitNodes waits until the program has confirmed the revision.
+func (p *program) awaitNodes(t *testing.T, revision apikey.Revision) {
+	t.Helper()
+	receipt, err := fleet.Await(t.Context(), p.nodes, revision, 5*time.Second)
+	if err != nil || receipt.Nodes != 1 || len(receipt.Missing) > 0 {
+		t.Fatalf("receipt = %v, %v, want the one node's", receipt, err)
+	}
+}
+
+// get asks the gateway for path, with the key unless it is empty.
+func (p *program) get(t *testing.T, path, key string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.gateway+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key != "" {
+		r.Header.Set("X-API-Key", key)
+	}
+	return do(t, r)
+}
+
+// do sends r over a connection of its own and closes the body at the end of the test.
+func do(t *testing.T, r *http.Request) *http.Response {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	return response
+}
+
+// log returns what the program logged so far, after it stopped.
+func (p *program) log(t *testing.T) string {
+	t.Helper()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	return eventually(t, func() (string, bool) {
+		text, err := os.ReadFile(filepath.Join(p.folder, "warder.log"))
+		return string(text), err == nil && len(text) > 0
+	})
+}
+
+// eventually polls until f is content, for at most five seconds.
+func eventually[T any](t *testing.T, f func() (T, bool)) T {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		if v, ok := f(); ok {
+			return v
+		}
+		<-tick.C
+	}
+	t.Fatal("it did not happen within five seconds")
+	panic("unreachable")
+}

@@ -1,0 +1,214 @@
+// Package server is the running program: it opens the listeners, joins the
+// stores, the gateway and the probes, and stops in good order.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/httpserver"
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/fleet"
+	"github.com/warder-dev/warder/internal/gateway"
+)
+
+// Options are what [Run] needs. Every field is required but Ready.
+type Options struct {
+	_         [0]func()
+	Config    *config.Config
+	Listeners *Listeners // closed by Run
+	Store     apikey.Store
+	Registry  fleet.Registry
+	Peppers   *apikey.Peppers
+	AccessLog *slog.Logger
+	Log       *slog.Logger
+	Dropped   func() uint64 // log records that were lost
+	Version   string
+	Ready     func() // called once, when requests are answered
+}
+
+// A program is everything that runs between start and stop.
+type program struct {
+	options  Options
+	member   *fleet.Member
+	verifier *apikey.Verifier
+	gateway  *gateway.Gateway
+	probes   *readiness
+	metrics  *Metrics
+	servers  []service
+}
+
+// A service is one listener with its server.
+type service struct {
+	name     string
+	listener net.Listener
+	server   *httpserver.Server
+}
+
+// Run serves until ctx ends, then drains: readiness fails, no connection is
+// accepted any more, running requests and upgraded connections get the
+// configured time. It returns nil after a stop in good order.
+func Run(ctx context.Context, o Options) error {
+	p := &program{options: o, metrics: NewMetrics(o.Version)}
+	defer o.Listeners.Close()
+	defer p.close()
+	if err := p.join(ctx); err != nil {
+		return err
+	}
+	if err := p.build(); err != nil {
+		return err
+	}
+	failed := make(chan error, len(p.servers))
+	for _, s := range p.servers {
+		go func() { failed <- s.serve() }()
+	}
+	if o.Ready != nil {
+		o.Ready()
+	}
+	select {
+	case <-ctx.Done():
+		return p.drain()
+	case err := <-failed:
+		return errors.Join(err, p.drain())
+	}
+}
+
+// join announces this node and begins to follow the store.
+func (p *program) join(ctx context.Context) error {
+	o := p.options
+	var err error
+	p.member, err = fleet.Join(ctx, fleet.MemberConfig{Registry: o.Registry, Version: o.Version, Log: o.Log})
+	if err != nil {
+		return fmt.Errorf("server: cannot announce this node: %w", err)
+	}
+	p.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{
+		Store: o.Store, Peppers: o.Peppers, Log: o.Log,
+		CacheSize:     o.Config.Keys.CacheSize,
+		LookupTimeout: o.Config.Timeouts.Store,
+		Freshness:     o.Config.Keys.Freshness,
+		Applied:       p.member.Applied,
+	})
+	return err
+}
+
+// build makes the handlers and their servers.
+func (p *program) build() error {
+	o := p.options
+	header, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: p.verifier, Name: o.Config.Keys.Header})
+	if err != nil {
+		return err
+	}
+	p.gateway, err = gateway.New(gateway.Config{
+		Config: o.Config, Scheme: header, KeyField: header.Field(), AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	p.probes = &readiness{fresh: p.verifier.Fresh}
+	if err := p.add("public", o.Listeners.Public, p.metrics.InFlight(p.gateway)); err != nil {
+		return err
+	}
+	if o.Listeners.Admin != nil {
+		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), o.Log)
+		if err != nil {
+			return err
+		}
+		if err := p.add("admin", o.Listeners.Admin, admin); err != nil {
+			return err
+		}
+	}
+	if o.Listeners.Health != nil {
+		health, err := newHealth(p.probes, o.Log)
+		if err != nil {
+			return err
+		}
+		if err := p.add("health", o.Listeners.Health, health); err != nil {
+			return err
+		}
+	}
+	return p.watch()
+}
+
+// add makes the server of one listener.
+func (p *program) add(name string, l net.Listener, h http.Handler) error {
+	c := p.options.Config
+	server, err := httpserver.New(httpserver.Config{
+		Handler:           h,
+		Log:               p.options.Log,
+		ReadHeaderTimeout: c.Timeouts.Header,
+		IdleTimeout:       c.Timeouts.Idle,
+		BodyIdleTimeout:   c.Timeouts.BodyIdle,
+		WriteTimeout:      c.Timeouts.Write,
+		MaxHeaderBytes:    int(c.Limits.HeaderBytes),
+		MaxConnections:    c.Limits.Connections,
+	})
+	if err != nil {
+		return err
+	}
+	p.servers = append(p.servers, service{name, l, server})
+	return nil
+}
+
+// watch adds the figures that are read when metrics are asked for.
+func (p *program) watch() error {
+	return errors.Join(
+		p.metrics.Watch("warder_log_records_dropped_total", "Log records that were lost because the log was full or stuck.",
+			func() float64 { return float64(p.options.Dropped()) }),
+		p.metrics.Watch("warder_http_refused_total", "Requests that the HTTP server refused before a handler saw them.", func() float64 {
+			var n uint64
+			for _, s := range p.servers {
+				n += s.server.Refused()
+			}
+			return float64(n)
+		}),
+		p.metrics.Watch("warder_store_revision_applied", "Every change of keys up to this revision holds on this node.",
+			func() float64 { return float64(p.verifier.Applied()) }),
+	)
+}
+
+func (s service) serve() error {
+	if err := s.server.Serve(s.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("server: the %s listener failed: %w", s.name, err)
+	}
+	return nil
+}
+
+// drain stops the public listener first, so that probes and metrics answer as
+// long as requests run.
+func (p *program) drain() error {
+	p.probes.draining.Store(true)
+	p.options.Log.Info("draining", slog.Duration("bound", p.options.Config.Timeouts.Drain))
+	ctx, cancel := context.WithTimeout(context.Background(), p.options.Config.Timeouts.Drain)
+	defer cancel()
+	var errs []error
+	for _, s := range p.servers {
+		if err := s.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			errs = append(errs, fmt.Errorf("server: stop the %s listener: %w", s.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// close ends what join and build began.
+func (p *program) close() {
+	if p.gateway != nil {
+		p.gateway.Close()
+	}
+	if p.verifier != nil {
+		p.logFailure("stop the verifier", p.verifier.Close())
+	}
+	if p.member != nil {
+		p.logFailure("leave the registry", p.member.Close())
+	}
+}
+
+func (p *program) logFailure(doing string, err error) {
+	if err != nil {
+		p.options.Log.Warn("could not "+doing, slog.String("error", err.Error()))
+	}
+}
