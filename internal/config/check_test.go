@@ -1,0 +1,91 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/warder-dev/warder/internal/config"
+)
+
+func TestSemanticErrors(t *testing.T) {
+	const reports = "upstreams:\n  a: {url: 'http://h'}\nroutes:\n" // three lines
+	tests := []struct{ name, file, want string }{
+		{"nothing to protect", "", `warder.yaml: neither upstream nor routes are given: there is nothing to protect; set upstream to the URL of your API`},
+		{"both forms", shorthand + reports + "  - {match: /, upstream: a}\n", `warder.yaml:1:11: upstream: is given together with upstreams or routes; it is shorthand for one of each: keep one form`},
+		{"address without port", shorthand + "listen: localhost\n", `warder.yaml:2:9: listen: "localhost" is not an address; write host:port, such as 127.0.0.1:8080 or [::1]:8080`},
+		{"port range", shorthand + "listen: ':65536'\n", `warder.yaml:2:9: listen: the port is not a number from 0 to 65535`},
+		{"host form", shorthand + "listen: 'a b:1'\n", `warder.yaml:2:9: listen: the host is neither an IP address nor a host name`},
+		{"admin on all interfaces", shorthand + "admin_listen: ':1'\n", `warder.yaml:2:15: admin_listen: is not a loopback address; set insecure_admin_listen if the network is trusted`},
+		{"admin on a name", shorthand + "admin_listen: 'admin.example:1'\n", `warder.yaml:2:15: admin_listen: is not a loopback address; set insecure_admin_listen if the network is trusted`},
+		{"same address", shorthand + "health_listen: 127.0.0.1:8080\n", `warder.yaml:2:16: health_listen: is the same address as listen`},
+		{"database is a URL", shorthand + "db: 'postgres://u:hunter2@h/d'\n", `warder.yaml:2:5: db: is a URL, want the path of a file`},
+		{"prefix", shorthand + "keys: {prefix: 1a}\n", `warder.yaml:2:16: keys.prefix: "1a" is not a prefix; use 1 to 16 lower case letters and digits, a letter first`},
+		{"realm", shorthand + "keys: {realm: 'a\"b'}\n", `warder.yaml:2:15: keys.realm: is not a realm; use 1 to 64 printable ASCII characters without quote and backslash`},
+		{"header token", shorthand + "keys: {header: 'X Key'}\n", `warder.yaml:2:16: keys.header: "X Key" is not the name of a header field`},
+		{"hop-by-hop header", shorthand + "keys: {header: Connection}\n", `warder.yaml:2:16: keys.header: "Connection" has another meaning in HTTP; use a name such as X-API-Key`},
+		{"reserved header", shorthand + "keys: {header: x-forwarded-for}\n", `warder.yaml:2:16: keys.header: "x-forwarded-for" has another meaning in HTTP; use a name such as X-API-Key`},
+		{"target longer than header", shorthand + "limits: {header_bytes: 4KiB}\n", `warder.yaml: limits.target_bytes: is more than limits.header_bytes, which the target is part of`},
+		{"URL parts", "upstream: 'ftp://u:hunter2@h:0/?q#f'\n", `
+warder.yaml:1:11: upstream: the scheme is neither http nor https
+warder.yaml:1:11: upstream: the port is not a number from 1 to 65535
+warder.yaml:1:11: upstream: has user information (name or password)
+warder.yaml:1:11: upstream: has a query
+warder.yaml:1:11: upstream: has a fragment`},
+		{"no host", "upstream: 'http:///x'\n", `warder.yaml:1:11: upstream: has no host`},
+		{"not a URL", "upstream: 'http://h:hunter2'\n", `warder.yaml:1:11: upstream: is not a URL; write it like http://127.0.0.1:3000`},
+		{"address as URL", "upstream: 'localhost:3000'\n", `warder.yaml:1:11: upstream: is not a URL; write it like http://127.0.0.1:3000`},
+		{"upstream name", "upstreams:\n  A b: {url: 'http://h'}\nroutes: [{match: /, upstream: A b}]\n", `warder.yaml:2:3: upstreams.A b: is not a name; use 1 to 63 lower case letters, digits, - and _, the first a letter or digit`},
+		{"upstream without URL", "upstreams:\n  a: {preserve_host: true}\nroutes: [{match: /, upstream: a}]\n", `warder.yaml:2:3: upstreams.a: has no url`},
+		{"TLS fields on http", "upstreams:\n  a: {url: 'http://h', insecure_skip_verify: true}\nroutes: [{match: /, upstream: a}]\n", `warder.yaml:2:46: upstreams.a.insecure_skip_verify: has no effect on a http URL; use https`},
+		{"unknown upstream", reports + "  - {match: /, upstream: b}\n", `warder.yaml:4:26: routes[0].upstream: no upstream is called "b"; did you mean "a"?`},
+		{"no match, no upstream", reports + "  - public: true\n", "warder.yaml:4:5: routes[0]: has no match; write a pattern such as \"GET /orders/\"\nwarder.yaml:4:5: routes[0]: has no upstream"},
+		{"pattern", reports + "  - {match: 'GET h', upstream: a}\n", `warder.yaml:4:13: routes[0].match: "GET h" is not a pattern: at offset 4: host/path missing /`},
+		{"method in lower case", reports + "  - {match: 'get /', upstream: a}\n", `warder.yaml:4:13: routes[0].match: the method is not in upper case: methods are case-sensitive (RFC 9110, section 9.1)`},
+		{"same pattern", reports + "  - {match: /, upstream: a}\n  - {match: /, upstream: a}\n", `warder.yaml:5:13: routes[1].match: "/" is the same as "/" (routes[0], line 4)`},
+		{"overlap", reports + "  - {match: '/{x}/b', upstream: a}\n  - {match: '/c', upstream: a}\n  - {match: '/a/{y}', upstream: a}\n", `warder.yaml:6:13: routes[2].match: "/a/{y}" overlaps with "/{x}/b" (routes[0], line 4); for some requests neither is more specific: make one so`},
+		{"public with scopes", reports + "  - {match: /, upstream: a, public: true, scopes: [x]}\n", `warder.yaml:4:37: routes[0].public: contradicts scopes: what is public asks for no key; take one of them away`},
+		{"scopes", reports + "  - {match: /, upstream: a, scopes: ['a:*', 'a b', c, c]}\n", `
+warder.yaml:4:38: routes[0].scopes[0]: has a wildcard: only keys are granted these, a route asks for a certain scope
+warder.yaml:4:45: routes[0].scopes[1]: "a b" is not a scope; write it like orders:read, with letters, digits and . _ - /
+warder.yaml:4:55: routes[0].scopes[3]: is in the list twice`},
+		{"allow", reports + "  - {match: /, upstream: a, allow: [mrge, merge, merge]}\n", `
+warder.yaml:4:37: routes[0].allow[0]: is none of resolve, merge, matrix, encoded_slash; did you mean "merge"?
+warder.yaml:4:50: routes[0].allow[2]: is in the list twice`},
+		{"strip prefix form", reports + "  - {match: /a/, upstream: a, strip_prefix: /a/}\n", `warder.yaml:4:45: routes[0].strip_prefix: is not a plain path; write it like /v1/orders, without / at the end`},
+		{"strip prefix of another path", reports + "  - {match: /ab/, upstream: a, strip_prefix: /a}\n", `warder.yaml:4:46: routes[0].strip_prefix: the path of match does not begin with it`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, tt.file, config.Source{})
+			wantErrors(t, err, tt.want)
+		})
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	tests := []struct{ name, file string }{
+		{"comments only around", "# a\n" + shorthand + "# b\n"},
+		{"document marks", "---\n" + shorthand + "...\n"},
+		{"admin off", shorthand + "admin_listen: off\n"},
+		{"admin on IPv6 loopback", shorthand + "admin_listen: '[::1]:1'\n"},
+		{"admin elsewhere, said so", shorthand + "admin_listen: ':1'\ninsecure_admin_listen: true\n"},
+		{"any free port twice", shorthand + "listen: 127.0.0.1:0\nadmin_listen: 127.0.0.1:0\n"},
+		{"unlimited", shorthand + "limits: {body_bytes: unlimited}\n"},
+		{"0 needs no unit", shorthand + "timeouts: {drain: 0}\n"},
+		{"block and flow, quotes and folds", "upstream: >-\n  http://127.0.0.1:3000\nkeys: {realm: \"a b\"}\n"},
+		{"patterns from general to special", "upstreams: {a: {url: 'https://[::1]:1/x'}}\nroutes:\n  - {match: /, upstream: a}\n  - {match: 'GET /', upstream: a}\n  - {match: 'GET h.example/{x}/{$}', upstream: a}\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := load(t, tt.file, config.Source{}); err != nil {
+				t.Errorf("Load: %v, want no error", err)
+			}
+		})
+	}
+}
+
+func TestManyRoutes(t *testing.T) {
+	text := "upstreams: {a: {url: 'http://h'}}\nroutes:\n" + strings.Repeat("  - {match: /, upstream: a}\n", 10_001)
+	_, err := load(t, text, config.Source{})
+	wantErrors(t, err, `warder.yaml:2:1: routes: are 10001, want at most 10000`)
+}

@@ -1,0 +1,156 @@
+package config
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// maxRoutes bounds Config.Routes; maxConflicts how many conflicts are looked
+// into, since finding the other route takes a search through all.
+const (
+	maxRoutes    = 10_000
+	maxConflicts = 20
+)
+
+func (l *loader) checkRoutes() {
+	routes := l.config.Routes
+	if len(routes) > maxRoutes {
+		l.reject("routes", fmt.Sprintf("are %d, want at most %d", len(routes), maxRoutes), "")
+		return
+	}
+	mux, conflicts := http.NewServeMux(), 0
+	for i := range routes {
+		field := fmt.Sprintf("routes[%d]", i)
+		if l.failed(field) {
+			continue
+		}
+		l.checkRoute(field, &routes[i])
+		if l.failed(field+".match") || routes[i].Match == "" || conflicts == maxConflicts {
+			continue
+		}
+		// The pattern alone is valid: what fails now is a conflict.
+		if register(mux, routes[i].Match) != nil {
+			conflicts++
+			l.rejectConflict(i)
+		}
+	}
+}
+
+func (l *loader) checkRoute(field string, r *Route) {
+	if r.Match == "" && !l.failed(field+".match") {
+		l.reject(field, "has no match", "write a pattern such as \"GET /orders/\"")
+	}
+	l.checkPattern(field+".match", r.Match)
+	switch _, known := l.config.Upstreams[r.Upstream]; {
+	case known, l.failed(field + ".upstream"):
+	case l.config.Upstream != "" && r.Upstream == "": // told once, at "upstream"
+	case r.Upstream == "":
+		l.reject(field, "has no upstream", "")
+	default:
+		l.reject(field+".upstream", "no upstream is called "+l.show(field+".upstream"), l.nearestUpstream(field+".upstream", r.Upstream))
+	}
+	if r.Public && len(r.Scopes) > 0 {
+		l.reject(field+".public", "contradicts scopes: what is public asks for no key", "take one of them away")
+	}
+	l.checkScopes(field+".scopes", r.Scopes)
+	l.checkAllow(field+".allow", r.Allow)
+	l.checkStrip(field+".strip_prefix", r)
+}
+
+// nearestUpstream is the hint for a name that the file has as it is.
+func (l *loader) nearestUpstream(field, name string) string {
+	if l.show(field) == "this value" {
+		return ""
+	}
+	return didYouMean(name, sortedKeys(l.config.Upstreams))
+}
+
+func (l *loader) checkAllow(field string, allow []string) {
+	seen := map[string]bool{}
+	for i, word := range allow {
+		if entry := fmt.Sprintf("%s[%d]", field, i); seen[word] && !l.failed(entry) {
+			l.reject(entry, "is in the list twice", "")
+		}
+		seen[word] = true
+	}
+}
+
+// checkPattern wants a pattern that ServeMux accepts and that can match.
+func (l *loader) checkPattern(field, pattern string) {
+	if pattern == "" || l.failed(field) {
+		return
+	}
+	if method, _, ok := strings.Cut(pattern, " "); ok && method != strings.ToUpper(method) {
+		l.reject(field, "the method is not in upper case: methods are case-sensitive (RFC 9110, section 9.1)", "")
+		return
+	}
+	reason := register(http.NewServeMux(), pattern)
+	if reason == nil {
+		return
+	}
+	// `parsing "PATTERN": at offset N: why`: the reason may repeat parts of it.
+	if _, why, ok := strings.Cut(*reason, "\": "); ok && l.show(field) != "this value" {
+		l.reject(field, l.show(field)+" is not a pattern: "+firstLine(why), "")
+		return
+	}
+	l.reject(field, "is not a pattern", "write it like \"GET api.example.com/orders/{id}\"")
+}
+
+// register adds pattern to mux, and returns why not when mux panics.
+func register(mux *http.ServeMux, pattern string) (reason *string) {
+	defer func() {
+		if r := recover(); r != nil {
+			text := fmt.Sprint(r)
+			reason = &text
+		}
+	}()
+	mux.Handle(pattern, http.NotFoundHandler())
+	return nil
+}
+
+// rejectConflict names the first route before routes[i] that cannot be told
+// from it.
+func (l *loader) rejectConflict(i int) {
+	routes, field := l.config.Routes, fmt.Sprintf("routes[%d].match", i)
+	for j := range i {
+		pair := http.NewServeMux()
+		if routes[j].Match == "" || register(pair, routes[j].Match) != nil || register(pair, routes[i].Match) == nil {
+			continue
+		}
+		other := fmt.Sprintf("routes[%d].match", j)
+		what := "overlaps with"
+		if routes[i].Match == routes[j].Match {
+			what = "is the same as"
+		}
+		problem := fmt.Sprintf("%s %s %s (%s)", l.show(field), what, l.show(other), strings.TrimSuffix(other, ".match"))
+		if o := l.origins[other]; o.line > 0 {
+			problem = fmt.Sprintf("%s %s %s (routes[%d], line %d)", l.show(field), what, l.show(other), j, o.line)
+		}
+		hint := ""
+		if what == "overlaps with" {
+			hint = "for some requests neither is more specific: make one so"
+		}
+		l.reject(field, problem, hint)
+		return
+	}
+}
+
+// checkStrip wants segments that every match begins with.
+func (l *loader) checkStrip(field string, r *Route) {
+	strip := r.StripPrefix
+	if strip == "" || l.failed(field) {
+		return
+	}
+	if strip[0] != '/' || strings.HasSuffix(strip, "/") || strings.ContainsAny(strip, "{}?#%;\\") || strings.Contains(strip, "//") || strings.Contains(strip+"/", "/./") || strings.Contains(strip+"/", "/../") {
+		l.reject(field, "is not a plain path", "write it like /v1/orders, without / at the end")
+		return
+	}
+	slash := strings.IndexByte(r.Match, '/')
+	if slash < 0 || l.failed(strings.TrimSuffix(field, "strip_prefix")+"match") {
+		return
+	}
+	if path := r.Match[slash:]; path != strip && !strings.HasPrefix(path, strip+"/") {
+		l.reject(field, "the path of match does not begin with it", "")
+	}
+}
