@@ -179,46 +179,47 @@ func TestABodyThatNobodyReadsDoesNotHoldTheAnswer(t *testing.T) {
 }
 
 func TestAStreamOutlivesTheWriteDeadline(t *testing.T) {
-	for name, copies := range map[string]bool{"written": false, "copied from a slow source": true} {
-		t.Run(name, func(t *testing.T) {
-			_, addr := start(t, httpserver.Config{WriteTimeout: 100 * time.Millisecond, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				source := &slow{left: 8, every: 50 * time.Millisecond, flush: w.(http.Flusher).Flush}
-				if copies {
-					_, _ = io.Copy(w, source)
+	const pieces, size = 8, 1 << 10
+	for name, h := range map[string]http.HandlerFunc{
+		"written": func(w http.ResponseWriter, _ *http.Request) {
+			source := &slow{left: pieces, every: 50 * time.Millisecond}
+			for b := make([]byte, size); ; {
+				if _, err := source.Read(b); err != nil {
 					return
 				}
-				for b := make([]byte, 1); ; {
-					if _, err := source.Read(b); err != nil {
-						return
-					}
-					_, _ = w.Write(b)
-				}
-			})})
+				_, _ = w.Write(b)
+				w.(http.Flusher).Flush()
+			}
+		},
+		"copied from a slow source": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "8192") // the case in which net/http copies to the connection itself
+			_, _ = io.CopyN(w, &slow{left: pieces, every: 50 * time.Millisecond}, pieces*size)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, addr := start(t, httpserver.Config{WriteTimeout: 100 * time.Millisecond, Handler: h})
 			conn := dial(t, addr)
 			write(t, conn, get)
-			if _, body := answer(t, bufio.NewReader(conn)); body != "xxxxxxxx" {
-				t.Errorf("body = %q, want eight bytes", body)
+			if _, body := answer(t, bufio.NewReader(conn)); len(body) != pieces*size {
+				t.Errorf("got %d bytes, want %d", len(body), pieces*size)
 			}
 		})
 	}
 }
 
-// slow gives a byte now and then, and flushes what came before.
+// slow gives 1 KiB now and then.
 type slow struct {
 	left  int
 	every time.Duration
-	flush func()
 }
 
 func (s *slow) Read(p []byte) (int, error) {
-	s.flush()
 	if s.left == 0 {
 		return 0, io.EOF
 	}
 	<-time.After(s.every)
 	s.left--
-	p[0] = 'x'
-	return 1, nil
+	return min(len(p), 1<<10), nil
 }
 
 func TestAStuckReaderIsCut(t *testing.T) {
@@ -260,6 +261,7 @@ func TestReadingOnAfterTheEndTouchesNoDeadline(t *testing.T) {
 			return
 		}
 		body := <-bodies
+		<-time.After(5 * time.Millisecond) // so that a deadline would be renewed
 		if _, err := body.Read(make([]byte, 1)); err == nil {
 			t.Error("a body was read after its request")
 		}
@@ -282,7 +284,44 @@ func TestReadingOnAfterTheEndTouchesNoDeadline(t *testing.T) {
 	answer(t, r)
 }
 
+func TestAHandlersOwnReadDeadlineHolds(t *testing.T) {
+	_, addr := start(t, httpserver.Config{BodyIdleTimeout: 3200 * time.Millisecond, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-time.After(210 * time.Millisecond) // so that a deadline would be renewed
+		if err := http.NewResponseController(w).SetReadDeadline(time.Now()); err != nil {
+			t.Error(err)
+		}
+		hello(w, r)
+	})})
+	conn := dial(t, addr)
+	begin := time.Now()
+	write(t, conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+	answer(t, bufio.NewReader(conn))
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("the answer took %v: it waited for the body", took)
+	}
+}
+
+func TestReadingOnAtTheEndOfABodyTouchesNoDeadline(t *testing.T) {
+	cancelled := make(chan error, 1)
+	_, addr := start(t, httpserver.Config{BodyIdleTimeout: 30 * time.Millisecond, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		<-time.After(5 * time.Millisecond) // so that a deadline would be renewed
+		if n, err := r.Body.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+			t.Errorf("got %d, %v; want the end", n, err)
+		}
+		<-time.After(90 * time.Millisecond)
+		cancelled <- r.Context().Err()
+	})})
+	conn := dial(t, addr)
+	write(t, conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+	if err := receive(t, cancelled, "the request ends"); err != nil {
+		t.Errorf("the request was cancelled: %v", err)
+	}
+	answer(t, bufio.NewReader(conn))
+}
+
 func TestHTTP2(t *testing.T) {
+	resume := make(chan struct{})
 	certificate := httptest.NewUnstartedServer(nil)
 	certificate.StartTLS()
 	defer certificate.Close()
@@ -304,7 +343,10 @@ func TestHTTP2(t *testing.T) {
 			w.(http.Flusher).Flush()
 			_, _ = r.Body.Read(make([]byte, 1))
 			<-time.After(150 * time.Millisecond) // silent for longer than both deadlines
-			_, _ = io.Copy(w, r.Body)
+			close(resume)
+			if _, err := io.Copy(w, r.Body); err != nil {
+				t.Errorf("body after a pause: %v", err)
+			}
 		}),
 	})
 	client := certificate.Client()
@@ -323,14 +365,28 @@ func TestHTTP2(t *testing.T) {
 		b, err := io.ReadAll(w.Body)
 		return string(b), err
 	}
-	if body, err := post("/", strings.NewReader("-world")); err != nil || body != "helloworld" {
+	pr, pw := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(pw, "-")
+		<-resume
+		_, _ = io.WriteString(pw, "world")
+		_ = pw.Close()
+	}()
+	if body, err := post("/", pr); err != nil || body != "helloworld" {
 		t.Errorf("got %q, %v; want helloworld", body, err)
 	}
-	pr, pw := io.Pipe()
+	pr, pw = io.Pipe()
 	defer pw.Close()
 	if _, err := post("/stuck", pr); err != nil {
 		t.Errorf("a stuck body's answer: %v", err)
 	}
+	idle := tls.Client(dial(t, addr), &tls.Config{NextProtos: []string{"h2"}, RootCAs: transport.TLSClientConfig.RootCAs, ServerName: "example.com", MinVersion: tls.VersionTLS12})
+	write(t, idle, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00") // and an empty SETTINGS frame
+	if _, err := io.ReadFull(idle, make([]byte, 9)); err != nil {
+		t.Fatal(err)
+	}
+	_ = idle.Close()
+	<-time.After(50 * time.Millisecond)
 	if got := s.Refused(); got != 0 {
 		t.Errorf("Refused = %d, want 0", got)
 	}
