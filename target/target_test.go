@@ -158,7 +158,7 @@ func TestMethods(t *testing.T) {
 			}
 		}
 		for _, raw := range []string{"http://evil/x", "/a b", "/a#b", "x", "/a?\x00"} {
-			r := &http.Request{Method: "GET", ProtoMajor: 2, RequestURI: raw, URL: &url.URL{Path: "/"}, Host: "a"}
+			r := &http.Request{Method: http.MethodGet, ProtoMajor: 2, RequestURI: raw, URL: &url.URL{Path: "/"}, Host: "a"}
 			if got := judge(t, 0, r, http.NewServeMux()); got.status != 400 {
 				t.Errorf("target %q: got %d, want 400", raw, got.status)
 			}
@@ -173,11 +173,11 @@ func TestTheHandlerSeesWhatWasJudged(t *testing.T) {
 		want string
 		uri  string
 	}{
-		{"an outer handler rewrote the URL", &http.Request{Method: "GET", RequestURI: "/admin?a", URL: &url.URL{Path: "/public", RawQuery: "a"}}, "/admin", "/admin?a"},
-		{"an outer handler rewrote the query", &http.Request{Method: "GET", RequestURI: "/x?a", URL: &url.URL{Path: "/x", RawQuery: "b"}}, "/x", "/x?a"},
-		{"RawPath that does not fit Path", &http.Request{Method: "GET", RequestURI: "/a%2Cb", URL: &url.URL{Path: "/admin", RawPath: "/a%2Cb"}}, "/a%2Cb", "/a%2Cb"},
-		{"no RequestURI: a request that a program built", &http.Request{Method: "GET", URL: &url.URL{Path: "/a b", RawQuery: "q=1"}}, "/a%20b", ""},
-		{"an empty query stays", &http.Request{Method: "GET", RequestURI: "/%41?", URL: &url.URL{Path: "/A", ForceQuery: true}}, "/A", "/A?"},
+		{"an outer handler rewrote the URL", &http.Request{Method: http.MethodGet, RequestURI: "/admin?a", URL: &url.URL{Path: "/public", RawQuery: "a"}}, "/admin", "/admin?a"},
+		{"an outer handler rewrote the query", &http.Request{Method: http.MethodGet, RequestURI: "/x?a", URL: &url.URL{Path: "/x", RawQuery: "b"}}, "/x", "/x?a"},
+		{"RawPath that does not fit Path", &http.Request{Method: http.MethodGet, RequestURI: "/a%2Cb", URL: &url.URL{Path: "/admin", RawPath: "/a%2Cb"}}, "/a%2Cb", "/a%2Cb"},
+		{"no RequestURI: a request that a program built", &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/a b", RawQuery: "q=1"}}, "/a%20b", ""},
+		{"an empty query stays", &http.Request{Method: http.MethodGet, RequestURI: "/%41?", URL: &url.URL{Path: "/A", ForceQuery: true}}, "/A", "/A?"},
 	} {
 		got := judge(t, 0, tt.r, http.NewServeMux())
 		if got.status != 200 || got.path != tt.want || got.requestURI != tt.uri {
@@ -203,7 +203,7 @@ func TestRefusalsNameTheAmbiguity(t *testing.T) {
 		t.Fatal(err)
 	}
 	for raw, want := range map[string]string{"/a/../b": "dot-segments", "//a/../b;c": "dot-segments,path-parameters", "/a%00": "malformed-target"} {
-		v := s.Check(exchange.New(&http.Request{Method: "GET", RequestURI: raw, URL: &url.URL{}}))
+		v := s.Check(exchange.New(&http.Request{Method: http.MethodGet, RequestURI: raw, URL: &url.URL{}}))
 		if v.Reason() != want || v.Problem() == nil || v.Problem().Type != problem.InvalidTarget {
 			t.Errorf("%s: reason %q, problem %v; want %q", raw, v.Reason(), v.Problem(), want)
 		}
