@@ -46,7 +46,7 @@ func TestPanicsAreLoggedWithoutTheirText(t *testing.T) {
 			{"a false runtime error", leaky{}, "httpserver_test.leaky", ""},
 		} {
 			var log bytes.Buffer
-			r := httptest.NewRequest("GET", "/canary?canary", nil)
+			r := httptest.NewRequest(http.MethodGet, "/canary?canary", nil)
 			r.Header.Set("X-Api-Key", "canary")
 			w := httptest.NewRecorder()
 			httpserver.NewRecover(slog.New(slog.NewJSONHandler(&log, nil))).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -77,7 +77,7 @@ func TestPanicsAreLoggedWithoutTheirText(t *testing.T) {
 			}()
 			httpserver.NewRecover(slog.New(slog.NewJSONHandler(&log, nil))).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 				panic(http.ErrAbortHandler)
-			})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+			})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 		})
 	})
 }

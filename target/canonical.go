@@ -41,7 +41,7 @@ type Result struct {
 //
 // A path that is canonical already costs one scan and no allocation.
 func Canonical(path string, allow exchange.Ambiguity) (Result, error) {
-	if plain(path) {
+	if end := plainEnd(path); end >= 0 && end == len(path) {
 		return Result{Path: path, UpstreamPath: path}, nil
 	}
 	if path == "" || path[0] != '/' {
@@ -54,24 +54,30 @@ func Canonical(path string, allow exchange.Ambiguity) (Result, error) {
 	return resolve(text, allow)
 }
 
-// plain reports whether path is canonical and without anything to decode.
-func plain(path string) bool {
-	if path == "" || path[0] != '/' {
-		return false
+// plainEnd returns where the path that text begins with ends, at a "?" or at the
+// end, when it is canonical and has nothing to decode; else -1.
+func plainEnd(text string) int {
+	if text == "" || text[0] != '/' {
+		return -1
 	}
-	start := 1 // of the segment
-	for i := 1; i < len(path); i++ {
-		b := path[i]
-		if b == '/' {
-			if i == start || dots(path[start:i]) {
-				return false
-			}
-			start = i + 1
-		} else if !pathByte(b) {
-			return false
+	start, i := 1, 1 // start of the segment
+	for ; i < len(text); i++ {
+		b := text[i]
+		if pathByte(b) {
+			continue
 		}
+		if b == '?' {
+			break
+		}
+		if b != '/' || i == start || dots(text[start:i]) {
+			return -1
+		}
+		start = i + 1
 	}
-	return !dots(path[start:])
+	if dots(text[start:i]) {
+		return -1
+	}
+	return i
 }
 
 // dots reports whether segment is a dot segment.

@@ -14,6 +14,7 @@ type form struct {
 	query    string // without "?"
 	hasQuery bool   // a "?" was sent, be it with nothing behind
 	origin   bool   // origin form: what was sent is path and query only
+	plain    bool   // the path is canonical and has nothing to decode
 }
 
 // sent returns the target as it was sent. A server's request has it in
@@ -53,11 +54,15 @@ func split(raw string, r *http.Request) (form, bool) {
 
 // cut divides at the first "?"; the path's own rules refuse a "#".
 func cut(raw string) form {
-	i := strings.IndexByte(raw, '?')
-	if i < 0 {
-		return form{path: raw}
+	i := plainEnd(raw)
+	plain := i >= 0
+	if !plain {
+		i = strings.IndexByte(raw, '?')
 	}
-	return form{path: raw[:i], query: raw[i+1:], hasQuery: true}
+	if i < 0 || i == len(raw) {
+		return form{path: raw, plain: plain}
+	}
+	return form{path: raw[:i], query: raw[i+1:], hasQuery: true, plain: plain}
 }
 
 // absolute reads the absolute form. Its authority is what net/http made of
@@ -127,8 +132,8 @@ func holds(u *url.URL, path string, f form) bool {
 	if u.Scheme != "" || u.Host != "" || u.Opaque != "" || u.User != nil || u.Fragment != "" || u.RawQuery != f.query {
 		return false
 	}
-	if u.RawPath == "" && u.Path == path && strings.IndexByte(path, '%') < 0 {
-		return true // nothing to decode; net/http's Path is a part of RequestURI, so this compares addresses
+	if f.plain && u.RawPath == "" {
+		return u.Path == path // net/http's Path is a part of RequestURI: this compares addresses
 	}
 	return u.EscapedPath() == path
 }

@@ -103,12 +103,17 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 		adopt(x, f)
 		return exchange.Pass()
 	}
+	x.RawQuery = f.query
+	if f.plain { // what Canonical would find, without a second scan
+		x.Path, x.UpstreamPath, x.Ambiguity = f.path, f.path, 0
+		adopt(x, f)
+		return exchange.Pass()
+	}
 	result, err := Canonical(f.path, s.allow)
 	if err != nil {
 		return s.refusal(err)
 	}
 	x.Path, x.UpstreamPath, x.Ambiguity = result.Path, result.UpstreamPath, result.Ambiguity
-	x.RawQuery = f.query
 	adopt(x, f)
 	return exchange.Pass()
 }
