@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +86,7 @@ func TestWriterLOG05(t *testing.T) {
 		t.Run("disk full", diskFull)
 		t.Run("line cut by a full disk", lineCut)
 		t.Run("pipe stuck", pipeStuck)
+		t.Run("requests go on over a stuck pipe", requestsGoOn)
 		t.Run("log moved", func(t *testing.T) { rotated(t, func(name string) error { return os.Rename(name, name+".1") }) })
 		t.Run("log removed", func(t *testing.T) { rotated(t, os.Remove) })
 		t.Run("log moved and told", reopened)
@@ -186,6 +190,32 @@ func pipeStuck(t *testing.T) {
 	got := <-lines
 	if told := notice(t, got); told != dropped || strings.Count(got, line)+int(dropped) != records {
 		t.Errorf("told of %d of %d drops; %d lines of %d arrived", told, dropped, strings.Count(got, line), records)
+	}
+}
+
+// requestsGoOn serves requests whose log nobody reads.
+func requestsGoOn(t *testing.T) {
+	r, p, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = r.Close(), p.Close() }()
+	w := accesslog.NewWriter(p, accesslog.WriterConfig{Queue: 64 << 10, CloseTimeout: time.Millisecond})
+	served := 0
+	handler := newStage(t, slog.NewJSONHandler(w, nil), "").Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ }))
+	const requests = 3000
+	start := time.Now()
+	for range requests {
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	}
+	if took := time.Since(start); served != requests || took > requests*time.Millisecond {
+		t.Errorf("%d of %d requests served in %v, want all within 1 ms each", served, requests, took)
+	}
+	if w.Dropped() == 0 {
+		t.Error("nothing was dropped although nobody reads")
+	}
+	if err := w.Close(); err == nil {
+		t.Error("Close gave no error although records are left")
 	}
 }
 

@@ -149,6 +149,17 @@ func TestLOG07(t *testing.T) {
 	})
 }
 
+func TestMetricsLOG12(t *testing.T) {
+	attack.Case(t, "LOG-12", attack.Library, func(t *testing.T) {
+		m := server.NewMetrics("v1")
+		for range 1000 {
+			m.Done(request("GET /orders/{id}"), refused(401, "authn", "revoked"))
+		}
+		wantLines(t, scrape(t, m), `warder_refusals_total{reason="revoked",stage="authn"} 1000`,
+			`warder_requests_total{outcome="refused",route="GET /orders/{id}",status="4xx"} 1000`)
+	})
+}
+
 func TestDoneAllocatesNothing(t *testing.T) {
 	m, x := server.NewMetrics("v1"), request("GET /orders/{id}")
 	for _, o := range []exchange.Outcome{passed(200), refused(401, "authn", "revoked"), refused(401, "a", "b")} {
