@@ -7,7 +7,7 @@
 //	msg          "request"
 //	id           the request's id
 //	method       as sent when it is a token (RFC 9110, section 9.1) of at most 20 characters, else "invalid"
-//	host         canonical; absent when the request had no usable one
+//	host         canonical, masked as the path is; absent when the request had no usable one
 //	route        the pattern that matched
 //	path         percent-encoded, without query, masked by package redact, at most 1024 bytes
 //	proto        "HTTP/1.1", "HTTP/2.0"

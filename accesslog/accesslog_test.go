@@ -125,6 +125,7 @@ func TestFields(t *testing.T) {
 		{"method of 21 characters", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Request.Method = strings.Repeat("A", 21) }, "method", "invalid"},
 		{"method that is no token", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Request.Method = "GET\n" }, "method", "invalid"},
 		{"unknown method", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Request.Method = "PROPFIND" }, "method", "PROPFIND"},
+		{"a key as the host", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Host = strings.ToLower(key) + ".example.com" }, "host", "[masked]"},
 		{"no host", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Host = "" }, "host", nil},
 		{"client of a listed peer", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Client = netip.MustParseAddr("2001:db8::1") }, "client", "2001:db8::1"},
 		{"client over IPv6", "", func(x *exchange.Exchange, _ *exchange.Outcome) {
@@ -216,6 +217,10 @@ func TestAHandlerMayKeepRecords(t *testing.T) {
 }
 
 func TestRecordAllocatesNothing(t *testing.T) {
+	want := 0.0
+	if raceEnabled {
+		want = 2 // what the pools of the Stage and of the handler dropped is made again
+	}
 	for name, h := range map[string]slog.Handler{
 		"json": slog.NewJSONHandler(io.Discard, nil), "text": slog.NewTextHandler(io.Discard, nil),
 	} {
@@ -223,8 +228,8 @@ func TestRecordAllocatesNothing(t *testing.T) {
 		refused := o
 		refused.Status, refused.Reason, refused.Trace.Stage = 401, "revoked", "authn"
 		for kind, o := range map[string]exchange.Outcome{"pass": o, "refusal": refused} {
-			if got := testing.AllocsPerRun(500, func() { s.Done(x, o) }); got != 0 {
-				t.Errorf("%s, %s: %v allocations, want 0", name, kind, got)
+			if got := testing.AllocsPerRun(500, func() { s.Done(x, o) }); got > want {
+				t.Errorf("%s, %s: %v allocations, want %v", name, kind, got, want)
 			}
 		}
 	}

@@ -45,7 +45,7 @@ func (e *entry) fill(s *Stage, x *exchange.Exchange, o *exchange.Outcome) {
 	r := x.Request
 	e.text("id", x.ID, maxWord)
 	e.text("method", method(r.Method), maxMethod)
-	e.text("host", x.Host, maxHost)
+	e.text("host", redact.Text(x.Host), maxHost) // a client that mixes up its fields sends a key as the host
 	if s.path != PathOff {
 		e.text("route", x.Route, maxPath)
 	}
