@@ -24,7 +24,7 @@ vet: ## go vet
 	$(GO) vet ./...
 
 lint: ## golangci-lint with the set of .golangci.yml
-	$(TOOL) golangci-lint run
+	$(TOOL) golangci-lint run --allow-parallel-runners
 
 test: ## all tests, in random order; with the race detector where a C compiler is
 	@$(GO) version

@@ -83,6 +83,7 @@ func table() map[string]row {
 		},
 
 		// what only tests and tools use
+		"docs":                   {},
 		"internal/attack":        {},
 		"internal/attack/report": {module: []string{"internal/attack"}},
 		"internal/golden":        {},
