@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	dataVersion    = `PRAGMA data_version`
 	newestRevision = `SELECT coalesce(max(revision), 0) FROM changes`
 	listChanges    = `SELECT revision, key_id FROM changes WHERE revision > ?1 ORDER BY revision LIMIT ?2`
 )
@@ -72,8 +71,7 @@ type poll struct {
 	turn chan struct{} // holds one token: a lock whose waiters keep to their context
 
 	conn    *sql.Conn
-	look    *sql.Stmt // on conn: dataVersion
-	version int64     // of the data when newest was read; meaningless while conn is nil
+	version int64 // of the data when newest was read; meaningless while conn is nil
 	newest  apikey.Revision
 }
 
@@ -104,12 +102,9 @@ func (p *poll) read(ctx context.Context) (apikey.Revision, error) {
 			return 0, err
 		}
 		p.conn = conn
-		if p.look, err = conn.PrepareContext(ctx, dataVersion); err != nil {
-			return 0, err
-		}
 	}
 	var version int64
-	if err := p.look.QueryRowContext(ctx).Scan(&version); err != nil {
+	if err := p.conn.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version); err != nil {
 		return 0, err
 	}
 	if !fresh && version == p.version {
@@ -127,16 +122,12 @@ func (p *poll) drop() error {
 	if p.conn == nil {
 		return nil
 	}
-	conn, look := p.conn, p.look
-	p.conn, p.look = nil, nil
-	var err error
-	if look != nil {
-		err = look.Close()
+	conn := p.conn
+	p.conn = nil
+	if err := conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
+		return err
 	}
-	if err = errors.Join(err, conn.Close()); errors.Is(err, sql.ErrConnDone) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 func (p *poll) close() error {
