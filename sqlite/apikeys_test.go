@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"database/sql"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -22,7 +23,7 @@ func newPath(t testing.TB) string {
 // open opens the database at path until the end of the test.
 func open(t testing.TB, path string) *sqlite.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Log: slog.New(slog.DiscardHandler)})
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Log: discard()})
 	if err != nil {
 		t.Fatalf("Open = %v, want no error", err)
 	}
@@ -32,4 +33,42 @@ func open(t testing.TB, path string) *sqlite.DB {
 		}
 	})
 	return db
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// openRaw opens the database at path without this package, on one connection.
+func openRaw(t testing.TB, path string) *sql.DB {
+	t.Helper()
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatalf("open the file without the package: %v", err)
+	}
+	raw.SetMaxOpenConns(1)
+	t.Cleanup(func() {
+		if err := raw.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return raw
+}
+
+// execRaw runs queries on the database at path without this package.
+func execRaw(t testing.TB, path string, queries ...string) {
+	t.Helper()
+	raw := openRaw(t, path)
+	for _, query := range queries {
+		if _, err := raw.ExecContext(t.Context(), query); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+	}
+}
+
+// queryRaw returns the one text that query gives.
+func queryRaw(t testing.TB, path, query string) (text string) {
+	t.Helper()
+	if err := openRaw(t, path).QueryRowContext(t.Context(), query).Scan(&text); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return text
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
 
 	"github.com/pressly/goose/v3"
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 )
 
 // applicationID marks a file as warder's ("wrdr"), for this package and for
@@ -20,7 +23,36 @@ var migrations embed.FS
 
 // upgrade brings the schema to the version that this program knows. A database
 // of another program or a newer warder is left untouched.
+//
+// Another process may be at it. Then a step fails here, since SQLite does not
+// wait in all of them, and succeeds once the other is done.
 func (db *DB) upgrade(ctx context.Context) error {
+	const attempts, pause = 40, 50 * time.Millisecond
+	var err error
+	for range attempts {
+		if err = db.upgradeOnce(ctx); err == nil || isFinal(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+	return err
+}
+
+// isFinal reports whether to try again is of no use.
+func isFinal(err error) bool {
+	var code *driver.Error
+	if errors.As(err, &code) {
+		primary := code.Code() & 0xff
+		return primary != lib.SQLITE_BUSY && primary != lib.SQLITE_LOCKED && primary != lib.SQLITE_ERROR // "table exists"
+	}
+	return errors.Is(err, ErrNewerSchema) || errors.Is(err, ErrForeign)
+}
+
+func (db *DB) upgradeOnce(ctx context.Context) error {
 	if err := db.claim(ctx); err != nil {
 		return err
 	}
@@ -64,31 +96,16 @@ func enableWAL(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// migrate applies what is missing. Another process may be at it: then the step
-// fails here, and the version shows when the other is done.
+// migrate applies what is missing.
 func migrate(ctx context.Context, p *goose.Provider) error {
-	const attempts, pause = 20, 50 * time.Millisecond
-	var last error
-	for range attempts {
-		have, want, err := p.GetVersions(ctx)
-		switch {
-		case err != nil:
-			last = err
-		case have > want:
-			return fmt.Errorf("%w: its schema is version %d, this program knows versions up to %d", ErrNewerSchema, have, want)
-		case have == want:
-			return nil
-		default:
-			_, last = p.Up(ctx)
-		}
-		if last == nil {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
+	have, want, err := p.GetVersions(ctx)
+	switch {
+	case err != nil:
+		return err
+	case have > want:
+		return fmt.Errorf("%w: its schema is version %d, this program knows versions up to %d", ErrNewerSchema, have, want)
+	case have < want:
+		_, err = p.Up(ctx)
 	}
-	return last
+	return err
 }
