@@ -34,7 +34,10 @@ func (f *flight) tunnel(res *http.Response) {
 	if !switchProtocols(client.Writer, h) {
 		return
 	}
-	f.join(conn, client.Reader, back)
+	// What net/http has read already, and then the connection itself: reading on
+	// through net/http's reader would end the context when the client half-closes.
+	early := io.LimitReader(client.Reader, int64(client.Reader.Buffered()))
+	f.join(conn, io.MultiReader(early, conn), back)
 }
 
 // switchProtocols writes the head of the 101.
