@@ -72,7 +72,7 @@ func newConfigPrint(p *process) *cobra.Command {
 			return cfg.Print(p.stdout)
 		},
 	}
-	addConfigFlags(cmd, "upstream", "listen", "admin-listen", "health-listen", "db", "peppers", "log-file")
+	addConfigFlags(cmd, "upstream", "listen", "admin-listen", "health-listen", "db", "peppers-file", "log-file")
 	return cmd
 }
 

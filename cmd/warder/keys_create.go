@@ -36,7 +36,7 @@ func newKeysCreate(p *process) *cobra.Command {
 			return createKey(cmd.Context(), p, cfg, o)
 		},
 	}
-	addConfigFlags(cmd, "db", "peppers")
+	addConfigFlags(cmd, "db", "peppers-file")
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "what the key is for, for people")
 	f.StringVar(&o.owner, "owner", "", "your own id of whom the key belongs to; the upstream gets it as X-Warder-Owner")

@@ -39,7 +39,7 @@ code is 5: such a node stops to trust its cache after the freshness bound.`,
 			return revokeKey(cmd.Context(), p, cfg, id, o)
 		},
 	}
-	addConfigFlags(cmd, "db", "peppers")
+	addConfigFlags(cmd, "db")
 	f := cmd.Flags()
 	f.StringVar(&o.reason, "reason", "unspecified", "word for the audit, such as key-compromise or superseded")
 	f.StringVar(&o.wait, "wait", "5s", "how long to wait for the running nodes")

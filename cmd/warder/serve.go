@@ -29,7 +29,7 @@ func newServe(p *process) *cobra.Command {
 			return serve(cmd.Context(), p.stderr, cfg, nil)
 		},
 	}
-	addConfigFlags(cmd, "upstream", "listen", "admin-listen", "health-listen", "db", "peppers", "log-file")
+	addConfigFlags(cmd, "upstream", "listen", "admin-listen", "health-listen", "db", "peppers-file", "log-file")
 	return cmd
 }
 
@@ -109,7 +109,7 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 	_, _ = fmt.Fprintf(stderr, `
 There is no key yet, so every request is refused. Make one in another terminal:
 
-  warder keys create --db %s --peppers %s --name first
+  warder keys create --db %s --peppers-file %s --name first
 
 and send it:
 

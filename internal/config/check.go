@@ -179,7 +179,7 @@ func (l *loader) checkUpstreams() {
 	switch {
 	case both:
 		l.reject("upstream", "is given together with upstreams or routes", "it is shorthand for one of each: keep one form")
-	case c.Upstream == "" && len(c.Routes) == 0 && !l.unread && !l.failed("upstream") && !l.failed("routes"):
+	case c.Upstream == "" && len(c.Routes) == 0 && !l.idle && !l.unread && !l.failed("upstream") && !l.failed("routes"):
 		l.fail(origin{}, "", "neither upstream nor routes are given: there is nothing to protect", "set upstream to the URL of your API")
 	}
 	if c.Upstream != "" {

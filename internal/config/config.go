@@ -79,8 +79,8 @@ type Log struct {
 	Format string `yaml:"format" default:"auto" enum:"auto|json|text"`
 	// Level is the least level that is logged. Default info.
 	Level string `yaml:"level" default:"info" enum:"debug|info|warn|error"`
-	// Path says what the access log shows of a request's path: the pattern of its route, the path with credential-like segments masked, or nothing. Default route.
-	Path string `yaml:"path" default:"route" enum:"route|masked|off"`
+	// Path says what the access log shows of a request's path: the pattern of its route, the path with credential-like segments masked, or nothing. Default masked.
+	Path string `yaml:"path" default:"masked" enum:"route|masked|off"`
 }
 
 // Limits bound what one request, and all together, may take.

@@ -27,6 +27,10 @@ type Source struct {
 	File    string            // path of the YAML file, at most 1 MiB; empty: none
 	Environ []string          // "NAME=value" as os.Environ returns it; WARDER_* set fields, all serve ${NAME}
 	Flags   map[string]string // by flag name, with or without leading dashes, see [Settings]
+
+	// StoreOnly is for commands that work on the key store: they need nothing to
+	// protect. What is given is checked all the same.
+	StoreOnly bool
 }
 
 // Load returns the checked configuration, or *[Errors] with everything that is
@@ -39,6 +43,7 @@ func Load(src Source) (*Config, error) {
 		origins: map[string]origin{},
 		config:  &Config{},
 		bad:     map[string]bool{},
+		idle:    src.StoreOnly,
 	}
 	applyDefaults(reflect.ValueOf(l.config).Elem())
 	l.loadFile()
@@ -63,6 +68,7 @@ type loader struct {
 	errs    []*Error
 	bad     map[string]bool // fields in errs
 	unread  bool            // the file could not be read or parsed
+	idle    bool            // nothing to protect is no error
 }
 
 // An origin tells where a value came from.
