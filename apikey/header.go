@@ -19,9 +19,9 @@ type HeaderConfig struct {
 }
 
 const (
-	defaultHeader   = "X-API-Key"
-	maxHeaderName   = 64
-	headerScheme = "apiKey"
+	defaultHeader = "X-API-Key"
+	maxHeaderName = 64
+	headerScheme  = "apiKey"
 )
 
 // A Header is the scheme of a key in a request header field of its own: type

@@ -22,15 +22,19 @@ const createTries = 5
 // By is who asks for a change, for the audit.
 type By struct {
 	Actor  string // "user:ada", "system"; required
-	Source string // "cli", an address; may be empty
+	Source string // "cli", an address; required
 }
 
 // check refuses what would spoil the audit.
 func (b By) check() error {
+	errs := []error{checkText("actor", b.Actor), checkText("source", b.Source)}
 	if b.Actor == "" {
-		return &SpecError{"actor", "is missing"}
+		errs = append(errs, &SpecError{"actor", "is missing"})
 	}
-	return errors.Join(checkText("actor", b.Actor), checkText("source", b.Source))
+	if b.Source == "" {
+		errs = append(errs, &SpecError{"source", "is missing"})
+	}
+	return errors.Join(errs...)
 }
 
 // IssuerConfig configures an [Issuer].

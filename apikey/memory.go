@@ -41,7 +41,19 @@ func (s *MemoryStore) Lookup(ctx context.Context, id ID) (Record, error) {
 	if !ok {
 		return Record{}, ErrNotFound
 	}
-	return r, nil
+	return separate(r), nil
+}
+
+// separate returns a copy of r that shares nothing with it, with its times in
+// UTC, as stores give them.
+func separate(r Record) Record {
+	r.Scopes, r.Secrets = slices.Clone(r.Scopes), slices.Clone(r.Secrets)
+	r.Created, r.Expires, r.Revoked = r.Created.UTC(), r.Expires.UTC(), r.Revoked.UTC()
+	for i := range r.Secrets {
+		one := &r.Secrets[i]
+		one.Created, one.Retires = one.Created.UTC(), one.Retires.UTC()
+	}
+	return r
 }
 
 // Apply writes the change; see [Store].
@@ -67,8 +79,7 @@ func (s *MemoryStore) Apply(ctx context.Context, c Change) (Revision, error) {
 		s.sorted, s.unsorted = append(s.sorted, c.After.ID), true
 	}
 	s.revision++
-	r := *c.After
-	r.Scopes, r.Secrets = slices.Clone(r.Scopes), slices.Clone(r.Secrets) // the caller may change its own
+	r := separate(*c.After)
 	r.Revision = s.revision
 	s.records[r.ID] = r
 	s.changes = append(s.changes, change{s.revision, r.ID})
@@ -76,12 +87,12 @@ func (s *MemoryStore) Apply(ctx context.Context, c Change) (Revision, error) {
 	return s.revision, nil
 }
 
-var errChange = errors.New("apikey: a change wants Actor, Op, At, and After with an id and a secret, of the same id as Before")
+var errChange = errors.New("apikey: a change wants Actor, Source, Op, At, and After with an id and a secret, of the same id as Before")
 
 // check refuses a change that no audit and no verifier could use.
 func (c *Change) check() error {
 	switch {
-	case c.Actor == "", c.Op == "", c.At.IsZero(), c.After == nil:
+	case c.Actor == "", c.Source == "", c.Op == "", c.At.IsZero(), c.After == nil:
 		return errChange
 	case c.After.ID == "", len(c.After.Secrets) == 0, c.Before != nil && c.Before.ID != c.After.ID:
 		return errChange
@@ -126,7 +137,7 @@ func (s *MemoryStore) List(ctx context.Context, after ID, limit int) ([]Record, 
 	page := s.sorted[from:min(from+limit, len(s.sorted))]
 	records := make([]Record, len(page))
 	for i, id := range page {
-		records[i] = s.records[id]
+		records[i] = separate(s.records[id])
 	}
 	return records, nil
 }
