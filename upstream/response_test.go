@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -231,17 +232,25 @@ func bytesAfterTheBody(t *testing.T) {
 	for _, text := range []string{wire.OK + poison, "HTTP/1.1 204 No Content\r\n\r\n" + poison, "HTTP/1.1 304 Not Modified\r\n\r\n" + poison, wire.OK + "x"} {
 		u := wire.Listen(t, wire.Answer(text))
 		f := newFront(t, upstream.Config{URL: u.URL()}, nil)
-		c := wire.Dial(t, f.addr())
-		const requests = 200
-		for range requests {
-			c.Send("POST" + strings.TrimPrefix(get, "GET"))
-			if w, body := c.Response(http.MethodPost); w == nil || w.StatusCode >= 500 || strings.Contains(body, "evil") {
-				t.Fatalf("got %v %q", w, body)
-			}
+		const clients, requests = 8, 400
+		var all sync.WaitGroup
+		for range clients { // many at once, so that one takes a connection just when another gives it back
+			c := wire.Dial(t, f.addr())
+			all.Go(func() {
+				for range requests / clients {
+					c.Send("POST" + strings.TrimPrefix(get, "GET"))
+					if w, body := c.Response(http.MethodPost); w == nil || w.StatusCode >= 500 || strings.Contains(body, "evil") {
+						t.Errorf("got %v %q", w, body)
+						return
+					}
+				}
+			})
 		}
-		received := u.Received()
-		if len(received) != requests {
-			t.Errorf("%d requests used %d connections: one was used again", requests, len(received))
+		all.Wait()
+		for _, text := range u.Received() {
+			if strings.Count(text, " HTTP/1.1\r\n") > 1 {
+				t.Errorf("a connection was used again: %q", text)
+			}
 		}
 	}
 }
