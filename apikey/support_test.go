@@ -3,7 +3,6 @@ package apikey_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"net/http"
 	"net/http/httptest"
@@ -212,20 +211,30 @@ func (h *house) change(tb testing.TB, id apikey.ID, op apikey.Op, edit func(*api
 
 // formatKey composes a key with right check digits, on its own.
 func formatKey(prefix, environment, id, secretPart string) string {
+	return withCheck([]byte(prefix + "_" + environment + "_" + id + secretPart))
+}
+
+func withCheck(body []byte) string {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	body := prefix + "_" + environment + "_" + id + secretPart
-	sum := crc32.ChecksumIEEE([]byte(body))
+	sum := crc32.ChecksumIEEE(body)
 	var check [6]byte
 	for i := 5; i >= 0; i-- {
 		check[i] = digits[sum%62]
 		sum /= 62
 	}
-	return body + string(check[:])
+	return string(append(body, check[:]...))
 }
 
 // unknownKey returns a well-formed key number n of an id that nobody has.
 func unknownKey(n int) string {
-	return formatKey("wrd", "live", fmt.Sprintf("zz%010d", n), strings.Repeat("s", 32))
+	const first = "wrd_live_zz0000000000"
+	body := make([]byte, 0, 64)
+	body = append(body, first+"ssssssssssssssssssssssssssssssss"...)
+	for i := len(first) - 1; n > 0; i-- {
+		body[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return withCheck(body)
 }
 
 // wrongSecret returns text with another secret and right check digits.
