@@ -150,7 +150,9 @@ var errRandom = errors.New("apikey: the random source is not random")
 const unbiased = 256 / 62 * 62
 
 // randomText reads n characters of base62 from random, each as likely as any
-// other (5.95 bits).
+// other (5.95 bits). An error of random is returned: nothing weaker takes its
+// place. (crypto/rand itself never returns one: when the operating system has no
+// random numbers, Go ends the process.)
 func randomText(random io.Reader, n int) (string, error) {
 	const rounds = 16 // a true source needs a second one in a third of all calls, and never this many
 	text := make([]byte, 0, n)
@@ -165,8 +167,29 @@ func randomText(random io.Reader, n int) (string, error) {
 			}
 		}
 		if len(text) == n {
+			if err := varied(text); err != nil {
+				return "", err
+			}
 			return string(text), nil
 		}
 	}
 	return "", errRandom
+}
+
+// varied refuses what is drawn from a source that is stuck or repeats itself
+// after a few bytes: fewer distinct bytes than a quarter. Of 32 random bytes or
+// more, that happens once in 10^24 times.
+func varied(drawn []byte) error {
+	var seen [256]bool
+	distinct := 0
+	for _, b := range drawn {
+		if !seen[b] {
+			seen[b] = true
+			distinct++
+		}
+	}
+	if distinct < len(drawn)/4 {
+		return errRandom
+	}
+	return nil
 }
