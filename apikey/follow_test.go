@@ -36,7 +36,7 @@ func TestRevokedWhileVerifying(t *testing.T) {
 						default:
 						}
 						after := receipt.Load()
-						_, err := v.Verify(context.Background(), good)
+						_, err := v.Verify(t.Context(), good)
 						if err == nil {
 							passed.Add(1)
 						}

@@ -140,6 +140,7 @@ func TestTakenID(t *testing.T) {
 }
 
 func takenOnce(t *testing.T, first, second []byte) {
+	t.Helper()
 	store := new(applying)
 	old, _, err := createFrom(t, store, bytes.NewReader(first))
 	if err != nil {
@@ -160,6 +161,7 @@ func takenOnce(t *testing.T, first, second []byte) {
 }
 
 func takenAlways(t *testing.T, bytesOfOne []byte) {
+	t.Helper()
 	store := new(applying)
 	if _, _, err := createFrom(t, store, bytes.NewReader(bytesOfOne)); err != nil {
 		t.Fatal(err)

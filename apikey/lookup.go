@@ -77,7 +77,7 @@ func (v *Verifier) lookup(ctx context.Context, s *shard, id ID, share bool) (*fl
 		<-v.lookups
 		return f, nil
 	}
-	if !v.start(func() { v.fetch(s, id, f, share) }) {
+	if !v.start(func() { v.fetch(s, id, f, share) }) { //nolint:contextcheck // it is shared, and outlives the request that began it
 		<-v.lookups
 		s.end(id, f, false)
 		return nil, errClosed

@@ -106,33 +106,36 @@ func TestHangingStoreHoldsBoundedGoroutines(t *testing.T) {
 }
 
 func TestStampedeAsksOnce(t *testing.T) {
-	h := newHouse(t)
-	record, good := h.create(t, "a", "orders:read")
-	before := h.store.lookups.Load()
-	release := make(chan struct{})
-	wait := func(ctx context.Context, _ apikey.ID) error { <-release; return ctx.Err() }
-	h.store.before.Store(&wait)
-	var passed, refused atomic.Int64
-	var wg sync.WaitGroup
-	for i := range 200 {
-		text := good
-		if i%2 == 1 {
-			text = wrongSecret(good) // shares the look-up, never the identity
-		}
-		wg.Go(func() {
-			p, err := h.verifier.Verify(context.Background(), text)
-			switch {
-			case err == nil && text == good && p.Subject == string(record.ID):
-				passed.Add(1)
-			case reasonOf(err) == "wrong-secret" && text != good && p.IsZero():
-				refused.Add(1)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		record, good := h.create(t, "a", "orders:read")
+		pause(time.Second) // the feed tells of the key
+		before := h.store.lookups.Load()
+		release := make(chan struct{})
+		wait := func(ctx context.Context, _ apikey.ID) error { <-release; return ctx.Err() }
+		h.store.before.Store(&wait)
+		var passed, refused atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 200 {
+			text := good
+			if i%2 == 1 {
+				text = wrongSecret(good) // shares the look-up, never the identity
 			}
-		})
-	}
-	eventually(t, func() bool { return h.store.lookups.Load() > before })
-	close(release)
-	wg.Wait()
-	if passed.Load() != 100 || refused.Load() != 100 || h.store.lookups.Load() != before+1 {
-		t.Errorf("passed %d, refused %d, look-ups %d, want 100, 100, 1", passed.Load(), refused.Load(), h.store.lookups.Load()-before)
-	}
+			wg.Go(func() {
+				p, err := h.verifier.Verify(t.Context(), text)
+				switch {
+				case err == nil && text == good && p.Subject == string(record.ID):
+					passed.Add(1)
+				case reasonOf(err) == "wrong-secret" && text != good && p.IsZero():
+					refused.Add(1)
+				}
+			})
+		}
+		synctest.Wait() // all of them wait
+		close(release)
+		wg.Wait()
+		if passed.Load() != 100 || refused.Load() != 100 || h.store.lookups.Load() != before+1 {
+			t.Errorf("passed %d, refused %d, look-ups %d, want 100, 100, 1", passed.Load(), refused.Load(), h.store.lookups.Load()-before)
+		}
+	})
 }

@@ -1,7 +1,6 @@
 package apikey_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,7 +12,7 @@ import (
 )
 
 // ruined returns one key of each refused state.
-func ruined(t *testing.T, h *house) map[string]string {
+func ruined(t testing.TB, h *house) map[string]string {
 	t.Helper()
 	keys := map[string]string{"unknown": unknownKey(7)}
 	id, text := h.create(t, "a")
@@ -66,7 +65,7 @@ func wantSameCost(t *testing.T, path string, v *apikey.Verifier, store *counting
 		for range rounds {
 			for reason, text := range keys {
 				before, start := store.lookups.Load(), time.Now()
-				_, err := v.Verify(context.Background(), text)
+				_, err := v.Verify(t.Context(), text)
 				times[reason] = append(times[reason], time.Since(start))
 				reads[reason] += store.lookups.Load() - before
 				if reasonOf(err) != reason {

@@ -1,7 +1,6 @@
 package apikey_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -96,7 +95,7 @@ func underLoad(t *testing.T, v *apikey.Verifier, texts []string, work func()) in
 	for range 8 {
 		wg.Go(func() {
 			for i := 0; !stop.Load(); i++ {
-				if _, err := v.Verify(context.Background(), texts[i%len(texts)]); err != nil {
+				if _, err := v.Verify(t.Context(), texts[i%len(texts)]); err != nil {
 					t.Errorf("while rotating: %v", err)
 					return
 				}

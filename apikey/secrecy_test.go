@@ -23,10 +23,11 @@ import (
 func encodings(s string) map[string]string {
 	reversed := []byte(s)
 	slices.Reverse(reversed)
+	decimal := strings.Trim(fmt.Sprintf("%d", []byte(s)), "[]")
 	forms := map[string]string{
 		"plain": s, "reversed": string(reversed), "reversed hex": hex.EncodeToString(reversed),
 		"hex": hex.EncodeToString([]byte(s)), "upper hex": strings.ToUpper(hex.EncodeToString([]byte(s))),
-		"decimal": strings.Trim(fmt.Sprint([]byte(s)), "[]"), "JSON bytes": strings.ReplaceAll(strings.Trim(fmt.Sprint([]byte(s)), "[]"), " ", ","),
+		"decimal": decimal, "JSON bytes": strings.ReplaceAll(decimal, " ", ","),
 	}
 	for shift := range 3 { // where s begins within a group of three bytes
 		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
@@ -67,8 +68,8 @@ func walk(to *bytes.Buffer, v reflect.Value, seen map[uintptr]bool) {
 	case reflect.Interface:
 		walk(to, v.Elem(), seen)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			walk(to, v.Field(i), seen)
+		for _, field := range v.Fields() {
+			walk(to, field, seen)
 		}
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {

@@ -22,7 +22,7 @@ func fields(t *testing.T, err error) string {
 			names = append(names, one.Field)
 			return
 		}
-		many, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // as above
+		many, ok := err.(interface{ Unwrap() []error })
 		if !ok {
 			t.Errorf("error %v is no SpecError", err)
 			return

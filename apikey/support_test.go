@@ -156,7 +156,7 @@ func confirmed(tb testing.TB, v *apikey.Verifier) {
 	tb.Helper()
 	text := formatKey("wrd", "live", "000000000000", strings.Repeat("0", 32))
 	eventually(tb, func() bool {
-		return testing.AllocsPerRun(1, func() { _, _ = v.Verify(context.Background(), text) }) == 0
+		return testing.AllocsPerRun(1, func() { _, _ = v.Verify(tb.Context(), text) }) == 0
 	})
 }
 
@@ -184,7 +184,7 @@ func (h *house) create(tb testing.TB, owner string, scopes ...string) (apikey.Re
 
 func (h *house) createSpec(tb testing.TB, spec apikey.Spec) (apikey.Record, string) {
 	tb.Helper()
-	r, text, err := h.issuer.Create(context.Background(), by(), spec)
+	r, text, err := h.issuer.Create(tb.Context(), by(), spec)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -196,13 +196,13 @@ func reveal(t secret.Text) string { return t.Reveal() }
 // change applies an edit to a key.
 func (h *house) change(tb testing.TB, id apikey.ID, op apikey.Op, edit func(*apikey.Record)) apikey.Revision {
 	tb.Helper()
-	before, err := h.store.MemoryStore.Lookup(context.Background(), id)
+	before, err := h.store.MemoryStore.Lookup(tb.Context(), id)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	after := before
 	edit(&after)
-	rev, err := h.store.Apply(context.Background(), apikey.Change{Actor: "t", Source: "test", Op: op, At: time.Now(), Before: &before, After: &after})
+	rev, err := h.store.Apply(tb.Context(), apikey.Change{Actor: "t", Source: "test", Op: op, At: time.Now(), Before: &before, After: &after})
 	if err != nil {
 		tb.Fatal(err)
 	}

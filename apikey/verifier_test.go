@@ -12,9 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -188,7 +189,7 @@ func TestVerifyOwners(t *testing.T) {
 			for range 50 {
 				for text, want := range map[string][3]string{a: {"owner-a", "orders:read", "invoices:read"}, b: {"owner-b", "invoices:read", "orders:read"}} {
 					wg.Go(func() {
-						p, err := h.verifier.Verify(context.Background(), text)
+						p, err := h.verifier.Verify(t.Context(), text)
 						if err != nil || p.Owner != want[0] || !p.Scopes.Allow(want[1]) || p.Scopes.Allow(want[2]) {
 							t.Errorf("%+v, %v: want owner, scope and no other: %q", p, err, want)
 						}
