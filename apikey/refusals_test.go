@@ -2,6 +2,7 @@ package apikey_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"testing"
@@ -12,19 +13,19 @@ import (
 )
 
 // ruined returns one key of each refused state.
-func ruined(t testing.TB, h *house) map[string]string {
-	t.Helper()
+func ruined(tb testing.TB, h *house) map[string]string {
+	tb.Helper()
 	keys := map[string]string{"unknown": unknownKey(7)}
-	id, text := h.create(t, "a")
+	id, text := h.create(tb, "a")
 	keys["revoked"] = text
-	h.change(t, id.ID, apikey.OpRevoke, func(r *apikey.Record) { r.Revoked = time.Now() })
-	id, text = h.create(t, "a")
+	h.change(tb, id.ID, apikey.OpRevoke, func(r *apikey.Record) { r.Revoked = time.Now() })
+	id, text = h.create(tb, "a")
 	keys["disabled"] = text
-	h.change(t, id.ID, apikey.OpDisable, func(r *apikey.Record) { r.Disabled = true })
-	id, text = h.create(t, "a")
+	h.change(tb, id.ID, apikey.OpDisable, func(r *apikey.Record) { r.Disabled = true })
+	id, text = h.create(tb, "a")
 	keys["expired"] = text
-	h.change(t, id.ID, apikey.OpDisable, func(r *apikey.Record) { r.Expires = time.Now().Add(-time.Second) })
-	_, text = h.create(t, "a")
+	h.change(tb, id.ID, apikey.OpDisable, func(r *apikey.Record) { r.Expires = time.Now().Add(-time.Second) })
+	_, text = h.create(tb, "a")
 	keys["wrong-secret"] = wrongSecret(text)
 	return keys
 }
@@ -54,40 +55,52 @@ func TestRefusalsAreAlike(t *testing.T) {
 	})
 }
 
-// wantSameCost compares the medians of 10,000 refusals of each kind, measured in
-// turns, and the reads that they cost. A machine under load gets three tries.
+// wantSameCost compares what refusals of each kind cost. Their medians are within
+// 20% in one of a few tries at least: what else runs on the machine hits one kind
+// more than another now and then, but not each time.
 func wantSameCost(t *testing.T, path string, v *apikey.Verifier, store *countingStore, keys map[string]string) {
 	t.Helper()
-	const rounds = 10_000
-	var report string
-	for range 3 {
-		times, reads := make(map[string][]time.Duration), make(map[string]int64)
-		for range rounds {
-			for reason, text := range keys {
-				before, start := store.lookups.Load(), time.Now()
-				_, err := v.Verify(t.Context(), text)
-				times[reason] = append(times[reason], time.Since(start))
-				reads[reason] += store.lookups.Load() - before
-				if reasonOf(err) != reason {
-					t.Fatalf("%s: got %v, want %s", path, err, reason)
-				}
+	const tries = 6
+	for try := range tries {
+		medians, reads := refusalCosts(t, v, store, keys)
+		t.Logf("%s: medians %v, reads %v", path, medians, reads)
+		for reason, n := range reads {
+			if n != reads["unknown"] {
+				t.Errorf("%s: %s costs %d reads, unknown %d", path, reason, n, reads["unknown"])
 			}
 		}
-		lowest, highest := time.Hour, time.Duration(0)
-		report = path
-		for reason := range keys {
-			slices.Sort(times[reason])
-			median := times[reason][rounds/2]
-			lowest, highest = min(lowest, median), max(highest, median)
-			report += fmt.Sprintf(" %s=%v", reason, median)
-			if reads[reason] != reads["unknown"] {
-				t.Errorf("%s: %s costs %d reads, unknown %d", path, reason, reads[reason], reads["unknown"])
-			}
-		}
-		t.Log(report)
-		if float64(highest) <= 1.2*float64(lowest) {
+		sorted := slices.Sorted(maps.Values(medians))
+		if float64(sorted[len(sorted)-1]) <= 1.2*float64(sorted[0]) {
 			return
 		}
+		if try == tries-1 {
+			t.Errorf("%s: medians differ by more than 20%%: %v", path, medians)
+		}
 	}
-	t.Errorf("medians differ by more than 20%%: %s", report)
+}
+
+// refusalCosts returns the medians of 10,000 refusals of each kind, measured in
+// turns, and the reads of the store that they took.
+func refusalCosts(t *testing.T, v *apikey.Verifier, store *countingStore, keys map[string]string) (medians map[string]time.Duration, reads map[string]int64) {
+	t.Helper()
+	const rounds = 10_000
+	ctx := t.Context()
+	times := make(map[string][]time.Duration)
+	medians, reads = make(map[string]time.Duration), make(map[string]int64)
+	for range rounds {
+		for reason, text := range keys { // in another order each time
+			before, start := store.lookups.Load(), time.Now()
+			_, err := v.Verify(ctx, text)
+			times[reason] = append(times[reason], time.Since(start))
+			reads[reason] += store.lookups.Load() - before
+			if reasonOf(err) != reason {
+				t.Fatalf("got %v, want %s", err, reason)
+			}
+		}
+	}
+	for reason, all := range times {
+		slices.Sort(all)
+		medians[reason] = all[rounds/2]
+	}
+	return medians, reads
 }

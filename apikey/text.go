@@ -118,11 +118,11 @@ func checksum(body string) uint32 {
 	t, sum := slicing, ^uint32(0)
 	for ; len(body) >= 8; body = body[8:] {
 		sum ^= uint32(body[0]) | uint32(body[1])<<8 | uint32(body[2])<<16 | uint32(body[3])<<24
-		sum = t[7][byte(sum)] ^ t[6][byte(sum>>8)] ^ t[5][byte(sum>>16)] ^ t[4][sum>>24] ^
+		sum = t[7][sum&0xff] ^ t[6][sum>>8&0xff] ^ t[5][sum>>16&0xff] ^ t[4][sum>>24] ^
 			t[3][body[4]] ^ t[2][body[5]] ^ t[1][body[6]] ^ t[0][body[7]]
 	}
 	for i := range len(body) {
-		sum = t[0][byte(sum)^body[i]] ^ sum>>8
+		sum = t[0][byte(sum&0xff)^body[i]] ^ sum>>8
 	}
 	return ^sum
 }
@@ -136,7 +136,7 @@ func makeSlicing() *[8][256]uint32 {
 	for b := range 256 {
 		for n := 1; n < len(t); n++ {
 			last := t[n-1][b]
-			t[n][b] = t[0][byte(last)] ^ last>>8
+			t[n][b] = t[0][last&0xff] ^ last>>8
 		}
 	}
 	return &t
