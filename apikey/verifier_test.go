@@ -82,7 +82,7 @@ func TestVerifyUnknown(t *testing.T) {
 		wantReason(t, "good key", verify(h.verifier, good), "")
 
 		many := 1_000_000
-		if testing.Short() {
+		if testing.Short() || raceEnabled { // which is ten times as slow, and looks for something else
 			many /= 4
 		}
 		flooded(t, h.verifier, many)
@@ -105,6 +105,17 @@ func TestVerifyUnknown(t *testing.T) {
 		h.verifier.Invalidate(imported.ID)
 		wantReason(t, "the id exists now", verify(h.verifier, unknownKey(0)), "wrong-secret")
 	})
+}
+
+func TestVerifyAllocatesNothing(t *testing.T) {
+	h := newHouse(t)
+	record, good := h.create(t, "a", "orders:read")
+	eventually(t, func() bool { return h.verifier.Applied() >= record.Revision })
+	for name, text := range map[string]string{"good": good, "wrong-secret": wrongSecret(good), "unknown": unknownKey(0), "malformed": good[1:]} {
+		if n := testing.AllocsPerRun(1000, func() { _, _ = h.verifier.Verify(t.Context(), text) }); n != 0 && !raceEnabled {
+			t.Errorf("%s, cached: %v allocations, want 0", name, n)
+		}
+	}
 }
 
 // countUnknown verifies unknown key number n and returns what that cost in look-ups.
