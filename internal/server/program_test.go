@@ -26,6 +26,7 @@ type program struct {
 	keys    *sqlite.APIKeys
 	nodes   *sqlite.Nodes
 	issuer  *apikey.Issuer
+	peppers *apikey.Peppers
 	record  apikey.Record
 	key     string
 	stop    func() error // drains; called at the end of the test in any case
@@ -59,14 +60,14 @@ func start(t *testing.T, upstream string, s settings) *program {
 		t.Fatal(err)
 	}
 	p.keys, p.nodes = db.APIKeys(), db.Nodes()
-	peppers := newPeppers(t)
-	p.issue(t, peppers, s.spec)
+	p.peppers = newPeppers(t)
+	p.issue(t, s.spec)
 	var store apikey.Store = p.keys
 	if s.store != nil {
 		store = s.store(store)
 	}
 	p.run(t, server.Options{
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Peppers: peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p
@@ -112,13 +113,13 @@ func newPeppers(t *testing.T) *apikey.Peppers {
 }
 
 // issue makes the program's key.
-func (p *program) issue(t *testing.T, peppers *apikey.Peppers, spec apikey.Spec) {
+func (p *program) issue(t *testing.T, spec apikey.Spec) {
 	t.Helper()
 	if spec.Environment == "" {
 		spec = apikey.Spec{Environment: "live", Name: "test", Owner: "acme", Scopes: []string{"orders:*"}}
 	}
 	var err error
-	p.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: p.keys, Peppers: peppers, Prefix: "wrd", Random: rand.Reader})
+	p.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: p.keys, Peppers: p.peppers, Prefix: "wrd", Random: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}
