@@ -99,7 +99,7 @@ func TestTheLogIsRotated(t *testing.T) {
 
 // TestAnUpstreamThatIsDown is 502, and says no address.
 func TestAnUpstreamThatIsDown(t *testing.T) {
-	address := freeAddress(t)
+	address := wire.FreeAddress(t)
 	s := startServed(t, "http://"+address)
 	status, body, err := fetch("http://"+s.gateway+"/a", []string{"X-API-Key: " + s.key})
 	if err != nil || status != http.StatusBadGateway || !strings.Contains(string(body), "upstream-failed") {

@@ -26,7 +26,7 @@ func startNginx(t *testing.T, directives string) string {
 	if err != nil {
 		t.Fatalf("nginx is needed (make needs installs it): %v", err)
 	}
-	folder, addr := t.TempDir(), freeAddress(t)
+	folder, addr := t.TempDir(), wire.FreeAddress(t)
 	conf := "daemon off; master_process off; pid " + folder + "/pid; error_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n" +
 		"client_body_temp_path " + folder + "/b; proxy_temp_path " + folder + "/p; fastcgi_temp_path " + folder + "/f;" +
 		"uwsgi_temp_path " + folder + "/u; scgi_temp_path " + folder + "/s;\n" +
@@ -51,17 +51,6 @@ func startNginx(t *testing.T, directives string) string {
 		return struct{}{}, conn.Close() == nil
 	})
 	return addr
-}
-
-// freeAddress returns a loopback address that nobody listens on right now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // only its number was wanted
-	return l.Addr().String()
 }
 
 // TestASharedCacheInFrontStoresNothingPrivate puts nginx with proxy_cache in
