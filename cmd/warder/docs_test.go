@@ -91,7 +91,7 @@ func runPage(t *testing.T, all []block) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	shell := exec.CommandContext(ctx, "bash", "-c", script) //nolint:gosec // the pages of this repository
+	shell := exec.CommandContext(ctx, "bash", "-c", script)
 	shell.Dir = t.TempDir()
 	shell.Env = append(os.Environ(), "WARDER_LISTEN="+gateway, "WARDER_ADMIN_LISTEN="+admin, "USER=ada")
 	shell.WaitDelay = 5 * time.Second

@@ -66,7 +66,8 @@ func TestADatabaseOfANewerWarder(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"serve", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--admin-listen", "off"},
-		{"keys", "create"}, {"keys", "list"},
+		{"keys", "create"},
+		{"keys", "list"},
 	} {
 		wantRun(t, exitServer, "version 9000", folder, "", args...)
 	}

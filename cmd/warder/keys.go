@@ -109,8 +109,7 @@ func findKey(ctx context.Context, store apikey.Store, id apikey.ID) (apikey.Reco
 
 // specFailure tells a wrong flag from a store that failed.
 func specFailure(err error, doing, hint string) error {
-	var invalid *apikey.SpecError
-	if errors.As(err, &invalid) {
+	if _, ok := errors.AsType[*apikey.SpecError](err); ok {
 		return fail(exitUsage, "", "%w", err)
 	}
 	return fail(exitServer, hint, "%s: %w", doing, err)

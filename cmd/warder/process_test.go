@@ -70,7 +70,7 @@ func (s *served) get(t *testing.T, path string) (status int, length int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read only
+	defer response.Body.Close()
 	length, err = io.Copy(io.Discard, response.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -34,8 +34,8 @@ func withProgram(run func() int) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(folder)                                                     //nolint:errcheck // a temporary folder
-	build := exec.Command("go", "build", "-trimpath", "-o", folder+"/warder", ".") //nolint:noctx // nothing to cancel
+	defer os.RemoveAll(folder) //nolint:errcheck // a temporary folder
+	build := exec.Command("go", "build", "-trimpath", "-o", folder+"/warder", ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
@@ -90,7 +90,7 @@ func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	name, err := exec.LookPath("warder")
 	ts.Check(err)
-	process := exec.Command(name, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...) //nolint:gosec,noctx // the program under test
+	process := exec.Command(name, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
 	process.Dir = ts.MkAbs(".")
 	process.Env = append(os.Environ(), "USER=ada")
 	stderr, err := process.StderrPipe()
@@ -180,7 +180,7 @@ func fetch(url string, headers []string) (int, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // read only
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return response.StatusCode, body, err
 }

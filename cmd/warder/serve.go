@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // only to take the standard log over, see tameStandardLog
 	"log/slog"
 	"os"
 	"os/signal"

@@ -39,7 +39,7 @@ func fill(b *testing.B, file string, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // a file of the benchmark
+	defer db.Close()
 	const numbers = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) `
 	for _, statement := range []string{
 		`INSERT INTO changes (at, actor, source, op, key_id, before, after) ` + numbers +

@@ -275,7 +275,7 @@ func (p *program) hammer(stop <-chan struct{}, receipt *atomic.Bool) string {
 		default:
 		}
 		after := receipt.Load()
-		r, err := http.NewRequest(http.MethodGet, "http://"+p.gateway+"/a", http.NoBody) //nolint:noctx // bounded by stop
+		r, err := http.NewRequest(http.MethodGet, "http://"+p.gateway+"/a", http.NoBody)
 		if err != nil {
 			return err.Error()
 		}

@@ -35,8 +35,8 @@ func startNginx(t *testing.T, directives string) string {
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, name, "-p", folder, "-c", file) //nolint:gosec // the real nginx
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, name, "-p", folder, "-c", file)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
@@ -117,7 +117,7 @@ server {
 }`)
 	p := start(t, "http://"+nginx, settings{yaml: sharedRoutes})
 	attack.Case(t, "PATH-18", attack.Gateway, func(t *testing.T) {
-		random := rand.New(rand.NewPCG(18, 18)) //nolint:gosec // the same targets each time
+		random := rand.New(rand.NewPCG(18, 18))
 		var took []string
 		for range 200 {
 			target := randomTarget(random)

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -80,9 +81,7 @@ func (s settings) load(t *testing.T, folder, upstream string) *config.Config {
 		"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "health-listen": "127.0.0.1:0",
 		"db": filepath.Join(folder, "warder.db"), "log-file": filepath.Join(folder, "warder.log"),
 	}}
-	for name, value := range s.flags {
-		source.Flags[name] = value
-	}
+	maps.Copy(source.Flags, s.flags)
 	if s.yaml == "" {
 		source.Flags["upstream"] = upstream
 	} else {
@@ -139,7 +138,7 @@ func (p *program) create(t *testing.T, spec apikey.Spec) (apikey.Record, string)
 // run starts the program and waits until it answers. cleanup runs after it stopped.
 func (p *program) run(t *testing.T, o server.Options, cleanup func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	ready, done := make(chan struct{}), make(chan error, 1)
 	o.Ready = func() { close(ready) }
 	go func() { done <- server.Run(ctx, o) }()

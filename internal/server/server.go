@@ -61,7 +61,7 @@ type service struct {
 func Run(ctx context.Context, o Options) error {
 	p := &program{options: o, metrics: NewMetrics(o.Version)}
 	defer o.Listeners.Close()
-	defer p.close()
+	defer p.close() //nolint:contextcheck // it closes what has contexts of its own
 	if err := p.join(ctx); err != nil {
 		return err
 	}
@@ -78,9 +78,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	select {
 	case <-ctx.Done():
-		return p.drain()
+		return p.drain(ctx)
 	case err := <-failed:
-		return errors.Join(err, p.drain())
+		return errors.Join(err, p.drain(ctx))
 	}
 }
 
@@ -187,10 +187,10 @@ func (s service) serve() error {
 
 // drain stops the public listener first, so that probes and metrics answer as
 // long as requests run.
-func (p *program) drain() error {
+func (p *program) drain(ctx context.Context) error {
 	p.probes.draining.Store(true)
 	p.options.Log.Info("draining", slog.String("bound", p.options.Config.Timeouts.Drain.String()))
-	ctx, cancel := context.WithTimeout(context.Background(), p.options.Config.Timeouts.Drain)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.options.Config.Timeouts.Drain)
 	defer cancel()
 	var errs []error
 	for _, s := range p.servers {
