@@ -186,7 +186,7 @@ func (l *loader) checkUpstreams() {
 		l.checkURL("upstream", c.Upstream)
 	}
 	for _, name := range sortedKeys(c.Upstreams) {
-		l.checkUpstream("upstreams."+clip(name), c.Upstreams[name])
+		l.checkUpstream("upstreams."+name, c.Upstreams[name])
 	}
 }
 
@@ -251,6 +251,11 @@ func (l *loader) complete() {
 	c := l.config
 	if c.Peppers.File == "" && c.Peppers.Value.IsZero() {
 		c.Peppers.File = c.DB + ".peppers"
+		// Its text must not tell what Print hides in db's.
+		if o := l.origins["db"]; o.substituted {
+			o.raw += ".peppers"
+			l.origins["peppers.file"] = o
+		}
 	}
 	if c.Upstream != "" {
 		c.Upstreams = map[string]Upstream{DefaultUpstream: {URL: c.Upstream, PreserveHost: true}}
