@@ -154,6 +154,9 @@ func (l *loader) decodeScalar(path string, v reflect.Value, tag reflect.StructTa
 	if !ok {
 		return
 	}
+	if v.Type() == reflect.TypeFor[secret.Text]() && o.raw == "" {
+		return // "" is how Print writes that there is none
+	}
 	if v.Type() == reflect.TypeFor[secret.Text]() && !o.substituted && !strings.HasPrefix(text, "file:") {
 		l.fail(o, path, "a secret does not belong in this file", "write ${VARIABLE} or file:/path")
 		return
