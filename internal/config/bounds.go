@@ -178,6 +178,7 @@ func (g *gauge) add(before, tk *token.Token) {
 			key = before
 		}
 		g.enter(key.Position.Column, true)
+	default: // scalars and what is between them
 	}
 }
 
@@ -215,5 +216,6 @@ func (g *gauge) leftOut(before, tk *token.Token) {
 		if next && tk.Type != token.SequenceEntryType || tk.Type == token.CollectEntryType || tk.Type == token.MappingEndType {
 			g.empty++
 		}
+	default: // after anything else nothing is missing
 	}
 }

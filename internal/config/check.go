@@ -125,7 +125,9 @@ func (l *loader) checkKeys() {
 
 func validPrefix(s string) bool {
 	for i := range len(s) {
-		if b := s[i]; !('a' <= b && b <= 'z' || i > 0 && '0' <= b && b <= '9') {
+		b := s[i]
+		valid := 'a' <= b && b <= 'z' || i > 0 && '0' <= b && b <= '9'
+		if !valid {
 			return false
 		}
 	}
@@ -146,7 +148,8 @@ func validRealm(s string) bool {
 func validToken(s string) bool {
 	for i := range len(s) {
 		b := s[i]
-		if !('a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0) {
+		valid := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
+		if !valid {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -225,10 +226,8 @@ func (l *loader) setSecret(path string, v reflect.Value, text string, o origin) 
 }
 
 func (l *loader) checkWord(path, text string, words []string, o origin) {
-	for _, w := range words {
-		if w == text {
-			return
-		}
+	if slices.Contains(words, text) {
+		return
 	}
 	hint := ""
 	if o.raw != "" && !o.substituted { // else the hint would tell what the value is like
@@ -332,7 +331,8 @@ func likeField(name string) bool {
 func validName(name string) bool {
 	for i := range len(name) {
 		b := name[i]
-		if !('a' <= b && b <= 'z' || '0' <= b && b <= '9' || i > 0 && (b == '-' || b == '_')) {
+		valid := 'a' <= b && b <= 'z' || '0' <= b && b <= '9' || i > 0 && (b == '-' || b == '_')
+		if !valid {
 			return false
 		}
 	}

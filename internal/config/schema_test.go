@@ -3,6 +3,7 @@ package config_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,14 @@ import (
 )
 
 type object = map[string]any
+
+func fields(v any) object { m, _ := v.(object); return m }
+
+func entries(v any) []any { list, _ := v.([]any); return list }
+
+func asText(v any) string { text, _ := v.(string); return text }
+
+func number(v any) float64 { n, _ := v.(float64); return n }
 
 func schema(t *testing.T) object {
 	t.Helper()
@@ -44,11 +53,11 @@ func breaks(root, s object, keyword string, arg, value any, at string) string {
 	case "$schema", "$id", "$defs", "title", "description", "default":
 		return ""
 	case "$ref":
-		name := strings.TrimPrefix(arg.(string), "#/$defs/")
-		return violation(root, root["$defs"].(object)[name].(object), value, at)
+		name := strings.TrimPrefix(asText(arg), "#/$defs/")
+		return violation(root, fields(fields(root["$defs"])[name]), value, at)
 	case "anyOf":
-		for _, one := range arg.([]any) {
-			if violation(root, one.(object), value, at) == "" {
+		for _, one := range entries(arg) {
+			if violation(root, fields(one), value, at) == "" {
 				return ""
 			}
 		}
@@ -61,58 +70,55 @@ func breaks(root, s object, keyword string, arg, value any, at string) string {
 			return ""
 		}
 	case "enum":
-		if slices.Contains(arg.([]any), value) {
+		if slices.Contains(entries(arg), value) {
 			return ""
 		}
 	case "pattern":
-		if text, ok := value.(string); !ok || regexp.MustCompile(arg.(string)).MatchString(text) {
+		if text, ok := value.(string); !ok || regexp.MustCompile(asText(arg)).MatchString(text) {
 			return ""
 		}
 	case "minimum":
-		if n, ok := value.(float64); !ok || n >= arg.(float64) {
+		if n, ok := value.(float64); !ok || n >= number(arg) {
 			return ""
 		}
 	case "maximum":
-		if n, ok := value.(float64); !ok || n <= arg.(float64) {
+		if n, ok := value.(float64); !ok || n <= number(arg) {
 			return ""
 		}
 	case "required":
-		fields, ok := value.(object)
-		for _, name := range arg.([]any) {
-			if _, given := fields[name.(string)]; ok && !given {
-				return at + ": no " + name.(string)
+		m, ok := value.(object)
+		for _, name := range entries(arg) {
+			if _, given := m[asText(name)]; ok && !given {
+				return at + ": no " + asText(name)
 			}
 		}
 		return ""
 	case "items":
-		list, _ := value.([]any)
-		for i, entry := range list {
-			if problem := violation(root, arg.(object), entry, fmt.Sprintf("%s[%d]", at, i)); problem != "" {
+		for i, entry := range entries(value) {
+			if problem := violation(root, fields(arg), entry, fmt.Sprintf("%s[%d]", at, i)); problem != "" {
 				return problem
 			}
 		}
 		return ""
 	case "properties":
-		fields, _ := value.(object)
-		for name, field := range fields {
-			if p, known := arg.(object)[name]; known {
-				if problem := violation(root, p.(object), field, at+"."+name); problem != "" {
+		for name, field := range fields(value) {
+			if p, known := fields(arg)[name]; known {
+				if problem := violation(root, fields(p), field, at+"."+name); problem != "" {
 					return problem
 				}
 			}
 		}
 		return ""
 	case "additionalProperties":
-		known, _ := s["properties"].(object)
-		fields, _ := value.(object)
-		for name, field := range fields {
+		known := fields(s["properties"])
+		for name, field := range fields(value) {
 			if _, ok := known[name]; ok {
 				continue
 			}
 			if arg == false {
 				return at + ": unknown " + name
 			}
-			if problem := violation(root, arg.(object), field, at+"."+name); problem != "" {
+			if problem := violation(root, fields(arg), field, at+"."+name); problem != "" {
 				return problem
 			}
 		}
@@ -187,15 +193,13 @@ func TestSchemaRefuses(t *testing.T) {
 func TestSchemaDescribesEveryField(t *testing.T) {
 	root := schema(t)
 	structs := object{"Config": root}
-	for name, s := range root["$defs"].(object) {
-		structs[name] = s
-	}
+	maps.Copy(structs, fields(root["$defs"]))
 	if len(structs) != 8 {
 		t.Errorf("there are %d structs, want 8", len(structs))
 	}
 	for name, s := range structs {
-		for field, p := range s.(object)["properties"].(object) {
-			if text, _ := p.(object)["description"].(string); len(text) < 20 {
+		for field, p := range fields(fields(s)["properties"]) {
+			if text := asText(fields(p)["description"]); len(text) < 20 {
 				t.Errorf("%s.%s: description is %q", name, field, text)
 			}
 		}
@@ -213,11 +217,11 @@ func TestExampleNamesEveryField(t *testing.T) {
 	}
 	root := schema(t)
 	structs := []any{root}
-	for _, s := range root["$defs"].(object) {
+	for _, s := range fields(root["$defs"]) {
 		structs = append(structs, s)
 	}
 	for _, s := range structs {
-		for field := range s.(object)["properties"].(object) {
+		for field := range fields(fields(s)["properties"]) {
 			if !strings.Contains(config.Example(), field+":") {
 				t.Errorf("the example does not name %s", field)
 			}

@@ -215,7 +215,8 @@ func showVariable(name string) string {
 func validVariable(name string) bool {
 	for i := range len(name) {
 		b := name[i]
-		if !('a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || b == '_' || i > 0 && '0' <= b && b <= '9') {
+		valid := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || b == '_' || i > 0 && '0' <= b && b <= '9'
+		if !valid {
 			return false
 		}
 	}
