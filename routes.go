@@ -58,6 +58,7 @@ const maxMethods = 64
 type entry struct {
 	pattern string
 	policy  *Policy
+	slashes int // in the pattern
 }
 
 func (*entry) ServeHTTP(http.ResponseWriter, *http.Request) {}
@@ -102,7 +103,7 @@ func register(mux *http.ServeMux, pattern string, p *Policy) (err error) {
 			err = fmt.Errorf("%v", v)
 		}
 	}()
-	mux.Handle(pattern, &entry{pattern, p})
+	mux.Handle(pattern, &entry{pattern, p, strings.Count(pattern, "/")})
 	return nil
 }
 
@@ -258,10 +259,27 @@ func (r *Routes) ask(q *http.Request, method string) *entry {
 	q.Method = method
 	h, _ := r.mux.Handler(q)
 	e, _ := h.(*entry)
-	if e == nil || e.policy == nil {
+	if e == nil || e.policy == nil || r.slashAlone(q, e) {
 		return nil
 	}
 	return e
+}
+
+// slashAlone reports whether q fell to e, the pattern of a subtree, although its
+// path without the slash at its end has a pattern of its own: a guard on
+// "/admin" is not walked around by "/admin/". ServeMux's redirect is the other
+// half of the rule: "/admin" does not fall to "/" beside a guarded "/admin/".
+func (r *Routes) slashAlone(q *http.Request, e *entry) bool {
+	path := q.URL.EscapedPath()
+	if len(path) < 2 || path[len(path)-1] != '/' || strings.Count(path, "/") == e.slashes {
+		return false
+	}
+	whole := *q.URL
+	q.URL.Path, q.URL.RawPath = strings.TrimSuffix(whole.Path, "/"), strings.TrimSuffix(path, "/")
+	h, _ := r.mux.Handler(q)
+	*q.URL = whole
+	other, _ := h.(*entry)
+	return other != nil && other != e
 }
 
 // allowed returns the methods with which q would match. Unless every one is

@@ -84,7 +84,7 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 func (i *Issuer) Create(ctx context.Context, by By, spec Spec) (Record, secret.Text, error) {
 	now := moment(time.Now())
 	spec.Expires = moment(spec.Expires)
-	if err := errors.Join(by.check(), spec.check(now)); err != nil {
+	if err := errors.Join(by.check(), spec.Check(now)); err != nil {
 		return Record{}, secret.Text{}, err
 	}
 	for range createTries {

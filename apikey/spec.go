@@ -34,8 +34,9 @@ type SpecError struct {
 
 func (e *SpecError) Error() string { return "apikey: " + e.Field + ": " + e.Reason }
 
-// check reports everything that is wrong with s at once.
-func (s *Spec) check(now time.Time) error {
+// Check reports everything that is wrong with s at once, each a [*SpecError]:
+// what [Issuer.Create] does before it touches the store.
+func (s *Spec) Check(now time.Time) error {
 	var errs []error
 	if !validWord(string(s.Environment)) {
 		errs = append(errs, &SpecError{"environment", fmt.Sprintf("want 1 to %d lower case letters and digits", wordLength)})

@@ -38,6 +38,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		d.body.first()
 	}
 	defer d.end()
+	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
+		// net/http drops Transfer-Encoding from HTTP/1.0 without a word, although
+		// it makes the framing faulty (RFC 9112, section 6.1): what follows is
+		// never read as a request.
+		w.Header().Set("Connection", "close")
+	}
 	s.handler.ServeHTTP(d, r)
 }
 

@@ -13,8 +13,7 @@ import (
 // failure, a line each.
 func loadConfig(s config.Source) (*config.Config, error) {
 	cfg, err := config.Load(s)
-	var errs *config.Errors
-	if errors.As(err, &errs) {
+	if _, ok := errors.AsType[*config.Errors](err); ok {
 		return nil, fail(exitUsage, "", "%w", err)
 	}
 	if err != nil {

@@ -18,7 +18,7 @@ func configFlags() map[string]string {
 		"admin-listen":  "address of metrics and probes, loopback only; \"off\" for none (default 127.0.0.1:8081)",
 		"health-listen": "address of the probes alone, for orchestrators (default none)",
 		"db":            "SQLite database file (default ./warder.db)",
-		"peppers-file":       "pepper file (default: the database's name with .peppers)",
+		"peppers-file":  "pepper file (default: the database's name with .peppers)",
 		"log-file":      "log file; SIGHUP opens it anew (default standard error)",
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/sqlite"
 )
 
 func newKeys(p *process) *cobra.Command {
@@ -35,6 +36,21 @@ func keysConfig(cmd *cobra.Command, p *process) (*config.Config, error) {
 	s := source(cmd.Flags(), p.environ)
 	s.StoreOnly = true
 	return loadConfig(s)
+}
+
+// withDatabase loads the configuration and calls use with the database, which
+// must exist.
+func withDatabase(cmd *cobra.Command, p *process, use func(cfg *config.Config, db *sqlite.DB) error) (err error) {
+	cfg, err := keysConfig(cmd, p)
+	if err != nil {
+		return err
+	}
+	db, err := openExisting(cmd.Context(), cfg, stderrLog(p))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return use(cfg, db)
 }
 
 // stderrLog is the log of commands that a person runs: warnings only.
@@ -93,8 +109,7 @@ func findKey(ctx context.Context, store apikey.Store, id apikey.ID) (apikey.Reco
 
 // specFailure tells a wrong flag from a store that failed.
 func specFailure(err error, doing, hint string) error {
-	var invalid *apikey.SpecError
-	if errors.As(err, &invalid) {
+	if _, ok := errors.AsType[*apikey.SpecError](err); ok {
 		return fail(exitUsage, "", "%w", err)
 	}
 	return fail(exitServer, hint, "%s: %w", doing, err)

@@ -56,6 +56,9 @@ func createKey(ctx context.Context, p *process, cfg *config.Config, o createOpti
 	if err != nil {
 		return err
 	}
+	if err := spec.Check(time.Now()); err != nil { // before a database is made for it
+		return specFailure(err, "keys create", "")
+	}
 	store, err := openStore(ctx, cfg, stderrLog(p))
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/sqlite"
 )
 
 // pageSize is how many keys are read at a time.
@@ -25,16 +27,9 @@ func newKeysList(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg, err := keysConfig(cmd, p)
-			if err != nil {
-				return err
-			}
-			db, err := openExisting(cmd.Context(), cfg, stderrLog(p))
-			if err != nil {
-				return err
-			}
-			defer db.Close() //nolint:errcheck // read only
-			return listKeys(cmd.Context(), p, db.APIKeys(), form)
+			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+				return listKeys(cmd.Context(), p, db.APIKeys(), form)
+			})
 		},
 	}
 	addConfigFlags(cmd, "db")
@@ -68,41 +63,4 @@ func listKeys(ctx context.Context, p *process, keys apikey.Lister, form format) 
 		}
 		return printRows(w, rows)
 	})
-}
-
-func newKeysShow(p *process) *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:   "show ID|-",
-		Short: "Show one key, by its id or by its text on standard input",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			form, err := parseFormat(output, asTable, asJSON, asYAML, asID)
-			if err != nil {
-				return err
-			}
-			id, err := keyID(args[0], p.stdin)
-			if err != nil {
-				return err
-			}
-			cfg, err := keysConfig(cmd, p)
-			if err != nil {
-				return err
-			}
-			db, err := openExisting(cmd.Context(), cfg, stderrLog(p))
-			if err != nil {
-				return err
-			}
-			defer db.Close() //nolint:errcheck // read only
-			record, err := findKey(cmd.Context(), db.APIKeys(), id)
-			if err != nil {
-				return err
-			}
-			v := view(record, time.Now())
-			return form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })
-		},
-	}
-	addConfigFlags(cmd, "db")
-	cmd.Flags().StringVarP(&output, "output", "o", string(asTable), "table, json, yaml or id")
-	return cmd
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
+	"github.com/warder-dev/warder/sqlite"
 )
 
 // revokeOptions are the flags of keys revoke.
@@ -32,11 +33,21 @@ code is 5: such a node stops to trust its cache after the freshness bound.`,
 			if err != nil {
 				return err
 			}
-			cfg, err := keysConfig(cmd, p)
+			form, err := parseFormat(o.output, asTable, asJSON, asYAML, asID)
 			if err != nil {
 				return err
 			}
-			return revokeKey(cmd.Context(), p, cfg, id, o)
+			wait, err := config.ParseDuration(o.wait)
+			if err != nil {
+				return fail(exitUsage, "", "--wait: %w", err)
+			}
+			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+				record, receipt, err := revokeKey(cmd.Context(), p, db, id, o.reason, wait)
+				if err != nil {
+					return err
+				}
+				return printRevoked(p, form, record, receipt)
+			})
 		},
 	}
 	addConfigFlags(cmd, "db")
@@ -47,33 +58,21 @@ code is 5: such a node stops to trust its cache after the freshness bound.`,
 	return cmd
 }
 
-func revokeKey(ctx context.Context, p *process, cfg *config.Config, id apikey.ID, o revokeOptions) error {
-	form, err := parseFormat(o.output, asTable, asJSON, asYAML, asID)
+// revokeKey revokes, and waits for the running nodes.
+func revokeKey(ctx context.Context, p *process, db *sqlite.DB, id apikey.ID, reason string, wait time.Duration) (apikey.Record, fleet.Receipt, error) {
+	record, err := findKey(ctx, db.APIKeys(), id)
 	if err != nil {
-		return err
+		return record, fleet.Receipt{}, err
 	}
-	wait, err := config.ParseDuration(o.wait)
+	record, err = apikey.Revoke(ctx, db.APIKeys(), by(p), id, reason)
 	if err != nil {
-		return fail(exitUsage, "", "--wait: %w", err)
-	}
-	db, err := openExisting(ctx, cfg, stderrLog(p))
-	if err != nil {
-		return err
-	}
-	defer db.Close() //nolint:errcheck // everything is written by then
-	keys := db.APIKeys()
-	if _, err := findKey(ctx, keys, id); err != nil {
-		return err
-	}
-	record, err := apikey.Revoke(ctx, keys, by(p), id, o.reason)
-	if err != nil {
-		return specFailure(err, "keys revoke", "the key is not revoked")
+		return record, fleet.Receipt{}, specFailure(err, "keys revoke", "the key is not revoked")
 	}
 	receipt, err := fleet.Await(ctx, db.Nodes(), record.Revision, wait)
 	if err != nil {
-		return fail(exitServer, "", "the key is revoked, but the running nodes cannot be asked: %w", err)
+		return record, receipt, fail(exitServer, "ask again: revoking twice is safe", "the key is revoked, but the running nodes cannot be asked: %w", err)
 	}
-	return printRevoked(p, form, record, receipt)
+	return record, receipt, nil
 }
 
 func printRevoked(p *process, form format, record apikey.Record, receipt fleet.Receipt) error {
@@ -86,7 +85,7 @@ func printRevoked(p *process, form format, record apikey.Record, receipt fleet.R
 	if err != nil {
 		return err
 	}
-	if len(receipt.Missing) > 0 {
+	if !receipt.Complete() {
 		return fail(exitServer, "stop those nodes, or wait: they stop to trust their cache after the freshness bound",
 			"the key is revoked, but %s running nodes confirmed it; missing: %v", receipt, v.Nodes.Missing)
 	}

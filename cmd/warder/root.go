@@ -23,7 +23,7 @@ type process struct {
 
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, p process) int {
-	root := newRoot(&p)
+	root := newRoot(&p) //nolint:contextcheck // commands get theirs from ExecuteContext
 	root.SetArgs(p.args)
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log" //nolint:depguard // only to take the standard log over, see tameStandardLog
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -55,6 +57,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	}
 	defer logs.Close() //nolint:errcheck // the last place to tell it is the log itself
 	defer reopenOnHangup(logs)()
+	defer tameStandardLog(logs.Main)()
 	store, err := openStore(ctx, cfg, logs.Main)
 	if err != nil {
 		return err
@@ -95,6 +98,23 @@ func reopenOnHangup(logs *server.Journal) (stop func()) {
 		}
 	}()
 	return func() { signal.Stop(hangups); close(done) }
+}
+
+// A countingWriter stands where the standard library logs by itself: net/http's
+// client prints what an upstream sent there ("Unsolicited response ... starting
+// with"), which may be anything. Only the fact is kept.
+type countingWriter struct{ log *slog.Logger }
+
+func (w countingWriter) Write(line []byte) (int, error) {
+	w.log.Warn("the standard library reported a failure", slog.Int("bytes", len(line)))
+	return len(line), nil
+}
+
+// tameStandardLog takes the standard log over until the returned func is called.
+func tameStandardLog(to *slog.Logger) (restore func()) {
+	before := log.Writer()
+	log.SetOutput(countingWriter{to})
+	return func() { log.SetOutput(before) }
 }
 
 // greet tells a person what runs, and how to make a key while there is none.

@@ -20,7 +20,7 @@ import (
 const (
 	word   = "Canary7f3k9QxZ"
 	shaped = "wrd_live_Canary7f3k9QxZ0123456789abcdefABCDEFabcdefABCDEF12"
-	token  = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJDYW5hcnk3ZjNrOVF4WiJ9.Q2FuYXJ5N2YzazlReFo4aGprMTIz" //nolint:gosec // a canary
+	token  = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJDYW5hcnk3ZjNrOVF4WiJ9.Q2FuYXJ5N2YzazlReFo4aGprMTIz"
 )
 
 // forms are the canaries in every encoding that text may end up in.
@@ -127,7 +127,7 @@ func TestACanaryIsNowhere(t *testing.T) {
 			}
 			_ = c.Close()
 		}
-		metrics := do(t, request(t, "http://"+p.admin+"/metrics"))
+		metrics := do(t, newRequest(t, "http://"+p.admin+"/metrics"))
 		text, err := io.ReadAll(metrics.Body)
 		if err != nil || len(text) == 0 {
 			t.Fatalf("metrics: %v", err)
@@ -158,7 +158,7 @@ func headerLines(h http.Header) (lines []string) {
 	return lines
 }
 
-func request(t *testing.T, url string) *http.Request {
+func newRequest(t *testing.T, url string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
