@@ -42,6 +42,9 @@ func (s *APIKeys) Apply(ctx context.Context, c apikey.Change) (apikey.Revision, 
 	if err == nil {
 		err = tx.Commit()
 	}
+	if err == nil {
+		err = s.db.file.look() // what went into a file without a name is not acknowledged
+	}
 	if err != nil {
 		// A failed commit may have rolled back by itself; ErrTxDone says so.
 		_ = tx.Rollback()

@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/warder-dev/warder/internal/wire"
 )
 
 // A block is one fenced piece of a page: "sh" must succeed, "sh fails" must not,
@@ -74,7 +75,7 @@ func runPage(t *testing.T, all []block) {
 		t.Fatal(err)
 	}
 	defer api.close()
-	gateway, admin := freeAddress(t), freeAddress(t)
+	gateway, admin := wire.FreeAddress(t), wire.FreeAddress(t)
 	replace := strings.NewReplacer(
 		"go run ./cmd/warder", "./warder",
 		"CGO_ENABLED=0 go build -o warder ./cmd/warder", "true",
@@ -90,7 +91,7 @@ func runPage(t *testing.T, all []block) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	shell := exec.CommandContext(ctx, "bash", "-c", script) //nolint:gosec // the pages of this repository
+	shell := exec.CommandContext(ctx, "bash", "-c", script)
 	shell.Dir = t.TempDir()
 	shell.Env = append(os.Environ(), "WARDER_LISTEN="+gateway, "WARDER_ADMIN_LISTEN="+admin, "USER=ada")
 	shell.WaitDelay = 5 * time.Second
@@ -112,15 +113,4 @@ func (b block) script(text, gateway string) string {
 	default:
 		return text
 	}
-}
-
-// freeAddress returns a loopback address that nobody listens on right now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // only its number was wanted
-	return l.Addr().String()
 }

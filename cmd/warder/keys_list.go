@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/sqlite"
 )
 
 // pageSize is how many keys are read at a time.
@@ -18,23 +21,16 @@ func newKeysList(p *process) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List all keys",
-		Args:  cobra.NoArgs,
+		Short: "List all keys, the oldest first",
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			form, err := parseFormat(output, asTable, asJSON, asYAML, asID)
 			if err != nil {
 				return err
 			}
-			cfg, err := keysConfig(cmd, p)
-			if err != nil {
-				return err
-			}
-			db, err := openExisting(cmd.Context(), cfg, stderrLog(p))
-			if err != nil {
-				return err
-			}
-			defer db.Close() //nolint:errcheck // read only
-			return listKeys(cmd.Context(), p, db.APIKeys(), form)
+			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+				return listKeys(cmd.Context(), p, db.APIKeys(), form)
+			})
 		},
 	}
 	addConfigFlags(cmd, "db")
@@ -51,58 +47,25 @@ func listKeys(ctx context.Context, p *process, keys apikey.Lister, form format) 
 			return err
 		}
 		for _, r := range page {
-			views, ids = append(views, view(r, now)), append(ids, r.ID)
+			views = append(views, view(r, now))
 		}
 		if len(page) < pageSize {
 			break
 		}
 		after = page[len(page)-1].ID
 	}
+	slices.SortStableFunc(views, func(a, b keyView) int { return a.Created.Compare(b.Created) })
+	for _, v := range views {
+		ids = append(ids, v.ID)
+	}
 	return form.print(p.stdout, views, ids, func(w io.Writer) error {
 		rows := [][]string{{"ID", "KEY", "STATE", "NAME", "OWNER", "SCOPES", "CREATED", "EXPIRES"}}
 		for _, v := range views {
 			rows = append(rows, []string{
 				string(v.ID), v.Masked, string(v.State), dash(v.Name), dash(v.Owner), dash(strings.Join(v.Scopes, " ")),
-				v.Created.Format(time.DateOnly), moment(v.Expires, "never"),
+				v.Created.Format(time.RFC3339), moment(v.Expires, "never"),
 			})
 		}
 		return printRows(w, rows)
 	})
-}
-
-func newKeysShow(p *process) *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:   "show ID|-",
-		Short: "Show one key, by its id or by its text on standard input",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			form, err := parseFormat(output, asTable, asJSON, asYAML, asID)
-			if err != nil {
-				return err
-			}
-			id, err := keyID(args[0], p.stdin)
-			if err != nil {
-				return err
-			}
-			cfg, err := keysConfig(cmd, p)
-			if err != nil {
-				return err
-			}
-			db, err := openExisting(cmd.Context(), cfg, stderrLog(p))
-			if err != nil {
-				return err
-			}
-			defer db.Close() //nolint:errcheck // read only
-			record, err := findKey(cmd.Context(), db.APIKeys(), id)
-			if err != nil {
-				return err
-			}
-			v := view(record, time.Now())
-			return form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })
-		},
-	}
-	addConfigFlags(cmd, "db")
-	cmd.Flags().StringVarP(&output, "output", "o", string(asTable), "table, json, yaml or id")
-	return cmd
 }

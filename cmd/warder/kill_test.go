@@ -51,7 +51,7 @@ func TestKillDuringCreate(t *testing.T) {
 
 // command prepares a run of the program in folder.
 func command(ctx context.Context, folder string, args ...string) *exec.Cmd {
-	c := exec.CommandContext(ctx, "warder", args...) //nolint:gosec // the program under test
+	c := exec.CommandContext(ctx, "warder", args...)
 	c.Dir, c.Env = folder, append(os.Environ(), "USER=ada")
 	return c
 }

@@ -29,7 +29,7 @@ func startServed(t *testing.T, upstream string, args ...string) *served {
 	t.Helper()
 	s := &served{folder: t.TempDir()}
 	s.process = command(t.Context(), s.folder, append([]string{
-		"serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-file", "warder.log",
+		"serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-file", "warder.log", // a later flag wins
 	}, args...)...)
 	stderr, err := s.process.StderrPipe()
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *served) get(t *testing.T, path string) (status int, length int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read only
+	defer response.Body.Close()
 	length, err = io.Copy(io.Discard, response.Body)
 	if err != nil {
 		t.Fatal(err)

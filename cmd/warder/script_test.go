@@ -22,9 +22,30 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected output of the scripts") //nolint:gochecknoglobals // a flag of the test binary
 
-// TestMain makes the test binary the program itself when a script runs "warder".
+// TestMain builds the program as it is shipped, without the race detector, and
+// puts it first on PATH: scripts and tests start that one.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"warder": main})
+	os.Exit(withProgram(m.Run))
+}
+
+func withProgram(run func() int) int {
+	folder, err := os.MkdirTemp("", "warder-program-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder) //nolint:errcheck // a temporary folder
+	build := exec.Command("go", "build", "-trimpath", "-o", folder+"/warder", ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return run()
 }
 
 // TestScripts runs every command of the program as a user does, in a folder of
@@ -35,6 +56,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("PATH", os.Getenv("PATH"))
 			env.Setenv("USER", "ada")
 			env.Values[runningKey{}] = make(map[int]*runningServer)
 			return nil
@@ -68,7 +90,7 @@ func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	name, err := exec.LookPath("warder")
 	ts.Check(err)
-	process := exec.Command(name, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...) //nolint:gosec,noctx // the program under test
+	process := exec.Command(name, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
 	process.Dir = ts.MkAbs(".")
 	process.Env = append(os.Environ(), "USER=ada")
 	stderr, err := process.StderrPipe()
@@ -158,7 +180,7 @@ func fetch(url string, headers []string) (int, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // read only
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return response.StatusCode, body, err
 }

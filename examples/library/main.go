@@ -35,7 +35,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, *addr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // the example is a program
 	}
 }
 
@@ -73,7 +73,7 @@ func run(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("curl -i -H 'X-API-Key: %s' http://%s/orders\n", key.Reveal(), listener.Addr())
+	_, _ = fmt.Fprintf(os.Stdout, "curl -i -H 'X-API-Key: %s' http://%s/orders\n", key.Reveal(), listener.Addr()) //nolint:forbidigo // shown this once
 	return serve(ctx, listener, stack.Wrap(http.HandlerFunc(orders)), log)
 }
 
@@ -112,7 +112,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	}
 	go func() {
 		<-ctx.Done()
-		bound, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		_ = server.Shutdown(bound) // the program ends
 	}()

@@ -39,7 +39,7 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// Timeouts bound how long each part of a request may last.
 	Timeouts Timeouts `yaml:"timeouts"`
-	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit).
+	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit). At most 4,096.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes say which requests go to which upstream and what they need. The most specific pattern wins; order does not matter. What no route matches is refused. At most 10,000.
 	Routes []Route `yaml:"routes"`

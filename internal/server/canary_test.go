@@ -20,7 +20,7 @@ import (
 const (
 	word   = "Canary7f3k9QxZ"
 	shaped = "wrd_live_Canary7f3k9QxZ0123456789abcdefABCDEFabcdefABCDEF12"
-	token  = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJDYW5hcnk3ZjNrOVF4WiJ9.Q2FuYXJ5N2YzazlReFo4aGprMTIz" //nolint:gosec // a canary
+	token  = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJDYW5hcnk3ZjNrOVF4WiJ9.Q2FuYXJ5N2YzazlReFo4aGprMTIz"
 )
 
 // forms are the canaries in every encoding that text may end up in.

@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -273,7 +275,7 @@ func (p *program) hammer(stop <-chan struct{}, receipt *atomic.Bool) string {
 		default:
 		}
 		after := receipt.Load()
-		r, err := http.NewRequest(http.MethodGet, "http://"+p.gateway+"/a", http.NoBody) //nolint:noctx // bounded by stop
+		r, err := http.NewRequest(http.MethodGet, "http://"+p.gateway+"/a", http.NoBody)
 		if err != nil {
 			return err.Error()
 		}
@@ -287,5 +289,46 @@ func (p *program) hammer(stop <-chan struct{}, receipt *atomic.Bool) string {
 		if after && response.StatusCode == 200 {
 			return "a request passed after the receipt"
 		}
+	}
+}
+
+// TestAKeyWorksAfterItWasUnknown asks with the text of a key before the key is
+// made: by an import, or by a restored backup.
+func TestAKeyWorksAfterItWasUnknown(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{})
+	drawn := make([]byte, 4096)
+	if _, err := rand.Read(drawn); err != nil {
+		t.Fatal(err)
+	}
+	draw := func(store apikey.Store) string {
+		issuer, err := apikey.NewIssuer(apikey.IssuerConfig{Store: store, Peppers: p.peppers, Random: bytes.NewReader(drawn)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, err := issuer.Create(t.Context(), apikey.By{Actor: "system", Source: "test"}, apikey.Spec{Environment: "live"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text.Reveal()
+	}
+	for _, id := range []string{"KEY-08", "KEY-36"} {
+		attack.Case(t, id, attack.Gateway, func(t *testing.T) {
+			drawn = drawn[8:] // another key each time
+			key := draw(new(apikey.MemoryStore))
+			for range 3 {
+				if got := p.get(t, "/a", key).StatusCode; got != 401 {
+					t.Fatalf("status %d before the key was made, want 401", got)
+				}
+			}
+			if made := draw(p.keys); made != key {
+				t.Fatal("the same bytes make another key")
+			}
+			begin := time.Now()
+			eventually(t, func() (struct{}, bool) { return struct{}{}, p.get(t, "/a", key).StatusCode == 200 })
+			if took := time.Since(begin); took > time.Second {
+				t.Errorf("the key worked after %v, want a second at most", took)
+			}
+		})
 	}
 }

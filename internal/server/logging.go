@@ -29,7 +29,7 @@ type LogConfig struct {
 // IsTerminal reports whether out is a terminal, for [LogConfig.Terminal].
 func IsTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor is small
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // Logs are the program's loggers. Both write to one output in one format.

@@ -18,11 +18,11 @@ import (
 	"github.com/warder-dev/warder/secret"
 )
 
-func newLogs(t testing.TB, out io.Writer, format string) *server.Logs {
-	t.Helper()
+func newLogs(tb testing.TB, out io.Writer, format string) *server.Logs {
+	tb.Helper()
 	logs, err := server.NewLogs(server.LogConfig{Output: out, Format: format})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return logs
 }

@@ -26,7 +26,7 @@ func startNginx(t *testing.T, directives string) string {
 	if err != nil {
 		t.Fatalf("nginx is needed (make needs installs it): %v", err)
 	}
-	folder, addr := t.TempDir(), freeAddress(t)
+	folder, addr := t.TempDir(), wire.FreeAddress(t)
 	conf := "daemon off; master_process off; pid " + folder + "/pid; error_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n" +
 		"client_body_temp_path " + folder + "/b; proxy_temp_path " + folder + "/p; fastcgi_temp_path " + folder + "/f;" +
 		"uwsgi_temp_path " + folder + "/u; scgi_temp_path " + folder + "/s;\n" +
@@ -35,8 +35,8 @@ func startNginx(t *testing.T, directives string) string {
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, name, "-p", folder, "-c", file) //nolint:gosec // the real nginx
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, name, "-p", folder, "-c", file)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
@@ -51,17 +51,6 @@ func startNginx(t *testing.T, directives string) string {
 		return struct{}{}, conn.Close() == nil
 	})
 	return addr
-}
-
-// freeAddress returns a loopback address that nobody listens on right now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // only its number was wanted
-	return l.Addr().String()
 }
 
 // TestASharedCacheInFrontStoresNothingPrivate puts nginx with proxy_cache in
@@ -128,7 +117,7 @@ server {
 }`)
 	p := start(t, "http://"+nginx, settings{yaml: sharedRoutes})
 	attack.Case(t, "PATH-18", attack.Gateway, func(t *testing.T) {
-		random := rand.New(rand.NewPCG(18, 18)) //nolint:gosec // the same targets each time
+		random := rand.New(rand.NewPCG(18, 18))
 		var took []string
 		for range 200 {
 			target := randomTarget(random)

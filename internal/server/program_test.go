@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ type program struct {
 	keys    *sqlite.APIKeys
 	nodes   *sqlite.Nodes
 	issuer  *apikey.Issuer
+	peppers *apikey.Peppers
 	record  apikey.Record
 	key     string
 	stop    func() error // drains; called at the end of the test in any case
@@ -59,14 +61,14 @@ func start(t *testing.T, upstream string, s settings) *program {
 		t.Fatal(err)
 	}
 	p.keys, p.nodes = db.APIKeys(), db.Nodes()
-	peppers := newPeppers(t)
-	p.issue(t, peppers, s.spec)
+	p.peppers = newPeppers(t)
+	p.issue(t, s.spec)
 	var store apikey.Store = p.keys
 	if s.store != nil {
 		store = s.store(store)
 	}
 	p.run(t, server.Options{
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Peppers: peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p
@@ -79,9 +81,7 @@ func (s settings) load(t *testing.T, folder, upstream string) *config.Config {
 		"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "health-listen": "127.0.0.1:0",
 		"db": filepath.Join(folder, "warder.db"), "log-file": filepath.Join(folder, "warder.log"),
 	}}
-	for name, value := range s.flags {
-		source.Flags[name] = value
-	}
+	maps.Copy(source.Flags, s.flags)
 	if s.yaml == "" {
 		source.Flags["upstream"] = upstream
 	} else {
@@ -112,13 +112,13 @@ func newPeppers(t *testing.T) *apikey.Peppers {
 }
 
 // issue makes the program's key.
-func (p *program) issue(t *testing.T, peppers *apikey.Peppers, spec apikey.Spec) {
+func (p *program) issue(t *testing.T, spec apikey.Spec) {
 	t.Helper()
 	if spec.Environment == "" {
 		spec = apikey.Spec{Environment: "live", Name: "test", Owner: "acme", Scopes: []string{"orders:*"}}
 	}
 	var err error
-	p.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: p.keys, Peppers: peppers, Prefix: "wrd", Random: rand.Reader})
+	p.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: p.keys, Peppers: p.peppers, Prefix: "wrd", Random: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func (p *program) create(t *testing.T, spec apikey.Spec) (apikey.Record, string)
 // run starts the program and waits until it answers. cleanup runs after it stopped.
 func (p *program) run(t *testing.T, o server.Options, cleanup func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	ready, done := make(chan struct{}), make(chan error, 1)
 	o.Ready = func() { close(ready) }
 	go func() { done <- server.Run(ctx, o) }()

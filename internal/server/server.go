@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/httpserver"
@@ -31,6 +32,10 @@ type Options struct {
 	Version   string
 	Ready     func() // called once, when requests are answered
 }
+
+// pollInterval is how often changes of keys are asked for. An idle poll costs
+// about 15 µs; half of the interval is what a revocation's receipt waits.
+const pollInterval = 100 * time.Millisecond
 
 // A program is everything that runs between start and stop.
 type program struct {
@@ -56,7 +61,7 @@ type service struct {
 func Run(ctx context.Context, o Options) error {
 	p := &program{options: o, metrics: NewMetrics(o.Version)}
 	defer o.Listeners.Close()
-	defer p.close()
+	defer p.close() //nolint:contextcheck // it closes what has contexts of its own
 	if err := p.join(ctx); err != nil {
 		return err
 	}
@@ -67,14 +72,15 @@ func Run(ctx context.Context, o Options) error {
 	for _, s := range p.servers {
 		go func() { failed <- s.serve() }()
 	}
+	o.Log.Info("serving", slog.String("version", o.Version), slog.String("listen", o.Listeners.Public.Addr().String()))
 	if o.Ready != nil {
 		o.Ready()
 	}
 	select {
 	case <-ctx.Done():
-		return p.drain()
+		return p.drain(ctx)
 	case err := <-failed:
-		return errors.Join(err, p.drain())
+		return errors.Join(err, p.drain(ctx))
 	}
 }
 
@@ -90,6 +96,7 @@ func (p *program) join(ctx context.Context) error {
 		Store: o.Store, Peppers: o.Peppers, Log: o.Log,
 		CacheSize:     o.Config.Keys.CacheSize,
 		LookupTimeout: o.Config.Timeouts.Store,
+		Poll:          pollInterval,
 		Freshness:     o.Config.Keys.Freshness,
 		Applied:       p.member.Applied,
 	})
@@ -180,10 +187,10 @@ func (s service) serve() error {
 
 // drain stops the public listener first, so that probes and metrics answer as
 // long as requests run.
-func (p *program) drain() error {
+func (p *program) drain(ctx context.Context) error {
 	p.probes.draining.Store(true)
-	p.options.Log.Info("draining", slog.Duration("bound", p.options.Config.Timeouts.Drain))
-	ctx, cancel := context.WithTimeout(context.Background(), p.options.Config.Timeouts.Drain)
+	p.options.Log.Info("draining", slog.String("bound", p.options.Config.Timeouts.Drain.String()))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.options.Config.Timeouts.Drain)
 	defer cancel()
 	var errs []error
 	for _, s := range p.servers {

@@ -57,3 +57,15 @@ func (c *Client) Rest() (text string, closed bool) {
 	}
 	return string(rest), timeout == nil || !timeout.Timeout()
 }
+
+// FreeAddress returns a loopback address that nobody listens on right now: for
+// programs that cannot be told to take any port. Prefer port 0.
+func FreeAddress(tb testing.TB) string {
+	tb.Helper()
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatalf("wire: listen: %v", err)
+	}
+	defer l.Close() //nolint:errcheck // only its number was wanted
+	return l.Addr().String()
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/wire"
+)
+
+// ran runs one command line in folder to its end.
+func ran(t *testing.T, folder, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	c := command(t.Context(), folder, args...)
+	var out, errs bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &out, &errs
+	if err := c.Run(); err != nil && c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return c.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// wantRun wants an exit code and a piece of standard error.
+func wantRun(t *testing.T, code int, says, folder, stdin string, args ...string) (stdout string) {
+	t.Helper()
+	got, stdout, stderr := ran(t, folder, stdin, args...)
+	if got != code || !strings.Contains(stderr, says) {
+		t.Errorf("warder %s: exit code %d, standard error %q; want %d and %q", strings.Join(args, " "), got, stderr, code, says)
+	}
+	return stdout
+}
+
+func TestPeppersOnTheCommandLine(t *testing.T) {
+	attack.Case(t, "KEY-12", attack.CLI, func(t *testing.T) {
+		folder := t.TempDir()
+		file := filepath.Join(folder, "warder.db.peppers")
+		wantRun(t, 0, "", folder, "", "keys", "create")
+		info, err := os.Stat(file)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Fatalf("the pepper file: %v, %v, want mode 0600", info, err)
+		}
+		first, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		serve := []string{"serve", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--admin-listen", "off"}
+		id := pepperID(t, string(first))
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		wantRun(t, exitNotFound, "stored keys use pepper "+id, folder, "", serve...)
+		wantRun(t, exitNotFound, "stored keys use pepper "+id, folder, "", "keys", "create")
+		other, err := apikey.NewPepper(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, file, other, 0o600)
+		wantRun(t, exitUsage, "stored keys use pepper "+id, folder, "", serve...)
+		writeFile(t, file, other+string(first), 0o600) // rotated: the retired one behind the new
+		wantRun(t, 0, "", folder, "", "keys", "create")
+		for _, mode := range []os.FileMode{0o604, 0o640, 0o644} {
+			if err := os.Chmod(file, mode); err != nil {
+				t.Fatal(err)
+			}
+			wantRun(t, exitDenied, "may be read by others", folder, "", serve...)
+		}
+		writeFile(t, filepath.Join(folder, "warder.yaml"), "peppers: {insecure_mode: true}\nupstream: http://127.0.0.1:1\n", 0o600)
+		wantRun(t, 0, "", folder, "", "keys", "create", "--config", "warder.yaml")
+	})
+}
+
+func pepperID(t *testing.T, text string) string {
+	t.Helper()
+	peppers, err := apikey.ParsePeppers(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peppers.IDs()[0]
+}
+
+func writeFile(t *testing.T, name, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(name, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAnotherProcessChangesKeys makes and revokes keys by the command line while
+// serve runs in a process of its own.
+func TestAnotherProcessChangesKeys(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	s := startServed(t, upstream.URL())
+	attack.Case(t, "KEY-36", attack.Gateway, func(t *testing.T) {
+		s.wantStatus(t, http.StatusOK)
+		_, _, stderr := ran(t, s.folder, s.key+"\n", "keys", "revoke", "-", "--reason", "superseded")
+		if !regexp.MustCompile(`Confirmed by the running nodes: 1/1 in \d+`).MatchString(stderr) {
+			t.Errorf("receipt = %q", stderr)
+		}
+		s.wantStatusNow(t, http.StatusUnauthorized) // not within a second: at once, after the receipt
+		_, out, _ := ran(t, s.folder, "", "keys", "create", "--output", "secret")
+		s.key = strings.TrimSpace(out)
+		begin := time.Now()
+		s.wantStatus(t, http.StatusOK)
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("the new key worked after %v", took)
+		}
+	})
+}
+
+// wantStatus asks until the status is seen, for at most a second.
+func (s *served) wantStatus(t *testing.T, want int) {
+	t.Helper()
+	status := 0
+	for begin := time.Now(); time.Since(begin) < time.Second; <-time.After(10 * time.Millisecond) {
+		if status, _ = s.get(t, "/a"); status == want {
+			return
+		}
+	}
+	t.Errorf("status %d after a second, want %d", status, want)
+}
+
+func (s *served) wantStatusNow(t *testing.T, want int) {
+	t.Helper()
+	if status, _ := s.get(t, "/a"); status != want {
+		t.Errorf("status %d, want %d", status, want)
+	}
+}
+
+func TestTheProgramPrintsNoSecret(t *testing.T) {
+	pepper, err := apikey.NewPepper(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pepper = strings.TrimSpace(pepper)
+	attack.Case(t, "LOG-10", attack.CLI, func(t *testing.T) {
+		folder := t.TempDir()
+		writeFile(t, filepath.Join(folder, "warder.yaml"), "upstream: http://127.0.0.1:1\nlisten: 127.0.0.1:0\nadmin_listen: \"off\"\npeppers: {value: \"${PEPPER}\"}\n", 0o600)
+		for _, args := range [][]string{
+			{"config", "print", "warder.yaml"},
+			{"config", "validate", "warder.yaml"},
+			{"config", "schema"},
+			{"version"},
+			{"--help"},
+			{"keys", "create", "--config", "warder.yaml"},
+			{"keys", "create", "--config", "warder.yaml", "--scopes", "a b"},
+			{"serve", "--config", "warder.yaml", "--listen", "nonsense"},
+		} {
+			c := command(t.Context(), folder, args...)
+			c.Env = append(c.Env, "PEPPER="+pepper)
+			out, _ := c.CombinedOutput() // the exit code is another test's
+			if strings.Contains(string(out), pepper) {
+				t.Errorf("warder %s shows the pepper: %s", strings.Join(args, " "), out)
+			}
+		}
+		out := crash(t, folder, pepper)
+		if !strings.Contains(out, "goroutine ") || strings.Contains(out, pepper) {
+			t.Errorf("a crash shows the pepper, or nothing: %d bytes", len(out))
+		}
+	})
+}
+
+// crash lets a running server dump its goroutines and end.
+func crash(t *testing.T, folder, pepper string) string {
+	t.Helper()
+	c := command(t.Context(), folder, "serve", "--config", "warder.yaml")
+	c.Env = append(c.Env, "PEPPER="+pepper)
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	begin := make([]byte, len("warder: gateway"))
+	if _, err := io.ReadFull(stderr, begin); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait() // exit code 2, by the runtime
+	return string(rest)
+}
+
+func TestAKeyIsNoArgument(t *testing.T) {
+	folder := t.TempDir()
+	key := strings.TrimSpace(wantRun(t, 0, "", folder, "", "keys", "create", "--output", "secret"))
+	attack.Case(t, "LOG-11", attack.CLI, func(t *testing.T) {
+		for _, args := range [][]string{{"keys", "show", key}, {"keys", "revoke", key}} {
+			code, stdout, stderr := ran(t, folder, "", args...)
+			if code != exitUsage || !strings.Contains(stderr, "standard input") {
+				t.Errorf("%s: exit code %d, %q", args[1], code, stderr)
+			}
+			if strings.Contains(stdout+stderr, key) {
+				t.Errorf("%s repeats the key", args[1])
+			}
+		}
+		wantRun(t, 0, "", folder, key+"\n", "keys", "show", "-")
+	})
+}
+
+// TestAFullLogHoldsUpNobody logs to a disk that is full.
+func TestAFullLogHoldsUpNobody(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	s := startServed(t, upstream.URL(), "--log-file", "/dev/full")
+	attack.Case(t, "LOG-05", attack.Gateway, func(t *testing.T) {
+		begin := time.Now()
+		for range 200 {
+			if status, _ := s.get(t, "/a"); status != http.StatusOK {
+				t.Fatalf("status %d, want 200", status)
+			}
+		}
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("200 requests took %v", took)
+		}
+		dropped := regexp.MustCompile(`(?m)^warder_log_records_dropped_total (\d+)`)
+		for begin := time.Now(); ; <-time.After(10 * time.Millisecond) {
+			m := dropped.FindStringSubmatch(s.metrics(t))
+			if m != nil && m[1] != "0" {
+				break
+			}
+			if time.Since(begin) > 3*time.Second {
+				t.Fatalf("no record was counted as dropped: %v", m)
+			}
+		}
+	})
+}
+
+func (s *served) metrics(t *testing.T) string {
+	t.Helper()
+	_, body, err := fetch("http://"+s.admin+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}

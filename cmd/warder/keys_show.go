@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/sqlite"
+)
+
+func newKeysShow(p *process) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "show ID|-",
+		Short: "Show one key, by its id or by its text on standard input",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			form, err := parseFormat(output, asTable, asJSON, asYAML, asID)
+			if err != nil {
+				return err
+			}
+			id, err := keyID(args[0], p.stdin)
+			if err != nil {
+				return err
+			}
+			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+				return showKey(cmd.Context(), p, db.APIKeys(), id, form)
+			})
+		},
+	}
+	addConfigFlags(cmd, "db")
+	cmd.Flags().StringVarP(&output, "output", "o", string(asTable), "table, json, yaml or id")
+	return cmd
+}
+
+func showKey(ctx context.Context, p *process, keys apikey.Store, id apikey.ID, form format) error {
+	record, err := findKey(ctx, keys, id)
+	if err != nil {
+		return err
+	}
+	v := view(record, time.Now())
+	return form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })
+}
