@@ -21,7 +21,8 @@ import (
 //   - it judges the canonical method, host and path of the exchange, never the
 //     request's own text;
 //   - it redirects nothing: "/tree" does not match "/tree/", and a path that
-//     ServeMux would clean matches nothing;
+//     ServeMux would clean matches nothing; nor does "/tree/" fall to a wider
+//     pattern where "/tree" has one of its own;
 //   - CONNECT, TRACE and PRI match nothing (RFC 9110, sections 9.3.6 and 9.3.8;
 //     RFC 9113, section 3.4);
 //   - an encoded slash is part of its segment, also where it is the whole of it.

@@ -286,6 +286,9 @@ func TestProxy16AndLog09FailuresTellNothing(t *testing.T) {
 }
 
 func TestNoProxyFromTheEnvironmentAndNoRedirect(t *testing.T) {
+	if got := newUpstream(t).Proxy(); got != nil { // the environment is asked once per process, and never for loopback: what follows could miss it
+		t.Errorf("the transport asks %T for a proxy, want nothing asked", got)
+	}
 	bait := wire.Listen(t, wire.Answer(wire.OK))
 	t.Setenv("HTTP_PROXY", bait.URL())
 	t.Setenv("http_proxy", bait.URL())
