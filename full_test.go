@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/accesslog"
@@ -36,13 +37,23 @@ func full(tb testing.TB) (stack *warder.Stack, key string) {
 	peppers, err := apikey.ParsePeppers(line)
 	must(err)
 	store, quiet := new(apikey.MemoryStore), slog.New(slog.DiscardHandler)
-	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: store, Peppers: peppers, Log: quiet})
+	applied := make(chan apikey.Revision, 1)
+	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: store, Peppers: peppers, Log: quiet, Poll: 20 * time.Millisecond, Applied: func(r apikey.Revision) {
+		select {
+		case <-applied: // only the last one counts
+		default:
+		}
+		applied <- r
+	}})
 	must(err)
 	tb.Cleanup(func() { must(verifier.Close()) })
 	issuer, err := apikey.NewIssuer(apikey.IssuerConfig{Store: store, Peppers: peppers, Prefix: "wrd", Random: rand.Reader, Changed: verifier.Invalidate})
 	must(err)
-	_, text, err := issuer.Create(tb.Context(), apikey.By{Actor: "test", Source: "test"}, apikey.Spec{Environment: "test", Name: "full", Owner: "acme", Scopes: []string{"orders:*"}})
+	record, text, err := issuer.Create(tb.Context(), apikey.By{Actor: "test", Source: "test"}, apikey.Spec{Environment: "test", Name: "full", Owner: "acme", Scopes: []string{"orders:*"}})
 	must(err)
+	for (<-applied) < record.Revision { // before, a verifier asks its store each time
+		continue
+	}
 
 	ids, err := requestid.New(requestid.Config{})
 	must(err)
