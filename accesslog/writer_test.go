@@ -220,6 +220,7 @@ func requestsGoOn(t *testing.T) {
 }
 
 func rotated(t *testing.T, rotate func(name string) error) {
+	t.Helper()
 	name := filepath.Join(t.TempDir(), "access.log")
 	w := openFile(t, name)
 	write(t, w, "before\n")
