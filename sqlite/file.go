@@ -70,8 +70,7 @@ func checkFile(ctx context.Context, cfg Config, path string) error {
 
 // fileError says in one sentence why the file could not be opened or created.
 func fileError(path string, err error) error {
-	var detail *fs.PathError
-	if errors.As(err, &detail) {
+	if detail, ok := errors.AsType[*fs.PathError](err); ok {
 		err = detail.Err // without the absolute path
 	}
 	switch {

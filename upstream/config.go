@@ -106,10 +106,14 @@ func (c *Config) check() (address, error) {
 		name  string
 		value int64
 	}{
-		{"ConnectTimeout", int64(c.ConnectTimeout)}, {"TLSTimeout", int64(c.TLSTimeout)},
-		{"ResponseTimeout", int64(c.ResponseTimeout)}, {"IdleTimeout", int64(c.IdleTimeout)},
-		{"WriteTimeout", int64(c.WriteTimeout)}, {"KeepAlive", int64(c.KeepAlive)},
-		{"MaxHeaderBytes", c.MaxHeaderBytes}, {"MaxIdleConnections", int64(c.MaxIdleConnections)},
+		{"ConnectTimeout", int64(c.ConnectTimeout)},
+		{"TLSTimeout", int64(c.TLSTimeout)},
+		{"ResponseTimeout", int64(c.ResponseTimeout)},
+		{"IdleTimeout", int64(c.IdleTimeout)},
+		{"WriteTimeout", int64(c.WriteTimeout)},
+		{"KeepAlive", int64(c.KeepAlive)},
+		{"MaxHeaderBytes", c.MaxHeaderBytes},
+		{"MaxIdleConnections", int64(c.MaxIdleConnections)},
 	} {
 		if d.value < 0 {
 			errs = append(errs, fmt.Errorf("upstream: %s is negative", d.name))

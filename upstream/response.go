@@ -56,9 +56,7 @@ func (u *Upstream) pass(h, from http.Header) {
 		}
 	}
 	removeNamed(kept, from["Connection"])
-	for name, values := range kept {
-		h[name] = values
-	}
+	maps.Copy(h, kept)
 }
 
 // forOne keeps caches from giving the answer to somebody else: it varies on the
