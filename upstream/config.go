@@ -19,6 +19,10 @@ type Config struct {
 	// that is put in front of every path. Required.
 	URL string
 
+	// Name is what the log calls this upstream when it fails: its address may be
+	// nobody's business. Default none.
+	Name string
+
 	// StripPrefix is taken off the front of the path, at the end of a segment:
 	// "/api" makes "/api/orders" into "/orders". A path without it is refused
 	// with 500. Default none.

@@ -143,7 +143,7 @@ func (c *copier) begin() {
 func (c *copier) write(p []byte) {
 	c.begin()
 	if _, err := c.w.Write(p); err != nil {
-		c.x.Cut("client-gone", nil)
+		c.x.Cut(c.gone(), nil)
 	}
 	if c.stream {
 		c.flush()
@@ -152,7 +152,7 @@ func (c *copier) write(p []byte) {
 
 func (c *copier) flush() {
 	if err := c.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		c.x.Cut("client-gone", nil)
+		c.x.Cut(c.gone(), nil)
 	}
 }
 

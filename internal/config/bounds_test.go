@@ -11,7 +11,7 @@ import (
 
 // bound is what the largest file may take, on a machine that does other things
 // too and with the race detector.
-const bound = 5 * time.Second
+const bound = 5 * time.Second * slower
 
 func repeat(text string, size int) string { return strings.Repeat(text, size/len(text)) }
 
