@@ -13,6 +13,7 @@ type follower struct {
 	feed     Feed
 	based    bool // applied is a revision of the feed as it is now
 	applied  Revision
+	rewinds  uint64
 	failing  bool
 }
 
@@ -36,6 +37,9 @@ func (f *follower) run() {
 		// before is the one that it confirms.
 		began := time.Now()
 		err := f.poll()
+		if lease := v.cfg.Lease(); lease.Before(began) {
+			began = lease
+		}
 		if err == nil && v.ctx.Err() == nil {
 			v.confirmed.Store(&began)
 		}
@@ -70,7 +74,9 @@ func (f *follower) poll() (err error) {
 	if err != nil {
 		return err
 	}
-	if !f.based || newest < f.applied {
+	rewinds := f.feed.Rewinds()
+	if !f.based || newest < f.applied || rewinds != f.rewinds {
+		f.rewinds = rewinds
 		f.rebase(newest)
 		return nil
 	}

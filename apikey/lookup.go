@@ -16,7 +16,8 @@ import (
 type flight struct {
 	done       chan struct{}
 	generation uint64 // of the shard when it began
-	found      *slot  // set before done is closed
+	began      time.Time
+	found      *slot // set before done is closed
 	err        error
 }
 
@@ -43,12 +44,21 @@ func (v *Verifier) verifyFromStore(ctx context.Context, text string, id ID, dry 
 		if err != nil {
 			return exchange.Principal{}, fmt.Errorf("apikey: look up key: %w", err)
 		}
-		match, _, err := v.judge(text, f.found.entry)
+		match, now, err := v.judge(text, f.found.entry)
+		if v.late(f.began, now) { // this process was stopped meanwhile: nobody knows what changed
+			return exchange.Principal{}, fmt.Errorf("apikey: look up key: %w", errBusy)
+		}
 		if s.current(f.generation) {
 			return v.answer(f.found, match, text, err, dry)
 		}
 		// Something was changed while the store was asked: ask again.
 	}
+}
+
+// late reports whether a look-up that began at began took longer than it may, by
+// the monotonic clock or, for a machine that slept, by the wall clock.
+func (v *Verifier) late(began, now time.Time) bool {
+	return now.Sub(began) > v.cfg.LookupTimeout || now.UnixNano()-began.UnixNano() > int64(v.cfg.LookupTimeout)
 }
 
 // wait returns when the look-up has ended, or with ctx.
@@ -102,7 +112,7 @@ func (s *shard) begin(id ID, share bool) (*flight, bool) {
 	if f := s.flights[id]; share && f != nil {
 		return f, false
 	}
-	f := &flight{done: make(chan struct{}), generation: s.generation, err: errClosed}
+	f := &flight{done: make(chan struct{}), generation: s.generation, began: time.Now(), err: errClosed}
 	if share {
 		s.flights[id] = f
 	}

@@ -173,6 +173,9 @@ func (s *MemoryStore) Revision(ctx context.Context) (Revision, error) {
 	return s.revision, ctx.Err()
 }
 
+// Rewinds returns 0: memory has no backup to go back to.
+func (*MemoryStore) Rewinds() uint64 { return 0 }
+
 // Changes returns what changed after a revision; see [Feed]. A reader that is
 // further behind than the changes that are kept gets all of them at once: a page
 // could end between a change that was dropped and the one that superseded it.

@@ -69,6 +69,12 @@ type Feed interface {
 	// Revision returns the revision of the newest change, 0 for none.
 	Revision(ctx context.Context) (Revision, error)
 
+	// Rewinds returns how often Revision has found that changes it told of before
+	// are gone, because an earlier state was restored, also when as many others
+	// came instead. Whoever follows the feed asks after each Revision: when the
+	// number is another one, nothing that was read before holds.
+	Rewinds() uint64
+
 	// Changes returns the ids of keys that were changed after the revision after,
 	// each once, and the revision up to which that is the whole truth. At most
 	// limit changes are read at a time: call again until upTo is the newest.

@@ -20,15 +20,16 @@ const issuer = "warder"
 // VerifierConfig configures a [Verifier].
 type VerifierConfig struct {
 	_                [0]func()
-	Store            Store          // Required. A [Feed] is followed, and its records are cached; any other is asked at every request.
-	Peppers          *Peppers       // Required.
-	Log              *slog.Logger   // nil: none
-	CacheSize        int            // keys, about 300 bytes each and their texts. Default 131072, at most 16777216.
-	UnknownCacheSize int            // ids of no key, about 120 bytes each. Default 65536, at most 16777216.
-	LookupTimeout    time.Duration  // of one request's look-ups together. Default 2 s.
-	Poll             time.Duration  // between two questions for changes. Default 250 ms.
-	Freshness        time.Duration  // how long the cache is trusted without an answer to that question. More than Poll. Default 5 s.
-	Applied          func(Revision) // told when every change up to the revision holds here; it must not block. May be nil.
+	Store            Store            // Required. A [Feed] is followed, and its records are cached; any other is asked at every request.
+	Peppers          *Peppers         // Required.
+	Log              *slog.Logger     // nil: none
+	CacheSize        int              // keys, about 300 bytes each and their texts. Default 131072, at most 16777216.
+	UnknownCacheSize int              // ids of no key, about 120 bytes each. Default 65536, at most 16777216.
+	LookupTimeout    time.Duration    // of one request's look-ups together. Default 2 s.
+	Poll             time.Duration    // between two questions for changes. Default 250 ms.
+	Freshness        time.Duration    // how long the cache is trusted without an answer to that question. More than Poll. Default 5 s.
+	Lease            func() time.Time // until when others wait for this node, less Freshness: the cache is trusted for no longer than Freshness after it. nil: there are no others.
+	Applied          func(Revision)   // told when every change up to the revision holds here; it must not block. May be nil.
 }
 
 const (
@@ -114,6 +115,9 @@ func (c *VerifierConfig) setDefaults() {
 	}
 	if c.Freshness == 0 {
 		c.Freshness = defaultFreshness
+	}
+	if c.Lease == nil {
+		c.Lease = time.Now
 	}
 	if c.Applied == nil {
 		c.Applied = func(Revision) {}

@@ -1,17 +1,20 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/warder-dev/warder/apikey"
 )
 
 const (
-	newestRevision = `SELECT coalesce(max(revision), 0) FROM changes`
-	listChanges    = `SELECT revision, key_id FROM changes WHERE revision > ?1 ORDER BY revision LIMIT ?2`
+	newestChange = `SELECT revision, mark FROM changes ORDER BY revision DESC LIMIT 1`
+	markOf       = `SELECT mark FROM changes WHERE revision = ?1`
+	listChanges  = `SELECT revision, key_id FROM changes WHERE revision > ?1 ORDER BY revision LIMIT ?2`
 )
 
 // Revision implements apikey.Feed. While nothing is written it reads no table:
@@ -24,6 +27,9 @@ func (s *APIKeys) Revision(ctx context.Context) (apikey.Revision, error) {
 	rev, err := s.poll.revision(ctx)
 	return rev, answer(ctx, "read revision", err)
 }
+
+// Rewinds implements apikey.Feed.
+func (s *APIKeys) Rewinds() uint64 { return s.poll.rewinds.Load() }
 
 // Changes implements apikey.Feed.
 func (s *APIKeys) Changes(ctx context.Context, after apikey.Revision, limit int) ([]apikey.ID, apikey.Revision, error) {
@@ -76,9 +82,12 @@ type poll struct {
 	db   *sql.DB
 	turn chan struct{} // holds one token: a lock whose waiters keep to their context
 
+	rewinds atomic.Uint64
+
 	conn    *sql.Conn
 	version int64 // of the data when newest was read; meaningless while conn is nil
 	newest  apikey.Revision
+	mark    []byte // of the change newest; nil for none. What was told to callers.
 }
 
 func newPoll(db *sql.DB) *poll { return &poll{db: db, turn: make(chan struct{}, 1)} }
@@ -116,11 +125,41 @@ func (p *poll) read(ctx context.Context) (apikey.Revision, error) {
 	if !fresh && version == p.version {
 		return p.newest, nil
 	}
-	if err := p.conn.QueryRowContext(ctx, newestRevision).Scan(&p.newest); err != nil {
+	return p.look(ctx, version)
+}
+
+// look reads the newest change, after it has seen that the one before is still
+// there: a restored backup may have grown to the same number of other changes.
+func (p *poll) look(ctx context.Context, version int64) (apikey.Revision, error) {
+	rewound, err := p.rewound(ctx)
+	if err != nil {
+		return 0, err
+	}
+	p.newest, p.mark = 0, nil
+	err = p.conn.QueryRowContext(ctx, newestChange).Scan(&p.newest, &p.mark)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, err
 	}
 	p.version = version
+	if rewound {
+		p.rewinds.Add(1)
+	}
 	return p.newest, nil
+}
+
+// rewound reports whether the change that was the newest is gone, or another.
+func (p *poll) rewound(ctx context.Context) (bool, error) {
+	if p.mark == nil {
+		return false, nil
+	}
+	var mark []byte
+	switch err := p.conn.QueryRowContext(ctx, markOf, int64(p.newest)).Scan(&mark); {
+	case errors.Is(err, sql.ErrNoRows):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	return !bytes.Equal(mark, p.mark), nil
 }
 
 // drop forgets the connection after an error.

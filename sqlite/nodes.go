@@ -20,11 +20,11 @@ var _ fleet.Registry = (*Nodes)(nil)
 const silence = 24 * time.Hour
 
 const (
-	announceNode = `INSERT INTO nodes (id, version, host, pid, started, seen, applied) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-		ON CONFLICT (id) DO UPDATE SET version = ?2, host = ?3, pid = ?4, started = ?5, seen = ?6, applied = ?7`
+	announceNode = `INSERT INTO nodes (id, version, host, pid, started, seen, applied, lease) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+		ON CONFLICT (id) DO UPDATE SET version = ?2, host = ?3, pid = ?4, started = ?5, seen = ?6, applied = ?7, lease = ?8`
 	leaveNode   = `DELETE FROM nodes WHERE id = ?1`
-	listNodes   = `SELECT id, version, host, pid, started, seen, applied FROM nodes ORDER BY id`
-	forgetNodes = `DELETE FROM nodes WHERE seen < ?1`
+	listNodes   = `SELECT id, version, host, pid, started, seen, applied, lease FROM nodes ORDER BY id`
+	forgetNodes = `DELETE FROM nodes WHERE seen + lease < ?1`
 )
 
 // Announce implements fleet.Registry.
@@ -35,7 +35,7 @@ func (r *Nodes) Announce(ctx context.Context, n fleet.Node) error {
 	if err := r.db.file.look(); err != nil {
 		return err
 	}
-	_, err := r.db.beat.ExecContext(ctx, announceNode, n.ID, n.Version, n.Host, n.PID, micros(n.Started), time.Now().UnixMicro(), int64(n.Applied))
+	_, err := r.db.beat.ExecContext(ctx, announceNode, n.ID, n.Version, n.Host, n.PID, micros(n.Started), time.Now().UnixMicro(), int64(n.Applied), n.Lease.Microseconds())
 	return answer(ctx, "announce node", err)
 }
 
@@ -46,7 +46,7 @@ func (r *Nodes) Leave(ctx context.Context, id string) error {
 }
 
 // Nodes implements fleet.Registry.
-func (r *Nodes) Nodes(ctx context.Context, maxAge time.Duration) ([]fleet.Node, error) {
+func (r *Nodes) Nodes(ctx context.Context, slack time.Duration) ([]fleet.Node, error) {
 	const what = "list nodes"
 	rows, err := r.db.read.QueryContext(ctx, listNodes)
 	if err != nil {
@@ -60,8 +60,8 @@ func (r *Nodes) Nodes(ctx context.Context, maxAge time.Duration) ([]fleet.Node, 
 	forget, now := false, time.Now()
 	for _, n := range all {
 		age := now.Sub(n.Seen)
-		forget = forget || age > silence
-		if age <= maxAge && age <= silence {
+		forget = forget || age > silence+n.Lease
+		if age <= n.Lease+slack {
 			live = append(live, n)
 		}
 	}
@@ -78,10 +78,11 @@ func nodesOf(rows *sql.Rows) (_ []fleet.Node, err error) {
 	for rows.Next() {
 		var n fleet.Node
 		var started, seen sql.NullInt64
-		if rows.Scan(&n.ID, &n.Version, &n.Host, &n.PID, &started, &seen, &n.Applied) != nil {
+		var lease int64
+		if rows.Scan(&n.ID, &n.Version, &n.Host, &n.PID, &started, &seen, &n.Applied, &lease) != nil {
 			return nil, errRow
 		}
-		n.Started, n.Seen = timeOf(started), timeOf(seen)
+		n.Started, n.Seen, n.Lease = timeOf(started), timeOf(seen), time.Duration(lease)*time.Microsecond
 		all = append(all, n)
 	}
 	return all, rows.Err()

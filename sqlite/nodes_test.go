@@ -23,7 +23,7 @@ func TestNodes(t *testing.T) {
 	path := newPath(t)
 	one, two := open(t, path), open(t, path)
 	begin := time.Now().Truncate(time.Microsecond)
-	n := fleet.Node{ID: "a", Version: "v1", Host: "h'ost", PID: 42, Started: begin, Seen: begin.Add(-time.Hour), Applied: 7}
+	n := fleet.Node{ID: "a", Version: "v1", Host: "h'ost", PID: 42, Started: begin, Seen: begin.Add(-time.Hour), Applied: 7, Lease: 5 * time.Second}
 	for _, applied := range []apikey.Revision{7, 9} {
 		n.Applied = applied
 		if err := one.Nodes().Announce(t.Context(), n); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/wire"
 )
 
@@ -43,6 +44,48 @@ func TestRevokeNamesTheNodesThatDidNotConfirm(t *testing.T) {
 		t.Errorf("asked again: exit code %d, %q, want 0 and 1/1", code, stderr)
 	}
 	s.wantStatusNow(t, http.StatusUnauthorized)
+}
+
+// TestAStoppedNodeNeverAdmitsAfterACompleteReceipt stops the process for longer
+// than it may believe its cache. While it may, the receipt names it; once the
+// receipt is complete, its first answer is a refusal.
+func TestAStoppedNodeNeverAdmitsAfterACompleteReceipt(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	config := filepath.Join(t.TempDir(), "warder.yaml")
+	writeFile(t, config, "keys: {freshness: 1s}\n", 0o600)
+	s := startServed(t, upstream.URL(), "--config", config)
+	s.wantStatus(t, http.StatusOK)
+	warm := make([]*wire.Client, 8)
+	for i := range warm {
+		warm[i] = wire.Dial(t, s.gateway)
+		warm[i].Send(s.request())
+		if w, _ := warm[i].Response("GET"); w == nil || w.StatusCode != http.StatusOK {
+			t.Fatalf("response = %v, want 200", w)
+		}
+	}
+	attack.Case(t, "KEY-35", attack.CLI, func(t *testing.T) {
+		if err := s.process.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(900 * time.Millisecond)
+		for _, c := range warm { // they are read at the moment that the process goes on
+			c.Send(s.request())
+		}
+		wantRun(t, exitServer, "but 0/1", s.folder, s.key+"\n", "keys", "revoke", "-", "--wait", "50ms")
+		wantRun(t, 0, "is taken as stopped", s.folder, s.key+"\n", "keys", "revoke", "-")
+		if err := s.process.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range warm {
+			if w, _ := c.Response("GET"); w == nil || w.StatusCode != http.StatusUnauthorized {
+				t.Errorf("the first answer after the receipt = %v, want 401", w)
+			}
+		}
+	})
+}
+
+func (s *served) request() string {
+	return "GET /a HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + s.key + "\r\n\r\n"
 }
 
 // TestADatabaseOfANewerWarder is refused by every command, and not changed.

@@ -58,7 +58,7 @@ code is 5: such a node stops to trust its cache after the freshness bound.`,
 	addConfigFlags(cmd, "db")
 	f := cmd.Flags()
 	f.StringVar(&o.reason, "reason", "unspecified", "word for the audit, such as key-compromise or superseded")
-	f.StringVar(&o.wait, "wait", "5s", "how long to wait for the running nodes")
+	f.StringVar(&o.wait, "wait", "7s", "how long to wait for the running nodes")
 	f.StringVarP(&o.output, "output", "o", string(asTable), "table, json, yaml or id")
 	return cmd
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/warder-dev/warder/apikey"
 )
 
-// MaxAge is how long after its last announcement a node counts as running. A
-// node that was killed is waited for until then.
-const MaxAge = 5 * time.Second
+// Slack is how much longer than its Lease a silent node counts as running: for
+// the time between its look at the clock and the registry's.
+const Slack = time.Second
 
 // pause is the time between two looks at the registry.
 const pause = 20 * time.Millisecond
@@ -41,21 +41,20 @@ func (r Receipt) String() string {
 // that the registry gave no answer or that ctx ended: nothing is known then but
 // what the receipt, from the last look, says.
 //
-// What a complete receipt promises: each node that had announced itself within
-// [MaxAge] when Await looked answers by rev or a later revision. A node that
-// starts later reads the store at its start. With no node running the receipt is
-// "0/0", which is complete: nobody is left who could let the key in. It promises
-// nothing about requests that a node had already let pass, and does not count a
-// node that runs but could not announce itself for MaxAge: such a node still
-// follows the feed, or it stops trusting what it remembers after the bound on
-// freshness of its verifier (5 s unless configured).
+// What a complete receipt promises: no node lets anybody in by what it remembered
+// of an earlier revision. Each node that was seen within its Lease has said that
+// rev holds there; one that is silent for longer, because it was stopped or cannot
+// write, has stopped believing what it remembers ([Member.Announced]) and asks the
+// store; one that starts later has nothing to remember. With no node running the
+// receipt is "0/0", which is complete. It promises nothing about requests that a
+// node had already let pass.
 func Await(ctx context.Context, registry Registry, rev apikey.Revision, bound time.Duration) (Receipt, error) {
 	begin := time.Now()
 	within, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	receipt := Receipt{Revision: rev}
 	for looked := false; ; looked = true {
-		nodes, err := registry.Nodes(within, MaxAge)
+		nodes, err := registry.Nodes(within, Slack)
 		if err == nil {
 			receipt = judge(rev, nodes)
 		}

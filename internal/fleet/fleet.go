@@ -19,6 +19,11 @@ type Node struct {
 	Started time.Time       // by the store's clock or the node's own
 	Seen    time.Time       // when it last announced itself
 	Applied apikey.Revision // every change up to here holds on the node
+
+	// Lease is how long after the beginning of an announcement the node still
+	// believes what it remembers. It counts as running for that long, and a
+	// [Slack], after it was last seen: whoever revokes waits for it or names it.
+	Lease time.Duration
 }
 
 // A Registry keeps the announcements. Implementations are safe for concurrent
@@ -30,7 +35,7 @@ type Registry interface {
 	// Leave forgets the node: it stopped in good order.
 	Leave(ctx context.Context, id string) error
 
-	// Nodes returns the nodes seen within the last maxAge, and forgets those that
-	// are silent for longer than a day.
-	Nodes(ctx context.Context, maxAge time.Duration) ([]Node, error)
+	// Nodes returns the nodes that were seen within their Lease and slack, and
+	// forgets those that are silent for longer than a day and their Lease.
+	Nodes(ctx context.Context, slack time.Duration) ([]Node, error)
 }

@@ -53,12 +53,12 @@ func (r *registry) Leave(_ context.Context, id string) error {
 	return r.err
 }
 
-func (r *registry) Nodes(ctx context.Context, maxAge time.Duration) ([]fleet.Node, error) {
+func (r *registry) Nodes(ctx context.Context, slack time.Duration) ([]fleet.Node, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var live []fleet.Node
 	for _, n := range r.nodes {
-		if time.Since(n.Seen) <= maxAge {
+		if time.Since(n.Seen) <= n.Lease+slack {
 			live = append(live, n)
 		}
 	}
@@ -117,10 +117,16 @@ func TestMemberAnnouncesItself(t *testing.T) {
 			}
 		}
 		m.Applied(7)
-		m.Applied(3)
 		synctest.Wait()
 		if got := r.count(); got != 5 {
-			t.Errorf("announcements after an older revision = %d, want 5", got)
+			t.Errorf("announcements after the same revision = %d, want 5", got)
+		}
+		m.Applied(3) // the store went back: 7 says nothing of the changes that come
+		synctest.Wait()
+		for _, n := range r.nodes {
+			if n.Applied != 3 {
+				t.Errorf("announced revision %d after the store went back, want 3", n.Applied)
+			}
 		}
 		closeMember(t, m)
 		closeMember(t, m)
@@ -178,7 +184,7 @@ func TestJoinRefuses(t *testing.T) {
 		"no registry":       {Log: log},
 		"no logger":         {Registry: newRegistry()},
 		"negative interval": {Registry: newRegistry(), Log: log, Interval: -1},
-		"interval too long": {Registry: newRegistry(), Log: log, Interval: fleet.MaxAge},
+		"interval too long": {Registry: newRegistry(), Log: log, Interval: fleet.DefaultLease},
 		"registry is down":  {Registry: down, Log: log},
 	} {
 		if m, err := fleet.Join(t.Context(), cfg); err == nil || m != nil {
@@ -218,14 +224,37 @@ func TestAwait(t *testing.T) {
 func TestAwaitDoesNotCountTheSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegistry()
-		if err := r.Announce(t.Context(), fleet.Node{ID: "killed"}); err != nil {
+		if err := r.Announce(t.Context(), fleet.Node{ID: "killed", Lease: fleet.DefaultLease}); err != nil {
 			t.Fatal(err)
 		}
 		receipt, err := fleet.Await(t.Context(), r, 1, time.Minute)
-		if err != nil || receipt.Nodes != 0 || receipt.Took < fleet.MaxAge || receipt.Took > fleet.MaxAge+100*time.Millisecond {
-			t.Errorf("Await = %v, %v, want 0/0 after %v", receipt, err, fleet.MaxAge)
+		if err != nil || receipt.Nodes != 0 || receipt.Took < fleet.DefaultLease+fleet.Slack || receipt.Took > fleet.DefaultLease+fleet.Slack+100*time.Millisecond {
+			t.Errorf("Await = %v, %v, want 0/0 after %v", receipt, err, fleet.DefaultLease+fleet.Slack)
 		}
 	})
+}
+
+// A node may believe what it remembers for its whole lease after an announcement
+// began: for so long, at least, it is waited for.
+func TestANodeIsWaitedForAsLongAsItBelieves(t *testing.T) {
+	for _, lease := range []time.Duration{time.Second, 5 * time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRegistry()
+			m, err := fleet.Join(t.Context(), fleet.MemberConfig{Registry: r, Version: "v1", Lease: lease, Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.set(func() { r.err = errors.New("locked") }) // it runs, and cannot say so
+			time.Sleep(lease - time.Millisecond)           //nolint:forbidigo // the clock of synctest
+			r.set(func() { r.err = nil })
+			believes := time.Since(m.Announced()) <= lease
+			receipt, err := fleet.Await(t.Context(), r, 1, time.Millisecond)
+			if err != nil || believes && receipt.Complete() {
+				t.Errorf("lease %v: %v, %v, complete although the node believes what it remembers", lease, receipt, err)
+			}
+			closeMember(t, m)
+		})
+	}
 }
 
 func TestAwaitErrors(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
@@ -15,6 +16,10 @@ import (
 
 // DefaultInterval is how often a [Member] announces itself.
 const DefaultInterval = time.Second
+
+// DefaultLease is how long after an announcement a node believes what it
+// remembers, unless it is told otherwise.
+const DefaultLease = 5 * time.Second
 
 // announceTimeout bounds one announcement: a store that hangs must not keep
 // Close from ending.
@@ -26,7 +31,8 @@ type MemberConfig struct {
 
 	Registry Registry      // required
 	Version  string        // of the program
-	Interval time.Duration // between announcements when nothing changes; 0 is [DefaultInterval], at most [MaxAge] / 3
+	Lease    time.Duration // see [Node]; 0 is [DefaultLease]
+	Interval time.Duration // between announcements when nothing changes; 0 is [DefaultInterval] or a quarter of Lease, whichever is less; at most Lease / 3
 	Log      *slog.Logger  // told when an announcement fails, and when they work again. Required.
 }
 
@@ -38,6 +44,8 @@ type Member struct {
 	done chan struct{}
 	news chan struct{} // holds one token: node.Applied is newer than what was announced
 
+	announced atomic.Pointer[time.Time]
+
 	mu      sync.Mutex
 	node    Node
 	failing bool
@@ -47,19 +55,24 @@ type Member struct {
 // announcement is made before Join returns, so that whoever revokes a key from
 // then on waits for this node; ctx bounds that one only.
 func Join(ctx context.Context, cfg MemberConfig) (*Member, error) {
+	if cfg.Lease == 0 {
+		cfg.Lease = DefaultLease
+	}
 	if cfg.Interval == 0 {
-		cfg.Interval = DefaultInterval
+		cfg.Interval = min(DefaultInterval, cfg.Lease/4)
 	}
 	switch {
 	case cfg.Registry == nil, cfg.Log == nil:
 		return nil, errors.New("fleet: no registry or no logger")
-	case cfg.Interval < 0, cfg.Interval > MaxAge/3:
-		return nil, fmt.Errorf("fleet: interval %v is not between 0 and %v", cfg.Interval, MaxAge/3)
+	case cfg.Lease < 0, cfg.Interval < 0, cfg.Interval > cfg.Lease/3:
+		return nil, fmt.Errorf("fleet: interval %v is not between 0 and a third of the lease, %v", cfg.Interval, cfg.Lease)
 	}
-	m := &Member{cfg: cfg, node: newNode(cfg.Version), done: make(chan struct{}), news: make(chan struct{}, 1)}
+	m := &Member{cfg: cfg, node: newNode(cfg), done: make(chan struct{}), news: make(chan struct{}, 1)}
+	began := time.Now()
 	if err := cfg.Registry.Announce(ctx, m.node); err != nil {
 		return nil, fmt.Errorf("fleet: join: %w", err)
 	}
+	m.announced.Store(&began)
 	var running context.Context
 	running, m.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go m.run(running)
@@ -67,25 +80,24 @@ func Join(ctx context.Context, cfg MemberConfig) (*Member, error) {
 }
 
 // newNode describes this process.
-func newNode(version string) Node {
+func newNode(cfg MemberConfig) Node {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown" // a name for people; nothing depends on it
 	}
-	return Node{ID: rand.Text(), Version: version, Host: host, PID: os.Getpid(), Started: time.Now()}
+	return Node{ID: rand.Text(), Version: cfg.Version, Host: host, PID: os.Getpid(), Started: time.Now(), Lease: cfg.Lease}
 }
 
 // Applied says that every change up to rev holds on this node. It never blocks:
-// the announcement follows at once, on another goroutine. A revision that is not
-// newer than the last one is ignored.
+// the announcement follows at once, on another goroutine. An earlier revision than
+// the last one is announced as well: the store went back, and what was applied
+// before says nothing of its new changes.
 func (m *Member) Applied(rev apikey.Revision) {
 	m.mu.Lock()
-	newer := rev > m.node.Applied
-	if newer {
-		m.node.Applied = rev
-	}
+	changed := rev != m.node.Applied
+	m.node.Applied = rev
 	m.mu.Unlock()
-	if !newer {
+	if !changed {
 		return
 	}
 	select {
@@ -93,6 +105,11 @@ func (m *Member) Applied(rev apikey.Revision) {
 	default: // one is due already, and will read the newest
 	}
 }
+
+// Announced returns when the newest announcement that succeeded began. From then
+// on this node counts as running for its Lease, so for no longer than that may it
+// believe what it remembers.
+func (m *Member) Announced() time.Time { return *m.announced.Load() }
 
 // Close stops the announcements and leaves the registry. Further calls do
 // nothing.
@@ -138,9 +155,13 @@ func (m *Member) announce(ctx context.Context) {
 	m.mu.Unlock()
 	within, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
+	began := time.Now()
 	err := m.cfg.Registry.Announce(within, node)
 	if ctx.Err() != nil {
 		return
+	}
+	if err == nil {
+		m.announced.Store(&began)
 	}
 	m.note(ctx, err)
 }
@@ -153,7 +174,7 @@ func (m *Member) note(ctx context.Context, err error) {
 	m.mu.Unlock()
 	switch {
 	case changed && err != nil:
-		m.cfg.Log.LogAttrs(ctx, slog.LevelError, "this node cannot announce itself; revocations will report it as missing", slog.Any("error", err))
+		m.cfg.Log.LogAttrs(ctx, slog.LevelError, "this node cannot announce itself; it stops believing what it remembers, and revocations report it as missing until then", slog.Any("error", err))
 	case changed:
 		m.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "this node announces itself again")
 	}

@@ -88,7 +88,9 @@ func Run(ctx context.Context, o Options) error {
 func (p *program) join(ctx context.Context) error {
 	o := p.options
 	var err error
-	p.member, err = fleet.Join(ctx, fleet.MemberConfig{Registry: o.Registry, Version: o.Version, Log: o.Log})
+	p.member, err = fleet.Join(ctx, fleet.MemberConfig{
+		Registry: o.Registry, Version: o.Version, Lease: o.Config.Keys.Freshness, Log: o.Log,
+	})
 	if err != nil {
 		return fmt.Errorf("server: cannot announce this node: %w", err)
 	}
@@ -98,6 +100,7 @@ func (p *program) join(ctx context.Context) error {
 		LookupTimeout: o.Config.Timeouts.Store,
 		Poll:          pollInterval,
 		Freshness:     o.Config.Keys.Freshness,
+		Lease:         p.member.Announced,
 		Applied:       p.member.Applied,
 	})
 	return err

@@ -38,7 +38,8 @@ CREATE TABLE changes (
 	op       TEXT    NOT NULL CHECK (op <> ''),
 	key_id   TEXT    NOT NULL,
 	before   TEXT,            -- the record as JSON, without digests; NULL when created
-	after    TEXT    NOT NULL
+	after    TEXT    NOT NULL,
+	mark     BLOB    NOT NULL DEFAULT (randomblob(8)) -- tells the change from another one of the same number, after a restore
 ) STRICT;
 
 CREATE TABLE nodes (
@@ -48,5 +49,6 @@ CREATE TABLE nodes (
 	pid     INTEGER NOT NULL,
 	started INTEGER,
 	seen    INTEGER NOT NULL,
-	applied INTEGER NOT NULL
+	applied INTEGER NOT NULL,
+	lease   INTEGER NOT NULL -- microseconds
 ) STRICT, WITHOUT ROWID;
