@@ -9,7 +9,7 @@
 //	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: store, Peppers: peppers})
 //	// ... and so for each error
 //	header, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: verifier})
-//	keys, err := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: header}})
+//	keys, err := authn.New(authn.Config{Requirement: authn.Require(header)})
 //	paths, err := target.New(target.Config{})
 //	body, err := bodylimit.New(bodylimit.Config{Max: 1 << 20})
 //
