@@ -29,6 +29,7 @@
 //   - problem: refusals as RFC 9457 problem details
 //   - secret: text that nothing prints
 //   - exchange: what is known of a request, the verdict on it, and what came of it
+//   - openapi: the security parts of OpenAPI 3.1, and their writer
 //
 // The edge, what arrived and from whom:
 //
