@@ -58,6 +58,7 @@ func (s *Stage) ask(x *exchange.Exchange, principals []exchange.Principal) (prov
 	for i, scheme := range s.schemes {
 		principal, err := scheme.Authenticate(x)
 		switch {
+		case err == ErrNoCredential: //nolint:errorlint // the usual one, in a nanosecond; classify knows the wrapped ones
 		case err != nil:
 			refused, err := classify(err)
 			if err != nil {
