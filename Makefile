@@ -6,8 +6,10 @@ FUZZTIME ?= 60s
 VULNDB   ?= ../shared/vulndb/db.tgz
 RESULTS   = $(CURDIR)/dist/attacks
 
+export PATH := $(PATH):/usr/sbin
+
 .DEFAULT_GOAL := all
-.PHONY: all help fmt fmt-check vet lint test generated vuln fuzz fuzz-ci bench golden attacks attacks-check cover dev build clean
+.PHONY: needs all help fmt fmt-check vet lint test generated vuln fuzz fuzz-ci bench golden attacks attacks-check cover dev build clean
 
 all: fmt-check vet lint test generated ## everything a change must pass
 
@@ -26,13 +28,16 @@ vet: ## go vet
 lint: ## golangci-lint with the set of .golangci.yml
 	$(TOOL) golangci-lint run --allow-parallel-runners
 
-test: ## all tests, in random order; with the race detector where a C compiler is
+needs: ## what the tests need beside Go: found, installed when root, or named
+	@./.ci/needs
+
+test: needs ## all tests, in random order; with the race detector where a C compiler is
 	@$(GO) version
-	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then \
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo "#include <stdlib.h>" | $$($(GO) env CC) -E - >/dev/null 2>&1; then \
 		echo "$(GO) test -race -shuffle=on ./..."; $(GO) test -race -shuffle=on ./...; \
 	else \
-		echo "no C compiler: the race detector is off"; \
-		echo "$(GO) test -shuffle=on ./..."; $(GO) test -shuffle=on ./...; \
+		echo "no C compiler with its headers: the race detector is off"; \
+		echo "CGO_ENABLED=0 $(GO) test -shuffle=on ./..."; CGO_ENABLED=0 $(GO) test -shuffle=on ./...; \
 	fi
 
 generated: ## fail when a generated file is not what the code says
@@ -53,14 +58,16 @@ vuln: ## known vulnerabilities, from VULNDB when that file exists, else from the
 	fi
 
 fuzz: ## every fuzz target for FUZZTIME each (default 60s)
-	@set -e; $(GO) list -f '{{$$p := .}}{{range .TestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}' ./... | \
-	while read -r file package; do \
-		[ -n "$$file" ] || continue; \
-		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
-			echo "$$package $$target $(FUZZTIME)"; \
+	@set -e; began=$$(date +%s); n=0; \
+	files=$$($(GO) list -f '{{$$p := .}}{{range .TestGoFiles}}{{$$p.Dir}}/{{.}}={{$$p.ImportPath}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.Dir}}/{{.}}={{$$p.ImportPath}}{{"\n"}}{{end}}' ./...); \
+	for pair in $$files; do \
+		package=$${pair##*=}; \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$${pair%=*}"); do \
+			echo "$$package $$target $(FUZZTIME)"; n=$$((n + 1)); \
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime "$(FUZZTIME)" "$$package"; \
 		done; \
-	done
+	done; \
+	echo "$$n fuzz targets in $$(( $$(date +%s) - began )) s"; test "$$n" -gt 0
 
 fuzz-ci: ## every fuzz target for 15s
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=15s
@@ -75,7 +82,7 @@ attacks: RESULTS_CHECK =
 attacks-check: RESULTS_CHECK = -check
 attacks: ## write docs/attacks.md from a run of the tests
 attacks-check: ## fail when a case does not hold or docs/attacks.md is stale
-attacks attacks-check:
+attacks attacks-check: needs
 	@rm -rf "$(RESULTS)" && mkdir -p "$(RESULTS)"
 	WARDER_ATTACKS="$(RESULTS)" $(GO) test -count=1 ./...
 	$(GO) run ./internal/attack/report $(RESULTS_CHECK) "$(RESULTS)/results.jsonl" docs/attacks.md

@@ -6,7 +6,7 @@
 // [Policy]. A request is allowed when every stage passed it, and never
 // otherwise; a stage that cannot judge is 503.
 //
-//	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: store, Peppers: peppers})
+//	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: store, Peppers: peppers, Log: log})
 //	// ... and so for each error
 //	header, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: verifier})
 //	keys, err := authn.New(authn.Config{Requirement: authn.Require(header)})
@@ -20,7 +20,9 @@
 //		Edge:  warder.Edge{Recover: httpserver.NewRecover(log), Forwarded: forwarded.Direct(), Target: paths},
 //		Route: routes,
 //	}
-//	http.ListenAndServe("127.0.0.1:8080", stack.Wrap(api)) // api finds the principal with exchange.From
+//	server, err := httpserver.New(httpserver.Config{Handler: stack.Wrap(api), Log: log}) // api finds the principal with exchange.From
+//
+// The package's example is the same in whole, and examples/library a program of it.
 //
 // # The map of the house
 //

@@ -21,7 +21,8 @@ import (
 //   - it judges the canonical method, host and path of the exchange, never the
 //     request's own text;
 //   - it redirects nothing: "/tree" does not match "/tree/", and a path that
-//     ServeMux would clean matches nothing;
+//     ServeMux would clean matches nothing; nor does "/tree/" fall to a wider
+//     pattern where "/tree" has one of its own;
 //   - CONNECT, TRACE and PRI match nothing (RFC 9110, sections 9.3.6 and 9.3.8;
 //     RFC 9113, section 3.4);
 //   - an encoded slash is part of its segment, also where it is the whole of it.
@@ -39,6 +40,7 @@ type Routes struct {
 
 	seal sync.Once
 	used atomic.Bool // Match was called
+	lone *entry      // of the pattern "/" when there is no other: the mux need not be asked
 
 	scratch sync.Pool // of *http.Request: the mux is never asked with a client's
 
@@ -141,21 +143,24 @@ func matchable(pattern string) (method string, err error) {
 		return "", errHost
 	case slashSegment("/" + path):
 		return "", errSlash
-	case unclean("/" + path):
+	case !clean("/" + path):
 		return "", errClean
 	}
 	return method, nil
 }
 
-// unclean reports whether path holds segments that a ServeMux redirects away.
-func unclean(path string) bool {
-	segments := strings.Split(path, "/")[1:]
-	for i, s := range segments {
-		if s == "." || s == ".." || s == "" && i < len(segments)-1 {
-			return true
+// clean reports whether path begins with a slash and holds no segments that a
+// ServeMux redirects away: dots, and empty ones before the last.
+func clean(path string) bool {
+	rest, rooted := strings.CutPrefix(path, "/")
+	for more := rooted; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if segment == "." || segment == ".." || segment == "" && more {
+			return false
 		}
 	}
-	return false
+	return rooted
 }
 
 // union returns known with what a pattern of method lets through, sorted. A
@@ -223,6 +228,10 @@ func (r *Routes) Match(x *exchange.Exchange) *Policy {
 // for methods first. It conflicts only with a pattern that matches everything.
 func (r *Routes) close() {
 	r.used.Store(true)
+	if slices.Equal(r.patterns, []string{"/"}) {
+		h, _ := r.mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}})
+		r.lone, _ = h.(*entry)
+	}
 	_ = register(&r.mux, "/", nil) // see above: then it is not needed
 }
 
@@ -256,6 +265,12 @@ func (r *Routes) release(q *http.Request) {
 
 // ask returns what q matches when it is sent with method; nil for nothing.
 func (r *Routes) ask(q *http.Request, method string) *entry {
+	if r.lone != nil { // a ServeMux makes notes of each segment that "/" takes, in memory of the request's
+		if clean(q.URL.EscapedPath()) {
+			return r.lone
+		}
+		return nil
+	}
 	q.Method = method
 	h, _ := r.mux.Handler(q)
 	e, _ := h.(*entry)

@@ -149,6 +149,27 @@ func TestRoutesReadAPathOnce(t *testing.T) {
 	}
 }
 
+// TestTheLoneRootAnswersAsTheMux: a single "/" is matched without the mux, and
+// nobody can tell.
+func TestTheLoneRootAnswersAsTheMux(t *testing.T) {
+	lone, byLone := routes(t, "/")
+	wide, byWide := routes(t, "/", "never.invalid/{$}") // the second one keeps the shortcut out of the way
+	paths := []string{
+		"/", "/a", "/a/", "/a/b/c", "/a/b/c/", "", "a", "*", "//", "//a", "/a//b", "/a//", "/.", "/..", "/./a", "/a/.", "/a/../b", "/a/..", "/...",
+		"/.a", "/a./b", "/%2F", "/a%2Fb", "/a/%2f/b", "/%2e", "/%2e%2e/a", "/%zz", "/%", "/a|b", "/|%2F..", "/|%2e", "/a b", "/caf\u00e9", "/a%20b/", "/;/x", "/\x00",
+	}
+	for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS", "get", "", "CONNECT", "TRACE", "PRI"} {
+		for _, host := range []string{"", "h", "[::1]", "h:80"} {
+			for _, path := range paths {
+				got := outcome(t, lone, byLone, asked(method, host, path))
+				if want := outcome(t, wide, byWide, asked(method, host, path)); got != want {
+					t.Errorf("%s %q %q: got %q, the mux answers %q", method, host, path, got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestRoutesHandleReportsBadPatterns(t *testing.T) {
 	tests := []struct {
 		name, earlier, pattern string
@@ -254,6 +275,14 @@ func TestRoutesMatchAllocates(t *testing.T) {
 		{"nothing", "h", "/none", 15},     // the same for each method that Allow might name
 		{"wildcard", "h", "/orders/7", 3}, // ServeMux notes what a wildcard may match, also where none is
 	}
+	t.Run("lone root", func(t *testing.T) {
+		r, _ := routes(t, "/")
+		x := asked(http.MethodGet, "h", "/v1/orders/7/items")
+		r.Match(x)
+		if got := testing.AllocsPerRun(1000, func() { r.Match(x) }); got != 0 && !raceEnabled {
+			t.Errorf("%v allocations, want none", got)
+		}
+	})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			x := asked(http.MethodGet, tt.host, tt.path)
@@ -286,14 +315,18 @@ func FuzzRoutes(f *testing.F) {
 		"/", "GET /orders", "POST /orders", "/orders/{id}", "/orders/{id}/items", "/orders/new", "/tree/", "/exact/{$}",
 		"api.example.com/", "DELETE api.example.com/orders/{id}", "/caf%C3%A9", "/files/{path...}",
 	}
+	served := func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Served", "yes") }
 	r, byPolicy := routes(f, patterns...)
 	mux := new(http.ServeMux)
 	for _, p := range patterns {
-		mux.HandleFunc(p, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Served", "yes") })
+		mux.HandleFunc(p, served)
 	}
+	lone, byLone := routes(f, "/")
+	root := new(http.ServeMux)
+	root.HandleFunc("/", served)
 	for _, method := range []string{"GET", "HEAD", "POST", "get", "TRACE", "CONNECT"} {
 		for _, path := range []string{
-			"/", "/orders", "/orders/7", "/orders/new", "/orders/7%2Fitems", "/orders/%2F", "/tree", "/tree/x", "/exact/", "/exact",
+			"/orders/0/", "/", "/orders", "/orders/7", "/orders/new", "/orders/7%2Fitems", "/orders/%2F", "/tree", "/tree/x", "/exact/", "/exact",
 			"/caf%C3%A9", "/caf\u00e9", "//", "/..", "/%zz", "*", "", "/a|b", "/files/%25", "/files/a%20b/",
 		} {
 			f.Add(method, "h", path)
@@ -301,9 +334,15 @@ func FuzzRoutes(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, method, host, path string) {
-		got := outcome(t, r, byPolicy, asked(method, host, path))
-		if want := plain(mux, method, host, path); got != want && (want != "" || !strings.HasPrefix(got, "40")) {
-			t.Errorf("%s %q %q met %q, a ServeMux serves it as %q", method, host, path, got, want)
+		for _, pair := range []struct {
+			routes   *warder.Routes
+			byPolicy map[*warder.Policy]string
+			mux      *http.ServeMux
+		}{{r, byPolicy, mux}, {lone, byLone, root}} {
+			got := outcome(t, pair.routes, pair.byPolicy, asked(method, host, path))
+			if want := plain(pair.mux, method, host, path); got != want && (want != "" || !strings.HasPrefix(got, "40")) {
+				t.Errorf("%s %q %q met %q, a ServeMux serves it as %q", method, host, path, got, want)
+			}
 		}
 	})
 }
@@ -325,6 +364,12 @@ func plain(mux *http.ServeMux, method, host, path string) string {
 	h.ServeHTTP(w, r)
 	if w.Header().Get("Served") == "" {
 		return ""
+	}
+	if shorter := strings.TrimSuffix(path, "/"); shorter != "" && shorter != path && strings.Count(path, "/") != strings.Count(pattern, "/") {
+		r.URL = &url.URL{Path: strings.TrimSuffix(decoded, "/"), RawPath: shorter}
+		if _, other := mux.Handler(r); other != pattern {
+			return "" // refused on purpose: a guard on "/admin" is not walked around by "/admin/"
+		}
 	}
 	return pattern
 }

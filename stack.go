@@ -3,6 +3,7 @@ package warder
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/warder-dev/warder/accesslog"
@@ -211,9 +212,9 @@ func (s *Stack) Headers(x *exchange.Exchange, h http.Header) {
 }
 
 func writeHeaders(links []link, x *exchange.Exchange, h http.Header) {
-	for i := len(links) - 1; i >= 0; i-- {
-		if links[i].headers != nil {
-			links[i].headers.Headers(x, h)
+	for _, link := range slices.Backward(links) {
+		if link.headers != nil {
+			link.headers.Headers(x, h)
 		}
 	}
 }
@@ -231,9 +232,9 @@ func (s *Stack) Done(x *exchange.Exchange, o exchange.Outcome) {
 }
 
 func finish(links []link, x *exchange.Exchange, o exchange.Outcome) {
-	for i := len(links) - 1; i >= 0; i-- {
-		if links[i].finish != nil {
-			links[i].finish.Done(x, o)
+	for _, link := range slices.Backward(links) {
+		if link.finish != nil {
+			link.finish.Done(x, o)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package warder_test
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -22,7 +23,7 @@ import (
 )
 
 // recoverer is the house's own Recover.
-func recoverer() *httpserver.Recover { return new(httpserver.Recover) }
+func recoverer() *httpserver.Recover { return httpserver.NewRecover(slog.New(slog.DiscardHandler)) }
 
 // scheme finds keys in X-API-Key: "good" proves somebody, "away" is a store that
 // gives no answer, "panic" panics.

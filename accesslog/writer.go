@@ -34,6 +34,11 @@ type WriterConfig struct {
 	// Notice returns the line, with its line end, that tells of lost records; nil
 	// is a JSON object with the fields of a [slog.JSONHandler].
 	Notice func(at time.Time, dropped uint64) []byte
+
+	// Trouble is told when the file of [OpenFile] cannot be opened by its name any
+	// more, while the old file is still written, and with nil when it can again.
+	// It must not block. May be nil.
+	Trouble func(err error)
 }
 
 // A Writer puts a queue between those who log and a file or pipe, so that a
@@ -45,6 +50,7 @@ type Writer struct {
 	queue   int
 	timeout time.Duration
 	notice  func(time.Time, uint64) []byte
+	trouble func(error)
 	name    string // of the file that is followed; "" for an output of the caller's
 
 	mu      sync.Mutex
@@ -62,6 +68,7 @@ type Writer struct {
 	spare   []byte
 	told    uint64 // of dropped
 	torn    bool   // the output ends within a line
+	lost    bool   // the file's name cannot be opened
 	current atomic.Pointer[os.File]
 }
 
@@ -107,6 +114,9 @@ func newWriter(cfg WriterConfig) *Writer {
 	}
 	if w.timeout <= 0 {
 		w.timeout = defaultClose
+	}
+	if w.trouble = cfg.Trouble; w.trouble == nil {
+		w.trouble = func(error) {}
 	}
 	if w.notice == nil {
 		w.notice = jsonNotice
@@ -249,7 +259,7 @@ func (w *Writer) writeBatch(batch []byte, records int) {
 		return
 	}
 	whole := bytes.Count(batch[:n], []byte{'\n'})
-	w.dropped.Add(uint64(max(records-whole, 1))) //nolint:gosec // a count, not negative
+	w.dropped.Add(uint64(max(records-whole, 1)))
 }
 
 // tell writes a line about records that were lost, so that a reader of the log
@@ -300,6 +310,10 @@ func (w *Writer) followRotation() {
 
 func (w *Writer) openAgain() {
 	next, err := openAppend(w.name)
+	if lost := err != nil; lost != w.lost {
+		w.lost = lost
+		w.trouble(err)
+	}
 	if err != nil {
 		return // the old file still takes lines; the next check tries again
 	}

@@ -220,6 +220,7 @@ func requestsGoOn(t *testing.T) {
 }
 
 func rotated(t *testing.T, rotate func(name string) error) {
+	t.Helper()
 	name := filepath.Join(t.TempDir(), "access.log")
 	w := openFile(t, name)
 	write(t, w, "before\n")
@@ -333,5 +334,33 @@ func BenchmarkWriter(b *testing.B) {
 	}
 	if err := w.Close(); err != nil {
 		b.Error(err)
+	}
+}
+
+func TestTroubleWithTheNameIsTold(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "logs")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan error, 4)
+	w, err := accesslog.OpenFile(filepath.Join(folder, "a.log"), accesslog.WriterConfig{Trouble: func(err error) { told <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := os.Rename(folder, folder+".old"); err != nil {
+		t.Fatal(err)
+	}
+	w.Reopen()
+	if err := <-told; !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("told %v, want that the name is gone", err)
+	}
+	w.Reopen() // not told twice
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.Reopen()
+	if err := <-told; err != nil {
+		t.Errorf("told %v, want nil: it works again", err)
 	}
 }

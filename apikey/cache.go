@@ -84,10 +84,11 @@ func (c *cache) clear() {
 
 // find returns what is cached of id, nil for nothing.
 func (s *shard) find(id ID) *slot {
+	at := place(id)
 	s.mu.RLock()
-	found := s.known.slots[id]
+	found := s.known.slots[at]
 	if found == nil {
-		found = s.unknown.slots[id]
+		found = s.unknown.slots[at]
 	}
 	s.mu.RUnlock()
 	if found != nil && !found.used.Load() { // no write to shared memory in the usual case
@@ -134,11 +135,23 @@ func (s *shard) store(found *slot, generation uint64) {
 	}
 }
 
+// key is an id inside a map: as bytes, since the bytes of a string stand
+// elsewhere and would be one cache miss more.
+type key [idLength]byte
+
+// place returns where id stands. [Parse] and the stores give ids of this length
+// only; another one that shares a place is invalidated too often, never confused:
+// what is looked up has the length.
+func place(id ID) (at key) {
+	copy(at[:], id)
+	return at
+}
+
 // ring is a bounded map that forgets by second chance: a hand goes round and
 // evicts the first slot that was not used since it last passed. Its owner locks.
 type ring struct {
 	limit int
-	slots map[ID]*slot
+	slots map[key]*slot
 	order []*slot
 	hand  int
 }
@@ -148,7 +161,7 @@ func (r *ring) add(s *slot) {
 		return
 	}
 	if r.slots == nil {
-		r.slots = make(map[ID]*slot)
+		r.slots = make(map[key]*slot)
 	}
 	r.remove(s.id)
 	if len(r.order) < r.limit {
@@ -156,12 +169,12 @@ func (r *ring) add(s *slot) {
 		r.order = append(r.order, s)
 	} else {
 		old := r.victim()
-		delete(r.slots, old.id)
+		delete(r.slots, place(old.id))
 		s.at = old.at
 		r.order[s.at] = s
 		r.hand = int(s.at) + 1
 	}
-	r.slots[s.id] = s
+	r.slots[place(s.id)] = s
 }
 
 // victim returns the slot that makes room. After one round everybody has had a
@@ -183,7 +196,7 @@ func (r *ring) victim() *slot {
 
 // remove forgets id because it is no longer true. The last slot takes its place.
 func (r *ring) remove(id ID) {
-	s := r.slots[id]
+	s := r.slots[place(id)]
 	if s == nil {
 		return
 	}
@@ -193,7 +206,7 @@ func (r *ring) remove(id ID) {
 	r.order[s.at].at = s.at
 	r.order[last] = nil
 	r.order = r.order[:last]
-	delete(r.slots, id)
+	delete(r.slots, place(id))
 }
 
 func (r *ring) clear() {

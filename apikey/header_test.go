@@ -224,7 +224,7 @@ func TestHeaderPrincipal(t *testing.T) {
 	if x.Claim != string(record.ID) {
 		t.Errorf("Claim = %q, want %q", x.Claim, record.ID)
 	}
-	if n := testing.AllocsPerRun(100, func() { _, _ = scheme.Authenticate(x) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = scheme.Authenticate(x) }); n != 0 && !raceEnabled {
 		t.Errorf("a cached key: %v allocations, want 0", n)
 	}
 	x.Claim = ""

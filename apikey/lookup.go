@@ -77,7 +77,7 @@ func (v *Verifier) lookup(ctx context.Context, s *shard, id ID, share bool) (*fl
 		<-v.lookups
 		return f, nil
 	}
-	if !v.start(func() { v.fetch(s, id, f, share) }) {
+	if !v.start(func() { v.fetch(s, id, f, share) }) { //nolint:contextcheck // it is shared, and outlives the request that began it
 		<-v.lookups
 		s.end(id, f, false)
 		return nil, errClosed
@@ -149,24 +149,31 @@ func (v *Verifier) ask(ctx context.Context, id ID) (found *slot, err error) {
 	case r.ID != id || len(r.Secrets) == 0:
 		return nil, errWrongRecord
 	}
-	return &slot{id: id, entry: v.newEntry(&r)}, nil
+	return v.newSlot(id, &r), nil
 }
 
-// newEntry prepares a record for verifying.
-func (v *Verifier) newEntry(r *Record) *entry {
-	e := &entry{
+// newSlot prepares a record for verifying. What a key with one secret needs is
+// one piece of memory: with many keys, each further piece is a cache miss.
+func (v *Verifier) newSlot(id ID, r *Record) *slot {
+	all := new(struct {
+		slot   slot
+		entry  entry
+		digest [1]digest
+	})
+	all.slot.id, all.slot.entry = id, &all.entry
+	all.entry = entry{
 		owner: r.Owner, environment: string(r.Environment), scopes: exchange.PatternScopes(r.Scopes...),
-		expires: r.Expires, revoked: !r.Revoked.IsZero(), disabled: r.Disabled,
-		digests: make([]digest, len(r.Secrets)),
+		expires: r.Expires, revoked: !r.Revoked.IsZero(), disabled: r.Disabled, digests: all.digest[:0],
 	}
-	for i, one := range r.Secrets {
-		e.digests[i] = digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper)}
+	for _, one := range r.Secrets {
+		d := digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper)}
 		if !one.Retires.IsZero() {
-			e.digests[i].retires = one.Retires.UnixMicro()
+			d.retires = one.Retires.UnixMicro()
 		}
+		all.entry.digests = append(all.entry.digests, d)
 	}
-	slices.SortStableFunc(e.digests, byPepper)
-	return e
+	slices.SortStableFunc(all.entry.digests, byPepper)
+	return &all.slot
 }
 
 // byPepper puts secrets under the same pepper together.

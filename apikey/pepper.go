@@ -122,6 +122,9 @@ func NewPepper(random io.Reader) (string, error) {
 	if _, err := io.ReadFull(random, raw); err != nil {
 		return "", fmt.Errorf("apikey: random source: %w", err)
 	}
+	if err := varied(raw); err != nil {
+		return "", err
+	}
 	return base64.StdEncoding.EncodeToString(raw) + "\n", nil
 }
 

@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"log/slog"
 	"slices"
@@ -96,7 +97,7 @@ func (v *Verifier) rehashOne(job rehashJob) (err error) {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(before.Secrets, func(s Secret) bool { return s.Digest == job.from })
+	at := slices.IndexFunc(before.Secrets, func(s Secret) bool { return subtle.ConstantTimeCompare(s.Digest[:], job.from[:]) == 1 })
 	if at < 0 {
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"io"
 	"strings"
-	"sync"
 )
 
 // The grammar:
@@ -104,10 +103,6 @@ func validWord(s string) bool {
 	return true
 }
 
-// buffers lends the bytes over which a check is computed: hash/crc32 lets its
-// argument escape, so that each Parse would allocate one.
-var buffers = sync.Pool{New: func() any { return new([maxLength]byte) }} //nolint:gochecknoglobals // Parse has no receiver; a pool holds no state that anybody can see
-
 // checkHolds reports whether the last six characters are the check of the rest.
 // len(text) is at most maxLength.
 func checkHolds(text string) bool {
@@ -117,13 +112,34 @@ func checkHolds(text string) bool {
 	return string(got[:]) == check
 }
 
+// checksum returns the CRC-32 (IEEE) of body, as hash/crc32 does, which wants a
+// slice and lets it escape: each Parse would copy most of a key to the heap.
 func checksum(body string) uint32 {
-	b, _ := buffers.Get().(*[maxLength]byte)
-	n := copy(b[:], body)
-	sum := crc32.ChecksumIEEE(b[:n])
-	clear(b[:n]) // most of a key
-	buffers.Put(b)
-	return sum
+	t, sum := slicing, ^uint32(0)
+	for ; len(body) >= 8; body = body[8:] {
+		sum ^= uint32(body[0]) | uint32(body[1])<<8 | uint32(body[2])<<16 | uint32(body[3])<<24
+		sum = t[7][sum&0xff] ^ t[6][sum>>8&0xff] ^ t[5][sum>>16&0xff] ^ t[4][sum>>24] ^
+			t[3][body[4]] ^ t[2][body[5]] ^ t[1][body[6]] ^ t[0][body[7]]
+	}
+	for i := range len(body) {
+		sum = t[0][byte(sum&0xff)^body[i]] ^ sum>>8
+	}
+	return ^sum
+}
+
+// slicing are the tables of CRC-32 eight bytes at a time: slicing[n][b] is the sum
+// of b and n zeros after it.
+var slicing = makeSlicing() //nolint:gochecknoglobals // constant tables, as hash/crc32 has them; Parse has no receiver
+
+func makeSlicing() *[8][256]uint32 {
+	t := [8][256]uint32{*crc32.IEEETable}
+	for b := range 256 {
+		for n := 1; n < len(t); n++ {
+			last := t[n-1][b]
+			t[n][b] = t[0][last&0xff] ^ last>>8
+		}
+	}
+	return &t
 }
 
 // putCheck writes sum in base62: 62^6 is more than 2^32.
@@ -150,7 +166,9 @@ var errRandom = errors.New("apikey: the random source is not random")
 const unbiased = 256 / 62 * 62
 
 // randomText reads n characters of base62 from random, each as likely as any
-// other (5.95 bits).
+// other (5.95 bits). An error of random is returned: nothing weaker takes its
+// place. (crypto/rand itself never returns one: when the operating system has no
+// random numbers, Go ends the process.)
 func randomText(random io.Reader, n int) (string, error) {
 	const rounds = 16 // a true source needs a second one in a third of all calls, and never this many
 	text := make([]byte, 0, n)
@@ -165,8 +183,29 @@ func randomText(random io.Reader, n int) (string, error) {
 			}
 		}
 		if len(text) == n {
+			if err := varied(text); err != nil {
+				return "", err
+			}
 			return string(text), nil
 		}
 	}
 	return "", errRandom
+}
+
+// varied refuses what is drawn from a source that is stuck or repeats itself
+// after a few bytes: fewer distinct bytes than a quarter. Of 32 random bytes or
+// more, that happens once in 10^24 times.
+func varied(drawn []byte) error {
+	var seen [256]bool
+	distinct := 0
+	for _, b := range drawn {
+		if !seen[b] {
+			seen[b] = true
+			distinct++
+		}
+	}
+	if distinct < len(drawn)/4 {
+		return errRandom
+	}
+	return nil
 }

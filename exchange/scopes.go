@@ -41,7 +41,7 @@ func (s Scopes) Allow(scope string) bool {
 }
 
 // Names returns the scopes as they were granted; the caller must not change it.
-func (s Scopes) Names() []string { return s.names[:len(s.names):len(s.names)] }
+func (s Scopes) Names() []string { return slices.Clip(s.names) }
 
 // covers reports whether pattern ends in a "*" segment that stands for the rest
 // of scope, all of whose segments are non-empty.

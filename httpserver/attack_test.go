@@ -58,7 +58,7 @@ func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 			_ = conn.Close()
 			sender.Wait()
 			runtime.ReadMemStats(&after)
-			if grown := int64(after.TotalAlloc) - int64(before.TotalAlloc); grown > 4<<20 { //nolint:gosec // small
+			if grown := int64(after.TotalAlloc) - int64(before.TotalAlloc); grown > 4<<20 {
 				t.Errorf("%s: %d bytes were allocated", name, grown)
 			}
 		}

@@ -66,7 +66,7 @@ func TestShutdownDrains(t *testing.T) {
 	answerHead(t, echo)
 
 	done := make(chan error, 1)
-	go func() { done <- s.Shutdown(context.Background()) }()
+	go func() { done <- s.Shutdown(t.Context()) }()
 	until(t, "nothing is accepted any more", func() bool {
 		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 		if err == nil {

@@ -74,7 +74,7 @@ func TestAStreamOutlivesTheWriteDeadline(t *testing.T) {
 					return
 				}
 				_, _ = w.Write(b)
-				w.(http.Flusher).Flush()
+				_ = http.NewResponseController(w).Flush() // a lost connection shows at the reader
 			}
 		},
 		"copied from a slow source": func(w http.ResponseWriter, _ *http.Request) {
@@ -226,7 +226,7 @@ func TestHTTP2(t *testing.T) {
 				return
 			}
 			hello(w, r)
-			w.(http.Flusher).Flush()
+			_ = http.NewResponseController(w).Flush() // a lost connection shows at the reader
 			_, _ = r.Body.Read(make([]byte, 1))
 			<-time.After(150 * time.Millisecond) // silent for longer than both deadlines
 			close(resume)

@@ -71,7 +71,8 @@ func TestPanicsAreLoggedWithoutTheirText(t *testing.T) {
 		t.Run("http.ErrAbortHandler is kept", func(t *testing.T) {
 			var log bytes.Buffer
 			defer func() {
-				if got := recover(); got != http.ErrAbortHandler || log.Len() != 0 {
+				got := recover()
+				if err, _ := got.(error); !errors.Is(err, http.ErrAbortHandler) || log.Len() != 0 {
 					t.Errorf("panic = %v, log %q; want ErrAbortHandler and no record", got, log.String())
 				}
 			}()

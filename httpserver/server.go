@@ -69,6 +69,9 @@ type Server struct {
 	slots        chan struct{} // one per open connection; nil for no limit
 	buffers      sync.Pool     // *[chunk]byte
 
+	base context.Context //nolint:containedctx // of every request: its cause tells a stop from a client that left
+	cut  context.CancelCauseFunc
+
 	refused     atomic.Uint64
 	closing     atomic.Bool
 	mu          sync.Mutex
@@ -86,6 +89,7 @@ func New(cfg Config) (*Server, error) {
 		handler: cfg.Handler, tls: cfg.TLS != nil, bodyIdle: cfg.BodyIdleTimeout, writeTimeout: cfg.WriteTimeout,
 		connections: map[net.Conn]*connection{},
 	}
+	s.base, s.cut = context.WithCancelCause(context.Background())
 	s.buffers.New = func() any { return new([chunk]byte) }
 	if cfg.MaxConnections > 0 {
 		s.slots = make(chan struct{}, cfg.MaxConnections)
@@ -99,6 +103,7 @@ func New(cfg Config) (*Server, error) {
 		IdleTimeout:                  cfg.IdleTimeout,
 		MaxHeaderBytes:               cfg.MaxHeaderBytes,
 		HTTP2:                        &http.HTTP2Config{WriteByteTimeout: cfg.WriteTimeout}, // a connection that takes nothing, whatever its streams do
+		BaseContext:                  func(net.Listener) context.Context { return s.base },
 		ConnContext:                  s.connected,
 		ConnState:                    s.stateChanged,
 		ErrorLog:                     slog.NewLogLogger(errorLog{cfg.Log.Handler(), &s.refused}, slog.LevelWarn),
@@ -167,6 +172,10 @@ func (s *Server) Serve(l net.Listener) error {
 	return fmt.Errorf("httpserver: %w", err)
 }
 
+// ErrStopped is the cause ([context.Cause]) of the end of a request's context when
+// the request was cut because the server stopped.
+var ErrStopped = errors.New("httpserver: the server stopped")
+
 // Shutdown stops accepting, waits for running requests and then for upgraded
 // connections, and closes what is left when ctx ends. The error is ctx's when
 // something had to be cut, nil otherwise.
@@ -174,9 +183,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Store(true)
 	err := s.http.Shutdown(ctx)
 	if err != nil {
+		s.cut(ErrStopped)
 		err = errors.Join(err, s.http.Close())
 	}
-	return errors.Join(err, s.upgrades.wait(ctx))
+	err = errors.Join(err, s.upgrades.wait(ctx))
+	s.cut(ErrStopped)
+	return err
 }
 
 // Refused returns how often a connection ended before the handler saw its

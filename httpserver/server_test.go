@@ -36,7 +36,7 @@ func start(t *testing.T, cfg httpserver.Config) (*httpserver.Server, string) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 50*time.Millisecond)
 		defer cancel()
 		_ = s.Shutdown(ctx) // a test may leave connections behind
 		if err := <-served; err != nil {
@@ -196,7 +196,7 @@ func BenchmarkDeadlines(b *testing.B) {
 			}
 			if wrapped {
 				go func() { _ = s.Serve(l) }()
-				defer func() { _ = s.Shutdown(context.Background()) }()
+				defer func() { _ = s.Shutdown(b.Context()) }()
 			} else {
 				plain := &http.Server{Handler: http.HandlerFunc(hello), ReadHeaderTimeout: time.Second}
 				go func() { _ = plain.Serve(l) }()

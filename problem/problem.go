@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -47,7 +48,7 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request, requestID string
 		h.Del(name) // what a handler set for the answer that is not given
 	}
 	for name, values := range p.Header {
-		h[http.CanonicalHeaderKey(name)] = values[:len(values):len(values)]
+		h[http.CanonicalHeaderKey(name)] = slices.Clip(values)
 	}
 	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))

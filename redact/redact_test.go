@@ -215,6 +215,7 @@ func TestNothingIsAllocatedOnThePass(t *testing.T) {
 }
 
 func seeds(f *testing.F) {
+	f.Helper()
 	secrets, plain := shapes()
 	for _, s := range append(secrets, plain...) {
 		f.Add("/v1/"+s, s)

@@ -101,10 +101,10 @@ func reflected(v reflect.Value, depth int) string {
 		return ""
 	}
 	var b strings.Builder
-	switch v.Kind() { //nolint:exhaustive // the other kinds hold no further value
+	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			b.WriteString(reflected(v.Field(i), depth+1))
+		for _, field := range v.Fields() {
+			b.WriteString(reflected(field, depth+1))
 		}
 	case reflect.Pointer, reflect.Interface:
 		b.WriteString(reflected(v.Elem(), depth+1))

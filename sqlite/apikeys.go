@@ -54,6 +54,9 @@ func (s *APIKeys) Lookup(ctx context.Context, id apikey.ID) (apikey.Record, erro
 	if !validText(string(id)) {
 		return apikey.Record{}, apikey.ErrNotFound // Apply accepts no such id
 	}
+	if err := s.db.file.look(); err != nil {
+		return apikey.Record{}, err
+	}
 	rows, err := s.lookup.QueryContext(ctx, string(id))
 	if err != nil {
 		return apikey.Record{}, answer(ctx, what, err)

@@ -11,25 +11,25 @@ import (
 )
 
 func TestAPIKeys(t *testing.T) {
-	apikeytest.TestStore(t, func(t *testing.T) apikeytest.Full { return open(t, newPath(t)).APIKeys() })
+	apikeytest.TestStore(t, func(t *testing.T) apikeytest.Full { t.Helper(); return open(t, newPath(t)).APIKeys() })
 }
 
 // newPath returns the path of a database that does not exist yet.
-func newPath(t testing.TB) string {
-	t.Helper()
-	return filepath.Join(t.TempDir(), "warder.db")
+func newPath(tb testing.TB) string {
+	tb.Helper()
+	return filepath.Join(tb.TempDir(), "warder.db")
 }
 
 // open opens the database at path until the end of the test.
-func open(t testing.TB, path string) *sqlite.DB {
-	t.Helper()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Log: discard()})
+func open(tb testing.TB, path string) *sqlite.DB {
+	tb.Helper()
+	db, err := sqlite.Open(tb.Context(), sqlite.Config{Path: path, Log: discard()})
 	if err != nil {
-		t.Fatalf("Open = %v, want no error", err)
+		tb.Fatalf("Open = %v, want no error", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Errorf("Close = %v, want no error", err)
+			tb.Errorf("Close = %v, want no error", err)
 		}
 	})
 	return db
@@ -38,37 +38,37 @@ func open(t testing.TB, path string) *sqlite.DB {
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // openRaw opens the database at path without this package, on one connection.
-func openRaw(t testing.TB, path string) *sql.DB {
-	t.Helper()
+func openRaw(tb testing.TB, path string) *sql.DB {
+	tb.Helper()
 	raw, err := sql.Open("sqlite", path)
 	if err != nil {
-		t.Fatalf("open the file without the package: %v", err)
+		tb.Fatalf("open the file without the package: %v", err)
 	}
 	raw.SetMaxOpenConns(1)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := raw.Close(); err != nil {
-			t.Errorf("close: %v", err)
+			tb.Errorf("close: %v", err)
 		}
 	})
 	return raw
 }
 
 // execRaw runs queries on the database at path without this package.
-func execRaw(t testing.TB, path string, queries ...string) {
-	t.Helper()
-	raw := openRaw(t, path)
+func execRaw(tb testing.TB, path string, queries ...string) {
+	tb.Helper()
+	raw := openRaw(tb, path)
 	for _, query := range queries {
-		if _, err := raw.ExecContext(t.Context(), query); err != nil {
-			t.Fatalf("%s: %v", query, err)
+		if _, err := raw.ExecContext(tb.Context(), query); err != nil {
+			tb.Fatalf("%s: %v", query, err)
 		}
 	}
 }
 
 // queryRaw returns the one text that query gives.
-func queryRaw(t testing.TB, path, query string) (text string) {
-	t.Helper()
-	if err := openRaw(t, path).QueryRowContext(t.Context(), query).Scan(&text); err != nil {
-		t.Fatalf("%s: %v", query, err)
+func queryRaw(tb testing.TB, path, query string) (text string) {
+	tb.Helper()
+	if err := openRaw(tb, path).QueryRowContext(tb.Context(), query).Scan(&text); err != nil {
+		tb.Fatalf("%s: %v", query, err)
 	}
 	return text
 }

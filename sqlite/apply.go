@@ -19,8 +19,8 @@ const (
 	updateKey = `UPDATE keys SET prefix = ?2, environment = ?3, name = ?4, owner = ?5, scopes = ?6, created = ?7, expires = ?8,
 		disabled = ?9, revoked = ?10, reason = ?11, revision = ?12 WHERE id = ?1 AND revision = ?13`
 	findKey       = `SELECT revision FROM keys WHERE id = ?1`
-	deleteSecrets = `DELETE FROM secrets WHERE key_id = ?1`
-	insertSecret  = `INSERT INTO secrets (key_id, position, digest, pepper, created, retires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`
+	deleteDigests = `DELETE FROM secrets WHERE key_id = ?1`
+	insertDigest  = `INSERT INTO secrets (key_id, position, digest, pepper, created, retires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`
 )
 
 // Apply implements apikey.Store. A change that is not complete, or that holds
@@ -41,6 +41,9 @@ func (s *APIKeys) Apply(ctx context.Context, c apikey.Change) (apikey.Revision, 
 	rev, err := w.run(ctx, tx)
 	if err == nil {
 		err = tx.Commit()
+	}
+	if err == nil {
+		err = s.db.file.look() // what went into a file without a name is not acknowledged
 	}
 	if err != nil {
 		// A failed commit may have rolled back by itself; ErrTxDone says so.
@@ -177,12 +180,12 @@ func (w *write) refusal(ctx context.Context, tx *sql.Tx) error {
 func (w *write) secrets(ctx context.Context, tx *sql.Tx) error {
 	id := string(w.change.After.ID)
 	if w.change.Before != nil {
-		if _, err := tx.ExecContext(ctx, deleteSecrets, id); err != nil {
+		if _, err := tx.ExecContext(ctx, deleteDigests, id); err != nil {
 			return err
 		}
 	}
 	for i, s := range w.change.After.Secrets {
-		if _, err := tx.ExecContext(ctx, insertSecret, id, i, s.Digest[:], s.Pepper, micros(s.Created), micros(s.Retires)); err != nil {
+		if _, err := tx.ExecContext(ctx, insertDigest, id, i, s.Digest[:], s.Pepper, micros(s.Created), micros(s.Retires)); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,11 @@ var (
 	// ErrForeign means that another program wrote the database.
 	ErrForeign = errors.New("sqlite: database belongs to another program")
 
+	// ErrReplaced means that the file was moved, removed or replaced while it was
+	// open: what this program reads is no longer the database, and a key that was
+	// revoked in the new one would still be let in.
+	ErrReplaced = errors.New("sqlite: the database file was replaced or removed while it was in use; restart to use the new one")
+
 	// ErrCorrupt means that the file is not a database or is damaged. Other methods
 	// return it too, when they meet the damage.
 	ErrCorrupt = errors.New("sqlite: file is damaged or not a database")

@@ -18,6 +18,9 @@ const (
 // it costs one look at the head of the log, which tells writes of this process
 // and of others.
 func (s *APIKeys) Revision(ctx context.Context) (apikey.Revision, error) {
+	if err := s.db.file.look(); err != nil {
+		return 0, err
+	}
 	rev, err := s.poll.revision(ctx)
 	return rev, answer(ctx, "read revision", err)
 }
@@ -27,6 +30,9 @@ func (s *APIKeys) Changes(ctx context.Context, after apikey.Revision, limit int)
 	const what = "read changes"
 	if limit < 1 {
 		return nil, 0, fmt.Errorf("sqlite: %s: limit %d is below 1", what, limit)
+	}
+	if err := s.db.file.look(); err != nil {
+		return nil, 0, err
 	}
 	rows, err := s.db.read.QueryContext(ctx, listChanges, int64(after), limit)
 	if err != nil {

@@ -70,8 +70,7 @@ func checkFile(ctx context.Context, cfg Config, path string) error {
 
 // fileError says in one sentence why the file could not be opened or created.
 func fileError(path string, err error) error {
-	var detail *fs.PathError
-	if errors.As(err, &detail) {
+	if detail, ok := errors.AsType[*fs.PathError](err); ok {
 		err = detail.Err // without the absolute path
 	}
 	switch {
@@ -82,4 +81,31 @@ func fileError(path string, err error) error {
 	default:
 		return fmt.Errorf("sqlite: database %q: %w", path, err)
 	}
+}
+
+// A file is the database file as it was when it was opened. SQLite goes on with
+// the file that it has open when the name comes to mean another one, or none:
+// somebody who restores a backup under a running program would find that keys
+// which the backup does not have, or has as revoked, are still let in.
+type file struct {
+	path string
+	info os.FileInfo
+}
+
+func watchFile(path string) (*file, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	return &file{path: path, info: info}, nil
+}
+
+// look returns [ErrReplaced] when the name means another file now, or none. It
+// costs one stat, next to nothing beside a read.
+func (f *file) look() error {
+	info, err := os.Stat(f.path)
+	if err != nil || !os.SameFile(f.info, info) {
+		return ErrReplaced
+	}
+	return nil
 }

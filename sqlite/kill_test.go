@@ -94,7 +94,7 @@ func TestKilledWhileWriting(t *testing.T) {
 func writeUntilKilled(t *testing.T, path string, first int, after time.Duration) []int {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), writerPath+"="+path, fmt.Sprintf("%s=%d", writerFirst, first))
+	cmd.Env = append(cmd.Environ(), writerPath+"="+path, fmt.Sprintf("%s=%d", writerFirst, first))
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -44,8 +44,7 @@ func (db *DB) upgrade(ctx context.Context) error {
 
 // isFinal reports whether to try again is of no use.
 func isFinal(err error) bool {
-	var code *driver.Error
-	if errors.As(err, &code) {
+	if code, ok := errors.AsType[*driver.Error](err); ok {
 		primary := code.Code() & 0xff
 		return primary != lib.SQLITE_BUSY && primary != lib.SQLITE_LOCKED && primary != lib.SQLITE_ERROR // "table exists"
 	}

@@ -32,6 +32,9 @@ func (r *Nodes) Announce(ctx context.Context, n fleet.Node) error {
 	if n.ID == "" || !validText(n.ID+n.Version+n.Host) {
 		return errors.New("sqlite: node has no id, or text that is not UTF-8 without NUL")
 	}
+	if err := r.db.file.look(); err != nil {
+		return err
+	}
 	_, err := r.db.beat.ExecContext(ctx, announceNode, n.ID, n.Version, n.Host, n.PID, micros(n.Started), time.Now().UnixMicro(), int64(n.Applied))
 	return answer(ctx, "announce node", err)
 }

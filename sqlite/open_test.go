@@ -2,7 +2,6 @@ package sqlite_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -164,12 +163,12 @@ func TestOpenAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			db, err := sqlite.Open(context.Background(), sqlite.Config{Path: path, Log: discard()})
+			db, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Log: discard()})
 			if err != nil {
 				t.Errorf("one of several Opens of a new file = %v, want no error", err)
 				return
 			}
-			if _, err := db.APIKeys().Revision(context.Background()); err != nil {
+			if _, err := db.APIKeys().Revision(t.Context()); err != nil {
 				t.Errorf("Revision = %v", err)
 			}
 			if err := db.Close(); err != nil {

@@ -44,6 +44,7 @@ type DB struct {
 	write *sql.DB // one connection: SQLite has one writer at a time, so callers queue here, in order and with their context
 	beat  *sql.DB // one connection for announcements, which need not survive a power loss
 	read  *sql.DB
+	file  *file
 	keys  *APIKeys
 	nodes *Nodes
 }
@@ -62,6 +63,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db, err := connect(path)
 	if err != nil {
 		return nil, openError(ctx, cfg.Path, err)
+	}
+	if db.file, err = watchFile(path); err != nil {
+		return nil, errors.Join(fileError(cfg.Path, err), db.Close())
 	}
 	if err := db.start(ctx); err != nil {
 		return nil, errors.Join(openError(ctx, cfg.Path, err), db.Close())

@@ -119,8 +119,7 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 }
 
 func (s *Stage) refusal(err error) exchange.Verdict {
-	var ambiguous *AmbiguityError
-	if errors.As(err, &ambiguous) {
+	if ambiguous, ok := errors.AsType[*AmbiguityError](err); ok {
 		return exchange.Refuse(s.ambiguous, (ambiguous.Ambiguity &^ s.allow).String())
 	}
 	return exchange.Refuse(s.malformed, "malformed-target")

@@ -19,6 +19,10 @@ type Config struct {
 	// that is put in front of every path. Required.
 	URL string
 
+	// Name is what the log calls this upstream when it fails: its address may be
+	// nobody's business. Default none.
+	Name string
+
 	// StripPrefix is taken off the front of the path, at the end of a segment:
 	// "/api" makes "/api/orders" into "/orders". A path without it is refused
 	// with 500. Default none.
@@ -106,10 +110,14 @@ func (c *Config) check() (address, error) {
 		name  string
 		value int64
 	}{
-		{"ConnectTimeout", int64(c.ConnectTimeout)}, {"TLSTimeout", int64(c.TLSTimeout)},
-		{"ResponseTimeout", int64(c.ResponseTimeout)}, {"IdleTimeout", int64(c.IdleTimeout)},
-		{"WriteTimeout", int64(c.WriteTimeout)}, {"KeepAlive", int64(c.KeepAlive)},
-		{"MaxHeaderBytes", c.MaxHeaderBytes}, {"MaxIdleConnections", int64(c.MaxIdleConnections)},
+		{"ConnectTimeout", int64(c.ConnectTimeout)},
+		{"TLSTimeout", int64(c.TLSTimeout)},
+		{"ResponseTimeout", int64(c.ResponseTimeout)},
+		{"IdleTimeout", int64(c.IdleTimeout)},
+		{"WriteTimeout", int64(c.WriteTimeout)},
+		{"KeepAlive", int64(c.KeepAlive)},
+		{"MaxHeaderBytes", c.MaxHeaderBytes},
+		{"MaxIdleConnections", int64(c.MaxIdleConnections)},
 	} {
 		if d.value < 0 {
 			errs = append(errs, fmt.Errorf("upstream: %s is negative", d.name))

@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"crypto/x509"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -82,7 +83,7 @@ func TestHTTPS(t *testing.T) {
 	}
 	t.Run("certificates are checked unless told otherwise", func(t *testing.T) {
 		u := httptest.NewUnstartedServer(http.NotFoundHandler())
-		u.Config.ErrorLog = quiet()
+		u.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 		u.StartTLS()
 		defer u.Close()
 		pool := x509.NewCertPool()

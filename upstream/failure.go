@@ -19,13 +19,19 @@ import (
 type failure struct {
 	reason string // a constant, for metrics
 	cause  string // of the operating system, the resolver or the certificate; "" when it could hold more
+	name   string // the upstream's, as configured; may be empty
 }
 
 func (f *failure) Error() string {
-	if f.cause == "" {
-		return "upstream: " + f.reason
+	text := "upstream"
+	if f.name != "" {
+		text += " " + f.name
 	}
-	return "upstream: " + f.reason + ": " + f.cause
+	text += ": " + f.reason
+	if f.cause != "" {
+		text += ": " + f.cause
+	}
+	return text
 }
 
 // The reasons of a failure.

@@ -82,9 +82,9 @@ func (f *flight) fail(err error) {
 		}
 	}
 	if errors.Is(f.x.Request.Context().Err(), context.Canceled) {
-		f.x.Cut("client-gone", nil)
+		f.x.Cut(f.gone(), nil)
 	}
-	why := classify(f.ctx, err)
+	why := f.classify(err)
 	f.x.Refuse(f.w, why.problem(), why.reason, why)
 }
 
@@ -97,11 +97,27 @@ func (f *flight) failBody(err error) {
 	f.x.Refuse(f.w, p, reason, nil)
 }
 
+// gone is why the client's side ended: our own server may have cut it, when it
+// stopped.
+func (f *flight) gone() string {
+	if cause := context.Cause(f.x.Request.Context()); cause != nil && !errors.Is(cause, context.Canceled) {
+		return "stopped"
+	}
+	return "client-gone"
+}
+
+// classify tells what kind of failure err is, and of which upstream.
+func (f *flight) classify(err error) *failure {
+	why := classify(f.ctx, err)
+	why.name = f.u.name
+	return why
+}
+
 // cut ends a response that has begun.
 func (f *flight) cut(err error) {
 	if errors.Is(f.x.Request.Context().Err(), context.Canceled) {
-		f.x.Cut("client-gone", nil)
+		f.x.Cut(f.gone(), nil)
 	}
-	why := classify(f.ctx, err)
+	why := f.classify(err)
 	f.x.Cut(why.reason, why)
 }

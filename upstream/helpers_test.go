@@ -1,12 +1,10 @@
 package upstream_test
 
 import (
-	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +17,8 @@ import (
 // TestMain silences the one line that http.Transport logs by itself, about bytes
 // behind a response: a test sends them by the hundred.
 func TestMain(m *testing.M) {
-	log.SetOutput(io.Discard)
-	os.Exit(m.Run())
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // which the log package then writes to
+	m.Run()
 }
 
 // edge stands for the stages before the upstream.
@@ -86,20 +84,20 @@ func (f *front) outcome(t *testing.T) exchange.Outcome {
 	}
 }
 
-func newFront(t testing.TB, cfg upstream.Config, set func(*exchange.Exchange)) *front {
-	t.Helper()
+func newFront(tb testing.TB, cfg upstream.Config, set func(*exchange.Exchange)) *front {
+	tb.Helper()
 	if cfg.RemoveHeaders == nil {
 		cfg.RemoveHeaders = []string{"X-API-Key"}
 	}
 	u, err := upstream.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	e := &edge{set: set, done: make(chan exchange.Outcome, 100_000)}
 	server := httptest.NewUnstartedServer(exchange.Wrap(e, u))
-	server.Config.ErrorLog = quiet()
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.Start()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
 		u.CloseIdleConnections()
@@ -140,5 +138,3 @@ func forwarded(t *testing.T, set func(*exchange.Exchange), fields ...string) (*h
 	}
 	return r, text
 }
-
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/warder-dev/warder/exchange"
@@ -14,7 +15,7 @@ func (u *Upstream) header(x *exchange.Exchange, upgrade bool) http.Header {
 	out := make(http.Header, len(in)+12)
 	for name, values := range in {
 		if !u.removed.has(name) {
-			out[name] = values[:len(values):len(values)]
+			out[name] = slices.Clip(values)
 		}
 	}
 	removeNamed(out, in["Connection"])

@@ -56,9 +56,7 @@ func (u *Upstream) pass(h, from http.Header) {
 		}
 	}
 	removeNamed(kept, from["Connection"])
-	for name, values := range kept {
-		h[name] = values
-	}
+	maps.Copy(h, kept)
 }
 
 // forOne keeps caches from giving the answer to somebody else: it varies on the
@@ -145,7 +143,7 @@ func (c *copier) begin() {
 func (c *copier) write(p []byte) {
 	c.begin()
 	if _, err := c.w.Write(p); err != nil {
-		c.x.Cut("client-gone", nil)
+		c.x.Cut(c.gone(), nil)
 	}
 	if c.stream {
 		c.flush()
@@ -154,7 +152,7 @@ func (c *copier) write(p []byte) {
 
 func (c *copier) flush() {
 	if err := c.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		c.x.Cut("client-gone", nil)
+		c.x.Cut(c.gone(), nil)
 	}
 }
 

@@ -35,17 +35,23 @@ func TestProxy19AnswersAreUntouched(t *testing.T) {
 			body               string
 			fields             map[string]string
 		}{
-			{"range", "GET", "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nAccept-Ranges: bytes\r\nETag: W/\"x\"\r\nContent-Length: 2\r\n\r\nab", 206, 2, "ab",
-				map[string]string{"Content-Range": "bytes 0-1/9", "Etag": `W/"x"`, "Accept-Ranges": "bytes", "Content-Type": ""}},
+			{
+				"range", "GET", "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nAccept-Ranges: bytes\r\nETag: W/\"x\"\r\nContent-Length: 2\r\n\r\nab", 206, 2, "ab",
+				map[string]string{"Content-Range": "bytes 0-1/9", "Etag": `W/"x"`, "Accept-Ranges": "bytes", "Content-Type": ""},
+			},
 			{"416", "GET", "HTTP/1.1 416 X\r\nContent-Range: bytes */9\r\nContent-Length: 0\r\n\r\n", 416, 0, "", map[string]string{"Content-Range": "bytes */9"}},
-			{"encoding", "GET", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x00", 200, 3, "\x1f\x8b\x00",
-				map[string]string{"Content-Encoding": "gzip", "Content-Type": ""}},
+			{
+				"encoding", "GET", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x00", 200, 3, "\x1f\x8b\x00",
+				map[string]string{"Content-Encoding": "gzip", "Content-Type": ""},
+			},
 			{"html is not guessed", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", 200, 6, "<html>", map[string]string{"Content-Type": ""}},
 			{"204", "GET", "HTTP/1.1 204 No Content\r\nETag: \"x\"\r\n\r\n", 204, 0, "", map[string]string{"Etag": `"x"`}},
 			{"304", "GET", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n", 304, 0, "", map[string]string{"Etag": `"x"`}},
 			{"head", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 77\r\nETag: \"x\"\r\n\r\n", 200, 77, "", map[string]string{"Etag": `"x"`}},
-			{"date and server", "GET", "HTTP/1.1 200 OK\r\nDate: Sat, 01 Jan 2000 00:00:00 GMT\r\nServer: s\r\nContent-Length: 0\r\n\r\n", 200, 0, "",
-				map[string]string{"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Server": "s"}},
+			{
+				"date and server", "GET", "HTTP/1.1 200 OK\r\nDate: Sat, 01 Jan 2000 00:00:00 GMT\r\nServer: s\r\nContent-Length: 0\r\n\r\n", 200, 0, "",
+				map[string]string{"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Server": "s"},
+			},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				w, body := answered(t, tt.method, tt.text, nil)

@@ -84,7 +84,7 @@ func (g *guardedConn) Write(p []byte) (int, error) {
 	g.mu.Lock()
 	g.quiet = false
 	g.mu.Unlock()
-	if err := g.Conn.SetWriteDeadline(time.Now().Add(g.writeTimeout)); err != nil {
+	if err := g.SetWriteDeadline(time.Now().Add(g.writeTimeout)); err != nil {
 		return 0, err
 	}
 	return g.Conn.Write(p)

@@ -40,6 +40,7 @@ import (
 // refuses with 500 rather than forward a lie. It is safe for concurrent use.
 type Upstream struct {
 	base        address
+	name        string
 	host        string // of the upstream's Host field; "" for the client's
 	prefix      string
 	canonical   func(path string) (string, error)
@@ -66,7 +67,7 @@ func New(cfg Config) (*Upstream, error) {
 	cfg.setDefaults()
 	t := newTransport(&cfg)
 	u := &Upstream{
-		base: base, host: cfg.HostHeader, prefix: cfg.StripPrefix, canonical: cfg.Canonical,
+		base: base, name: cfg.Name, host: cfg.HostHeader, prefix: cfg.StripPrefix, canonical: cfg.Canonical,
 		removed: requestRemoved(cfg.RemoveHeaders), dropped: responseRemoved(), untrailed: trailerRemoved(),
 		idle: cfg.IdleTimeout, log: cfg.Log,
 		transport: t, closeIdle: t.CloseIdleConnections,

@@ -153,8 +153,11 @@ func (r *feedReader) read(ctx context.Context) (more bool, err error) {
 	}
 	for _, id := range ids {
 		rec, err := r.store.Lookup(ctx, id)
-		if err != nil || rec.Revision <= r.upTo {
-			return false, fmt.Errorf("after revision %d the feed told of %q, which is at %d, %v", r.upTo, id, rec.Revision, err)
+		if err != nil {
+			return false, fmt.Errorf("the feed told of %q: %w", id, err)
+		}
+		if rec.Revision <= r.upTo {
+			return false, fmt.Errorf("after revision %d the feed told of %q, which is at %d", r.upTo, id, rec.Revision)
 		}
 		r.reported[id] = upTo
 	}

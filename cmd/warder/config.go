@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +14,11 @@ import (
 // loadConfig loads the configuration; everything that is wrong with it is one
 // failure, a line each.
 func loadConfig(s config.Source) (*config.Config, error) {
+	if s.File != "" {
+		if err := readable(s.File); err != nil {
+			return nil, err
+		}
+	}
 	cfg, err := config.Load(s)
 	if _, ok := errors.AsType[*config.Errors](err); ok {
 		return nil, fail(exitUsage, "", "%w", err)
@@ -22,12 +29,26 @@ func loadConfig(s config.Source) (*config.Config, error) {
 	return cfg, nil
 }
 
+// readable tells a missing file and a missing right from a wrong configuration.
+func readable(name string) error {
+	f, err := os.Open(name) //nolint:gosec // the operator names the file
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fail(exitNotFound, "", "config: there is no file %s", name)
+	case errors.Is(err, fs.ErrPermission):
+		return fail(exitDenied, "", "config: %w", err)
+	case err != nil:
+		return fail(exitUsage, "", "config: %w", err)
+	}
+	return f.Close()
+}
+
 func newConfig(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check, print and describe the configuration",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  cobra.ArbitraryArgs,
+		RunE:  group,
 	}
 	cmd.AddCommand(newConfigValidate(p), newConfigPrint(p), newConfigSchema(p))
 	return cmd
@@ -54,7 +75,7 @@ func newConfigValidate(p *process) *cobra.Command {
 			return err
 		},
 	}
-	addConfigFlags(cmd)
+	addConfigFlags(cmd, serveFlags()...)
 	return cmd
 }
 
@@ -71,7 +92,7 @@ func newConfigPrint(p *process) *cobra.Command {
 			return cfg.Print(p.stdout)
 		},
 	}
-	addConfigFlags(cmd, "upstream", "listen", "admin-listen", "health-listen", "db", "peppers-file", "log-file")
+	addConfigFlags(cmd, serveFlags()...)
 	return cmd
 }
 
@@ -79,7 +100,7 @@ func newConfigSchema(p *process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of the configuration file, for editors",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			schema, err := config.Schema()
 			if err != nil {

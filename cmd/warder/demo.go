@@ -31,7 +31,7 @@ and in a temporary folder that is removed at the end, and print lines to try.
 
 With --check the lines are run as well: the command says what each showed and
 ends with a count; exit code 0 when all hold.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), p, check) },
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "run the lines, say what each showed, and stop")
@@ -132,7 +132,7 @@ func showDemo(ctx context.Context, p *process, cfg *config.Config, at running, a
 		<-ctx.Done()
 		return nil
 	}
-	_, _ = fmt.Fprintf(p.stdout, "\n%d/%d hold\n", held, answers)
+	_, _ = fmt.Fprintf(p.stdout, "\n%d/%d answers hold; this version shows %d\n", held, answers, len(sections()))
 	if held < len(sections()) {
 		return fail(exitServer, "", "demo: %d of %d sections do not hold", len(sections())-held, len(sections()))
 	}

@@ -6,10 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/wire"
 )
 
@@ -112,5 +114,40 @@ func (b block) script(text, gateway string) string {
 			strings.TrimSpace(text), gateway)
 	default:
 		return text
+	}
+}
+
+// TestTheKeyInTheGuide is one that warder would take.
+func TestTheKeyInTheGuide(t *testing.T) {
+	text, err := os.ReadFile("../../docs/guide/api-keys.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := regexp.MustCompile(`wrd_live_[0-9A-Za-z]+`).FindString(string(text))
+	if _, err := apikey.Parse(key); err != nil {
+		t.Errorf("the guide's key %q: %v", key, err)
+	}
+}
+
+// TestNoDeadLinks follows the relative links of every page.
+func TestNoDeadLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	root := "../.."
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/guide/*.md", "docs/reference/*.md", "docs/adr/*.md"} {
+		pages, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, page := range pages {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+				if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+					t.Errorf("%s links to %s, which is not there", page, m[1])
+				}
+			}
+		}
 	}
 }

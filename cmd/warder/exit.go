@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 )
 
@@ -28,6 +29,18 @@ func (f *failure) Unwrap() error { return f.err }
 // fail makes a failure; format and args are as in fmt.Errorf.
 func fail(code int, hint, format string, args ...any) error {
 	return &failure{code: code, err: fmt.Errorf(format, args...), hint: hint}
+}
+
+// causeOf is the exit code of an error of the operating system.
+func causeOf(err error) int {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return exitDenied
+	case errors.Is(err, fs.ErrNotExist):
+		return exitNotFound
+	default:
+		return exitServer
+	}
 }
 
 // report prints err in the form "warder: what (how to mend it)" and returns the

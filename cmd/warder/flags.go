@@ -23,6 +23,11 @@ func configFlags() map[string]string {
 	}
 }
 
+// serveFlags are the settings that the commands about a whole configuration take.
+func serveFlags() []string {
+	return []string{"upstream", "listen", "admin-listen", "health-listen", "db", "peppers-file", "log-file"}
+}
+
 // addConfigFlags gives cmd --config and the named flags.
 func addConfigFlags(cmd *cobra.Command, names ...string) {
 	texts := configFlags()

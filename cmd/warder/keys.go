@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -24,8 +25,8 @@ func newKeys(p *process) *cobra.Command {
 The commands work on the database itself, also while warder serve runs: it sees a
 change within a second. Results go to standard output, everything said to a person
 to standard error, so that KEY=$(warder keys create --output secret) works.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
 	}
 	cmd.AddCommand(newKeysCreate(p), newKeysList(p), newKeysShow(p), newKeysRevoke(p))
 	return cmd
@@ -78,13 +79,22 @@ func keyID(arg string, stdin io.Reader) (apikey.ID, error) {
 		}
 		return apikey.ID(arg), nil
 	}
+	return pastedID(stdin)
+}
+
+// pastedID reads the text of a key from standard input.
+func pastedID(stdin io.Reader) (apikey.ID, error) {
 	line, err := bufio.NewReader(io.LimitReader(stdin, maxKeyText)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fail(exitUsage, "", "standard input: %w", err)
 	}
-	info, err := apikey.Parse(strings.TrimSpace(line))
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return "", fail(exitUsage, "echo \"$KEY\" | warder keys ...", "standard input is empty: want the text of a key")
+	}
+	info, err := apikey.Parse(line)
 	if err != nil {
-		return "", fail(exitUsage, "", "standard input holds no key: %w", err)
+		return "", fail(exitUsage, "copy it again, whole", "standard input holds no key: its form or its check digits are wrong")
 	}
 	return info.ID, nil
 }
@@ -109,8 +119,27 @@ func findKey(ctx context.Context, store apikey.Store, id apikey.ID) (apikey.Reco
 
 // specFailure tells a wrong flag from a store that failed.
 func specFailure(err error, doing, hint string) error {
-	if _, ok := errors.AsType[*apikey.SpecError](err); ok {
-		return fail(exitUsage, "", "%w", err)
+	if invalid := specErrors(err); len(invalid) > 0 {
+		return fail(exitUsage, "", "%w", errors.Join(invalid...))
 	}
 	return fail(exitServer, hint, "%s: %w", doing, err)
+}
+
+// specErrors returns what is wrong with the flags, by the flags' names.
+func specErrors(err error) (named []error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // joined errors are taken apart one by one
+		for _, one := range joined.Unwrap() {
+			named = append(named, specErrors(one)...)
+		}
+		return named
+	}
+	invalid, ok := errors.AsType[*apikey.SpecError](err)
+	if !ok {
+		return nil
+	}
+	flag := map[string]string{"environment": "env", "expires": "expires-in"}[invalid.Field]
+	if flag == "" {
+		flag = invalid.Field
+	}
+	return []error{fmt.Errorf("--%s: %s", flag, invalid.Reason)}
 }

@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +31,7 @@ func newKeysCreate(p *process) *cobra.Command {
 		Short: "Make a key; its text is shown once",
 		Example: `  warder keys create --name ci --owner acme --scopes orders:read,orders:write --expires-in 90d
   KEY=$(warder keys create --name ci --output secret)`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := keysConfig(cmd, p)
 			if err != nil {
@@ -43,7 +47,7 @@ func newKeysCreate(p *process) *cobra.Command {
 	f.StringSliceVar(&o.scopes, "scopes", nil, "what the key may do, such as orders:read or orders:*")
 	f.StringVar(&o.env, "env", "live", "environment, part of the key's text")
 	f.StringVar(&o.expiresIn, "expires-in", "", "lifetime such as 90d or 12h (default: never expires)")
-	f.StringVarP(&o.output, "output", "o", string(asTable), "table, json, yaml, id or secret (the key alone)")
+	f.StringVarP(&o.output, "output", "o", string(asTable), "table, json, yaml, secret (the key alone), or id (the key then goes to standard error)")
 	return cmd
 }
 
@@ -59,9 +63,13 @@ func createKey(ctx context.Context, p *process, cfg *config.Config, o createOpti
 	if err := spec.Check(time.Now()); err != nil { // before a database is made for it
 		return specFailure(err, "keys create", "")
 	}
+	_, missing := os.Stat(cfg.DB)
 	store, err := openStore(ctx, cfg, stderrLog(p))
 	if err != nil {
 		return err
+	}
+	if errors.Is(missing, fs.ErrNotExist) {
+		_, _ = fmt.Fprintf(p.stderr, "Made %s, a new and empty database. A gateway that uses another one does not know this key.\n", absolute(cfg.DB))
 	}
 	defer store.db.Close() //nolint:errcheck // everything is written by then
 	issuer, err := apikey.NewIssuer(apikey.IssuerConfig{Store: store.keys, Peppers: store.peppers, Prefix: cfg.Keys.Prefix, Random: rand.Reader})
@@ -77,13 +85,14 @@ func createKey(ctx context.Context, p *process, cfg *config.Config, o createOpti
 
 // spec translates the flags; what the key may be, the issuer checks.
 func (o createOptions) spec(now time.Time) (apikey.Spec, error) {
-	s := apikey.Spec{Environment: apikey.Environment(o.env), Name: o.name, Owner: o.owner, Scopes: o.scopes}
+	scopes := slices.Compact(slices.Sorted(slices.Values(o.scopes)))
+	s := apikey.Spec{Environment: apikey.Environment(o.env), Name: o.name, Owner: o.owner, Scopes: scopes}
 	if o.expiresIn == "" {
 		return s, nil
 	}
 	lifetime, err := config.ParseDuration(o.expiresIn)
 	if err != nil {
-		return s, fail(exitUsage, "", "--expires-in: %w", err)
+		return s, fail(exitUsage, "", "--expires-in %q: %w", o.expiresIn, err)
 	}
 	if lifetime <= 0 {
 		return s, fail(exitUsage, "", "--expires-in %s: want a time to come, such as 90d", o.expiresIn)
@@ -94,6 +103,14 @@ func (o createOptions) spec(now time.Time) (apikey.Spec, error) {
 
 // printCreated shows the key's text, the only time that anybody can.
 func printCreated(p *process, form format, record apikey.Record, text secret.Text) error {
+	if err := showCreated(p, form, record, text); err != nil {
+		return fail(exitServer, fmt.Sprintf("take it away by `warder keys revoke %s`, and make another", record.ID),
+			"the key %s was made, but its text could not be written: %w", record.ID, err)
+	}
+	return nil
+}
+
+func showCreated(p *process, form format, record apikey.Record, text secret.Text) error {
 	v := view(record, time.Now())
 	v.Key = text.Reveal()
 	if form == asSecret {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +21,8 @@ func newKeysList(p *process) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List all keys",
-		Args:  cobra.NoArgs,
+		Short: "List all keys, the oldest first",
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			form, err := parseFormat(output, asTable, asJSON, asYAML, asID)
 			if err != nil {
@@ -46,19 +47,23 @@ func listKeys(ctx context.Context, p *process, keys apikey.Lister, form format) 
 			return err
 		}
 		for _, r := range page {
-			views, ids = append(views, view(r, now)), append(ids, r.ID)
+			views = append(views, view(r, now))
 		}
 		if len(page) < pageSize {
 			break
 		}
 		after = page[len(page)-1].ID
 	}
+	slices.SortStableFunc(views, func(a, b keyView) int { return a.Created.Compare(b.Created) })
+	for _, v := range views {
+		ids = append(ids, v.ID)
+	}
 	return form.print(p.stdout, views, ids, func(w io.Writer) error {
 		rows := [][]string{{"ID", "KEY", "STATE", "NAME", "OWNER", "SCOPES", "CREATED", "EXPIRES"}}
 		for _, v := range views {
 			rows = append(rows, []string{
 				string(v.ID), v.Masked, string(v.State), dash(v.Name), dash(v.Owner), dash(strings.Join(v.Scopes, " ")),
-				v.Created.Format(time.DateOnly), moment(v.Expires, "never"),
+				v.Created.Format(time.RFC3339), moment(v.Expires, "never"),
 			})
 		}
 		return printRows(w, rows)

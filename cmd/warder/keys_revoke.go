@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,14 +40,18 @@ code is 5: such a node stops to trust its cache after the freshness bound.`,
 			}
 			wait, err := config.ParseDuration(o.wait)
 			if err != nil {
-				return fail(exitUsage, "", "--wait: %w", err)
+				return fail(exitUsage, "", "--wait %q: %w", o.wait, err)
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
-				record, receipt, err := revokeKey(cmd.Context(), p, db, id, o.reason, wait)
+			if wait < 0 {
+				return fail(exitUsage, "", "--wait %s: want 0s or more", o.wait)
+			}
+			return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+				r, err := revokeKey(cmd.Context(), p, db, id, o.reason, wait)
 				if err != nil {
 					return err
 				}
-				return printRevoked(p, form, record, receipt)
+				r.database = cfg.DB
+				return r.print(p, form)
 			})
 		},
 	}
@@ -58,37 +63,63 @@ code is 5: such a node stops to trust its cache after the freshness bound.`,
 	return cmd
 }
 
-// revokeKey revokes, and waits for the running nodes.
-func revokeKey(ctx context.Context, p *process, db *sqlite.DB, id apikey.ID, reason string, wait time.Duration) (apikey.Record, fleet.Receipt, error) {
-	record, err := findKey(ctx, db.APIKeys(), id)
-	if err != nil {
-		return record, fleet.Receipt{}, err
-	}
-	record, err = apikey.Revoke(ctx, db.APIKeys(), by(p), id, reason)
-	if err != nil {
-		return record, fleet.Receipt{}, specFailure(err, "keys revoke", "the key is not revoked")
-	}
-	receipt, err := fleet.Await(ctx, db.Nodes(), record.Revision, wait)
-	if err != nil {
-		return record, receipt, fail(exitServer, "ask again: revoking twice is safe", "the key is revoked, but the running nodes cannot be asked: %w", err)
-	}
-	return record, receipt, nil
+// A revocation is what came of keys revoke.
+type revocation struct {
+	database string
+	record   apikey.Record
+	receipt  fleet.Receipt
+	before   bool // the key was revoked already
 }
 
-func printRevoked(p *process, form format, record apikey.Record, receipt fleet.Receipt) error {
-	v := view(record, time.Now())
-	v.Nodes = &nodesView{Live: receipt.Nodes, Confirmed: receipt.Applied, Took: receipt.Took.Round(time.Millisecond).String()}
-	for _, n := range receipt.Missing {
+// revokeKey revokes, and waits for the running nodes.
+func revokeKey(ctx context.Context, p *process, db *sqlite.DB, id apikey.ID, reason string, wait time.Duration) (r revocation, err error) {
+	found, err := findKey(ctx, db.APIKeys(), id)
+	if err != nil {
+		return r, err
+	}
+	r.before = !found.Revoked.IsZero()
+	r.record, err = apikey.Revoke(ctx, db.APIKeys(), by(p), id, reason)
+	if err != nil {
+		return r, specFailure(err, "keys revoke", "the key is not revoked")
+	}
+	r.receipt, err = fleet.Await(ctx, db.Nodes(), r.record.Revision, wait)
+	if err != nil {
+		return r, fail(exitServer, "ask again: revoking twice is safe", "the key is revoked, but the running nodes cannot be asked: %w", err)
+	}
+	return r, nil
+}
+
+// print shows the key with the receipt, and fails when a node is missing.
+func (r revocation) print(p *process, form format) error {
+	v := view(r.record, time.Now())
+	v.Nodes = &nodesView{Live: r.receipt.Nodes, Confirmed: r.receipt.Applied, Took: r.receipt.Took.Round(time.Millisecond).String()}
+	for _, n := range r.receipt.Missing {
 		v.Nodes.Missing = append(v.Nodes.Missing, fmt.Sprintf("%s (%s, pid %d)", n.ID, n.Host, n.PID))
 	}
 	err := form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })
 	if err != nil {
 		return err
 	}
-	if !receipt.Complete() {
+	if !r.receipt.Complete() {
 		return fail(exitServer, "stop those nodes, or wait: they stop to trust their cache after the freshness bound",
-			"the key is revoked, but %s running nodes confirmed it; missing: %v", receipt, v.Nodes.Missing)
+			"the key is revoked, but %s running nodes confirmed it; missing: %s", r.receipt, strings.Join(v.Nodes.Missing, ", "))
 	}
-	_, _ = fmt.Fprintf(p.stderr, "Revoked. Confirmed by the running nodes: %s.\n", receipt)
+	_, _ = fmt.Fprintln(p.stderr, r.summary())
 	return nil
+}
+
+// summary says in one line what holds now.
+func (r revocation) summary() string {
+	begin := "Revoked in " + r.database + "."
+	if r.before {
+		begin = "It was revoked before, at " + r.record.Revoked.UTC().Format(time.RFC3339) + "."
+	}
+	switch {
+	case r.receipt.Nodes > 0:
+		return fmt.Sprintf("%s Confirmed by the running nodes: %s.", begin, r.receipt)
+	case r.receipt.Took > time.Second:
+		return fmt.Sprintf("%s A node was waited for, %s, and is taken as stopped: it no longer announces itself.", begin, r.receipt.Took.Round(time.Millisecond))
+	default:
+		return begin + " No gateway runs on this database."
+	}
 }

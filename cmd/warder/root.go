@@ -51,17 +51,45 @@ Every flag can be set by the environment: --admin-listen is WARDER_ADMIN_LISTEN.
 Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Version:       programVersion(),
+		Args:          cobra.ArbitraryArgs, // group tells what is wrong with them
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return fromEnvironment(cmd.Flags(), p.environ)
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: group,
 	}
+	root.SetVersionTemplate("warder {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fail(exitUsage, cmd.CommandPath()+" --help lists the flags", "%w", err)
 	})
 	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newConfig(p), newVersion(p))
 	return root
+}
+
+// group is what a command does that only holds others: it explains itself, or
+// names the one that was probably meant.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	hint := cmd.CommandPath() + " --help lists the commands"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + cmd.CommandPath() + " " + near[0] + "?"
+	}
+	return fail(exitUsage, hint, "%s has no command %q", cmd.CommandPath(), printable(args[0]))
+}
+
+// noArgs refuses arguments in words.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := cmd.CommandPath() + " --help lists the flags"
+	if cmd.Flags().Lookup("upstream") != nil && strings.Contains(args[0], ":") {
+		hint = "did you mean --upstream " + printable(args[0]) + "?"
+	}
+	return fail(exitUsage, hint, "%s takes no argument, got %q", cmd.CommandPath(), printable(args[0]))
 }
 
 // isUsage reports whether err is cobra's own about the command line: it has no

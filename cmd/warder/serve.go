@@ -6,8 +6,11 @@ import (
 	"io"
 	"log" //nolint:depguard // only to take the standard log over, see tameStandardLog
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -22,7 +25,7 @@ func newServe(p *process) *cobra.Command {
 		Short: "Protect an API: every request needs a key",
 		Example: `  warder serve --upstream http://127.0.0.1:8000
   warder serve --config warder.yaml`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(source(cmd.Flags(), p.environ))
 			if err != nil {
@@ -31,7 +34,7 @@ func newServe(p *process) *cobra.Command {
 			return serve(cmd.Context(), p.stderr, cfg, nil)
 		},
 	}
-	addConfigFlags(cmd, "upstream", "listen", "admin-listen", "health-listen", "db", "peppers-file", "log-file")
+	addConfigFlags(cmd, serveFlags()...)
 	return cmd
 }
 
@@ -48,12 +51,12 @@ type running struct {
 func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func(running)) error {
 	listeners, err := server.Listen(ctx, cfg)
 	if err != nil {
-		return fail(exitServer, "", "%w", err)
+		return fail(causeOf(err), "", "%w", err)
 	}
 	defer listeners.Close()
 	logs, err := server.OpenJournal(cfg.Log, stderr)
 	if err != nil {
-		return fail(exitServer, "name another file by --log-file", "%w", err)
+		return fail(causeOf(err), "name another file by --log-file", "%w", err)
 	}
 	defer logs.Close() //nolint:errcheck // the last place to tell it is the log itself
 	defer reopenOnHangup(logs)()
@@ -69,6 +72,9 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	}
 	if ready == nil {
 		ready = func(at running) { greet(ctx, stderr, cfg, at) }
+		defer context.AfterFunc(ctx, func() {
+			_, _ = fmt.Fprintf(stderr, "warder: stopping; what runs gets at most %s. A second signal stops at once.\n", cfg.Timeouts.Drain)
+		})()
 	}
 	err = server.Run(ctx, server.Options{
 		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Peppers: store.peppers,
@@ -117,23 +123,49 @@ func tameStandardLog(to *slog.Logger) (restore func()) {
 	return func() { log.SetOutput(before) }
 }
 
-// greet tells a person what runs, and how to make a key while there is none.
+// greet tells a person what runs, what to beware of, and how to make a key while
+// there is none.
 func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running) {
 	_, _ = fmt.Fprintf(stderr, "warder: gateway on http://%s\n", at.public)
 	if at.admin != "" {
 		_, _ = fmt.Fprintf(stderr, "warder: metrics and probes on http://%s\n", at.admin)
 	}
+	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() {
+		_, _ = fmt.Fprintln(stderr, "warder: the gateway listens beyond this machine without TLS: keys travel in clear text unless a TLS proxy stands in front")
+	}
 	if first, err := at.store.keys.List(ctx, "", 1); err != nil || len(first) > 0 {
 		return
 	}
 	_, _ = fmt.Fprintf(stderr, `
-There is no key yet, so every request is refused. Make one in another terminal:
+There is no key yet, so every request that needs one is refused. Make one in another terminal, and send it:
 
-  warder keys create --db %s --peppers-file %s --name first
+  KEY=$(%s keys create%s --name first --output secret)
+  curl -H "%s: $KEY" http://%s/
 
-and send it:
+`, programName(), storeFlags(cfg), cfg.Keys.Header, at.public)
+}
 
-  curl -H '%s: KEY' http://%s/
+// programName is how this program was called, so that a printed line can be pasted.
+func programName() string {
+	if name := os.Args[0]; strings.ContainsRune(name, filepath.Separator) {
+		return absolute(name)
+	}
+	return "warder"
+}
 
-`, cfg.DB, cfg.Peppers.File, cfg.Keys.Header, at.public)
+// storeFlags name the store in a line that works in every folder.
+func storeFlags(cfg *config.Config) string {
+	flags := " --db " + absolute(cfg.DB)
+	if cfg.Peppers.File != "" && cfg.Peppers.File != cfg.DB+".peppers" {
+		flags += " --peppers-file " + absolute(cfg.Peppers.File)
+	}
+	return flags
+}
+
+// absolute is name as it is found from every folder.
+func absolute(name string) string {
+	if whole, err := filepath.Abs(name); err == nil {
+		return whole
+	}
+	return name
 }

@@ -55,6 +55,8 @@ func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*s
 		return nil, fail(exitDenied, "run warder as the user that owns the database", "db: %w", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fail(exitNotFound, "make the folder first", "db: %w", err)
+	case errors.Is(err, sqlite.ErrPath):
+		return nil, fail(exitUsage, "name a plain file, such as ./warder.db", "db: %w", err)
 	case errors.Is(err, sqlite.ErrNewerSchema):
 		return nil, fail(exitServer, "use the warder that wrote it, or a newer one", "db: %w", err)
 	case errors.Is(err, sqlite.ErrCorrupt):

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,13 +34,13 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *addr); err != nil {
+	if err := run(ctx, *addr, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) //nolint:forbidigo // the example is a program
 	}
 }
 
-func run(ctx context.Context, addr string) error {
+func run(ctx context.Context, addr string, out io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	line, err := apikey.NewPepper(rand.Reader) // a real service keeps it in a secret store
 	if err != nil {
@@ -73,7 +74,10 @@ func run(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(os.Stdout, "curl -i -H 'X-API-Key: %s' http://%s/orders\n", key.Reveal(), listener.Addr()) //nolint:forbidigo // shown this once
+	_, err = fmt.Fprintf(out, "curl -i -H 'X-API-Key: %s' http://%s/orders\n", key.Reveal(), listener.Addr())
+	if err != nil {
+		return err
+	}
 	return serve(ctx, listener, stack.Wrap(http.HandlerFunc(orders)), log)
 }
 

@@ -125,7 +125,9 @@ func (l *loader) checkKeys() {
 
 func validPrefix(s string) bool {
 	for i := range len(s) {
-		if b := s[i]; !('a' <= b && b <= 'z' || i > 0 && '0' <= b && b <= '9') {
+		b := s[i]
+		valid := 'a' <= b && b <= 'z' || i > 0 && '0' <= b && b <= '9'
+		if !valid {
 			return false
 		}
 	}
@@ -146,7 +148,8 @@ func validRealm(s string) bool {
 func validToken(s string) bool {
 	for i := range len(s) {
 		b := s[i]
-		if !('a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0) {
+		valid := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
+		if !valid {
 			return false
 		}
 	}
@@ -186,7 +189,7 @@ func (l *loader) checkUpstreams() {
 		l.checkURL("upstream", c.Upstream)
 	}
 	for _, name := range sortedKeys(c.Upstreams) {
-		l.checkUpstream("upstreams."+clip(name), c.Upstreams[name])
+		l.checkUpstream("upstreams."+name, c.Upstreams[name])
 	}
 }
 
@@ -251,6 +254,11 @@ func (l *loader) complete() {
 	c := l.config
 	if c.Peppers.File == "" && c.Peppers.Value.IsZero() {
 		c.Peppers.File = c.DB + ".peppers"
+		// Its text must not tell what Print hides in db's.
+		if o := l.origins["db"]; o.substituted {
+			o.raw += ".peppers"
+			l.origins["peppers.file"] = o
+		}
 	}
 	if c.Upstream != "" {
 		c.Upstreams = map[string]Upstream{DefaultUpstream: {URL: c.Upstream, PreserveHost: true}}

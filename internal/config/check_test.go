@@ -34,7 +34,9 @@ warder.yaml:1:11: upstream: has a fragment`},
 		{"no host", "upstream: 'http:///x'\n", `warder.yaml:1:11: upstream: has no host`},
 		{"not a URL", "upstream: 'http://h:hunter2'\n", `warder.yaml:1:11: upstream: is not a URL; write it like http://127.0.0.1:3000`},
 		{"address as URL", "upstream: 'localhost:3000'\n", `warder.yaml:1:11: upstream: is not a URL; write it like http://127.0.0.1:3000`},
-		{"upstream name", "upstreams:\n  A b: {url: 'http://h'}\nroutes: [{match: /, upstream: A b}]\n", `warder.yaml:2:3: upstreams.A b: is not a name; use 1 to 63 lower case letters, digits, - and _, the first a letter or digit`},
+		{"upstream name", "upstreams:\n  A b: {url: 'http://h'}\nroutes: [{match: /, upstream: A b}]\n", `
+warder.yaml:2:3: upstreams: this name is not one of an upstream; use 1 to 63 lower case letters, digits, - and _, the first a letter or digit
+warder.yaml:3:31: routes[0].upstream: no upstream is called "A b"`},
 		{"upstream without URL", "upstreams:\n  a: {preserve_host: true}\nroutes: [{match: /, upstream: a}]\n", `warder.yaml:2:3: upstreams.a: has no url`},
 		{"TLS fields on http", "upstreams:\n  a: {url: 'http://h', insecure_skip_verify: true}\nroutes: [{match: /, upstream: a}]\n", `warder.yaml:2:46: upstreams.a.insecure_skip_verify: has no effect on a http URL; use https`},
 		{"unknown upstream", reports + "  - {match: /, upstream: b}\n", `warder.yaml:4:26: routes[0].upstream: no upstream is called "b"; did you mean "a"?`},
@@ -51,6 +53,9 @@ warder.yaml:4:55: routes[0].scopes[3]: is in the list twice`},
 		{"allow", reports + "  - {match: /, upstream: a, allow: [mrge, merge, merge]}\n", `
 warder.yaml:4:37: routes[0].allow[0]: is none of resolve, merge, matrix, encoded_slash; did you mean "merge"?
 warder.yaml:4:50: routes[0].allow[2]: is in the list twice`},
+		{"plain trees with and without method", reports + "  - {match: /a/b/, upstream: a}\n  - {match: GET /a/, upstream: a}\n", `warder.yaml:5:13: routes[1].match: "GET /a/" overlaps with "/a/b/" (routes[0], line 4); for some requests neither is more specific: make one so`},
+		{"overlap below a wildcard in another place", reports + "  - {match: /, upstream: a}\n  - {match: '/x/{a}/c/', upstream: a}\n  - {match: '/y/', upstream: a}\n  - {match: '/x/b/{d}/', upstream: a}\n", `warder.yaml:7:13: routes[3].match: "/x/b/{d}/" overlaps with "/x/{a}/c/" (routes[1], line 5); for some requests neither is more specific: make one so`},
+		{"same tree, one escaped", reports + "  - {match: /a/, upstream: a}\n  - {match: /%61/, upstream: a}\n", `warder.yaml:5:13: routes[1].match: "/%61/" overlaps with "/a/" (routes[0], line 4); for some requests neither is more specific: make one so`},
 		{"strip prefix form", reports + "  - {match: /a/, upstream: a, strip_prefix: /a/}\n", `warder.yaml:4:45: routes[0].strip_prefix: is not a plain path; write it like /v1/orders, without / at the end`},
 		{"strip prefix of another path", reports + "  - {match: /ab/, upstream: a, strip_prefix: /a}\n", `warder.yaml:4:46: routes[0].strip_prefix: the path of match does not begin with it`},
 	}

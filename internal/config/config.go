@@ -39,7 +39,7 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// Timeouts bound how long each part of a request may last.
 	Timeouts Timeouts `yaml:"timeouts"`
-	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit).
+	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit). At most 4,096.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes say which requests go to which upstream and what they need. The most specific pattern wins; order does not matter. What no route matches is refused. At most 10,000.
 	Routes []Route `yaml:"routes"`
@@ -101,10 +101,10 @@ type Timeouts struct {
 	Header time.Duration `yaml:"header" default:"10s" min:"100ms" max:"10m"`
 	// Idle is how long a connection without a request stays open, 1s to 1h. Default 120s.
 	Idle time.Duration `yaml:"idle" default:"120s" min:"1s" max:"1h"`
-	// BodyIdle is the longest pause within a request body, 100ms to 1h. Default 30s.
-	BodyIdle time.Duration `yaml:"body_idle" default:"30s" min:"100ms" max:"1h"`
-	// Write is the time for one write to the client, renewed by each, 100ms to 1h. Default 30s.
-	Write time.Duration `yaml:"write" default:"30s" min:"100ms" max:"1h"`
+	// BodyIdle is the longest pause within a request body, 100ms to 10m. Default 30s.
+	BodyIdle time.Duration `yaml:"body_idle" default:"30s" min:"100ms" max:"10m"`
+	// Write is the time for one write to the client, renewed by each, 100ms to 10m. Default 30s.
+	Write time.Duration `yaml:"write" default:"30s" min:"100ms" max:"10m"`
 	// Connect is the time to connect to an upstream, TLS included, 10ms to 5m. Default 5s.
 	Connect time.Duration `yaml:"connect" default:"5s" min:"10ms" max:"5m"`
 	// Response is the time until an upstream's response header arrives, 10ms to 1d. Default 60s.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,7 +55,7 @@ func (l *loader) decodeStruct(path string, v reflect.Value, m *ast.MappingNode) 
 	l.pairs(path, m, func(name string, pair *ast.MappingValueNode) {
 		sf, ok := fields[name]
 		if !ok {
-			l.fail(l.at(pair.Key), join(path, clip(name)), "no field has this name", didYouMean(name, names))
+			l.failUnknown(l.at(pair.Key), path, name, names)
 			return
 		}
 		field := join(path, name)
@@ -63,15 +64,30 @@ func (l *loader) decodeStruct(path string, v reflect.Value, m *ast.MappingNode) 
 	})
 }
 
+// failUnknown tells of a field that there is not. A name that does not look like
+// one may be a secret in the wrong place.
+func (l *loader) failUnknown(o origin, path, name string, known []string) {
+	if !likeField(name) {
+		l.fail(o, path, "an unknown field", "")
+		return
+	}
+	hint := ""
+	if len(l.errs) < maxErrors { // more are not shown
+		hint = didYouMean(name, known)
+	}
+	l.fail(o, join(path, name), "no field has this name", hint)
+}
+
 // decodeMap sets the entries of v, a map of structs by name.
 func (l *loader) decodeMap(path string, v reflect.Value, m *ast.MappingNode) {
 	v.Set(reflect.MakeMap(v.Type()))
 	l.pairs(path, m, func(name string, pair *ast.MappingValueNode) {
-		field := join(path, clip(name))
-		l.origins[field] = l.at(pair.Key)
 		if !validName(name) {
-			l.fail(l.at(pair.Key), field, "is not a name", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit")
+			l.fail(l.at(pair.Key), path, "this name is not one of an upstream", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit")
+			return
 		}
+		field := join(path, name)
+		l.origins[field] = l.at(pair.Key)
 		entry := reflect.New(v.Type().Elem()).Elem()
 		applyDefaults(entry)
 		l.decode(field, entry, "", pair.Value)
@@ -89,7 +105,11 @@ func (l *loader) pairs(path string, m *ast.MappingNode, each func(name string, p
 			continue
 		}
 		if line, dup := seen[key.Value]; dup {
-			l.fail(l.at(key), join(path, clip(key.Value)), fmt.Sprintf("is given twice, first in line %d", line), "")
+			field := path
+			if likeField(key.Value) {
+				field = join(path, key.Value)
+			}
+			l.fail(l.at(key), field, fmt.Sprintf("is given twice, first in line %d", line), "")
 			continue
 		}
 		seen[key.Value] = l.at(key).line
@@ -134,6 +154,9 @@ func (l *loader) decodeScalar(path string, v reflect.Value, tag reflect.StructTa
 	text, ok := l.expand(path, text, &o)
 	if !ok {
 		return
+	}
+	if v.Type() == reflect.TypeFor[secret.Text]() && o.raw == "" {
+		return // "" is how Print writes that there is none
 	}
 	if v.Type() == reflect.TypeFor[secret.Text]() && !o.substituted && !strings.HasPrefix(text, "file:") {
 		l.fail(o, path, "a secret does not belong in this file", "write ${VARIABLE} or file:/path")
@@ -203,10 +226,8 @@ func (l *loader) setSecret(path string, v reflect.Value, text string, o origin) 
 }
 
 func (l *loader) checkWord(path, text string, words []string, o origin) {
-	for _, w := range words {
-		if w == text {
-			return
-		}
+	if slices.Contains(words, text) {
+		return
 	}
 	hint := ""
 	if o.raw != "" && !o.substituted { // else the hint would tell what the value is like
@@ -300,22 +321,18 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// clip bounds and quotes what of a strange name an error repeats.
-func clip(name string) string {
-	if len(name) > 64 {
-		name = name[:64]
-	}
-	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
-		return quoted
-	}
-	return name
+// likeField reports whether name has the form of a field's name, so that an
+// error may repeat it.
+func likeField(name string) bool {
+	return name != "" && len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 // validName reports whether name can be that of an upstream.
 func validName(name string) bool {
 	for i := range len(name) {
 		b := name[i]
-		if !('a' <= b && b <= 'z' || '0' <= b && b <= '9' || i > 0 && (b == '-' || b == '_')) {
+		valid := 'a' <= b && b <= 'z' || '0' <= b && b <= '9' || i > 0 && (b == '-' || b == '_')
+		if !valid {
 			return false
 		}
 	}

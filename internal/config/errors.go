@@ -12,7 +12,7 @@ const maxErrors = 100
 
 // Errors are all that is wrong with a configuration, at most 100: those of the
 // file first, by position.
-type Errors struct {
+type Errors struct { //nolint:errname // it is what Load returns: several of type Error
 	List []*Error
 	More int // how many are not in List
 }

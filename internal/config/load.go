@@ -112,12 +112,37 @@ func (l *loader) place() string {
 }
 
 // show quotes the value of field for an error if it was written in the file as
-// it is. Values from anywhere else may be secrets.
+// it is, and does not look like a secret in the wrong place. Values from anywhere
+// else may be secrets.
 func (l *loader) show(field string) string {
-	if o := l.origins[field]; o.raw != "" && !o.substituted && len(o.raw) <= 128 {
+	if o := l.origins[field]; o.raw != "" && !o.substituted && len(o.raw) <= 128 && !likeSecret(o.raw) {
 		return fmt.Sprintf("%q", o.raw)
 	}
 	return "this value"
+}
+
+// likeSecret reports whether text looks like a URL, which may hold a password,
+// or has 16 letters and digits mixed in a row, as a key or token has.
+func likeSecret(text string) bool {
+	if strings.Contains(text, "://") || strings.Contains(text, "@") {
+		return true
+	}
+	letters, digits := 0, 0
+	for i := range len(text) {
+		switch b := text[i]; {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z':
+			letters++
+		case '0' <= b && b <= '9':
+			digits++
+		case b == '_', b == '+', b == '=':
+		default:
+			letters, digits = 0, 0
+		}
+		if letters > 0 && digits > 0 && letters+digits >= 16 {
+			return true
+		}
+	}
+	return false
 }
 
 func environment(environ []string) map[string]string {
@@ -166,7 +191,7 @@ func (l *loader) loadEnviron() {
 		names = append(names, s.Env)
 	}
 	for _, name := range sortedKeys(l.env) {
-		if !strings.HasPrefix(name, envPrefix) || l.used[name] && byName[name].Env == "" {
+		if !strings.HasPrefix(name, envPrefix) || l.used[name] && byName[name].Env == "" || flagOfCommand(name) {
 			continue
 		}
 		o := origin{place: name}
@@ -179,6 +204,16 @@ func (l *loader) loadEnviron() {
 		}
 		l.setText(s.Field, l.env[name], o)
 	}
+}
+
+// flagOfCommand reports whether name sets a flag of some command that is no
+// setting: they may be near the name of one.
+func flagOfCommand(name string) bool {
+	switch strings.TrimPrefix(name, envPrefix) {
+	case "CONFIG", "NAME", "OWNER", "SCOPES", "ENV", "EXPIRES_IN", "OUTPUT", "REASON", "WAIT", "CHECK", "SERVER":
+		return true
+	}
+	return false
 }
 
 // didYouMeanVariable compares without the prefix, which all names share.

@@ -57,7 +57,7 @@ func (p *printer) fields(v reflect.Value, path, indent string) {
 
 // entries writes those of the map v, by name.
 func (p *printer) entries(v reflect.Value, path, indent string) {
-	m, ok := v.Interface().(map[string]Upstream)
+	m, ok := reflect.TypeAssert[map[string]Upstream](v)
 	if !ok {
 		return // there is no other map; a test prints every field
 	}

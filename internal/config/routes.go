@@ -10,8 +10,12 @@ import (
 // into, since finding the other route takes a search through all.
 const (
 	maxRoutes    = 10_000
-	maxConflicts = 20
+	maxConflicts = 8
 )
+
+// maxCompared bounds the segments that are compared to find conflicts, see
+// conflicts.go.
+const maxCompared = 250_000_000
 
 func (l *loader) checkRoutes() {
 	routes := l.config.Routes
@@ -19,7 +23,12 @@ func (l *loader) checkRoutes() {
 		l.reject("routes", fmt.Sprintf("are %d, want at most %d", len(routes), maxRoutes), "")
 		return
 	}
-	mux, conflicts := http.NewServeMux(), 0
+	groups := groupRoutes(routes)
+	if tooAlike(routes, groups) {
+		l.reject("routes", "are too many whose patterns begin with the same wildcard and end in \"/\" or one", "give them different first segments, or end them in {$}")
+		return
+	}
+	muxes, conflicts := map[string]*http.ServeMux{}, 0
 	for i := range routes {
 		field := fmt.Sprintf("routes[%d]", i)
 		if l.failed(field) {
@@ -29,10 +38,13 @@ func (l *loader) checkRoutes() {
 		if l.failed(field+".match") || routes[i].Match == "" || conflicts == maxConflicts {
 			continue
 		}
+		if muxes[groups[i]] == nil {
+			muxes[groups[i]] = http.NewServeMux()
+		}
 		// The pattern alone is valid: what fails now is a conflict.
-		if register(mux, routes[i].Match) != nil {
+		if register(muxes[groups[i]], routes[i].Match) != nil {
 			conflicts++
-			l.rejectConflict(i)
+			l.rejectConflict(i, groups)
 		}
 	}
 }
@@ -60,7 +72,7 @@ func (l *loader) checkRoute(field string, r *Route) {
 
 // nearestUpstream is the hint for a name that the file has as it is.
 func (l *loader) nearestUpstream(field, name string) string {
-	if l.show(field) == "this value" {
+	if l.show(field) == "this value" || len(l.errs) >= maxErrors { // more are not shown
 		return ""
 	}
 	return didYouMean(name, sortedKeys(l.config.Upstreams))
@@ -111,11 +123,11 @@ func register(mux *http.ServeMux, pattern string) (reason *string) {
 
 // rejectConflict names the first route before routes[i] that cannot be told
 // from it.
-func (l *loader) rejectConflict(i int) {
+func (l *loader) rejectConflict(i int, groups []string) {
 	routes, field := l.config.Routes, fmt.Sprintf("routes[%d].match", i)
 	for j := range i {
 		pair := http.NewServeMux()
-		if routes[j].Match == "" || register(pair, routes[j].Match) != nil || register(pair, routes[i].Match) == nil {
+		if groups[j] != groups[i] || routes[j].Match == "" || register(pair, routes[j].Match) != nil || register(pair, routes[i].Match) == nil {
 			continue
 		}
 		other := fmt.Sprintf("routes[%d].match", j)

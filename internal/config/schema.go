@@ -75,7 +75,7 @@ func leafSchema(t reflect.Type) *jsonschema.Schema {
 	case isSize(t):
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", Pattern: sizePattern}, {Type: "integer", Minimum: "0"}, reference()}}
 	case t == reflect.TypeFor[secret.Text]():
-		return &jsonschema.Schema{Type: "string", AnyOf: []*jsonschema.Schema{{Pattern: "^file:."}, reference()}}
+		return &jsonschema.Schema{Type: "string", AnyOf: []*jsonschema.Schema{{Pattern: "^(file:.+)?$"}, reference()}}
 	}
 	return nil
 }

@@ -2,20 +2,17 @@ package config
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"reflect"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/scanner"
 	"github.com/goccy/go-yaml/token"
 )
-
-// maxDepth bounds how deep lists and maps may nest; the types need five.
-const maxDepth = 16
 
 var errYAML = errors.New("is not YAML")
 
@@ -50,13 +47,9 @@ func (l *loader) loadFile() {
 func (l *loader) parse(content string) []ast.Node {
 	file, err := parseYAML(content)
 	if err != nil {
-		// The parser's own text may quote the file; only its message is taken.
-		o, message := origin{}, err.Error()
-		if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok {
-			o, message = l.atToken(syntax.GetToken()), "is not YAML: "+firstLine(syntax.GetMessage())
-		}
+		o, problem, hint := l.unparsed(err)
 		l.unread = true
-		l.fail(o, "", message, "")
+		l.fail(o, "", problem, hint)
 		return nil
 	}
 	var docs []ast.Node
@@ -69,47 +62,76 @@ func (l *loader) parse(content string) []ast.Node {
 	return docs
 }
 
-// parseYAML parses content. Input that makes the parser panic, or nest deep
-// enough to exhaust the stack, is an error.
+// unparsed describes err of parseYAML. The parser's own text may quote the file,
+// where a secret may have been put by mistake: only its place is taken, and what
+// it means in words of ours.
+func (l *loader) unparsed(err error) (o origin, problem, hint string) {
+	if e, ok := errors.AsType[*excess](err); ok {
+		return origin{place: l.file, line: e.line, column: e.column}, e.problem, ""
+	}
+	syntax, ok := errors.AsType[*yaml.SyntaxError](err)
+	if !ok {
+		return origin{}, errYAML.Error(), ""
+	}
+	o = l.atToken(syntax.GetToken())
+	switch firstLine(syntax.GetMessage()) {
+	case "mapping value is not allowed in this context":
+		return o, "is not YAML: \": \" within a value", "put the value in quotes"
+	case "value is not allowed in this context. map key-value is pre-defined", "value is not allowed in this context", "non-map value is specified":
+		return o, "is not YAML: a value where a field was expected", "look at the indentation, and for a missing \":\""
+	case "unexpected key name", "map key definition includes an implicit line break":
+		return o, "is not YAML: a name goes over several lines", "look for a missing \":\" or quote"
+	case "sequence end token ']' not found", "',' or ']' must be specified":
+		return o, "is not YAML: a list is not closed", "look for a missing \"]\" or \",\""
+	case "could not find flow mapping end token '}'", "',' or '}' must be specified":
+		return o, "is not YAML: a set of fields is not closed", "look for a missing \"}\" or \",\""
+	case "could not find end character of single-quoted text", "could not find end character of double-quoted text":
+		return o, "is not YAML: a quote is not closed", ""
+	case "found character '\t' that cannot start any token", "found a tab character where an indentation space is expected":
+		return o, "is not YAML: a tab in the indentation", "use spaces"
+	}
+	return o, errYAML.Error(), ""
+}
+
+// parseYAML parses content. Input that is too much for the parser, or makes it
+// panic, is an error.
 func parseYAML(content string) (file *ast.File, err error) {
 	defer func() {
 		if recover() != nil {
 			file, err = nil, errYAML
 		}
 	}()
-	tokens := lexer.Tokenize(content)
-	if tk := tooDeep(tokens); tk != nil {
-		return nil, &yaml.SyntaxError{Message: fmt.Sprintf("nests deeper than %d", maxDepth), Token: tk}
+	if e := preScan(content); e != nil {
+		return nil, e
+	}
+	tokens, err := tokenize(content)
+	if err != nil {
+		return nil, err
+	}
+	if e := measure(tokens); e != nil {
+		return nil, e
 	}
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // duplicates are reported by decode, all of them
 }
 
-// tooDeep returns the first token that nests deeper than maxDepth: by brackets,
-// by indentation, or by several openings in one line ("- - - -").
-func tooDeep(tokens token.Tokens) *token.Token {
-	brackets, line, openings := 0, 0, 0
-	var columns []int // of the lines around the current one
-	for _, tk := range tokens {
-		switch tk.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			brackets++
-		case token.SequenceEndType, token.MappingEndType:
-			brackets = max(0, brackets-1)
-		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.AliasType, token.TagType, token.MappingValueType:
-			openings++
+// tokenize is lexer.Tokenize that ends at the first invalid token.
+func tokenize(content string) (token.Tokens, error) {
+	var s scanner.Scanner
+	s.Init(content)
+	var tokens token.Tokens
+	for {
+		more, err := s.Scan()
+		if errors.Is(err, io.EOF) {
+			return tokens, nil
 		}
-		if tk.Position.Line != line {
-			line, openings = tk.Position.Line, 0
-			for len(columns) > 0 && columns[len(columns)-1] >= tk.Position.Column {
-				columns = columns[:len(columns)-1]
-			}
-			columns = append(columns, tk.Position.Column)
+		if err != nil && len(more) > 0 {
+			return nil, &yaml.SyntaxError{Message: more[len(more)-1].Error, Token: more[len(more)-1]}
 		}
-		if brackets > maxDepth || brackets == 0 && openings > maxDepth || len(columns) > 4*maxDepth {
-			return tk
+		if err != nil {
+			return nil, errYAML
 		}
+		tokens.Add(more...)
 	}
-	return nil
 }
 
 // at is the place of node in the file.
@@ -171,7 +193,7 @@ func (l *loader) expand(field, text string, o *origin) (string, bool) {
 		}
 		value, ok := l.env[name]
 		if !ok {
-			l.fail(*o, field, "the environment has no variable "+clip(name), "")
+			l.fail(*o, field, "the environment has no "+showVariable(name), "")
 			return "", false
 		}
 		l.used[name], o.substituted = true, true
@@ -180,11 +202,21 @@ func (l *loader) expand(field, text string, o *origin) (string, bool) {
 	}
 }
 
+// showVariable names a variable that there is not, unless it looks like
+// something else: a secret put between the braces.
+func showVariable(name string) string {
+	if len(name) > 64 || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || likeSecret(name) {
+		return "such variable"
+	}
+	return "variable " + name
+}
+
 // validVariable reports whether name is one of a variable (POSIX, section 8.1).
 func validVariable(name string) bool {
 	for i := range len(name) {
 		b := name[i]
-		if !('a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || b == '_' || i > 0 && '0' <= b && b <= '9') {
+		valid := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || b == '_' || i > 0 && '0' <= b && b <= '9'
+		if !valid {
 			return false
 		}
 	}

@@ -37,6 +37,7 @@ func (g *Gateway) to(cfg Config, route config.Route) (*upstream.Upstream, error)
 func newUpstream(cfg Config, u config.Upstream, route config.Route) (*upstream.Upstream, error) {
 	settings := upstream.Config{
 		URL:                u.URL,
+		Name:               route.Upstream,
 		StripPrefix:        route.StripPrefix,
 		RemoveHeaders:      []string{cfg.KeyField},
 		ConnectTimeout:     cfg.Config.Timeouts.Connect,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -19,7 +20,10 @@ type Journal struct {
 // never holds up a request: what the output does not take is dropped and counted.
 func OpenJournal(cfg config.Log, stderr io.Writer) (*Journal, error) {
 	form := LogConfig{Format: cfg.Format, Level: cfg.Level, Terminal: cfg.File == "" && IsTerminal(stderr)}
-	settings := accesslog.WriterConfig{Notice: func(at time.Time, dropped uint64) []byte { return form.DroppedNotice(at, dropped) }}
+	settings := accesslog.WriterConfig{
+		Notice:  func(at time.Time, dropped uint64) []byte { return form.DroppedNotice(at, dropped) },
+		Trouble: func(err error) { tellTrouble(stderr, cfg.File, err) },
+	}
 	j := &Journal{}
 	var err error
 	if cfg.File == "" {
@@ -33,6 +37,16 @@ func OpenJournal(cfg config.Log, stderr io.Writer) (*Journal, error) {
 		return nil, err
 	}
 	return j, nil
+}
+
+// tellTrouble tells where the log goes while its file cannot be opened: in the log
+// itself nobody would look for it.
+func tellTrouble(stderr io.Writer, name string, err error) {
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "warder: log: cannot open %s again: %v; the old file is still written\n", name, errors.Unwrap(err))
+		return
+	}
+	_, _ = fmt.Fprintf(stderr, "warder: log: %s is written again\n", name)
 }
 
 // Dropped returns how many records were lost.

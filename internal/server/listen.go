@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"syscall"
 
@@ -53,7 +54,7 @@ func listenError(field, address string, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s: %s is in use by another program: stop that one, or choose another port", field, address)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%s: %s needs a right that this user lacks: choose a port from 1024 on", field, address)
+		return fmt.Errorf("%s: %s needs a right that this user lacks: choose a port from 1024 on: %w", field, address, fs.ErrPermission)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s: %s is not an address of this machine", field, address)
 	default:

@@ -91,7 +91,7 @@ func knownReasons(more []string) map[string]struct{} {
 	words := []string{
 		"no-credential", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable",
 		"panic", "method", "malformed-target", "no-target",
-		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "prefix-absent", "prefix-ambiguous",
+		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "client-gone", "stopped", "body-invalid", "no-scheme", "no-host", "half-a-principal", "dry", "prefix-absent", "prefix-ambiguous",
 	}
 	const allAmbiguities = exchange.DotSegments | exchange.EmptySegments | exchange.PathParameters | exchange.EncodedSlash
 	for a := exchange.Ambiguity(1); a <= allAmbiguities; a++ {

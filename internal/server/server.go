@@ -194,7 +194,11 @@ func (p *program) drain(ctx context.Context) error {
 	defer cancel()
 	var errs []error
 	for _, s := range p.servers {
-		if err := s.server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		err := s.server.Shutdown(ctx)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			p.options.Log.Warn("the drain bound is reached: what still ran was cut", slog.String("listener", s.name))
+		case err != nil:
 			errs = append(errs, fmt.Errorf("server: stop the %s listener: %w", s.name, err))
 		}
 	}

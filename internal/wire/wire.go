@@ -78,7 +78,7 @@ func (u *Upstream) Close() {
 	_ = u.listener.Close()
 	u.mu.Lock()
 	for _, c := range u.conns {
-		_ = c.Conn.Close()
+		_ = c.Close()
 	}
 	u.mu.Unlock()
 	u.done.Wait()
@@ -137,7 +137,7 @@ func (u *Upstream) tell() {
 type recording struct{ c *Conn }
 
 func (r recording) Read(p []byte) (int, error) {
-	n, err := r.c.Conn.Read(p)
+	n, err := r.c.Read(p)
 	u := r.c.upstream
 	u.mu.Lock()
 	defer u.mu.Unlock()
