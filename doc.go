@@ -9,7 +9,7 @@
 //	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: store, Peppers: peppers, Log: log})
 //	// ... and so for each error
 //	header, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: verifier})
-//	keys, err := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: header}})
+//	keys, err := authn.New(authn.Config{Requirement: authn.Require(header)})
 //	paths, err := target.New(target.Config{})
 //	body, err := bodylimit.New(bodylimit.Config{Max: 1 << 20})
 //
@@ -31,6 +31,7 @@
 //   - problem: refusals as RFC 9457 problem details
 //   - secret: text that nothing prints
 //   - exchange: what is known of a request, the verdict on it, and what came of it
+//   - openapi: the security parts of OpenAPI 3.1, and their writer
 //
 // The edge, what arrived and from whom:
 //

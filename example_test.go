@@ -29,7 +29,7 @@ func newStack(store apikey.Store, peppers *apikey.Peppers, log *slog.Logger) (*w
 	if err != nil {
 		return nil, err
 	}
-	keys, err1 := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: header}})
+	keys, err1 := authn.New(authn.Config{Requirement: authn.Require(header)})
 	paths, err2 := target.New(target.Config{})
 	body, err3 := bodylimit.New(bodylimit.Config{Max: 1 << 20})
 

@@ -63,7 +63,7 @@ func full(tb testing.TB) (stack *warder.Stack, key string) {
 	must(err)
 	header, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: verifier})
 	must(err)
-	keys, err := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: header, Scopes: []string{"orders:read"}}})
+	keys, err := authn.New(authn.Config{Requirement: authn.Require(header, "orders:read")})
 	must(err)
 	routes := new(warder.Routes)
 	must(routes.Handle("/", &warder.Policy{BodyLimit: limit(tb, 1<<20), Authn: keys}))

@@ -47,7 +47,7 @@ func (scheme) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 
 func guard(tb testing.TB) *authn.Stage {
 	tb.Helper()
-	s, err := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: scheme{}}})
+	s, err := authn.New(authn.Config{Requirement: authn.Require(scheme{})})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func ExampleHeader() {
 	if err != nil {
 		panic(err)
 	}
-	stage, err := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: scheme, Scopes: []string{"orders:read"}}})
+	stage, err := authn.New(authn.Config{Requirement: authn.Require(scheme, "orders:read")})
 	if err != nil {
 		panic(err)
 	}

@@ -267,7 +267,7 @@ func newFront(tb testing.TB, v *apikey.Verifier) *front {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	stage, err := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: scheme}})
+	stage, err := authn.New(authn.Config{Requirement: authn.Require(scheme)})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,9 +1,11 @@
 // Package authn decides whether a request proves somebody, and whether that
 // somebody satisfies the requirement of its route.
 //
-// A [Scheme] says where a credential is found and whom it proves. A credential
-// that is present and wrong is refused; only an absent one lets the next scheme
-// be asked. A store that gives no answer is 503, never 401 and never a pass.
+// A [Scheme] says where a credential is found and whom it proves; a
+// [Requirement] says which schemes a route wants, as OpenAPI's security does. A
+// credential that is present and wrong is refused, whatever else the request
+// carries; only an absent one leaves it to the others. A store that gives no
+// answer is 503, never 401 and never a pass.
 package authn
 
 import (
@@ -21,17 +23,22 @@ var ErrNoCredential = errors.New("authn: no credential")
 // are safe for concurrent use.
 type Scheme interface {
 	// Name is the scheme's name in OpenAPI's components.securitySchemes, such as
-	// "apiKey". It is a constant of the configuration.
+	// "apiKey": letters, digits and ._- only. It is a constant of the configuration.
 	Name() string
 
 	// Authenticate returns whom x proves; an error wrapping [ErrNoCredential],
 	// [Wrong] or [Unreadable]; or any other error when it could not find out,
 	// which becomes 503. It never writes to a response, and its errors hold no
-	// part of a credential.
+	// part of a credential. It asks no store before it has found a credential, so
+	// that a store that is away concerns those requests only that carry one.
+	//
+	// [Stage.Check] asks it once for each request, also when another scheme proved
+	// somebody already. Where two schemes share a field, such as Authorization,
+	// each takes what is not its own for absent.
 	Authenticate(x *exchange.Exchange) (exchange.Principal, error)
 
 	// Challenge returns the WWW-Authenticate challenge (RFC 9110, section 11.6.1)
-	// for realm, which [New] has checked.
+	// for realm, which [New] has checked: one challenge of printable ASCII.
 	Challenge(realm string) string
 }
 

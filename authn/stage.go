@@ -3,41 +3,61 @@ package authn
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
-	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
 )
-
-// A Requirement is what a request must prove: one scheme's credential with all
-// of the scopes. It is the smallest form of OpenAPI's Security Requirement
-// Object.
-type Requirement struct {
-	Scheme Scheme   // Required.
-	Scopes []string // every one must be granted; words of segments divided by ":", without "*"
-}
 
 // Config configures a [Stage]. The zero value is invalid: a stage that requires
 // nothing would pass everybody.
 type Config struct {
 	_           [0]func()
-	Requirement Requirement // Required.
+	Requirement Requirement // Required, with a scheme at least; see [Require].
 	Realm       string      // names the protected space in challenges (RFC 9110, section 11.5): printable ASCII without quotes and backslash. Default "warder".
 }
 
-// A Stage passes requests that satisfy a requirement.
+// A Stage passes requests that satisfy a requirement. It is safe for concurrent
+// use.
 type Stage struct {
-	scheme       Scheme
-	scopes       []string
+	schemes      []Scheme // each once, in order
+	challenges   []string // of the schemes
+	alternatives []alternative
+	optional     bool // the last alternative of the requirement is empty
+
 	absent       *problem.Problem
 	wrong        *problem.Problem
 	unreadable   *problem.Problem
 	insufficient map[string]*problem.Problem // by the first scope that lacks
 }
 
+// An alternative is an [Alternative] whose schemes are numbers.
+type alternative struct {
+	schemes set
+	needs   []need
+}
+
+type need struct {
+	scheme int
+	scopes []string
+}
+
+// A set is a set of schemes: bit i is that of Stage.schemes[i].
+type set uint32
+
+func (s set) has(i int) bool { return s&(1<<i) != 0 }
+
 // defaultRealm is the realm of a Config that names none.
 const defaultRealm = "warder"
 
-// New reports everything that is wrong with cfg at once.
+const (
+	absentDetail = "The request carries no credential. WWW-Authenticate says what is accepted."
+	lackDetail   = "The request carries too few credentials. WWW-Authenticate says what is accepted besides."
+	wrongDetail  = "The credential was not accepted. WWW-Authenticate says what is."
+)
+
+// New reports everything that is wrong with cfg at once. Changing cfg later has
+// no effect.
 func New(cfg Config) (*Stage, error) {
 	if cfg.Realm == "" {
 		cfg.Realm = defaultRealm
@@ -45,82 +65,77 @@ func New(cfg Config) (*Stage, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	challenge := cfg.Requirement.Scheme.Challenge(cfg.Realm)
 	s := &Stage{
-		scheme: cfg.Requirement.Scheme,
-		scopes: append([]string(nil), cfg.Requirement.Scopes...),
-		absent: problem.New(problem.Unauthorized, "The request carries no credential. WWW-Authenticate says what is accepted.").
-			With("WWW-Authenticate", challenge),
-		wrong: problem.New(problem.Unauthorized, "The credential was not accepted. WWW-Authenticate says what is.").
-			With("WWW-Authenticate", challenge),
 		unreadable:   problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
 		insufficient: make(map[string]*problem.Problem),
 	}
-	for _, scope := range s.scopes {
-		s.insufficient[scope] = problem.New(problem.InsufficientScope, "The credential lacks the scope "+scope+".")
+	s.schemes, _ = cfg.Requirement.schemes() // checked
+	for _, scheme := range s.schemes {
+		s.challenges = append(s.challenges, scheme.Challenge(cfg.Realm))
 	}
+	for _, a := range cfg.Requirement {
+		s.add(a)
+	}
+	s.absent = s.unauthorized(absentDetail, 0)
+	s.wrong = s.unauthorized(wrongDetail, 0)
 	return s, nil
 }
 
-func (c *Config) check() error {
-	var errs []error
-	if c.Requirement.Scheme == nil {
-		errs = append(errs, errors.New("authn: Requirement.Scheme is missing"))
+// add appends a, or makes the requirement optional.
+func (s *Stage) add(a Alternative) {
+	if len(a) == 0 {
+		s.optional = true
+		return
 	}
-	for i := range len(c.Realm) {
-		if b := c.Realm[i]; b < ' ' || b > '~' || b == '"' || b == '\\' {
-			errs = append(errs, fmt.Errorf("authn: realm %q: want printable ASCII without quotes and backslash", c.Realm))
-			break
+	var compiled alternative
+	for _, n := range a {
+		i := slices.IndexFunc(s.schemes, func(scheme Scheme) bool { return scheme.Name() == n.Scheme.Name() })
+		compiled.schemes |= 1 << i
+		compiled.needs = append(compiled.needs, need{i, slices.Clone(n.Scopes)})
+		for _, scope := range n.Scopes {
+			s.insufficient[scope] = problem.New(problem.InsufficientScope, "The credential lacks the scope "+scope+".")
 		}
 	}
-	for _, scope := range c.Requirement.Scopes {
-		if !validScope(scope) {
-			errs = append(errs, fmt.Errorf("authn: scope %q: want segments of letters, digits and ._-/ divided by \":\"", scope))
+	s.alternatives = append(s.alternatives, compiled)
+}
+
+func (c *Config) check() error {
+	errs := []error{c.Requirement.check()}
+	if !printable(c.Realm, `"\`) {
+		errs = append(errs, fmt.Errorf("authn: realm %q: want printable ASCII without quotes and backslash", c.Realm))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	schemes, _ := c.Requirement.schemes() // checked
+	for _, scheme := range schemes {
+		if challenge := scheme.Challenge(c.Realm); challenge == "" || !printable(challenge, "") {
+			errs = append(errs, fmt.Errorf("authn: scheme %q: challenge %q: want printable ASCII", scheme.Name(), challenge))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// validScope reports whether scope can be required: segments, no wildcard.
-func validScope(scope string) bool {
-	return exchange.ValidScope(scope) && scope[len(scope)-1] != '*'
-}
-
-var errNobody = errors.New("authn: a scheme proved nobody without an error")
-
-// Check sets [exchange.Exchange.Principal] and passes, or refuses: 401 with a
-// challenge (RFC 9110, section 15.5.2) for an absent or wrong credential, 400
-// for a repeated or unreadable one, 403 for a missing scope. Whatever else a
-// scheme reports is 503.
-func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
-	principal, err := s.scheme.Authenticate(x)
-	if err != nil {
-		return s.refuse(err)
-	}
-	if principal.IsZero() {
-		return exchange.Fail(errNobody)
-	}
-	x.Principal = principal
-	for _, scope := range s.scopes {
-		if !principal.Scopes.Allow(scope) {
-			return exchange.Refuse(s.insufficient[scope], "")
+// printable reports whether text is printable ASCII without the bytes of but.
+func printable(text, but string) bool {
+	for i := range len(text) {
+		if b := text[i]; b < ' ' || b > '~' || strings.IndexByte(but, b) >= 0 {
+			return false
 		}
 	}
-	return exchange.Pass()
+	return true
 }
 
-// refuse turns a scheme's error into a verdict; what it does not know fails.
-func (s *Stage) refuse(err error) exchange.Verdict {
-	if errors.Is(err, ErrNoCredential) {
-		return exchange.Refuse(s.absent, "no-credential")
+// unauthorized returns a 401 with the challenge of each scheme that did not
+// prove anybody, once, in order. Each is a field line of its own: within one
+// line, commas would divide challenges and parameters alike (RFC 9110, section
+// 11.6.1).
+func (s *Stage) unauthorized(detail string, proved set) *problem.Problem {
+	p := problem.New(problem.Unauthorized, detail)
+	for i, challenge := range s.challenges {
+		if !proved.has(i) && !slices.Contains(p.Header.Values("WWW-Authenticate"), challenge) {
+			p = p.With("WWW-Authenticate", challenge)
+		}
 	}
-	var refusal *Refusal
-	switch {
-	case !errors.As(err, &refusal):
-		return exchange.Fail(err)
-	case refusal.unreadable:
-		return exchange.Refuse(s.unreadable, refusal.reason)
-	default:
-		return exchange.Refuse(s.wrong, refusal.reason)
-	}
+	return p
 }

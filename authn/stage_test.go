@@ -49,7 +49,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s, err := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: tt.scheme, Scopes: tt.scopes}})
+			s, err := authn.New(authn.Config{Requirement: authn.Require(tt.scheme, tt.scopes...)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestNewReportsEveryErrorAtOnce(t *testing.T) {
-	_, err := authn.New(authn.Config{Realm: "a\"b", Requirement: authn.Requirement{Scopes: []string{"a b", "orders:*"}}})
+	_, err := authn.New(authn.Config{Realm: "a\"b", Requirement: authn.Require(nil, "a b", "orders:*")})
 	if err == nil {
 		t.Fatal("New accepted an invalid Config")
 	}

@@ -92,7 +92,7 @@ func newStack(verifier *apikey.Verifier, log *slog.Logger) (*warder.Stack, error
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
-	guard, err := authn.New(authn.Config{Requirement: authn.Requirement{Scheme: header, Scopes: []string{"orders:read"}}})
+	guard, err := authn.New(authn.Config{Requirement: authn.Require(header, "orders:read")})
 	if err != nil {
 		return nil, err
 	}

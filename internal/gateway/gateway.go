@@ -117,7 +117,7 @@ func newPolicy(cfg Config, route config.Route) (*warder.Policy, error) {
 		return policy, nil
 	}
 	policy.Authn, err = authn.New(authn.Config{
-		Requirement: authn.Requirement{Scheme: cfg.Scheme, Scopes: route.Scopes},
+		Requirement: authn.Require(cfg.Scheme, route.Scopes...),
 		Realm:       cfg.Config.Keys.Realm,
 	})
 	return policy, err

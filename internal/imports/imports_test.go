@@ -36,6 +36,7 @@ func table() map[string]row {
 	return map[string]row{
 		// vocabulary
 		"secret":   {},
+		"openapi":  {},
 		"problem":  {module: []string{"secret"}},
 		"exchange": {module: []string{"problem", "secret"}},
 
@@ -47,7 +48,7 @@ func table() map[string]row {
 		"target":     {module: vocabulary(), third: x},
 
 		// identity: never each other, but for authn
-		"authn":  {module: vocabulary()},
+		"authn":  {module: vocabulary("openapi")},
 		"apikey": {module: vocabulary("authn")},
 		// a conformance suite knows the concept that it tests
 		"apikey/apikeytest": {module: vocabulary("apikey")},

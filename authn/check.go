@@ -1,0 +1,142 @@
+package authn
+
+import (
+	"errors"
+
+	"github.com/warder-dev/warder/exchange"
+)
+
+// fewSchemes is up to how many schemes a check keeps what they say on the stack.
+const fewSchemes = 4
+
+// errNobody is that of a scheme that breaks its contract.
+var errNobody = errors.New("authn: a scheme proved nobody without an error")
+
+// Check asks each scheme of the requirement once, in order, and passes a request
+// whose credentials satisfy an alternative, or that has none when the
+// requirement is optional. [exchange.Exchange.Principal] is that of the first
+// such alternative's first need; it stays as it is when nobody asked to be
+// somebody.
+//
+// Every credential that is present has to hold, also one that the request would
+// pass without. What keeps a request from passing is, in this order:
+//
+//   - 503: a scheme could not find out; the others are not asked any more
+//   - 400: a credential is repeated or unreadable
+//   - 401: a credential is wrong, or too few are there for any alternative; with
+//     the challenges (RFC 9110, section 15.5.2) of every scheme that was not proved
+//   - 403: of every alternative whose credentials are there, a principal lacks a
+//     scope. Each need's scopes are those of its own principal: two principals'
+//     scopes are never added up.
+//
+// A request with a credential that holds is never taken for one without any:
+// optional does not turn 401 or 403 into a pass.
+func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
+	var few [fewSchemes]exchange.Principal
+	principals := few[:]
+	if len(s.schemes) > fewSchemes {
+		principals = make([]exchange.Principal, len(s.schemes))
+	}
+	proved, refusal, err := s.ask(x, principals)
+	switch {
+	case err != nil:
+		return exchange.Fail(err)
+	case refusal != nil:
+		return s.refuse(refusal, proved)
+	case proved == 0 && s.optional:
+		return exchange.Pass()
+	case proved == 0:
+		return exchange.Refuse(s.absent, "no-credential")
+	}
+	return s.choose(x, principals, proved)
+}
+
+// ask asks every scheme, and notes whom those of proved prove. Of refusals it
+// returns the first unreadable one, else the first. An error means that a scheme
+// had no answer: nothing else counts then.
+func (s *Stage) ask(x *exchange.Exchange, principals []exchange.Principal) (proved set, refusal *Refusal, err error) {
+	for i, scheme := range s.schemes {
+		principal, err := scheme.Authenticate(x)
+		switch {
+		case err == ErrNoCredential: //nolint:errorlint // the usual one, in a nanosecond; classify knows the wrapped ones
+		case err != nil:
+			refused, err := classify(err)
+			if err != nil {
+				return 0, nil, err
+			}
+			if refused != nil && (refusal == nil || refused.unreadable && !refusal.unreadable) {
+				refusal = refused
+			}
+		case principal.IsZero():
+			return 0, nil, errNobody
+		default:
+			principals[i] = principal
+			proved |= 1 << i
+		}
+	}
+	return proved, refusal, nil
+}
+
+// classify returns the refusal that err is; neither for an absent credential;
+// and err itself when it is something else.
+func classify(err error) (*Refusal, error) {
+	refusal, ok := errors.AsType[*Refusal](err)
+	switch {
+	case ok && refusal == nil:
+		return nil, errNobody
+	case ok: // also when it is joined to an absent one: what is present counts
+		return refusal, nil
+	case errors.Is(err, ErrNoCredential):
+		return nil, nil
+	default:
+		return nil, err
+	}
+}
+
+// refuse is for a credential that does not hold.
+func (s *Stage) refuse(refusal *Refusal, proved set) exchange.Verdict {
+	switch {
+	case refusal.unreadable:
+		return exchange.Refuse(s.unreadable, refusal.reason)
+	case proved == 0:
+		return exchange.Refuse(s.wrong, refusal.reason)
+	default:
+		return exchange.Refuse(s.unauthorized(wrongDetail, proved), refusal.reason)
+	}
+}
+
+// choose takes the first alternative that proved satisfies, scopes included.
+func (s *Stage) choose(x *exchange.Exchange, principals []exchange.Principal, proved set) exchange.Verdict {
+	lacking := ""
+	for i := range s.alternatives {
+		a := &s.alternatives[i]
+		if proved&a.schemes != a.schemes {
+			continue
+		}
+		scope := a.lacks(principals)
+		if scope == "" {
+			x.Principal = principals[a.needs[0].scheme]
+			return exchange.Pass()
+		}
+		if lacking == "" {
+			lacking = scope
+			x.Principal = principals[a.needs[0].scheme] // who is refused, for the log
+		}
+	}
+	if lacking != "" {
+		return exchange.Refuse(s.insufficient[lacking], "")
+	}
+	return exchange.Refuse(s.unauthorized(lackDetail, proved), "incomplete-credentials")
+}
+
+// lacks returns the first scope that a need's own principal lacks; "" for none.
+func (a *alternative) lacks(principals []exchange.Principal) string {
+	for i := range a.needs {
+		for _, scope := range a.needs[i].scopes {
+			if !principals[a.needs[i].scheme].Scopes.Allow(scope) {
+				return scope
+			}
+		}
+	}
+	return ""
+}
