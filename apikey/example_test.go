@@ -10,6 +10,7 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/openapi"
 )
 
 func Example() {
@@ -114,4 +115,33 @@ func exampleKey() (*apikey.Verifier, string) {
 		panic(err)
 	}
 	return verifier, text.Reveal()
+}
+
+// The scheme that guards a route also documents it.
+func ExampleHeader_Describe() {
+	store := new(apikey.MemoryStore)
+	line, err := apikey.NewPepper(nil)
+	if err != nil {
+		panic(err)
+	}
+	peppers, err := apikey.ParsePeppers(line)
+	if err != nil {
+		panic(err)
+	}
+	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: store, Peppers: peppers})
+	if err != nil {
+		panic(err)
+	}
+	defer verifier.Close() //nolint:errcheck // an example
+	header, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: verifier})
+	if err != nil {
+		panic(err)
+	}
+	document := openapi.Document{Info: openapi.Info{Title: "orders", Version: "1"}}
+	security, err := authn.Require(header, "orders:read").Describe(&document)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(document.Components.SecuritySchemes["apiKey"].Name, security)
+	// Output: X-API-Key [map[apiKey:[orders:read]]]
 }

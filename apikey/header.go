@@ -9,6 +9,7 @@ import (
 
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/openapi"
 )
 
 // HeaderConfig configures a [Header].
@@ -38,7 +39,10 @@ type Header struct {
 	repeated  error
 }
 
-var _ authn.Scheme = (*Header)(nil)
+var (
+	_ authn.Scheme    = (*Header)(nil)
+	_ authn.Describer = (*Header)(nil)
+)
 
 // NewHeader reports everything that is wrong with cfg at once.
 func NewHeader(cfg HeaderConfig) (*Header, error) {
@@ -92,6 +96,14 @@ func (h *Header) Field() string { return h.canonical }
 // registered; its parameters are those of OpenAPI.
 func (h *Header) Challenge(realm string) string {
 	return `ApiKey realm="` + realm + `", in="header", name="` + h.name + `"`
+}
+
+// Describe adds the scheme to doc: the value that guards is the value that
+// documents.
+func (h *Header) Describe(doc *openapi.Document) error {
+	return doc.AddSecurityScheme(headerScheme, openapi.SecurityScheme{
+		Type: openapi.TypeAPIKey, In: openapi.InHeader, Name: h.name, Description: "An API key of warder.",
+	})
 }
 
 // Authenticate returns whom the field proves; see [Header] and [Verifier.Verify].
