@@ -132,7 +132,7 @@ func ExampleHeader_Describe() {
 	if err != nil {
 		panic(err)
 	}
-	defer verifier.Close() //nolint:errcheck // an example
+	defer verifier.Close()
 	header, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: verifier})
 	if err != nil {
 		panic(err)
