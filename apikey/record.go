@@ -33,7 +33,7 @@ type Record struct {
 
 // A Secret is one digest under a key.
 type Secret struct {
-	Digest  [32]byte // HMAC-SHA-256 of the whole text under the pepper
+	Digest  [32]byte // HMAC-SHA-256 of the text but its check digits, under the pepper
 	Pepper  string   // id of the pepper
 	Created time.Time
 	Retires time.Time // end of the overlap after a roll; zero for the current secret
