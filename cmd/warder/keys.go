@@ -66,13 +66,8 @@ func by(p *process) apikey.By { return apikey.By{Actor: "user:" + userName(p.env
 const maxKeyText = 256
 
 // keyID returns the id that arg names: an id, or "-" for a key's text on
-// standard input. A key's text as an argument is refused: every user of the
-// machine sees arguments.
+// standard input.
 func keyID(arg string, stdin io.Reader) (apikey.ID, error) {
-	if _, err := apikey.Parse(arg); err == nil {
-		return "", fail(exitUsage, "pass \"-\" and the key on standard input, or the key's id",
-			"a key must not be an argument: others on this machine see it, and the shell keeps it; consider it exposed")
-	}
 	if arg != "-" {
 		if !apikey.ValidID(arg) {
 			return "", fail(exitUsage, "warder keys list shows the ids", "%q is not a key's id: want 12 letters and digits", printable(arg))
@@ -97,15 +92,6 @@ func pastedID(stdin io.Reader) (apikey.ID, error) {
 		return "", fail(exitUsage, "copy it again, whole", "standard input holds no key: its form or its check digits are wrong")
 	}
 	return info.ID, nil
-}
-
-// printable cuts an argument for an error text.
-func printable(s string) string {
-	const longest = 40
-	if len(s) > longest {
-		return s[:longest] + "..."
-	}
-	return s
 }
 
 // findKey looks up one key for a person.

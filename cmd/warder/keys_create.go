@@ -92,7 +92,7 @@ func (o createOptions) spec(now time.Time) (apikey.Spec, error) {
 	}
 	lifetime, err := config.ParseDuration(o.expiresIn)
 	if err != nil {
-		return s, fail(exitUsage, "", "--expires-in %q: %w", o.expiresIn, err)
+		return s, fail(exitUsage, "", "--expires-in %q: %w", printable(o.expiresIn), err)
 	}
 	if lifetime <= 0 {
 		return s, fail(exitUsage, "", "--expires-in %s: want a time to come, such as 90d", o.expiresIn)
