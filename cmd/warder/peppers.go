@@ -4,11 +4,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
@@ -79,25 +81,54 @@ func plural(noun string, ids []string) string {
 }
 
 // readPepperFile returns the file's text, or an error that wraps fs.ErrNotExist.
-func readPepperFile(cfg config.Peppers) (string, error) {
-	info, err := os.Stat(cfg.File)
+// What is checked is what is read: the file is opened once, without waiting for
+// the other end of a pipe.
+func readPepperFile(cfg config.Peppers) (_ string, err error) {
+	f, err := os.OpenFile(cfg.File, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && isSymlink(cfg.File):
+		return "", fail(exitNotFound, "mend the link, or take it away", "peppers: %s is a symbolic link to nothing", cfg.File)
 	case errors.Is(err, fs.ErrNotExist):
 		return "", err
 	case err != nil:
-		return "", fail(exitDenied, "", "peppers: %w", err)
-	case !info.Mode().IsRegular():
-		return "", fail(exitUsage, "", "peppers: %s is not a file", cfg.File)
-	case info.Size() > maxPepperFile:
-		return "", fail(exitUsage, "", "peppers: %s is larger than %d bytes", cfg.File, maxPepperFile)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 && !cfg.InsecureMode:
-		return "", fail(exitDenied, "chmod 600 "+cfg.File, "peppers: %s may be read by others (mode %04o)", cfg.File, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(cfg.File)
-	if err != nil {
 		return "", fail(exitDenied, "run warder as the user that owns the file", "peppers: %w", err)
 	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return "", fail(exitServer, "", "peppers: %w", err)
+	}
+	if err := checkPepperFile(cfg, info); err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxPepperFile+1))
+	if err != nil {
+		return "", fail(exitServer, "", "peppers: %w", err)
+	}
+	if len(text) > maxPepperFile {
+		return "", fail(exitUsage, "", "peppers: %s is larger than %d bytes", cfg.File, maxPepperFile)
+	}
 	return string(text), nil
+}
+
+func checkPepperFile(cfg config.Peppers, info fs.FileInfo) error {
+	switch {
+	case !info.Mode().IsRegular():
+		return fail(exitUsage, "", "peppers: %s is not a file", cfg.File)
+	case cfg.InsecureMode:
+		return nil
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return fail(exitDenied, "chmod 600 "+cfg.File, "peppers: %s may be read by others (mode %04o)", cfg.File, info.Mode().Perm())
+	case !trustedOwner(info, os.Geteuid()):
+		return fail(exitDenied, "chown it to the user that runs warder", "peppers: %s belongs to another user, who can read and change it", cfg.File)
+	}
+	return nil
+}
+
+// isSymlink reports whether name itself is a symbolic link, wherever it leads.
+func isSymlink(name string) bool {
+	info, err := os.Lstat(name)
+	return err == nil && info.Mode().Type() == fs.ModeSymlink
 }
 
 // createPepperFile makes a file with one new pepper, whole or not at all: it is

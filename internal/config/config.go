@@ -53,7 +53,7 @@ type Peppers struct {
 	File string `yaml:"file"`
 	// Value holds the peppers themselves, lines or commas: "${VARIABLE}" or "file:/path", never the peppers as text in this file. Default: none.
 	Value secret.Text `yaml:"value"`
-	// InsecureMode accepts a file of peppers that other users of the machine may read. It costs: they can then check guesses of keys against a stolen database. Default false.
+	// InsecureMode accepts a file of peppers that other users of the machine own or may read. It costs: they can then check guesses of keys against a stolen database. Default false.
 	InsecureMode bool `yaml:"insecure_mode" default:"false"`
 }
 
