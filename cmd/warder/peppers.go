@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,8 +23,8 @@ const maxPepperFile = 64 << 10
 
 // loadPeppers reads the configured peppers. A missing file is made when no
 // stored key depends on it; used are the ids of peppers that stored keys use.
-func loadPeppers(cfg config.Peppers, used []string) (*apikey.Peppers, error) {
-	peppers, err := readPeppers(cfg, used)
+func loadPeppers(cfg config.Peppers, used []string, log *slog.Logger) (*apikey.Peppers, error) {
+	peppers, err := readPeppers(cfg, used, log)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func loadPeppers(cfg config.Peppers, used []string) (*apikey.Peppers, error) {
 	return peppers, nil
 }
 
-func readPeppers(cfg config.Peppers, used []string) (*apikey.Peppers, error) {
+func readPeppers(cfg config.Peppers, used []string, log *slog.Logger) (*apikey.Peppers, error) {
 	if !cfg.Value.IsZero() {
 		return parsePeppers(cfg, cfg.Value.Reveal())
 	}
@@ -43,6 +44,7 @@ func readPeppers(cfg config.Peppers, used []string) (*apikey.Peppers, error) {
 		if err != nil {
 			return nil, err
 		}
+		removeUnfinished(cfg.File, log)
 		return parsePeppers(cfg, text)
 	}
 	if len(used) > 0 {
@@ -131,11 +133,26 @@ func isSymlink(name string) bool {
 	return err == nil && info.Mode().Type() == fs.ModeSymlink
 }
 
+// unfinished is the name under which the pepper file name is written at first.
+func unfinished(name string) string { return name + ".new" }
+
+// removeUnfinished takes away what a start left that was killed while it made
+// the pepper file: it holds a pepper, perhaps the one in use.
+func removeUnfinished(name string, log *slog.Logger) {
+	if err := os.Remove(unfinished(name)); err == nil {
+		log.Warn("removed what an interrupted start left", slog.String("file", unfinished(name)))
+	}
+}
+
 // createPepperFile makes a file with one new pepper, whole or not at all: it is
 // written under another name, and linked, so that a second process that does the
-// same finds the first one's.
+// same finds the first one's. The other name is always the same, so that a
+// process that is killed leaves no pepper that nobody knows of.
 func createPepperFile(name string) (err error) {
 	defer func() {
+		if _, missing := os.Stat(name); err != nil && missing == nil {
+			err = nil // another process was faster
+		}
 		if err != nil {
 			err = fail(exitServer, "", "peppers: cannot create %s: %w", name, err)
 		}
@@ -144,22 +161,19 @@ func createPepperFile(name string) (err error) {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".peppers-*") // mode 0600
+	f, err := openAlone(unfinished(name))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }()
+	defer func() { err = errors.Join(err, os.Remove(unfinished(name)), f.Close()) }() // the lock ends last
 	_, err = fmt.Fprintf(f, "# warder: peppers, current first. Keep this file secret, and in a backup of its own:\n# without it no stored key can be verified.\n%s\n", line)
 	if err == nil {
 		err = f.Sync()
 	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
 	if err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), name); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Link(unfinished(name), name); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncDir(filepath.Dir(name))

@@ -30,7 +30,7 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*keyS
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	peppers, err := loadPeppers(cfg.Peppers, used)
+	peppers, err := loadPeppers(cfg.Peppers, used, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
