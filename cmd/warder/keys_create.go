@@ -118,7 +118,9 @@ func showCreated(p *process, form format, record apikey.Record, text secret.Text
 		return err
 	}
 	if form == asID {
-		_, _ = fmt.Fprintf(p.stderr, "key: %s\n", v.Key)
+		if _, err := fmt.Fprintf(p.stderr, "key: %s\n", v.Key); err != nil { // so the id is said where it can be
+			return errors.Join(err, form.print(p.stdout, v, []apikey.ID{v.ID}, nil))
+		}
 	}
 	_, _ = fmt.Fprintln(p.stderr, "The key is shown this once: store it now.")
 	return form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })
