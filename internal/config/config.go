@@ -21,7 +21,7 @@ type Config struct {
 	Listen string `yaml:"listen" default:"127.0.0.1:8080"`
 	// AdminListen is the address (host:port) of the admin listener; "off" means none. It must be a loopback address unless insecure_admin_listen is set. Default 127.0.0.1:8081.
 	AdminListen string `yaml:"admin_listen" default:"127.0.0.1:8081"`
-	// HealthListen is the address (host:port) of one more listener that serves nothing but the health probes. Default: none.
+	// HealthListen is the address (host:port) of one more listener that serves nothing but the health probes; "off" means none. Default: none.
 	HealthListen string `yaml:"health_listen"`
 	// InsecureAdminListen lets the admin listener use an address that is not loopback. It costs: whoever reaches the network reaches the door behind which keys are issued. Default false.
 	InsecureAdminListen bool `yaml:"insecure_admin_listen" default:"false"`
