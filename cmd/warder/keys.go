@@ -28,7 +28,13 @@ to standard error, so that KEY=$(warder keys create --output secret) works.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newKeysCreate(p), newKeysList(p), newKeysShow(p), newKeysRevoke(p))
+	create, list, show, revoke := newKeysCreate(p), newKeysList(p), newKeysShow(p), newKeysRevoke(p)
+	completeOutput(create, asTable, asJSON, asYAML, asID, asSecret)
+	for _, one := range []*cobra.Command{list, show, revoke} {
+		completeOutput(one, asTable, asJSON, asYAML, asID)
+	}
+	show.ValidArgsFunction, revoke.ValidArgsFunction = completeIDs(p), completeIDs(p)
+	cmd.AddCommand(create, list, show, revoke)
 	return cmd
 }
 
