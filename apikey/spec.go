@@ -76,7 +76,7 @@ func checkText(field, s string) error {
 // check digits and beginning: what is stored, listed and logged in plain text is
 // no place for one.
 func holdsKey(s string) bool {
-	for run := range strings.FieldsFuncSeq(s, func(r rune) bool { return r != '_' && (r > 0xff || outside[byte(r)] != 0) }) {
+	for run := range strings.FieldsFuncSeq(s, func(r rune) bool { return !strings.ContainsRune(base62+"_", r) }) {
 		parts := strings.Split(run, "_")
 		for i := 2; i < len(parts); i++ {
 			if len(parts[i]) >= tailLength && validWord(parts[i-1]) && parts[i-2] != "" {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"log/slog"
 	"strings"
 
@@ -36,7 +35,7 @@ func completeIDs(p *process) cobra.CompletionFunc {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		db, err := openExisting(cmd.Context(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		db, err := openExisting(cmd.Context(), cfg, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

@@ -119,7 +119,7 @@ func specFailure(err error, doing, hint string) error {
 
 // specErrors returns what is wrong with the flags, by the flags' names.
 func specErrors(err error) (named []error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // joined errors are taken apart one by one
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			named = append(named, specErrors(one)...)
 		}

@@ -61,8 +61,10 @@ func TestLinksToNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		serveNothing("--db", link), serveNothing("--peppers-file", link), {"keys", "create", "--db", link},
-		{"keys", "create", "--peppers-file", link}, {"keys", "list", "--db", link},
+		serveNothing("--db", link), serveNothing("--peppers-file", link),
+		{"keys", "create", "--db", link},
+		{"keys", "create", "--peppers-file", link},
+		{"keys", "list", "--db", link},
 	} {
 		wantRun(t, exitNotFound, "link is a symbolic link to nothing", folder, "", args...)
 	}
