@@ -6,7 +6,7 @@
 //	level        INFO, or ERROR for a status of 500 and above
 //	msg          "request"
 //	id           the request's id
-//	method       as sent when it is a token (RFC 9110, section 9.1) of at most 20 characters, else "invalid"
+//	method       as sent when it is registered (RFC 9110, section 18.2), "other" for another token, else "invalid"
 //	host         canonical, masked as the path is; absent when the request had no usable one
 //	route        the pattern that matched
 //	path         percent-encoded, without query, masked by package redact, at most 1024 bytes

@@ -75,9 +75,13 @@ func (e *entry) fill(s *Stage, x *exchange.Exchange, o *exchange.Outcome) {
 	}
 }
 
-// method returns m when it is a token (RFC 9110, section 5.6.2) that is not
-// longer than any method that is in use.
+// method returns m when it is in use: a client can put a secret of its own, or
+// many different words, where the method stands. "other" is for a token (RFC
+// 9110, section 5.6.2) that is not registered, "invalid" for what is none.
 func method(m string) string {
+	if registered(m) {
+		return m
+	}
 	if m == "" || len(m) > maxMethod {
 		return "invalid"
 	}
@@ -88,7 +92,20 @@ func method(m string) string {
 			return "invalid"
 		}
 	}
-	return m
+	return "other"
+}
+
+// registered reports whether m is in IANA's registry of HTTP methods (RFC 9110,
+// section 18.2): those of HTTP itself, of WebDAV and its kin, and QUERY.
+func registered(m string) bool {
+	switch m {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY",
+		"ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY",
+		"MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "ORDERPATCH", "PROPFIND", "PROPPATCH", "REBIND",
+		"REPORT", "SEARCH", "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL":
+		return true
+	}
+	return false
 }
 
 // path returns the canonical path or, for a request that was refused before it

@@ -3,6 +3,7 @@ package apikey
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -65,7 +66,25 @@ func checkText(field, s string) error {
 			return &SpecError{field, "want printable characters only"}
 		}
 	}
+	if holdsKey(s) {
+		return &SpecError{field, "holds the text of a key"}
+	}
 	return nil
+}
+
+// holdsKey reports whether s holds what has the form of a key, with whatever
+// check digits and beginning: what is stored, listed and logged in plain text is
+// no place for one.
+func holdsKey(s string) bool {
+	for run := range strings.FieldsFuncSeq(s, func(r rune) bool { return !strings.ContainsRune(base62+"_", r) }) {
+		parts := strings.Split(run, "_")
+		for i := 2; i < len(parts); i++ {
+			if len(parts[i]) >= tailLength && validWord(parts[i-1]) && parts[i-2] != "" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func checkScopes(scopes []string) error {
@@ -76,11 +95,15 @@ func checkScopes(scopes []string) error {
 		if !exchange.ValidScope(scope) {
 			return &SpecError{"scopes", fmt.Sprintf("number %d: want segments of letters, digits and ._-/ divided by \":\", the last may be \"*\"", i+1)}
 		}
+		if holdsKey(scope) {
+			return &SpecError{"scopes", fmt.Sprintf("number %d: holds the text of a key", i+1)}
+		}
 	}
 	return nil
 }
 
-// checkReason keeps the reason of a revocation a word for logs and filters.
+// checkReason keeps the reason of a revocation a word for logs and filters. No
+// key fits into it: it has no "_".
 func checkReason(reason string) error {
 	if len(reason) > maxReason {
 		return &SpecError{"reason", fmt.Sprintf("want at most %d bytes", maxReason)}

@@ -190,3 +190,66 @@ func TestSpecErrorNamesItsField(t *testing.T) {
 		t.Errorf("error %v, want a SpecError that names the owner", err)
 	}
 }
+
+// TestTheTextOfAKeyIsNoText: what is stored in plain text and shown in lists
+// takes no key, whatever stands around it.
+func TestTheTextOfAKeyIsNoText(t *testing.T) {
+	h := newStoreHouse(t)
+	_, made, err := h.issuer.Create(t.Context(), by(), apikey.Spec{Environment: "live"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := made.Reveal()
+	tail := key[strings.LastIndexByte(key, '_')+1:]
+	for _, tt := range []struct {
+		name, value string
+		ok          bool
+	}{
+		{"the key", key, false},
+		{"the key in a path", "k/" + key + "/x", false},
+		{"the key after a name", "key." + key, false},
+		{"the key after a word and the divider", "old_" + key, false},
+		{"the key after letters", "KEY" + key, false},
+		{"the key before more", key + "x", false},
+		{"wrong check digits", key[:len(key)-6] + "000000", false},
+		{"an unknown prefix and environment", "k9_x_" + tail, false},
+		{"the key without its last character", key[:len(key)-1], true}, // a form too wide would refuse ids of other systems
+		{"what may be shown of it", key[:len(key)-len(tail)+12], true},
+		{"long, without an environment", "customer_" + tail, true},
+		{"words", "my_live_environment_of_the_department_of_redundancy_department", true},
+	} {
+		for field, spec := range map[string]apikey.Spec{"name": {Name: tt.value}, "owner": {Owner: tt.value}, "scopes": {Scopes: []string{"a:" + tt.value}}} {
+			spec.Environment = "live"
+			want := field
+			if tt.ok {
+				want = ""
+			}
+			err := spec.Check(time.Now())
+			if got := fields(t, err); got != want || !tt.ok && !strings.Contains(err.Error(), "holds the text of a key") {
+				t.Errorf("%s: %s: refused %q (%v), want %q", field, tt.name, got, err, want)
+			}
+			unquoted(t, err, tt.value)
+			created(t, spec, tt.ok)
+		}
+		for field, who := range map[string]apikey.By{"actor": {Actor: tt.value, Source: "cli"}, "source": {Actor: "system", Source: tt.value}} {
+			_, _, err := h.issuer.Create(t.Context(), who, apikey.Spec{Environment: "live"})
+			want := field
+			if tt.ok {
+				want = ""
+			}
+			if got := fields(t, err); got != want {
+				t.Errorf("%s: %s: refused %q (%v), want %q", field, tt.name, got, err, want)
+			}
+			unquoted(t, err, tt.value)
+		}
+	}
+	record, _, err := h.issuer.Create(t.Context(), by(), apikey.Spec{Environment: "live"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.issuer.Revoke(t.Context(), by(), record.ID, key)
+	if got := fields(t, err); got != "reason" {
+		t.Errorf("a key as the reason of a revocation: refused %q, want reason", got)
+	}
+	unquoted(t, err, key)
+}

@@ -2,7 +2,8 @@
 // that a credential that was put in a path, an error or a user agent does not
 // reach a log. It knows shapes, not secrets: what it masks is a judgement.
 //
-// Masked are: words of the form prefix_environment_key, the prefixes of well
+// Masked are: words of the form prefix_environment_key, cut ones too while 20
+// letters of both cases or 32 characters are left, the prefixes of well
 // known providers, JSON Web Tokens, what follows Bearer, Basic or "password=",
 // a password in the address of a server, runs of 20 and more letters and digits
 // that are mixed as no word is, 32 and more hexadecimal digits, and 50 and more

@@ -116,7 +116,7 @@ func secretPart[T text](part T) bool {
 		for end < len(part) && isAlnum(part[end]) {
 			end++
 		}
-		if secretAlnum(part[i:end]) || end-i >= keyRun && followsEnvironment(part, i) {
+		if secretAlnum(part[i:end]) || end-i >= mixedRun && followsEnvironment(part, i) && keyTail(part[i:end]) {
 			return true
 		}
 		if end < len(part) {
@@ -150,6 +150,14 @@ func secretAlnum[T text](s T) bool {
 	default:
 		return letters && m.pieces*5 >= len(s)
 	}
+}
+
+// keyTail reports whether s, which stands where a key has its id and secret, is
+// one, or the beginning of one: any 32 characters, or letters of both cases.
+// Camel case is no excuse there: random letters may look like it.
+func keyTail[T text](s T) bool {
+	m := measure(s)
+	return len(s) >= keyRun || m.lower && m.upper
 }
 
 // followsEnvironment reports whether part[:i] ends with "_live_" or another

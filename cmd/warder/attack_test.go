@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"io"
 	"net/http"
@@ -199,17 +200,91 @@ func crash(t *testing.T, folder, pepper string) string {
 	return string(rest)
 }
 
+// keyForms are the command lines that a key may be put into by mistake.
+func keyForms(key string) [][]string {
+	return [][]string{
+		{key},
+		{"keys", key},
+		{"keys", "create", key},
+		{"keys", "list", key},
+		{"keys", "show", key},
+		{"keys", "revoke", key},
+		{"serve", key},
+		{"serve", key + ":8000"},
+		{"version", key},
+		{"demo", key},
+		{"help", key},
+		{"config", key},
+		{"config", "validate", key},
+		{"config", "print", key},
+		{"keys", "show", "--" + key},
+		{"keys", "show", "-" + key},
+		{"keys", "show", "--" + key + "=x", "-"},
+		{"keys", "show", "-o", key, "AAAAAAAAAAAA"},
+		{"keys", "show", "---" + key},
+		{"keys", "list", "--db", key},
+		{"keys", "list", "--db", "/" + key + "/warder.db"},
+		{"keys", "list", "--config=" + key},
+		{"serve", "--listen", key},
+		{"serve", "--upstream", key},
+		{"serve", "--listen", "none", "--upstream", "http://" + key + "/"},
+		{"serve", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:" + key},
+		{"serve", "--upstream", "http://127.0.0.1:1", "--admin-listen", "off", "--listen", "127.0.0.1:0", "--log-file", "none/" + key},
+		{"serve", "--upstream", "http://127.0.0.1:1", "--admin-listen", "off", "--listen", "127.0.0.1:0", "--peppers-file", "none/" + key},
+		{"keys", "create", "--env", key},
+		{"keys", "create", "--expires-in", key},
+		{"keys", "create", "--output", key},
+		{"keys", "create", "--peppers-file", "none/" + key},
+		{"keys", "revoke", "AAAAAAAAAAAA", "--reason", key},
+		{"keys", "revoke", "AAAAAAAAAAAA", "--wait", key},
+		{"demo", "--check=" + key},
+		{"keys", "show", "AAAAAAAAAAAA", key},
+		{"config", "validate", "a", key},
+		{"completion", key},
+		{"completion", "bash", key},
+	}
+}
+
+// inProcess runs one command line in the current folder, within the test, and
+// returns all that it says.
+func inProcess(t *testing.T, args []string) (code int, output string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	code = run(ctx, process{args: args, environ: []string{"USER=ada"}, stdin: strings.NewReader(""), stdout: &out, stderr: &out})
+	return code, out.String()
+}
+
 func TestAKeyIsNoArgument(t *testing.T) {
 	folder := t.TempDir()
 	key := strings.TrimSpace(wantRun(t, 0, "", folder, "", "keys", "create", "--output", "secret"))
-	attack.Case(t, "LOG-11", attack.CLI, func(t *testing.T) {
-		for _, args := range [][]string{{"keys", "show", key}, {"keys", "revoke", key}} {
-			code, stdout, stderr := ran(t, folder, "", args...)
-			if code != exitUsage || !strings.Contains(stderr, "standard input") {
-				t.Errorf("%s: exit code %d, %q", args[1], code, stderr)
+	tail := key[strings.LastIndexByte(key, '_')+1:]
+	silent := func(t *testing.T, args []string, output string) {
+		t.Helper()
+		for i := range len(tail) - 12 {
+			if strings.Contains(output, tail[i:i+13]) {
+				t.Errorf("warder %s shows %d characters of the key's secret: %s", strings.Join(args, " "), 13, output)
+				return
 			}
-			if strings.Contains(stdout+stderr, key) {
-				t.Errorf("%s repeats the key", args[1])
+		}
+	}
+	t.Chdir(folder)
+	attack.Case(t, "LOG-11", attack.CLI, func(t *testing.T) {
+		for _, args := range keyForms(key) {
+			code, output := inProcess(t, args)
+			if code != exitUsage || !strings.Contains(output, "standard input") {
+				t.Errorf("%s: exit code %d, %q, want %d and the hint", args, code, output, exitUsage)
+			}
+			silent(t, args, output)
+		}
+		for _, piece := range []string{key[:len(key)-1], key[:len(key)-7], key[:len(key)-20], key[:len(key)-len(tail)+20], key[:len(key)-len(tail)+13], key[4:], tail, tail[:40], tail[:20], key + "x", strings.ToUpper(key[:4]) + key[4:]} {
+			for _, args := range keyForms(piece) {
+				code, output := inProcess(t, args)
+				if code == 0 && args[0] != "completion" { // which shows its help
+					t.Errorf("%s: exit code 0", args)
+				}
+				silent(t, args, output)
 			}
 		}
 		wantRun(t, 0, "", folder, key+"\n", "keys", "show", "-")

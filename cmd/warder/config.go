@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +32,7 @@ func loadConfig(s config.Source) (*config.Config, error) {
 
 // readable tells a missing file and a missing right from a wrong configuration.
 func readable(name string) error {
-	f, err := os.Open(name) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the file; a pipe must not be waited for
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fail(exitNotFound, "", "config: there is no file %s", name)

@@ -114,12 +114,13 @@ func showDemo(ctx context.Context, p *process, cfg *config.Config, at running, a
 	if err != nil {
 		return fail(exitServer, "", "demo: %w", err)
 	}
+	out := &keptError{to: p.stdout}
 	w := demoWorld{gateway: "http://" + at.public, key: text.Reveal()}
-	_, _ = fmt.Fprintf(p.stdout, "An orders API runs on %s, unprotected.\nwarder stands in front of it on %s.\n", api, w.gateway)
+	_, _ = fmt.Fprintf(out, "An orders API runs on %s, unprotected.\nwarder stands in front of it on %s.\n", api, w.gateway)
 	held := 0
 	for i, s := range sections() {
-		_, _ = fmt.Fprintf(p.stdout, "\n%d/%d  %s\n", i+1, answers, s.title)
-		ok, err := s.show(ctx, p.stdout, w, check)
+		_, _ = fmt.Fprintf(out, "\n%d/%d  %s\n", i+1, answers, s.title)
+		ok, err := s.show(ctx, out, w, check)
 		if err != nil {
 			return err
 		}
@@ -128,15 +129,35 @@ func showDemo(ctx context.Context, p *process, cfg *config.Config, at running, a
 		}
 	}
 	if !check {
-		_, _ = fmt.Fprintln(p.stdout, "\nPaste a line into another terminal. Ctrl-C stops the demo and removes its files.")
+		_, _ = fmt.Fprintln(out, "\nPaste a line into another terminal. Ctrl-C stops the demo and removes its files.")
+		if out.err != nil {
+			return fail(exitServer, "", "demo: what it shows could not be written: %w", out.err)
+		}
 		<-ctx.Done()
 		return nil
 	}
-	_, _ = fmt.Fprintf(p.stdout, "\n%d/%d answers hold; this version shows %d\n", held, answers, len(sections()))
+	_, _ = fmt.Fprintf(out, "\n%d/%d answers hold; this version shows %d\n", held, answers, len(sections()))
+	if out.err != nil {
+		return fail(exitServer, "", "demo: what it showed could not be written: %w", out.err)
+	}
 	if held < len(sections()) {
 		return fail(exitServer, "", "demo: %d of %d sections do not hold", len(sections())-held, len(sections()))
 	}
 	return nil
+}
+
+// A keptError writes on, and keeps the first error.
+type keptError struct {
+	to  io.Writer
+	err error
+}
+
+func (w *keptError) Write(text []byte) (int, error) {
+	n, err := w.to.Write(text)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // demoKey makes the key that the lines carry.

@@ -44,7 +44,8 @@ func causeOf(err error) int {
 }
 
 // report prints err in the form "warder: what (how to mend it)" and returns the
-// exit code. An error that is no failure is the server's.
+// exit code. An error that is no failure is the server's. It is the one place
+// that errors of commands go through, and shows nothing that looks like a key.
 func report(w io.Writer, err error) int {
 	if err == nil {
 		return 0
@@ -55,10 +56,10 @@ func report(w io.Writer, err error) int {
 		code = f.code
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		_, _ = fmt.Fprintf(w, "warder: %s\n", line)
+		_, _ = fmt.Fprintf(w, "warder: %s\n", clean(line))
 	}
 	if f != nil && f.hint != "" {
-		_, _ = fmt.Fprintf(w, "hint: %s\n", f.hint)
+		_, _ = fmt.Fprintf(w, "hint: %s\n", clean(f.hint))
 	}
 	return code
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/wire"
 )
@@ -151,5 +152,42 @@ func TestAnUpstreamThatIsDown(t *testing.T) {
 	}
 	if strings.Contains(string(body), address) {
 		t.Errorf("the answer names the upstream: %s", body)
+	}
+}
+
+// TestAFullDisk: what a command was asked for and could not say is a failure.
+func TestAFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, tt := range []struct {
+		name   string
+		stderr bool
+		args   []string
+	}{
+		{"the key on standard error", true, []string{"keys", "create", "-o", "id"}},
+		{"the key on standard output", false, []string{"keys", "create", "-o", "secret"}},
+		{"the id on standard output", false, []string{"keys", "create", "-o", "id"}},
+		{"the demo", false, []string{"demo", "--check"}},
+		{"the demo that waits", false, []string{"demo"}},
+	} {
+		var said strings.Builder
+		c := command(t.Context(), t.TempDir(), tt.args...)
+		c.Stdout, c.Stderr = full, &said
+		if tt.stderr {
+			c.Stdout, c.Stderr = &said, full
+		}
+		_ = c.Run() // the code tells
+		if got := c.ProcessState.ExitCode(); got != exitServer {
+			t.Errorf("%s: exit code %d, want %d: %s", tt.name, got, exitServer, said.String())
+		}
+		if tt.stderr && !apikey.ValidID(strings.TrimSpace(said.String())) {
+			t.Errorf("%s: standard output %q, want the id of the key to revoke", tt.name, said.String())
+		}
+		if !tt.stderr && !strings.Contains(said.String(), "could not be written") {
+			t.Errorf("%s: standard error %q, want what could not be written", tt.name, said.String())
+		}
 	}
 }

@@ -36,6 +36,7 @@ func addConfigFlags(cmd *cobra.Command, names ...string) {
 		cmd.Flags().Lookup(name).Annotations = map[string][]string{configFlag: {name}}
 	}
 	add("config", "configuration file (YAML)")
+	cmd.Flags().Lookup("config").Annotations[cobra.BashCompFilenameExt] = []string{"yaml", "yml"}
 	for _, name := range names {
 		add(name, texts[name])
 	}

@@ -28,7 +28,13 @@ to standard error, so that KEY=$(warder keys create --output secret) works.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newKeysCreate(p), newKeysList(p), newKeysShow(p), newKeysRevoke(p))
+	create, list, show, revoke := newKeysCreate(p), newKeysList(p), newKeysShow(p), newKeysRevoke(p)
+	completeOutput(create, asTable, asJSON, asYAML, asID, asSecret)
+	for _, one := range []*cobra.Command{list, show, revoke} {
+		completeOutput(one, asTable, asJSON, asYAML, asID)
+	}
+	show.ValidArgsFunction, revoke.ValidArgsFunction = completeIDs(p), completeIDs(p)
+	cmd.AddCommand(create, list, show, revoke)
 	return cmd
 }
 
@@ -66,13 +72,8 @@ func by(p *process) apikey.By { return apikey.By{Actor: "user:" + userName(p.env
 const maxKeyText = 256
 
 // keyID returns the id that arg names: an id, or "-" for a key's text on
-// standard input. A key's text as an argument is refused: every user of the
-// machine sees arguments.
+// standard input.
 func keyID(arg string, stdin io.Reader) (apikey.ID, error) {
-	if _, err := apikey.Parse(arg); err == nil {
-		return "", fail(exitUsage, "pass \"-\" and the key on standard input, or the key's id",
-			"a key must not be an argument: others on this machine see it, and the shell keeps it; consider it exposed")
-	}
 	if arg != "-" {
 		if !apikey.ValidID(arg) {
 			return "", fail(exitUsage, "warder keys list shows the ids", "%q is not a key's id: want 12 letters and digits", printable(arg))
@@ -99,15 +100,6 @@ func pastedID(stdin io.Reader) (apikey.ID, error) {
 	return info.ID, nil
 }
 
-// printable cuts an argument for an error text.
-func printable(s string) string {
-	const longest = 40
-	if len(s) > longest {
-		return s[:longest] + "..."
-	}
-	return s
-}
-
 // findKey looks up one key for a person.
 func findKey(ctx context.Context, store apikey.Store, id apikey.ID) (apikey.Record, error) {
 	record, err := store.Lookup(ctx, id)
@@ -127,7 +119,7 @@ func specFailure(err error, doing, hint string) error {
 
 // specErrors returns what is wrong with the flags, by the flags' names.
 func specErrors(err error) (named []error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // joined errors are taken apart one by one
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			named = append(named, specErrors(one)...)
 		}

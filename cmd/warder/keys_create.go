@@ -92,7 +92,7 @@ func (o createOptions) spec(now time.Time) (apikey.Spec, error) {
 	}
 	lifetime, err := config.ParseDuration(o.expiresIn)
 	if err != nil {
-		return s, fail(exitUsage, "", "--expires-in %q: %w", o.expiresIn, err)
+		return s, fail(exitUsage, "", "--expires-in %q: %w", printable(o.expiresIn), err)
 	}
 	if lifetime <= 0 {
 		return s, fail(exitUsage, "", "--expires-in %s: want a time to come, such as 90d", o.expiresIn)
@@ -118,7 +118,9 @@ func showCreated(p *process, form format, record apikey.Record, text secret.Text
 		return err
 	}
 	if form == asID {
-		_, _ = fmt.Fprintf(p.stderr, "key: %s\n", v.Key)
+		if _, err := fmt.Fprintf(p.stderr, "key: %s\n", v.Key); err != nil { // so the id is said where it can be
+			return errors.Join(err, form.print(p.stdout, v, []apikey.ID{v.ID}, nil))
+		}
 	}
 	_, _ = fmt.Fprintln(p.stderr, "The key is shown this once: store it now.")
 	return form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -84,4 +86,77 @@ func killedCreate(t *testing.T, folder string, after time.Duration) string {
 	_ = c.Process.Kill() // it may have ended by itself
 	_ = c.Wait()
 	return out.String()
+}
+
+// TestKillDuringTheFirstStart kills the process that makes the pepper file, at
+// any moment: after the next start there is that file, whole, and no other that
+// holds a pepper.
+func TestKillDuringTheFirstStart(t *testing.T) {
+	whole := timedCreate(t, t.TempDir())
+	interrupted := 0
+	for i := range 40 {
+		folder := t.TempDir()
+		killedCreate(t, folder, whole/4+whole*time.Duration(i)/40)
+		if _, err := os.Stat(filepath.Join(folder, "warder.db.peppers")); err != nil {
+			interrupted++
+		}
+		wantOnePepperFile(t, folder)
+	}
+	t.Logf("%d of 40 were killed before the pepper file was there", interrupted)
+	for _, made := range []bool{false, true} { // what a kill in the middle of it leaves, for certain
+		folder := t.TempDir()
+		if made {
+			wantRun(t, 0, "", folder, "", "keys", "create")
+		}
+		writeFile(t, filepath.Join(folder, "warder.db.peppers.new"), "half a pep", 0o600)
+		code, _, stderr := ran(t, folder, "", "keys", "create")
+		if told := strings.Contains(stderr, "removed what an interrupted start left"); code != 0 || told != made {
+			t.Errorf("file made before: %v: exit code %d, %q", made, code, stderr)
+		}
+		wantOnePepperFile(t, folder)
+	}
+}
+
+// wantOnePepperFile starts once more, and looks for peppers.
+func wantOnePepperFile(t *testing.T, folder string) {
+	t.Helper()
+	wantRun(t, 0, "", folder, "", "keys", "create")
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if name := f.Name(); strings.Contains(name, "peppers") && name != "warder.db.peppers" {
+			t.Errorf("%s is left", name)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "warder.db.peppers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if peppers, err := apikey.ParsePeppers(string(text)); err != nil || len(peppers.IDs()) != 1 {
+		t.Errorf("the pepper file holds %v, %v", peppers, err)
+	}
+}
+
+// TestManyFirstStarts lets processes race for the pepper file: all of them use
+// the one that is made.
+func TestManyFirstStarts(t *testing.T) {
+	folder := t.TempDir()
+	wantRun(t, exitNotFound, "", folder, "", "keys", "list")
+	starts := make([]*exec.Cmd, 8)
+	for i := range starts {
+		starts[i] = command(t.Context(), folder, "keys", "create", "--db", fmt.Sprintf("%d.db", i), "--peppers-file", "peppers")
+		if err := starts[i].Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range starts {
+		if err := c.Wait(); err != nil {
+			t.Errorf("start %d: %v", i, err)
+		}
+	}
+	for i := range starts { // refused, unless the stored key's pepper is the file's
+		wantRun(t, 0, "", folder, "", "keys", "create", "--db", fmt.Sprintf("%d.db", i), "--peppers-file", "peppers")
+	}
 }

@@ -35,7 +35,7 @@ func parseFormat(value string, allowed ...format) (format, error) {
 	for i, f := range allowed {
 		names[i] = string(f)
 	}
-	return "", fail(exitUsage, "", "--output %q: want one of %s", value, strings.Join(names, ", "))
+	return "", fail(exitUsage, "", "--output %q: want one of %s", printable(value), strings.Join(names, ", "))
 }
 
 // A keyView is what a person or a script sees of a key.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -23,6 +24,9 @@ type process struct {
 
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, p process) int {
+	if err := refuseKeys(p.args); err != nil {
+		return report(p.stderr, err)
+	}
 	root := newRoot(&p) //nolint:contextcheck // commands get theirs from ExecuteContext
 	root.SetArgs(p.args)
 	root.SetIn(p.stdin)
@@ -60,10 +64,29 @@ Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server.`,
 	}
 	root.SetVersionTemplate("warder {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fail(exitUsage, cmd.CommandPath()+" --help lists the flags", "%w", err)
+		return fail(exitUsage, cmd.CommandPath()+" --help lists the flags", "%w", flagError(err))
 	})
+	root.SetHelpCommand(newHelp())
 	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newConfig(p), newVersion(p))
 	return root
+}
+
+// flagError returns err of the flags' parser, which repeats what was given, with
+// little of it.
+func flagError(err error) error {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		if letters := unknown.GetSpecifiedShortnames(); letters != "" {
+			return fmt.Errorf("unknown shorthand flag: -%s", printable(letters))
+		}
+		return fmt.Errorf("unknown flag: --%s", printable(unknown.GetSpecifiedName()))
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return fmt.Errorf("--%s: %q cannot be its value", invalid.GetFlag().Name, printable(invalid.GetValue()))
+	}
+	if syntax, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
+		return fmt.Errorf("%q is not a flag", printable(syntax.GetSpecifiedFlag()))
+	}
+	return err
 }
 
 // group is what a command does that only holds others: it explains itself, or
@@ -80,6 +103,24 @@ func group(cmd *cobra.Command, args []string) error {
 	return fail(exitUsage, hint, "%s has no command %q", cmd.CommandPath(), printable(args[0]))
 }
 
+// newHelp stands in for cobra's, which repeats what it does not know.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, unknown, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(unknown) > 0 {
+				return fail(exitUsage, about.CommandPath()+" --help lists the commands", "%s has no command %q", about.CommandPath(), printable(unknown[0]))
+			}
+			return about.Help()
+		},
+	}
+}
+
 // noArgs refuses arguments in words.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
@@ -87,7 +128,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	}
 	hint := cmd.CommandPath() + " --help lists the flags"
 	if cmd.Flags().Lookup("upstream") != nil && strings.Contains(args[0], ":") {
-		hint = "did you mean --upstream " + printable(args[0]) + "?"
+		hint = "did you mean --upstream and the URL? Such as --upstream http://127.0.0.1:8000"
 	}
 	return fail(exitUsage, hint, "%s takes no argument, got %q", cmd.CommandPath(), printable(args[0]))
 }

@@ -30,7 +30,7 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*keyS
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	peppers, err := loadPeppers(cfg.Peppers, used)
+	peppers, err := loadPeppers(cfg.Peppers, used, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -40,13 +40,16 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*keyS
 // openExisting opens the database for a command that makes no key, and hence no
 // database either.
 func openExisting(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sqlite.DB, error) {
-	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) && !isSymlink(cfg.DB) {
 		return nil, fail(exitNotFound, "name the database by --db, or make a first key by `warder keys create`", "db: there is no database at %s", cfg.DB)
 	}
 	return openDatabase(ctx, cfg, log)
 }
 
 func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sqlite.DB, error) {
+	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) && isSymlink(cfg.DB) {
+		return nil, fail(exitNotFound, "mend the link, or take it away", "db: %s is a symbolic link to nothing", cfg.DB)
+	}
 	db, err := sqlite.Open(ctx, sqlite.Config{Path: cfg.DB, Log: log})
 	switch {
 	case err == nil:

@@ -27,6 +27,9 @@ func (l *loader) check() {
 func (l *loader) checkListeners() {
 	c := l.config
 	l.checkAddress("listen", c.Listen)
+	if c.HealthListen == AdminOff && !l.failed("health_listen") {
+		c.HealthListen = ""
+	}
 	if c.HealthListen != "" {
 		l.checkAddress("health_listen", c.HealthListen)
 	}
@@ -54,11 +57,11 @@ func (l *loader) checkAddress(field, address string) {
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		l.reject(field, l.show(field)+" is not an address", "write host:port, such as 127.0.0.1:8080 or [::1]:8080")
+		l.reject(field, l.show(field)+" is not an address", `want host:port, such as "127.0.0.1:8080" or "[::1]:8080"`)
 		return
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		l.reject(field, "the port is not a number from 0 to 65535", "")
+		l.reject(field, "the port is not a number from 0 to 65535", "0 means any free one")
 	}
 	if _, err := netip.ParseAddr(host); err != nil && host != "" && !validHost(host) {
 		l.reject(field, "the host is neither an IP address nor a host name", "")
@@ -98,8 +101,12 @@ func (l *loader) checkStore() {
 	if c.DB == "" && !l.failed("db") {
 		l.reject("db", "is empty", "name the file of the keys")
 	}
-	if strings.Contains(c.DB, "://") {
+	switch {
+	case l.failed("db"):
+	case strings.Contains(c.DB, "://"):
 		l.reject("db", "is a URL, want the path of a file", "")
+	case strings.HasPrefix(c.DB, "file:") || strings.HasPrefix(c.DB, ":memory:") || strings.ContainsRune(c.DB, '?'):
+		l.reject("db", "is a connection string, want the path of a file", "write it like /var/lib/warder/warder.db")
 	}
 	if c.Peppers.File != "" && !c.Peppers.Value.IsZero() {
 		l.reject("peppers.value", "is given together with peppers.file", "keep one of them")
@@ -183,7 +190,7 @@ func (l *loader) checkUpstreams() {
 	case both:
 		l.reject("upstream", "is given together with upstreams or routes", "it is shorthand for one of each: keep one form")
 	case c.Upstream == "" && len(c.Routes) == 0 && !l.idle && !l.unread && !l.failed("upstream") && !l.failed("routes"):
-		l.fail(origin{}, "", "neither upstream nor routes are given: there is nothing to protect", "set upstream to the URL of your API")
+		l.fail(origin{}, "", "neither upstream nor routes are given: there is nothing to protect", "name your API by --upstream http://127.0.0.1:8000 or --config FILE")
 	}
 	if c.Upstream != "" {
 		l.checkURL("upstream", c.Upstream)
@@ -223,13 +230,17 @@ func (l *loader) checkURL(field, text string) {
 		return
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Opaque != "" {
-		l.reject(field, "is not a URL", "write it like http://127.0.0.1:3000")
+	if err != nil {
+		l.reject(field, "is not a URL", "write it like http://127.0.0.1:8000")
 		return
 	}
 	port := u.Port()
 	_, portErr := strconv.ParseUint(port, 10, 16)
 	_, ipErr := netip.ParseAddr(u.Hostname())
+	if u.Scheme == "" || u.Opaque != "" {
+		l.reject(field, "does not begin with http:// or https://", "write it like http://localhost:8000")
+		return
+	}
 	for _, rule := range []struct {
 		broken  bool
 		problem string

@@ -7,13 +7,15 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 )
 
+// reports begins files with one upstream, whose routes follow.
+const reports = "upstreams:\n  a: {url: 'http://h'}\nroutes:\n" // three lines
+
 func TestSemanticErrors(t *testing.T) {
-	const reports = "upstreams:\n  a: {url: 'http://h'}\nroutes:\n" // three lines
 	tests := []struct{ name, file, want string }{
-		{"nothing to protect", "", `warder.yaml: neither upstream nor routes are given: there is nothing to protect; set upstream to the URL of your API`},
+		{"nothing to protect", "", `warder.yaml: neither upstream nor routes are given: there is nothing to protect; name your API by --upstream http://127.0.0.1:8000 or --config FILE`},
 		{"both forms", shorthand + reports + "  - {match: /, upstream: a}\n", `warder.yaml:1:11: upstream: is given together with upstreams or routes; it is shorthand for one of each: keep one form`},
-		{"address without port", shorthand + "listen: localhost\n", `warder.yaml:2:9: listen: "localhost" is not an address; write host:port, such as 127.0.0.1:8080 or [::1]:8080`},
-		{"port range", shorthand + "listen: ':65536'\n", `warder.yaml:2:9: listen: the port is not a number from 0 to 65535`},
+		{"address without port", shorthand + "listen: localhost\n", `warder.yaml:2:9: listen: "localhost" is not an address; want host:port, such as "127.0.0.1:8080" or "[::1]:8080"`},
+		{"port range", shorthand + "listen: ':65536'\n", `warder.yaml:2:9: listen: the port is not a number from 0 to 65535; 0 means any free one`},
 		{"host form", shorthand + "listen: 'a b:1'\n", `warder.yaml:2:9: listen: the host is neither an IP address nor a host name`},
 		{"admin on all interfaces", shorthand + "admin_listen: ':1'\n", `warder.yaml:2:15: admin_listen: is not a loopback address; set insecure_admin_listen if the network is trusted`},
 		{"admin on a name", shorthand + "admin_listen: 'admin.example:1'\n", `warder.yaml:2:15: admin_listen: is not a loopback address; set insecure_admin_listen if the network is trusted`},
@@ -32,8 +34,13 @@ warder.yaml:1:11: upstream: has user information (name or password)
 warder.yaml:1:11: upstream: has a query
 warder.yaml:1:11: upstream: has a fragment`},
 		{"no host", "upstream: 'http:///x'\n", `warder.yaml:1:11: upstream: has no host`},
-		{"not a URL", "upstream: 'http://h:hunter2'\n", `warder.yaml:1:11: upstream: is not a URL; write it like http://127.0.0.1:3000`},
-		{"address as URL", "upstream: 'localhost:3000'\n", `warder.yaml:1:11: upstream: is not a URL; write it like http://127.0.0.1:3000`},
+		{"not a URL", "upstream: 'http://h:hunter2'\n", `warder.yaml:1:11: upstream: is not a URL; write it like http://127.0.0.1:8000`},
+		{"address as URL", "upstream: 'localhost:3000'\n", `warder.yaml:1:11: upstream: does not begin with http:// or https://; write it like http://localhost:8000`},
+		{"host as URL", "upstream: localhost\n", `warder.yaml:1:11: upstream: does not begin with http:// or https://; write it like http://localhost:8000`},
+		{"port as address", shorthand + "listen: 8080\n", `warder.yaml:2:9: listen: is a number, want text; want host:port, such as "127.0.0.1:8080"`},
+		{"database with parameters", shorthand + "db: 'file:/x'\n", `warder.yaml:2:5: db: is a connection string, want the path of a file; write it like /var/lib/warder/warder.db`},
+		{"database in memory", shorthand + "db: ':memory:'\n", `warder.yaml:2:5: db: is a connection string, want the path of a file; write it like /var/lib/warder/warder.db`},
+		{"fields as a scope", reports + "  - {match: /, upstream: a, scopes: [orders: read]}\n", `warder.yaml:4:38: routes[0].scopes[0]: is a set of fields, want text; put it in quotes, such as "orders:read"`},
 		{"upstream name", "upstreams:\n  A b: {url: 'http://h'}\nroutes: [{match: /, upstream: A b}]\n", `
 warder.yaml:2:3: upstreams: this name is not one of an upstream; use 1 to 63 lower case letters, digits, - and _, the first a letter or digit
 warder.yaml:3:31: routes[0].upstream: no upstream is called "A b"`},
@@ -71,6 +78,9 @@ func TestAccepted(t *testing.T) {
 	tests := []struct{ name, file string }{
 		{"comments only around", "# a\n" + shorthand + "# b\n"},
 		{"document marks", "---\n" + shorthand + "...\n"},
+		{"health off", shorthand + "health_listen: off\n"},
+		{"scopes without quotes", reports + "  - {match: /, upstream: a, scopes: [orders:read, b, c:d]}\n"},
+		{"one scope without quotes", reports + "  - {match: /, scopes: [orders:read], upstream: a}\n"},
 		{"admin off", shorthand + "admin_listen: off\n"},
 		{"admin on IPv6 loopback", shorthand + "admin_listen: '[::1]:1'\n"},
 		{"admin elsewhere, said so", shorthand + "admin_listen: ':1'\ninsecure_admin_listen: true\n"},

@@ -21,7 +21,7 @@ type Config struct {
 	Listen string `yaml:"listen" default:"127.0.0.1:8080"`
 	// AdminListen is the address (host:port) of the admin listener; "off" means none. It must be a loopback address unless insecure_admin_listen is set. Default 127.0.0.1:8081.
 	AdminListen string `yaml:"admin_listen" default:"127.0.0.1:8081"`
-	// HealthListen is the address (host:port) of one more listener that serves nothing but the health probes. Default: none.
+	// HealthListen is the address (host:port) of one more listener that serves nothing but the health probes; "off" means none. Default: none.
 	HealthListen string `yaml:"health_listen"`
 	// InsecureAdminListen lets the admin listener use an address that is not loopback. It costs: whoever reaches the network reaches the door behind which keys are issued. Default false.
 	InsecureAdminListen bool `yaml:"insecure_admin_listen" default:"false"`
@@ -53,7 +53,7 @@ type Peppers struct {
 	File string `yaml:"file"`
 	// Value holds the peppers themselves, lines or commas: "${VARIABLE}" or "file:/path", never the peppers as text in this file. Default: none.
 	Value secret.Text `yaml:"value"`
-	// InsecureMode accepts a file of peppers that other users of the machine may read. It costs: they can then check guesses of keys against a stolen database. Default false.
+	// InsecureMode accepts a file of peppers that other users of the machine own or may read. It costs: they can then check guesses of keys against a stolen database. Default false.
 	InsecureMode bool `yaml:"insecure_mode" default:"false"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/warder-dev/warder/secret"
 )
@@ -143,6 +144,15 @@ func (l *loader) decodeScalar(path string, v reflect.Value, tag reflect.StructTa
 		text = n.Value
 	case *ast.LiteralNode:
 		text = n.Value.Value
+	case *ast.MappingNode:
+		if text = joined(n); text == "" || v.Kind() != reflect.String {
+			hint := ""
+			if strings.HasSuffix(path, "]") {
+				hint = `put it in quotes, such as "orders:read"`
+			}
+			l.fail(o, path, "is "+kindOf(node)+", want "+want(v.Type()), hint)
+			return
+		}
 	case *ast.IntegerNode, *ast.BoolNode:
 		l.decodePlain(path, v, tag, node, o)
 		return
@@ -170,6 +180,26 @@ func (l *loader) decodeScalar(path string, v reflect.Value, tag reflect.StructTa
 	l.setScalar(path, v, tag, text, o)
 }
 
+// joined returns "a:b" when that is how m is written: within "{...}" the parser
+// takes the scope orders:read for a field, which wants a blank behind its colon
+// (YAML 1.2, section 7.4.2). Otherwise it is empty.
+func joined(m *ast.MappingNode) string {
+	if len(m.Values) != 1 {
+		return ""
+	}
+	pair := m.Values[0]
+	key, isText := pair.Key.(*ast.StringNode)
+	value, isPlain := pair.Value.(*ast.StringNode)
+	if !isText || !isPlain || key.Token.Type != token.StringType || value.Token.Type != token.StringType {
+		return ""
+	}
+	begin, end := key.Token.Position, value.Token.Position
+	if begin.Line != end.Line || end.Column != begin.Column+len(key.Value)+len(":") {
+		return ""
+	}
+	return key.Value + ":" + value.Value
+}
+
 // decodePlain sets v from a number, true or false.
 func (l *loader) decodePlain(path string, v reflect.Value, tag reflect.StructTag, node ast.Node, o origin) {
 	_, isBool := node.(*ast.BoolNode)
@@ -178,6 +208,9 @@ func (l *loader) decodePlain(path string, v reflect.Value, tag reflect.StructTag
 		hint := ""
 		if v.Kind() == reflect.String {
 			hint = "put it in quotes"
+		}
+		if strings.HasSuffix(path, "listen") {
+			hint = `want host:port, such as "127.0.0.1:8080"`
 		}
 		l.fail(o, path, "is "+kindOf(node)+", want "+want(v.Type()), hint)
 	case isDuration(v.Type()) && node.GetToken().Value != "0":

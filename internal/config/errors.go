@@ -55,7 +55,7 @@ func (e *Error) Error() string {
 	if e.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
 	}
-	if e.Field != "" {
+	if e.Field != "" && !e.named() {
 		b.WriteString(": " + e.Field)
 	}
 	b.WriteString(": " + e.Problem)
@@ -63,6 +63,20 @@ func (e *Error) Error() string {
 		b.WriteString("; " + e.Hint)
 	}
 	return b.String()
+}
+
+// named reports whether File is the flag or the variable of Field, which would
+// say the same twice.
+func (e *Error) named() bool {
+	if e.Line > 0 {
+		return false
+	}
+	for _, s := range settings(nil) {
+		if s.Field == e.Field {
+			return e.File == s.Env || e.File == "--"+s.Flag
+		}
+	}
+	return false
 }
 
 // bundle orders list and returns it as *Errors, or nil when it is empty.

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // maxFile is the largest configuration file, maxSecret the largest file of a
@@ -155,14 +156,23 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
+var errNoFile = errors.New("not a file, but a folder, pipe or device")
+
 // readBounded returns the content of the file at path, up to limit bytes. Its
 // error does not name path.
 func readBounded(path string, limit int) (content []byte, err error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the file; a pipe must not be waited for
 	if err != nil {
 		return nil, withoutPath(err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNoFile
+	}
 	content, err = io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err != nil {
 		return nil, withoutPath(err)

@@ -75,7 +75,7 @@ warder.yaml:5:3: log: an unknown field`},
 		{"an open quote", "db: \"hunter2", `warder.yaml:1:5: is not YAML: a quote is not closed`},
 		{"an escape", "db: \"\\hunter2\"", `warder.yaml:1:7: is not YAML`},
 		{"a tab", "log:\n\tlevel: info\n", `warder.yaml:2:1: is not YAML: a tab in the indentation; use spaces`},
-		{"scalar document", "a\n", "warder.yaml:1:1: is text, want fields with values\nwarder.yaml: neither upstream nor routes are given: there is nothing to protect; set upstream to the URL of your API"},
+		{"scalar document", "a\n", "warder.yaml:1:1: is text, want fields with values\nwarder.yaml: neither upstream nor routes are given: there is nothing to protect; name your API by --upstream http://127.0.0.1:8000 or --config FILE"},
 		{"not UTF-8", "listen: \xff\n", `warder.yaml: is not UTF-8 text`},
 		{"too long", "#" + strings.Repeat("x", 1<<20), `warder.yaml: cannot read the file: longer than 1MiB`},
 		{"missing variable", shorthand + "db: ${NOT_THERE}\n", `warder.yaml:2:5: db: the environment has no variable NOT_THERE`},
@@ -152,12 +152,12 @@ func TestEnvironmentAndFlagErrors(t *testing.T) {
 	})
 	wantErrors(t, err, `
 WARDER_LOG_LEVL: no setting has this variable; did you mean "WARDER_LOG_LEVEL"?
---keys-cache-size: keys.cache_size: is not a whole number in range
+--keys-cache-size: is not a whole number in range
 --lisen: no setting has this flag; did you mean "listen"?
---peppers-value: peppers.value: a flag is no place for a secret: other users see it in the list of processes; use WARDER_PEPPERS_VALUE or file:/path
-WARDER_LISTEN: listen: this value is not an address; write host:port, such as 127.0.0.1:8080 or [::1]:8080
---admin-listen: admin_listen: is not a loopback address; set insecure_admin_listen if the network is trusted
-WARDER_UPSTREAM: upstream: has user information (name or password)`)
+--peppers-value: a flag is no place for a secret: other users see it in the list of processes; use WARDER_PEPPERS_VALUE or file:/path
+WARDER_LISTEN: this value is not an address; want host:port, such as "127.0.0.1:8080" or "[::1]:8080"
+--admin-listen: is not a loopback address; set insecure_admin_listen if the network is trusted
+WARDER_UPSTREAM: has user information (name or password)`)
 }
 
 func TestVariablesOfOtherFlagsAreNotRefused(t *testing.T) {
