@@ -49,6 +49,14 @@ type Config struct {
 	WriteTimeout    time.Duration // for the upstream to take one piece of what we send. Default 30 s
 	KeepAlive       time.Duration // for which an unused connection is kept. Default 60 s
 
+	// NoReuseAfterBody gives every request with a body a connection that is closed
+	// after it. It is for an upstream that may answer without reading a body: what
+	// it leaves unread on a kept connection it reads as the next request, which
+	// nobody judged. Without it that is so after every body whose sender nobody
+	// authenticated, and after every body with another method than POST, PUT and
+	// PATCH. It costs a connection for each. The gateway has no setting for it yet.
+	NoReuseAfterBody bool
+
 	MaxHeaderBytes     int64 // of a response's head, interim responses included. Default 256 KiB
 	MaxIdleConnections int   // that are kept unused. Default 128
 
@@ -65,7 +73,8 @@ type Config struct {
 	InsecureSkipVerify bool
 
 	// Log gets what belongs to no request's outcome: a request that was sent
-	// again, at level debug. Default none.
+	// again, at level debug, and an upstream that sent bytes which nobody asked
+	// for, at level warn, once per connection. Default none.
 	Log *slog.Logger
 }
 

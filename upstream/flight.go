@@ -61,10 +61,26 @@ func (f *flight) request(target *url.URL) *http.Request {
 	}
 	f.body = &clientBody{src: r.Body}
 	out.Body, out.ContentLength = f.body, r.ContentLength
+	out.Close = f.u.closesAfter(f.x)
 	if r.ContentLength < 0 {
 		out.TransferEncoding = []string{"chunked"} // said here, so that the transport does not probe for an empty body
 	}
 	return out
+}
+
+// closesAfter reports whether the connection must not be used again after the
+// body of x. An upstream that answers without reading a body takes it for the
+// next request of the connection, with whatever identity it writes down; told
+// that there is none, it closes instead (RFC 9112, section 9.6). Nobody reads the
+// bodies of other methods reliably (RFC 9110, section 9.3.1), and nobody need
+// trust those of strangers.
+func (u *Upstream) closesAfter(x *exchange.Exchange) bool {
+	switch x.Request.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		return u.noReuse || x.Principal.IsZero()
+	default:
+		return true
+	}
 }
 
 // fail answers for an upstream that gave no response, or cuts when the client
