@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/problem"
 )
 
 // A flight is one request on its way to the upstream and its answer's way back.
@@ -91,7 +92,7 @@ func (f *flight) fail(err error) {
 		if f.x.Request.Context().Err() != nil {
 			f.body.settle(grace) // a Read that fails ends the context before it returns
 		}
-		f.body.stop(f.rc)
+		f.body.stop(f.rc) // what it broke with is final then
 		if broken := f.body.failure(); broken != nil {
 			f.failBody(broken)
 			return
@@ -101,7 +102,16 @@ func (f *flight) fail(err error) {
 		f.x.Cut(f.gone(), nil)
 	}
 	why := f.classify(err)
-	f.x.Refuse(f.w, why.problem(), why.reason, why)
+	f.refuse(why.problem(), why.reason, why)
+}
+
+// refuse answers with p for a request that was sent. The transport may still be
+// reading the body, which a refusal may end: it is stopped first.
+func (f *flight) refuse(p *problem.Problem, reason string, err error) {
+	if f.body != nil {
+		f.body.stop(f.rc)
+	}
+	f.x.Refuse(f.w, p, reason, err)
 }
 
 // failBody answers for a body that broke while it was read.
@@ -110,7 +120,7 @@ func (f *flight) failBody(err error) {
 	if p == nil {
 		f.x.Cut(reason, nil)
 	}
-	f.x.Refuse(f.w, p, reason, nil)
+	f.refuse(p, reason, nil)
 }
 
 // gone is why the client's side ended: our own server may have cut it, when it

@@ -18,7 +18,7 @@ func (f *flight) respond(res *http.Response) {
 	}
 	if res.StatusCode < 200 || res.StatusCode > 599 { // RFC 9110, section 15
 		why := &failure{reason: reasonBadResponse, cause: "the status code is none"}
-		f.x.Refuse(f.w, why.problem(), why.reason, why)
+		f.refuse(why.problem(), why.reason, why)
 		return
 	}
 	f.before = maps.Clone(f.w.Header())

@@ -17,7 +17,7 @@ func (f *flight) tunnel(res *http.Response) {
 	upgrade := res.Header["Upgrade"]
 	if !f.upgrade || !ok || len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket") {
 		why := &failure{reason: reasonBadResponse, cause: "protocols were switched unasked"}
-		f.x.Refuse(f.w, why.problem(), why.reason, why)
+		f.refuse(why.problem(), why.reason, why)
 		return
 	}
 	h := f.w.Header()
@@ -26,7 +26,7 @@ func (f *flight) tunnel(res *http.Response) {
 	conn, client, err := f.rc.Hijack()
 	if err != nil {
 		clear(h)
-		f.x.Refuse(f.w, unfit(), "no-hijack", err)
+		f.refuse(unfit(), "no-hijack", err)
 		return
 	}
 	defer conn.Close() //nolint:errcheck // both directions are over
