@@ -18,6 +18,10 @@ routes:
   - {match: "/", upstream: api}
   - {match: "/admin", upstream: api, scopes: ["admin:all"]}
   - {match: "/guarded/", upstream: api, scopes: ["admin:all"]}
+  - {match: "/parts/admin", upstream: api, scopes: ["admin:all"]}
+  - {match: "/parts/guarded/", upstream: api, scopes: ["admin:all"]}
+  - {match: "/parts/{tenant}/", upstream: api, public: true}
+  - {match: "/parts/{page}", upstream: api, public: true}
   - {match: "/resolve/", upstream: api, allow: [resolve]}
   - {match: "/merge/", upstream: api, allow: [merge]}
   - {match: "/matrix/", upstream: api, allow: [matrix]}
@@ -83,6 +87,10 @@ func pathCases() []pathCase {
 		{"PATH-11", "/admin%20", 200, "/admin%20"},
 		{"PATH-11", "/admin/", 404, ""},  // guarded without the slash: not open with it
 		{"PATH-11", "/guarded", 404, ""}, // and the reverse
+		{"PATH-11", "/parts/admin/", 404, ""}, // nor where a wildcard is open
+		{"PATH-11", "/parts/guarded", 404, ""},
+		{"PATH-11", "/parts/other/", 200, "/parts/other/"},
+		{"PATH-11", "/parts/other", 200, "/parts/other"},
 		{"PATH-12", "/Admin", 200, "/Admin"},
 		{"PATH-12", "/%41dmin", 200, "/Admin"},
 		{"PATH-12", "/%61dmin", 403, ""},
