@@ -25,7 +25,7 @@ type Config struct {
 
 	// StripPrefix is taken off the front of the path, at the end of a segment:
 	// "/api" makes "/api/orders" into "/orders". A path without it is refused
-	// with 500. Default none.
+	// with 500, or with 400 when only parameters inside it keep it from matching. Default none.
 	StripPrefix string
 
 	// Canonical judges the path that StripPrefix left, and returns what is
