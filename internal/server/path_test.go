@@ -185,6 +185,30 @@ func requestLines(upstream *wire.Upstream) (lines []string) {
 	return lines
 }
 
+// TestRoutesThatStripAlikeAllowTheirOwn: the same upstream and prefix, other
+// readings allowed, in both orders.
+func TestRoutesThatStripAlikeAllowTheirOwn(t *testing.T) {
+	attack.Case(t, "PATH-16", attack.Gateway, func(t *testing.T) {
+		strict, loose := "  - {match: /api/a/, upstream: api, strip_prefix: /api}\n", "  - {match: /api/b/, upstream: api, strip_prefix: /api, allow: [encoded_slash, matrix]}\n"
+		for _, yaml := range []string{strict + loose, loose + strict} {
+			upstream := wire.Listen(t, wire.Answer(wire.OK))
+			p := start(t, upstream.URL(), settings{yaml: "routes:\n" + yaml})
+			for _, c := range []pathCase{
+				{"PATH-16", "/api/a/x", 200, "/a/x"},
+				{"PATH-16", "/api/a/x%2Fy", 400, ""},
+				{"PATH-16", "/api/b/x%2Fy", 200, "/b/x%2Fy"},
+				{"PATH-16", "/api/b/x;y=1", 200, "/b/x;y=1"},
+				{"PATH-16", "/api;y/b/x", 400, ""}, // the prefix is there only without its parameters
+			} {
+				t.Run(c.target, func(t *testing.T) { c.try(t, p, upstream) })
+			}
+			if text := p.log(t); strings.Contains(text, "ERROR") {
+				t.Errorf("a client's mistake is logged as an error of ours: %s", text)
+			}
+		}
+	})
+}
+
 func TestMethodsWithTargetsOfTheirOwn(t *testing.T) {
 	upstream := wire.Listen(t, wire.Answer(wire.OK))
 	p := start(t, upstream.URL(), settings{})
