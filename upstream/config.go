@@ -46,8 +46,12 @@ type Config struct {
 	TLSTimeout      time.Duration // for the TLS handshake. Default 5 s
 	ResponseTimeout time.Duration // from the end of the request to the end of the response's head. Default 60 s
 	IdleTimeout     time.Duration // between two pieces of a response's body, also of a stream. Default 5 min
-	WriteTimeout    time.Duration // for the upstream to take one piece of what we send. Default 30 s
+	WriteTimeout    time.Duration // for the upstream to take one piece of what we send; in a tunnel, for the client too. Default 30 s
 	KeepAlive       time.Duration // for which an unused connection is kept. Default 60 s
+
+	// TunnelIdleTimeout is for how long a WebSocket may be silent in both
+	// directions before it is closed. Default 10 min.
+	TunnelIdleTimeout time.Duration
 
 	// NoReuseAfterBody gives every request with a body a connection that is closed
 	// after it. It is for an upstream that may answer without reading a body: what
@@ -91,6 +95,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.IdleTimeout, 5*time.Minute)
 	orDefault(&c.WriteTimeout, 30*time.Second)
 	orDefault(&c.KeepAlive, time.Minute)
+	orDefault(&c.TunnelIdleTimeout, 10*time.Minute)
 	orDefault(&c.MaxHeaderBytes, 256<<10)
 	orDefault(&c.MaxIdleConnections, 128)
 	if c.Log == nil {
@@ -125,6 +130,7 @@ func (c *Config) check() (address, error) {
 		{"IdleTimeout", int64(c.IdleTimeout)},
 		{"WriteTimeout", int64(c.WriteTimeout)},
 		{"KeepAlive", int64(c.KeepAlive)},
+		{"TunnelIdleTimeout", int64(c.TunnelIdleTimeout)},
 		{"MaxHeaderBytes", c.MaxHeaderBytes},
 		{"MaxIdleConnections", int64(c.MaxIdleConnections)},
 	} {

@@ -53,7 +53,9 @@ type Upstream struct {
 	untrailed   nameSet  // from response trailers
 	credentials []string // canonical names, for Vary
 	idle        time.Duration
-	noReuse     bool // after any body
+	tunnelIdle  time.Duration
+	write       time.Duration // for one piece to the client of a tunnel
+	noReuse     bool          // after any body
 	log         *slog.Logger
 	transport   transport
 	closeIdle   func()
@@ -74,7 +76,7 @@ func New(cfg Config) (*Upstream, error) {
 	u := &Upstream{
 		base: base, name: cfg.Name, host: cfg.HostHeader, prefix: cfg.StripPrefix, canonical: cfg.Canonical,
 		removed: requestRemoved(cfg.RemoveHeaders), dropped: responseRemoved(), untrailed: trailerRemoved(),
-		idle: cfg.IdleTimeout, noReuse: cfg.NoReuseAfterBody, log: cfg.Log,
+		idle: cfg.IdleTimeout, tunnelIdle: cfg.TunnelIdleTimeout, write: cfg.WriteTimeout, noReuse: cfg.NoReuseAfterBody, log: cfg.Log,
 	}
 	t := newTransport(&cfg, &watch{plain: base.scheme == "http", unasked: u.unasked})
 	u.transport, u.closeIdle = t, t.CloseIdleConnections
