@@ -21,8 +21,11 @@ import (
 //   - it judges the canonical method, host and path of the exchange, never the
 //     request's own text;
 //   - it redirects nothing: "/tree" does not match "/tree/", and a path that
-//     ServeMux would clean matches nothing; nor does "/tree/" fall to a wider
-//     pattern where "/tree" has one of its own;
+//     ServeMux would clean matches nothing;
+//   - a slash at the end chooses no wider pattern: a path matches nothing when,
+//     with that slash added or taken away, it is met more literally by another
+//     pattern: "/admin/" falls neither to "/" nor to "/{tenant}/" where "/admin"
+//     has a pattern of its own, and "/tree" not to "/{page}" beside "/tree/";
 //   - CONNECT, TRACE and PRI match nothing (RFC 9110, sections 9.3.6 and 9.3.8;
 //     RFC 9113, section 3.4);
 //   - an encoded slash is part of its segment, also where it is the whole of it.
@@ -35,6 +38,7 @@ import (
 type Routes struct {
 	mux      http.ServeMux
 	patterns []string
+	entries  []*entry            // of patterns
 	methods  []string            // what Allow may name, sorted; at most maxMethods
 	named    map[string]struct{} // the methods that patterns name
 
@@ -60,7 +64,37 @@ const maxMethods = 64
 type entry struct {
 	pattern string
 	policy  *Policy
-	slashes int // in the pattern
+	slashes int  // in the pattern
+	wild    int  // segments that take any text, without the one that takes all that is left
+	folder  bool // it ends in a slash, "{$}" or "{rest...}": it takes its path with a slash only, or what is below it
+
+	rival bool // a pattern takes its path with the other ending more literally
+}
+
+func newEntry(pattern string, p *Policy) *entry {
+	e := &entry{pattern: pattern, policy: p, slashes: strings.Count(pattern, "/")}
+	e.folder = strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "/{$}") || strings.HasSuffix(pattern, "...}")
+	e.wild = strings.Count(pattern, "/{")
+	if e.folder && strings.HasSuffix(pattern, "}") {
+		e.wild--
+	}
+	return e
+}
+
+// exact reports whether e, which matched path, took it segment by segment and
+// not as something below it.
+func (e *entry) exact(path string) bool {
+	return e.folder == strings.HasSuffix(path, "/") && e.slashes == strings.Count(path, "/")
+}
+
+// rivals reports whether e takes more literally what other takes with the other
+// ending.
+func (e *entry) rivals(other *entry) bool {
+	slashes := other.slashes + 1
+	if other.folder {
+		slashes = other.slashes - 1
+	}
+	return e.folder != other.folder && e.slashes == slashes && e.wild < other.wild
 }
 
 func (*entry) ServeHTTP(http.ResponseWriter, *http.Request) {}
@@ -75,7 +109,8 @@ func (r *Routes) Handle(pattern string, p *Policy) error {
 	case r.used.Load():
 		return fmt.Errorf("warder: pattern %q comes after the first Match", pattern)
 	}
-	if err := register(new(http.ServeMux), pattern, p); err != nil {
+	e := newEntry(pattern, p)
+	if err := register(new(http.ServeMux), e); err != nil {
 		return fmt.Errorf("warder: pattern %q: %w", pattern, err)
 	}
 	method, err := matchable(pattern)
@@ -86,10 +121,10 @@ func (r *Routes) Handle(pattern string, p *Policy) error {
 	if len(methods) > maxMethods {
 		return fmt.Errorf("warder: pattern %q: more than %d methods", pattern, maxMethods)
 	}
-	if err := register(&r.mux, pattern, p); err != nil {
-		return r.conflict(pattern, p)
+	if err := register(&r.mux, e); err != nil {
+		return r.conflict(e)
 	}
-	r.patterns = append(r.patterns, pattern)
+	r.patterns, r.entries = append(r.patterns, pattern), append(r.entries, e)
 	r.methods = methods
 	if r.named == nil {
 		r.named = make(map[string]struct{})
@@ -99,26 +134,26 @@ func (r *Routes) Handle(pattern string, p *Policy) error {
 }
 
 // register is ServeMux.Handle with an error instead of a panic.
-func register(mux *http.ServeMux, pattern string, p *Policy) (err error) {
+func register(mux *http.ServeMux, e *entry) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%v", v)
 		}
 	}()
-	mux.Handle(pattern, &entry{pattern, p, strings.Count(pattern, "/")})
+	mux.Handle(e.pattern, e)
 	return nil
 }
 
-// conflict names the earlier pattern with which pattern does not go together.
+// conflict names the earlier pattern with which that of e does not go together.
 // ServeMux's own text names places in source files instead.
-func (r *Routes) conflict(pattern string, p *Policy) error {
-	for _, earlier := range r.patterns {
+func (r *Routes) conflict(e *entry) error {
+	for _, earlier := range r.entries {
 		both := new(http.ServeMux)
-		if register(both, earlier, p) == nil && register(both, pattern, p) != nil {
-			return fmt.Errorf("warder: pattern %q conflicts with %q: some requests match both, and neither is more specific", pattern, earlier)
+		if register(both, earlier) == nil && register(both, e) != nil {
+			return fmt.Errorf("warder: pattern %q conflicts with %q: some requests match both, and neither is more specific", e.pattern, earlier.pattern)
 		}
 	}
-	return fmt.Errorf("warder: pattern %q conflicts with an earlier one", pattern)
+	return fmt.Errorf("warder: pattern %q conflicts with an earlier one", e.pattern)
 }
 
 var (
@@ -211,7 +246,11 @@ func (r *Routes) Match(x *exchange.Exchange) *Policy {
 	}
 	defer r.release(q)
 	if !neverMatched(method) {
-		if e := r.ask(q, method); e != nil {
+		e, slash := r.ask(q, method)
+		switch {
+		case slash:
+			return r.deny(0)
+		case e != nil:
 			x.Route = e.pattern
 			return e.policy
 		}
@@ -232,7 +271,10 @@ func (r *Routes) close() {
 		h, _ := r.mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}})
 		r.lone, _ = h.(*entry)
 	}
-	_ = register(&r.mux, "/", nil) // see above: then it is not needed
+	for _, e := range r.entries {
+		e.rival = slices.ContainsFunc(r.entries, func(other *entry) bool { return other.rivals(e) })
+	}
+	_ = register(&r.mux, newEntry("/", nil)) // see above: then it is not needed
 }
 
 // question returns a request to ask the mux with; false when no pattern can
@@ -263,38 +305,50 @@ func (r *Routes) release(q *http.Request) {
 	r.scratch.Put(q)
 }
 
-// ask returns what q matches when it is sent with method; nil for nothing.
-func (r *Routes) ask(q *http.Request, method string) *entry {
+// ask returns what q matches when it is sent with method; nil for nothing, and
+// whether that is for the slash at its end alone.
+func (r *Routes) ask(q *http.Request, method string) (e *entry, slash bool) {
 	if r.lone != nil { // a ServeMux makes notes of each segment that "/" takes, in memory of the request's
 		if clean(q.URL.EscapedPath()) {
-			return r.lone
+			return r.lone, false
 		}
-		return nil
+		return nil, false
 	}
 	q.Method = method
 	h, _ := r.mux.Handler(q)
-	e, _ := h.(*entry)
-	if e == nil || e.policy == nil || r.slashAlone(q, e) {
-		return nil
+	e, _ = h.(*entry)
+	switch {
+	case e == nil || e.policy == nil:
+		return nil, false
+	case r.slashAlone(q, e):
+		return nil, true
 	}
-	return e
+	return e, false
 }
 
-// slashAlone reports whether q fell to e, the pattern of a subtree, although its
-// path without the slash at its end has a pattern of its own: a guard on
-// "/admin" is not walked around by "/admin/". ServeMux's redirect is the other
-// half of the rule: "/admin" does not fall to "/" beside a guarded "/admin/".
+// slashAlone reports whether q is not meant for e, which it matched: with the
+// slash at its end taken away or added, another pattern takes its path, segment
+// by segment and more literally than e. A guard on "/admin" is then not walked
+// around by "/admin/", nor one on "/tree/" by "/tree". Where e takes q's path as
+// something below it, ServeMux's redirect is the one half of the rule.
 func (r *Routes) slashAlone(q *http.Request, e *entry) bool {
 	path := q.URL.EscapedPath()
-	if len(path) < 2 || path[len(path)-1] != '/' || strings.Count(path, "/") == e.slashes {
+	exact := e.exact(path)
+	slash := strings.HasSuffix(path, "/")
+	if len(path) < 2 || exact && !e.rival || !exact && !slash {
 		return false
 	}
 	whole := *q.URL
-	q.URL.Path, q.URL.RawPath = strings.TrimSuffix(whole.Path, "/"), strings.TrimSuffix(path, "/")
+	if slash {
+		q.URL.Path, q.URL.RawPath = strings.TrimSuffix(whole.Path, "/"), strings.TrimSuffix(path, "/")
+	} else {
+		q.URL.Path, q.URL.RawPath = whole.Path+"/", path+"/"
+	}
 	h, _ := r.mux.Handler(q)
+	counterpart := q.URL.EscapedPath()
 	*q.URL = whole
 	other, _ := h.(*entry)
-	return other != nil && other != e
+	return other != nil && other != e && other.policy != nil && other.exact(counterpart) && (!exact || other.wild < e.wild)
 }
 
 // allowed returns the methods with which q would match. Unless every one is
@@ -305,7 +359,10 @@ func (r *Routes) allowed(q *http.Request, every bool) methodSet {
 	for i, method := range r.methods {
 		_, named := r.named[method]
 		named = named || method == http.MethodHead // by GET
-		if (every || named) && r.ask(q, method) != nil {
+		if !every && !named {
+			continue
+		}
+		if e, _ := r.ask(q, method); e != nil {
 			set |= 1 << i
 		}
 	}

@@ -149,6 +149,45 @@ func TestRoutesReadAPathOnce(t *testing.T) {
 	}
 }
 
+// TestASlashAtTheEndReachesNoWiderPattern: the guarded pattern comes first, and
+// the path is its own but for the slash.
+func TestASlashAtTheEndReachesNoWiderPattern(t *testing.T) {
+	attack.Case(t, "PATH-11", attack.Library, func(t *testing.T) {
+		for _, tt := range []struct{ patterns, method, host, path, want string }{
+			{"/admin|/{tenant}/", "GET", "h", "/admin/", "404"},
+			{"/admin|/{tenant}/", "GET", "h", "/admin", "/admin"},
+			{"/admin|/{tenant}/", "GET", "h", "/admin/x", "/{tenant}/"},
+			{"/admin|/{tenant}/", "GET", "h", "/other/", "/{tenant}/"},
+			{"/admin|/{tenant}/{$}", "GET", "h", "/admin/", "404"},
+			{"/admin|/{tenant}/{rest...}", "GET", "h", "/admin/", "404"},
+			{"/admin|/{rest...}", "GET", "h", "/admin/", "404"},
+			{"/secret/|/{page}", "GET", "h", "/secret", "404"},
+			{"/secret/|/{page}", "GET", "h", "/secret/", "/secret/"},
+			{"/secret/|/{page}", "GET", "h", "/other", "/{page}"},
+			{"/secret/{$}|/{page}", "GET", "h", "/secret", "404"},
+			{"/secret/{rest...}|/{page}", "GET", "h", "/secret", "404"},
+			{"/a/admin|/a/{b}/", "GET", "h", "/a/admin/", "404"},
+			{"/{t}/admin|/{t}/{page}/", "GET", "h", "/x/admin/", "404"},
+			{"/{t}/secret/|/{t}/{page}", "GET", "h", "/x/secret", "404"},
+			{"/a/b/secret/|/{x}/{y}/{z}", "GET", "h", "/a/b/secret", "404"},
+			{"GET /admin|/{tenant}/", "HEAD", "h", "/admin/", "404"},
+			{"POST /secret/|/{page}", "POST", "h", "/secret", "404"},
+			{"h/admin|/{tenant}/", "GET", "h", "/admin/", "404"},
+			{"h/secret/|/{page}", "GET", "h", "/secret", "404"},
+			{"/admin|h/{tenant}/", "GET", "h", "/admin/", "404"},
+			{"/secret/|h/{page}", "GET", "h", "/secret", "404"},
+			{"h/admin|/{tenant}/", "GET", "other", "/admin/", "/{tenant}/"}, // a guard of another host
+			{"/a%20b/|/{page}", "GET", "h", "/a%20b", "404"},
+			{"/a/b|/{x}/|/", "GET", "h", "/a/b/", "404"},
+		} {
+			r, byPolicy := routes(t, strings.Split(tt.patterns, "|")...)
+			if got := outcome(t, r, byPolicy, asked(tt.method, tt.host, tt.path)); got != tt.want {
+				t.Errorf("%s: %s %s%s met %q, want %q", tt.patterns, tt.method, tt.host, tt.path, got, tt.want)
+			}
+		}
+	})
+}
+
 // TestTheLoneRootAnswersAsTheMux: a single "/" is matched without the mux, and
 // nobody can tell.
 func TestTheLoneRootAnswersAsTheMux(t *testing.T) {
@@ -324,8 +363,18 @@ func FuzzRoutes(f *testing.F) {
 	lone, byLone := routes(f, "/")
 	root := new(http.ServeMux)
 	root.HandleFunc("/", served)
+	slashes := []string{
+		"/admin", "/{tenant}/", "/secret/", "/{page}", "/a/{b}/{c}", "/a/{b}/list/", "/a/{b}/one/{$}", "/f/{rest...}", "/x/{b}/{c}/", "/x/y/{c}", "POST /form/", "/form",
+		"api.example.com/{host}", "api.example.com/own/",
+	}
+	ends, byEnds := routes(f, slashes...)
+	wild := new(http.ServeMux)
+	for _, p := range slashes {
+		wild.HandleFunc(p, served)
+	}
 	for _, method := range []string{"GET", "HEAD", "POST", "get", "TRACE", "CONNECT"} {
 		for _, path := range []string{
+			"/admin/", "/secret", "/secret/", "/secret/z", "/a/q/list", "/a/q/list/", "/a/q/one", "/a/q/one/", "/f", "/f/", "/f/b", "/x/y/z/", "/x/y/z", "/form/", "/form", "/own", "/own/",
 			"/orders/0/", "/", "/orders", "/orders/7", "/orders/new", "/orders/7%2Fitems", "/orders/%2F", "/tree", "/tree/x", "/exact/", "/exact",
 			"/caf%C3%A9", "/caf\u00e9", "//", "/..", "/%zz", "*", "", "/a|b", "/files/%25", "/files/a%20b/",
 		} {
@@ -338,7 +387,7 @@ func FuzzRoutes(f *testing.F) {
 			routes   *warder.Routes
 			byPolicy map[*warder.Policy]string
 			mux      *http.ServeMux
-		}{{r, byPolicy, mux}, {lone, byLone, root}} {
+		}{{r, byPolicy, mux}, {lone, byLone, root}, {ends, byEnds, wild}} {
 			got := outcome(t, pair.routes, pair.byPolicy, asked(method, host, path))
 			if want := plain(pair.mux, method, host, path); got != want && (want != "" || !strings.HasPrefix(got, "40")) {
 				t.Errorf("%s %q %q met %q, a ServeMux serves it as %q", method, host, path, got, want)
@@ -365,11 +414,44 @@ func plain(mux *http.ServeMux, method, host, path string) string {
 	if w.Header().Get("Served") == "" {
 		return ""
 	}
-	if shorter := strings.TrimSuffix(path, "/"); shorter != "" && shorter != path && strings.Count(path, "/") != strings.Count(pattern, "/") {
-		r.URL = &url.URL{Path: strings.TrimSuffix(decoded, "/"), RawPath: shorter}
-		if _, other := mux.Handler(r); other != pattern {
-			return "" // refused on purpose: a guard on "/admin" is not walked around by "/admin/"
-		}
+	counterpart := &url.URL{Path: strings.TrimSuffix(decoded, "/"), RawPath: strings.TrimSuffix(path, "/")}
+	if counterpart.RawPath == path {
+		counterpart = &url.URL{Path: decoded + "/", RawPath: path + "/"}
+	}
+	if counterpart.RawPath == "" {
+		return pattern
+	}
+	r.URL = counterpart
+	h, other := mux.Handler(r)
+	w = httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Header().Get("Served") == "" || other == pattern {
+		return pattern
+	}
+	wild, exact := literalness(pattern, path)
+	otherWild, otherExact := literalness(other, counterpart.RawPath)
+	if otherExact && (!exact || otherWild < wild) {
+		return "" // refused on purpose: a guard is not walked around by the slash at the end
 	}
 	return pattern
+}
+
+// literalness compares pattern with a path that it matches, segment by segment:
+// how many took any text, and whether none was left for a wildcard of many.
+func literalness(pattern, path string) (wild int, exact bool) {
+	_, pattern, _ = strings.Cut(pattern, "/")
+	takes, segments := strings.Split(pattern, "/"), strings.Split(path[1:], "/")
+	for _, take := range takes[:len(takes)-1] {
+		if strings.HasPrefix(take, "{") {
+			wild++
+		}
+	}
+	last := takes[len(takes)-1]
+	switch {
+	case last == "", last == "{$}", strings.HasSuffix(last, "...}"):
+		return wild, len(takes) == len(segments) && segments[len(segments)-1] == ""
+	case strings.HasPrefix(last, "{"):
+		wild++
+	}
+	return wild, len(takes) == len(segments)
 }

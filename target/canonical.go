@@ -11,7 +11,8 @@ import (
 // ErrMalformed means that a path is none, whatever is allowed: it does not
 // begin with "/", or it holds a byte that RFC 3986, section 3.3 has no place
 // for, a broken percent-encoding, a control character or backslash in any
-// encoding, text that is not UTF-8, or a dot segment between encoded slashes.
+// encoding, text that is not UTF-8, or a dot segment between encoded slashes or
+// before an encoded semicolon.
 var ErrMalformed = errors.New("target: malformed path")
 
 // An AmbiguityError reports a path with readings that were not allowed.
@@ -175,9 +176,9 @@ func resolve(text string, allow exchange.Ambiguity) (Result, error) {
 		}
 		if strings.Contains(full, "%2F") {
 			found |= exchange.EncodedSlash
-			if hidesDots(full) {
-				return Result{}, ErrMalformed
-			}
+		}
+		if hidesDots(full) {
+			return Result{}, ErrMalformed
 		}
 		switch {
 		case name == "" && more:
@@ -201,14 +202,25 @@ func resolve(text string, allow exchange.Ambiguity) (Result, error) {
 }
 
 // hidesDots reports whether a dot segment stands between the encoded slashes of
-// a segment: an upstream that decodes them first would walk up the tree.
+// a segment, or before an encoded semicolon: an upstream that decodes first and
+// divides then would walk up the tree.
 func hidesDots(full string) bool {
+	if !strings.Contains(full, "%2F") {
+		return dotsBeforeSemicolon(full)
+	}
 	for part := range strings.SplitSeq(full, "%2F") {
-		if name, _, _ := strings.Cut(part, ";"); dots(name) {
+		if name, _, _ := strings.Cut(part, ";"); dots(name) || dotsBeforeSemicolon(part) {
 			return true
 		}
 	}
 	return false
+}
+
+// dotsBeforeSemicolon reports whether part is a dot segment for who takes its
+// first encoded semicolon for a plain one. Part is normalized.
+func dotsBeforeSemicolon(part string) bool {
+	name, _, encoded := strings.Cut(part, "%3B")
+	return encoded && dots(name)
 }
 
 // join writes the segments that are left.

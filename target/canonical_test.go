@@ -99,6 +99,14 @@ func paths() map[string][]row {
 			{"/a/;x/b", exchange.PathParameters | exchange.EmptySegments, "/a/b", ""},
 			{"/a/;x", exchange.PathParameters, "/a/", "/a/;x"},
 			{"/admin%3Bx", 0, "/admin%3Bx", ""},
+			{raw: "/files/..%3B/admin", allow: all}, // an encoded one divides nothing, and hides nothing either
+			{raw: "/files/..%3b/admin", allow: all},
+			{raw: "/files/.%3Bx/admin", allow: all},
+			{raw: "/files/%2e%2E%3bx=1", allow: all},
+			{raw: "/files/..%3B;x/admin", allow: all},
+			{raw: "/files/a%2F..%3Bx/admin", allow: all},
+			{raw: "/files/..%3B/admin"},
+			{"/files/...%3B/admin", 0, "/files/...%3B/admin", ""},
 		},
 		"PATH-06": {
 			{raw: "/a%00", allow: all},
@@ -251,6 +259,14 @@ func FuzzCanonical(f *testing.F) {
 		upstream, err := target.Canonical(got.UpstreamPath, allow)
 		if err != nil || upstream.Path != got.Path || upstream.UpstreamPath != got.UpstreamPath {
 			t.Errorf("Canonical(%q): upstream %q reads %q, %v; judged %q", path, got.UpstreamPath, upstream.Path, err, got.Path)
+		}
+		for _, path := range []string{got.Path, got.UpstreamPath} {
+			for segment := range strings.SplitSeq(strings.ReplaceAll(path, "%2F", "/"), "/") {
+				name, _, _ := strings.Cut(strings.ReplaceAll(segment, "%3B", ";"), ";")
+				if name == "." || name == ".." {
+					t.Errorf("Canonical(%q): %q holds a dot segment for who decodes semicolons first", path, segment)
+				}
+			}
 		}
 		decoded, err := url.PathUnescape(got.Path)
 		if err != nil {

@@ -17,12 +17,13 @@ import (
 type attempt struct {
 	reused   atomic.Bool // the connection came from the pool
 	answered atomic.Bool // a byte of a response came
-	conn     atomic.Pointer[guardedConn]
+	conn     atomic.Pointer[guardedConn] // nil for HTTP/2
 }
 
 func (a *attempt) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotConn:              a.gotConn,
+		PutIdleConn:          a.putIdle,
 		GotFirstResponseByte: func() { a.answered.Store(true) },
 	}
 }
@@ -37,16 +38,26 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 		}
 		conn = secure.NetConn()
 	}
-	if g, ok := conn.(*guardedConn); ok && info.Reused {
+	if g, ok := conn.(*guardedConn); ok {
 		a.conn.Store(g)
-		g.take()
+		if info.Reused {
+			g.take()
+		}
+	}
+}
+
+// putIdle runs when the connection has gone back to the pool, before the
+// transport waits for its next byte.
+func (a *attempt) putIdle(err error) {
+	if g := a.conn.Load(); g != nil && err == nil {
+		g.rest()
 	}
 }
 
 // poisoned reports whether the answer may belong to nobody.
 func (a *attempt) poisoned() bool {
 	g := a.conn.Load()
-	return g != nil && g.isPoisoned()
+	return g != nil && a.reused.Load() && g.isPoisoned()
 }
 
 var errPoisoned = errors.New("upstream: bytes that no request asked for")
@@ -73,6 +84,7 @@ func (u *Upstream) try(r *http.Request) (*http.Response, *attempt, error) {
 	res, err := u.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), a.trace())))
 	if err == nil && a.poisoned() {
 		_ = res.Body.Close()
+		a.conn.Load().tell()
 		return nil, a, errPoisoned
 	}
 	return res, a, err

@@ -1,14 +1,19 @@
 package upstream_test
 
 import (
+	"context"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/wire"
 	"github.com/warder-dev/warder/upstream"
@@ -202,4 +207,66 @@ func TestSmug22To24(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A refusal while the transport reads the body: under the race detector this
+// test sees a body that two goroutines touch.
+func TestABodyUnderWayIsStoppedBeforeARefusal(t *testing.T) {
+	for _, answer := range []string{
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+		"HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n",
+	} {
+		u := wire.Listen(t, func(c *wire.Conn) {
+			if _, err := c.Head(); err == nil {
+				c.Say(answer)
+				c.Drain()
+			}
+		})
+		server, outcomes := newServed(t, upstream.Config{URL: u.URL()})
+		for range 20 {
+			c := wire.Dial(t, server)
+			c.Send("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+			var sending sync.WaitGroup
+			sending.Go(func() {
+				for err := error(nil); err == nil; {
+					_, err = io.WriteString(c, "1\r\na\r\n")
+				}
+			})
+			if o := <-outcomes; o.Status != http.StatusBadGateway || o.Reason != "bad-response" {
+				t.Errorf("%.20q: got %d %q, want 502 bad-response", answer, o.Status, o.Reason)
+			}
+			_ = c.Close()
+			sending.Wait()
+		}
+	}
+}
+
+// newServed is an upstream behind the real server, whose bodies have deadlines.
+func newServed(t *testing.T, cfg upstream.Config) (addr string, outcomes <-chan exchange.Outcome) {
+	t.Helper()
+	u, err := upstream.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &edge{done: make(chan exchange.Outcome, 1000)}
+	server, err := httpserver.New(httpserver.Config{Handler: exchange.Wrap(e, u), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), wire.Patience)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		<-stopped
+		u.CloseIdleConnections()
+	})
+	return l.Addr().String(), e.done
 }

@@ -25,7 +25,7 @@ type Config struct {
 
 	// StripPrefix is taken off the front of the path, at the end of a segment:
 	// "/api" makes "/api/orders" into "/orders". A path without it is refused
-	// with 500. Default none.
+	// with 500, or with 400 when only parameters inside it keep it from matching. Default none.
 	StripPrefix string
 
 	// Canonical judges the path that StripPrefix left, and returns what is
@@ -46,8 +46,20 @@ type Config struct {
 	TLSTimeout      time.Duration // for the TLS handshake. Default 5 s
 	ResponseTimeout time.Duration // from the end of the request to the end of the response's head. Default 60 s
 	IdleTimeout     time.Duration // between two pieces of a response's body, also of a stream. Default 5 min
-	WriteTimeout    time.Duration // for the upstream to take one piece of what we send. Default 30 s
+	WriteTimeout    time.Duration // for the upstream to take one piece of what we send; in a tunnel, for the client too. Default 30 s
 	KeepAlive       time.Duration // for which an unused connection is kept. Default 60 s
+
+	// TunnelIdleTimeout is for how long a WebSocket may be silent in both
+	// directions before it is closed. Default 10 min.
+	TunnelIdleTimeout time.Duration
+
+	// NoReuseAfterBody gives every request with a body a connection that is closed
+	// after it. It is for an upstream that may answer without reading a body: what
+	// it leaves unread on a kept connection it reads as the next request, which
+	// nobody judged. Without it that is so after every body whose sender nobody
+	// authenticated, and after every body with another method than POST, PUT and
+	// PATCH. It costs a connection for each. The gateway has no setting for it yet.
+	NoReuseAfterBody bool
 
 	MaxHeaderBytes     int64 // of a response's head, interim responses included. Default 256 KiB
 	MaxIdleConnections int   // that are kept unused. Default 128
@@ -65,7 +77,8 @@ type Config struct {
 	InsecureSkipVerify bool
 
 	// Log gets what belongs to no request's outcome: a request that was sent
-	// again, at level debug. Default none.
+	// again, at level debug, and an upstream that sent bytes which nobody asked
+	// for, at level warn, once per connection. Default none.
 	Log *slog.Logger
 }
 
@@ -82,6 +95,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.IdleTimeout, 5*time.Minute)
 	orDefault(&c.WriteTimeout, 30*time.Second)
 	orDefault(&c.KeepAlive, time.Minute)
+	orDefault(&c.TunnelIdleTimeout, 10*time.Minute)
 	orDefault(&c.MaxHeaderBytes, 256<<10)
 	orDefault(&c.MaxIdleConnections, 128)
 	if c.Log == nil {
@@ -116,6 +130,7 @@ func (c *Config) check() (address, error) {
 		{"IdleTimeout", int64(c.IdleTimeout)},
 		{"WriteTimeout", int64(c.WriteTimeout)},
 		{"KeepAlive", int64(c.KeepAlive)},
+		{"TunnelIdleTimeout", int64(c.TunnelIdleTimeout)},
 		{"MaxHeaderBytes", c.MaxHeaderBytes},
 		{"MaxIdleConnections", int64(c.MaxIdleConnections)},
 	} {

@@ -78,8 +78,10 @@ func requestRemoved(credentials []string) nameSet {
 		"X-Request-Id", "Forwarded", "X-Real-IP", // ours
 		"True-Client-IP", "CF-Connecting-IP", "CF-Connecting-IPv6", "X-Client-IP", "Client-IP", "X-Cluster-Client-IP",
 		"Fastly-Client-IP", "X-Remote-IP", "X-Remote-Addr", "X-Originating-IP", "X-ProxyUser-IP", "X-Azure-ClientIP",
+		"X-Cluster-IP", "Proxy-Client-IP", "WL-Proxy-Client-IP", "Forwarded-For", "Remote-Addr", "X-Original-Remote-Addr",
+		"Remote-User", "X-Remote-User",
 		"X-Original-Forwarded-For", "X-Original-Host", "X-Host", "X-Forwarded",
-		"X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Original-Method",
+		"X-Original-URL", "X-Rewrite-URL", "X-Override-URL", "X-Original-URI", "X-Original-Method",
 		"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override",
 		"Proxy", // becomes HTTP_PROXY in a CGI environment
 	)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/problem"
 )
 
 // A flight is one request on its way to the upstream and its answer's way back.
@@ -61,10 +62,26 @@ func (f *flight) request(target *url.URL) *http.Request {
 	}
 	f.body = &clientBody{src: r.Body}
 	out.Body, out.ContentLength = f.body, r.ContentLength
+	out.Close = f.u.closesAfter(f.x)
 	if r.ContentLength < 0 {
 		out.TransferEncoding = []string{"chunked"} // said here, so that the transport does not probe for an empty body
 	}
 	return out
+}
+
+// closesAfter reports whether the connection must not be used again after the
+// body of x. An upstream that answers without reading a body takes it for the
+// next request of the connection, with whatever identity it writes down; told
+// that there is none, it closes instead (RFC 9112, section 9.6). Nobody reads the
+// bodies of other methods reliably (RFC 9110, section 9.3.1), and nobody need
+// trust those of strangers.
+func (u *Upstream) closesAfter(x *exchange.Exchange) bool {
+	switch x.Request.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		return u.noReuse || x.Principal.IsZero()
+	default:
+		return true
+	}
 }
 
 // fail answers for an upstream that gave no response, or cuts when the client
@@ -75,7 +92,7 @@ func (f *flight) fail(err error) {
 		if f.x.Request.Context().Err() != nil {
 			f.body.settle(grace) // a Read that fails ends the context before it returns
 		}
-		f.body.stop(f.rc)
+		f.body.stop(f.rc) // what it broke with is final then
 		if broken := f.body.failure(); broken != nil {
 			f.failBody(broken)
 			return
@@ -85,7 +102,16 @@ func (f *flight) fail(err error) {
 		f.x.Cut(f.gone(), nil)
 	}
 	why := f.classify(err)
-	f.x.Refuse(f.w, why.problem(), why.reason, why)
+	f.refuse(why.problem(), why.reason, why)
+}
+
+// refuse answers with p for a request that was sent. The transport may still be
+// reading the body, which a refusal may end: it is stopped first.
+func (f *flight) refuse(p *problem.Problem, reason string, err error) {
+	if f.body != nil {
+		f.body.stop(f.rc)
+	}
+	f.x.Refuse(f.w, p, reason, err)
 }
 
 // failBody answers for a body that broke while it was read.
@@ -94,7 +120,7 @@ func (f *flight) failBody(err error) {
 	if p == nil {
 		f.x.Cut(reason, nil)
 	}
-	f.x.Refuse(f.w, p, reason, nil)
+	f.refuse(p, reason, nil)
 }
 
 // gone is why the client's side ended: our own server may have cut it, when it

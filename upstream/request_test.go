@@ -98,6 +98,9 @@ func TestProxy04IdentityLikeFields(t *testing.T) {
 		"X-Original-URL", "X-Rewrite-URL", "X-Original-Method", "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "Proxy",
 		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server",
 		"X-Forwarded-Uri", "X-Forwarded-Method", "Forwarded", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP",
+		"Proxy-Client-IP", "WL-Proxy-Client-IP", "Forwarded-For", "X-Cluster-IP", "X-Cluster-Client-IP", "Remote-Addr", "X-Remote-Addr",
+		"X-Original-Remote-Addr", "Remote-User", "X-Remote-User", "X-Override-URL", "X-Original-Host", "X-Host", "X-Forwarded",
+		"Fastly-Client-IP", "X-Azure-ClientIP",
 		"X-Forwarded-Client-Cert", "X-Envoy-External-Address", "X-Envoy-Original-Path",
 	}
 	attack.Case(t, "PROXY-04", attack.Library, func(t *testing.T) {

@@ -18,7 +18,7 @@ func (f *flight) respond(res *http.Response) {
 	}
 	if res.StatusCode < 200 || res.StatusCode > 599 { // RFC 9110, section 15
 		why := &failure{reason: reasonBadResponse, cause: "the status code is none"}
-		f.x.Refuse(f.w, why.problem(), why.reason, why)
+		f.refuse(why.problem(), why.reason, why)
 		return
 	}
 	f.before = maps.Clone(f.w.Header())
@@ -61,10 +61,15 @@ func (u *Upstream) pass(h, from http.Header) {
 
 // forOne keeps caches from giving the answer to somebody else: it varies on the
 // credentials, and is private when the upstream says nothing (RFC 9111, sections
-// 3.5 and 4.1).
+// 3.5 and 4.1). Pragma says nothing in a response (section 5.4), but the transport
+// makes "no-cache" of it, which does not keep the answer out of shared caches.
 func forOne(h http.Header, credentials []string) {
-	if blank(h["Cache-Control"]) && blank(h["Expires"]) && blank(h["Pragma"]) {
+	control := h["Cache-Control"]
+	switch {
+	case blank(control) && blank(h["Expires"]):
 		h["Cache-Control"] = []string{"private"}
+	case len(control) == 1 && control[0] == "no-cache" && h["Pragma"] != nil:
+		h["Cache-Control"] = []string{"private, no-cache"}
 	}
 	vary := slices.DeleteFunc(slices.Clone(h["Vary"]), func(field string) bool { return strings.TrimSpace(field) == "" })
 	if hasToken(vary, "*") {

@@ -24,6 +24,9 @@ func (u *Upstream) target(x *exchange.Exchange) (*url.URL, error) {
 		return &url.URL{Scheme: u.base.scheme, Host: u.base.host, Opaque: "*"}, nil // RFC 9112, section 3.2.4
 	}
 	path, err := u.strip(path)
+	if errors.Is(err, errNoPrefix) && u.hasPrefix(x.Path) {
+		err = errAmbiguous // parameters stand inside the prefix
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -40,10 +43,10 @@ func (u *Upstream) strip(path string) (string, error) {
 	if u.prefix == "" {
 		return path, nil
 	}
-	rest, ok := strings.CutPrefix(path, u.prefix)
-	if !ok || rest != "" && rest[0] != '/' {
+	if !u.hasPrefix(path) {
 		return "", errNoPrefix
 	}
+	rest := path[len(u.prefix):]
 	if rest == "" {
 		rest = "/"
 	}
@@ -52,6 +55,12 @@ func (u *Upstream) strip(path string) (string, error) {
 		return "", errAmbiguous // its own text may hold the path
 	}
 	return path, nil
+}
+
+// hasPrefix reports whether path begins with StripPrefix, at a segment's end.
+func (u *Upstream) hasPrefix(path string) bool {
+	rest, ok := strings.CutPrefix(path, u.prefix)
+	return ok && (rest == "" || rest[0] == '/')
 }
 
 // plainTarget reports whether text has no byte that ends or splits a request

@@ -17,11 +17,11 @@ type transport interface {
 
 // newTransport returns a transport that asks no environment, follows nothing,
 // decodes nothing and gives up.
-func newTransport(cfg *Config) *http.Transport {
+func newTransport(cfg *Config, w *watch) *http.Transport {
 	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive}
 	return &http.Transport{
 		Proxy:                  nil, // whatever HTTP_PROXY says
-		DialContext:            guardedDial(dialer, cfg.WriteTimeout),
+		DialContext:            guardedDial(dialer, cfg.WriteTimeout, w),
 		TLSHandshakeTimeout:    cfg.TLSTimeout,
 		ResponseHeaderTimeout:  cfg.ResponseTimeout,
 		MaxResponseHeaderBytes: cfg.MaxHeaderBytes,
@@ -37,13 +37,21 @@ func newTransport(cfg *Config) *http.Transport {
 	}
 }
 
-func guardedDial(dialer *net.Dialer, writeTimeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
+// A watch is told of connections with bytes that nobody asked for. Of a
+// connection with TLS beneath it sees records, among which an idle one may get
+// some that hold no data: there only the transport can tell.
+type watch struct {
+	plain   bool
+	unasked func()
+}
+
+func guardedDial(dialer *net.Dialer, writeTimeout time.Duration, w *watch) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dialer.DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		g := &guardedConn{Conn: conn, writeTimeout: writeTimeout}
+		g := &guardedConn{Conn: conn, writeTimeout: writeTimeout, watch: w}
 		g.changed.L = &g.mu
 		return g, nil
 	}
@@ -56,18 +64,22 @@ func guardedDial(dialer *net.Dialer, writeTimeout time.Duration) func(ctx contex
 type guardedConn struct {
 	net.Conn
 	writeTimeout time.Duration
+	watch        *watch
+	once         sync.Once // for watch
 
 	mu       sync.Mutex
 	changed  sync.Cond // reading or closed became true
 	reading  bool      // a Read waits for bytes: all that came before was taken
 	closed   bool
+	idle     bool // in the pool
+	waited   bool // a Read began since it went there
 	quiet    bool // taken from the pool, and nothing was written since
 	poisoned bool // bytes came while quiet
 }
 
 func (g *guardedConn) Read(p []byte) (int, error) {
 	g.mu.Lock()
-	g.reading = true
+	g.reading, g.waited = true, true
 	g.changed.Broadcast()
 	g.mu.Unlock()
 
@@ -76,8 +88,22 @@ func (g *guardedConn) Read(p []byte) (int, error) {
 	g.mu.Lock()
 	g.reading = false
 	g.poisoned = g.poisoned || g.quiet && n > 0
+	unasked := n > 0 && (g.idle || g.quiet) && g.watch.plain && !idleTimeout(p[:n])
 	g.mu.Unlock()
+	if unasked {
+		g.tell()
+	}
 	return n, err
+}
+
+// tell reports g, once.
+func (g *guardedConn) tell() { g.once.Do(g.watch.unasked) }
+
+// idleTimeout reports whether text begins a 408, with which some servers close a
+// connection that was idle (RFC 9110, section 15.5.9).
+func idleTimeout(text []byte) bool {
+	const length = len("HTTP/1.1 408")
+	return len(text) >= length && string(text[:7]) == "HTTP/1." && string(text[8:length]) == " 408"
 }
 
 func (g *guardedConn) Write(p []byte) (int, error) {
@@ -101,9 +127,21 @@ func (g *guardedConn) CloseWrite() error {
 func (g *guardedConn) Close() error {
 	g.mu.Lock()
 	g.closed = true
+	behind := g.idle && !g.waited // the reader did not need to wait: the bytes came with the response before
 	g.changed.Broadcast()
 	g.mu.Unlock()
+	if behind && g.watch.plain {
+		g.tell()
+	}
 	return g.Conn.Close()
+}
+
+// rest notes that g went to the pool. The transport's reader calls it, so that
+// no Read is under way.
+func (g *guardedConn) rest() {
+	g.mu.Lock()
+	g.idle, g.waited = true, false
+	g.mu.Unlock()
 }
 
 // take waits until the transport's reader, which has just finished with the
@@ -116,7 +154,7 @@ func (g *guardedConn) take() {
 	for !g.reading && !g.closed {
 		g.changed.Wait()
 	}
-	g.quiet = true
+	g.idle, g.quiet = false, true
 }
 
 func (g *guardedConn) isPoisoned() bool {

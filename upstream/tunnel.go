@@ -2,10 +2,12 @@ package upstream
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -17,7 +19,7 @@ func (f *flight) tunnel(res *http.Response) {
 	upgrade := res.Header["Upgrade"]
 	if !f.upgrade || !ok || len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket") {
 		why := &failure{reason: reasonBadResponse, cause: "protocols were switched unasked"}
-		f.x.Refuse(f.w, why.problem(), why.reason, why)
+		f.refuse(why.problem(), why.reason, why)
 		return
 	}
 	h := f.w.Header()
@@ -26,7 +28,7 @@ func (f *flight) tunnel(res *http.Response) {
 	conn, client, err := f.rc.Hijack()
 	if err != nil {
 		clear(h)
-		f.x.Refuse(f.w, unfit(), "no-hijack", err)
+		f.refuse(unfit(), "no-hijack", err)
 		return
 	}
 	defer conn.Close() //nolint:errcheck // both directions are over
@@ -54,22 +56,28 @@ func switchProtocols(w *bufio.Writer, h http.Header) bool {
 
 // join copies both ways until both have ended. When one ends the other side is
 // told, and has a second to end as well; when the request's context ends, as it
-// does when the server stops, both are closed at once.
+// does when the server stops, or both sides are silent for too long, both are
+// closed at once.
 func (f *flight) join(conn net.Conn, client io.Reader, back io.ReadWriteCloser) {
 	ended := make(chan struct{}, 2)
+	silent := make(chan struct{})
+	idle := time.AfterFunc(f.u.tunnelIdle, sync.OnceFunc(func() { close(silent) }))
+	defer idle.Stop()
 	pipe := func(to io.Writer, from io.Reader) {
-		_, err := io.Copy(to, from)
+		err := f.pipe(to, from, idle)
 		if half, ok := to.(interface{ CloseWrite() error }); err == nil && ok {
 			_ = half.CloseWrite() // the other direction's end says the rest
 		}
 		ended <- struct{}{}
 	}
 	go pipe(back, client)
-	go pipe(conn, back)
-	left := 2
+	go pipe(boundedWriter{conn, f.u.write}, back)
+	left, tooLong := 2, false
 	select {
 	case <-ended:
 		left--
+	case <-silent:
+		tooLong = true
 	case <-f.ctx.Done():
 	}
 	if left == 1 {
@@ -86,4 +94,50 @@ func (f *flight) join(conn net.Conn, client io.Reader, back io.ReadWriteCloser) 
 	for ; left > 0; left-- {
 		<-ended
 	}
+	if tooLong {
+		f.x.Cut("tunnel-idle", nil)
+	}
+}
+
+// pipe copies until from ends, and puts idle off with each piece.
+func (f *flight) pipe(to io.Writer, from io.Reader, idle *time.Timer) error {
+	buffer := f.u.buffers.Get().(*[bufferSize]byte) //nolint:errcheck,forcetypeassert // nothing else is in the pool
+	defer f.u.buffers.Put(buffer)
+	for {
+		n, err := from.Read(buffer[:])
+		if n > 0 {
+			idle.Reset(f.u.tunnelIdle)
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// A boundedWriter gives the client of a tunnel a time for each piece, as a
+// [guardedConn] does the upstream.
+type boundedWriter struct {
+	net.Conn
+	timeout time.Duration
+}
+
+func (w boundedWriter) Write(p []byte) (int, error) {
+	if err := w.SetWriteDeadline(time.Now().Add(w.timeout)); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(p)
+}
+
+// CloseWrite passes the end of the upstream's direction on.
+func (w boundedWriter) CloseWrite() error {
+	if half, ok := w.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
 }

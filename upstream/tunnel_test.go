@@ -133,3 +133,64 @@ func TestProxy10WebSocket(t *testing.T) {
 		})
 	})
 }
+
+func TestASilentTunnelIsClosed(t *testing.T) {
+	u := wire.Listen(t, func(c *wire.Conn) {
+		if _, err := c.Head(); err == nil {
+			c.Say(switched + "first")
+			c.Drain()
+		}
+	})
+	f := newFront(t, upstream.Config{URL: u.URL(), TunnelIdleTimeout: 100 * time.Millisecond}, nil)
+	c := wire.Dial(t, f.addr())
+	c.Send(upgrade)
+	if w, err := http.ReadResponse(c.Reader, &http.Request{Method: http.MethodGet}); err != nil || w.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("response = %v, %v; want 101", w, err)
+	}
+	if rest, closed := c.Rest(); rest != "first" || !closed {
+		t.Errorf("got %q, closed %v; want a close after the first bytes", rest, closed)
+	}
+	u.Await(t, func(_ []string, closed int) bool { return closed == 1 })
+	if o := f.outcome(t); o.Reason != "tunnel-idle" || !o.Hijacked {
+		t.Errorf("outcome = %+v, want tunnel-idle", o)
+	}
+}
+
+func TestATunnelThatSpeaksOneWayStays(t *testing.T) {
+	const pieces = 30
+	u := wire.Listen(t, func(c *wire.Conn) {
+		if _, err := c.Head(); err != nil {
+			return
+		}
+		c.Say(switched)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for range pieces {
+			<-tick.C
+			c.Say(".")
+		}
+	})
+	f := newFront(t, upstream.Config{URL: u.URL(), TunnelIdleTimeout: 200 * time.Millisecond}, nil)
+	c := wire.Dial(t, f.addr())
+	c.Send(upgrade)
+	if _, err := http.ReadResponse(c.Reader, &http.Request{Method: http.MethodGet}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, c.Reader, strings.Repeat(".", pieces))
+}
+
+func TestATunnelsClientThatTakesNothingIsLeft(t *testing.T) {
+	u := wire.Listen(t, func(c *wire.Conn) {
+		if _, err := c.Head(); err != nil {
+			return
+		}
+		c.Say(switched)
+		_, _ = io.Copy(c.Conn, zeros{}) // until we close
+	})
+	f := newFront(t, upstream.Config{URL: u.URL(), WriteTimeout: 100 * time.Millisecond}, nil)
+	c := wire.Dial(t, f.addr())
+	c.Send(upgrade)
+	if o := f.outcome(t); !o.Hijacked {
+		t.Errorf("outcome = %+v, want an end", o)
+	}
+}

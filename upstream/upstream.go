@@ -13,6 +13,9 @@
 //     the first byte of a response.
 //   - A request body that breaks never completes at the upstream: its connection
 //     is closed in the middle and not used again.
+//   - What an upstream may leave unread of a body is no next request: the
+//     connection is closed after each body of a stranger, or of a method that is
+//     not POST, PUT or PATCH.
 //   - Failures are problems without an address; after the response began the
 //     connection is cut.
 //
@@ -28,6 +31,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warder-dev/warder/exchange"
@@ -49,10 +53,14 @@ type Upstream struct {
 	untrailed   nameSet  // from response trailers
 	credentials []string // canonical names, for Vary
 	idle        time.Duration
+	tunnelIdle  time.Duration
+	write       time.Duration // for one piece to the client of a tunnel
+	noReuse     bool          // after any body
 	log         *slog.Logger
 	transport   transport
 	closeIdle   func()
 	buffers     sync.Pool
+	poisoned    atomic.Uint64 // connections with bytes that nobody asked for
 }
 
 // bufferSize is how much of a response is copied at once, in bytes.
@@ -65,13 +73,13 @@ func New(cfg Config) (*Upstream, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
-	t := newTransport(&cfg)
 	u := &Upstream{
 		base: base, name: cfg.Name, host: cfg.HostHeader, prefix: cfg.StripPrefix, canonical: cfg.Canonical,
 		removed: requestRemoved(cfg.RemoveHeaders), dropped: responseRemoved(), untrailed: trailerRemoved(),
-		idle: cfg.IdleTimeout, log: cfg.Log,
-		transport: t, closeIdle: t.CloseIdleConnections,
+		idle: cfg.IdleTimeout, tunnelIdle: cfg.TunnelIdleTimeout, write: cfg.WriteTimeout, noReuse: cfg.NoReuseAfterBody, log: cfg.Log,
 	}
+	t := newTransport(&cfg, &watch{plain: base.scheme == "http", unasked: u.unasked})
+	u.transport, u.closeIdle = t, t.CloseIdleConnections
 	u.buffers.New = func() any { return new([bufferSize]byte) }
 	for _, name := range cfg.RemoveHeaders {
 		u.credentials = append(u.credentials, http.CanonicalHeaderKey(name))
@@ -82,6 +90,18 @@ func New(cfg Config) (*Upstream, error) {
 // CloseIdleConnections closes pooled connections that no request uses: after a
 // graceful stop.
 func (u *Upstream) CloseIdleConnections() { u.closeIdle() }
+
+// Poisoned is how many connections were given up because the upstream sent bytes
+// on them that no request had asked for: the answer to a request that nobody
+// judged, or a broken server. Over TLS it counts only those that arrive when the
+// connection is used again.
+func (u *Upstream) Poisoned() uint64 { return u.poisoned.Load() }
+
+// unasked tells of such bytes, not what they are.
+func (u *Upstream) unasked() {
+	u.poisoned.Add(1)
+	u.log.Warn("upstream sent bytes that nobody asked for: the connection is closed", slog.String("upstream", u.name))
+}
 
 // ServeHTTP forwards r and answers with what the upstream says. It panics with
 // [http.ErrAbortHandler] to cut a response that cannot be completed, and when

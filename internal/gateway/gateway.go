@@ -149,6 +149,15 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request) {
 // ServeHTTP judges r and forwards it, or refuses.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
 
+// Poisoned is how many connections were given up because an upstream sent bytes
+// on them that no request had asked for.
+func (g *Gateway) Poisoned() (n uint64) {
+	for _, u := range g.upstreams {
+		n += u.Poisoned()
+	}
+	return n
+}
+
 // Close drops the idle connections to the upstreams.
 func (g *Gateway) Close() {
 	for _, u := range g.upstreams {

@@ -7,18 +7,26 @@ import (
 	"net/url"
 	"os"
 
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/target"
 	"github.com/warder-dev/warder/upstream"
 )
 
 // A destination is one upstream as one route reaches it: each prefix that is
-// stripped has a connection pool of its own.
-type destination struct{ name, prefix string }
+// stripped, and each judgement of what that leaves, has a connection pool of its
+// own.
+type destination struct {
+	name, prefix string
+	allow        exchange.Ambiguity // 0 without a prefix: nothing is judged again
+}
 
 // to returns the upstream of a route, made at its first use.
 func (g *Gateway) to(cfg Config, route config.Route) (*upstream.Upstream, error) {
-	d := destination{route.Upstream, route.StripPrefix}
+	d := destination{name: route.Upstream, prefix: route.StripPrefix}
+	if d.prefix != "" {
+		d.allow = ambiguities(route.Allow)
+	}
 	if u, ok := g.upstreams[d]; ok {
 		return u, nil
 	}

@@ -18,6 +18,10 @@ routes:
   - {match: "/", upstream: api}
   - {match: "/admin", upstream: api, scopes: ["admin:all"]}
   - {match: "/guarded/", upstream: api, scopes: ["admin:all"]}
+  - {match: "/parts/admin", upstream: api, scopes: ["admin:all"]}
+  - {match: "/parts/guarded/", upstream: api, scopes: ["admin:all"]}
+  - {match: "/parts/{tenant}/", upstream: api, public: true}
+  - {match: "/parts/{page}", upstream: api, public: true}
   - {match: "/resolve/", upstream: api, allow: [resolve]}
   - {match: "/merge/", upstream: api, allow: [merge]}
   - {match: "/matrix/", upstream: api, allow: [matrix]}
@@ -62,6 +66,9 @@ func pathCases() []pathCase {
 		{"PATH-05", "/matrix/a;x=1/b", 200, "/matrix/a;x=1/b"},
 		{"PATH-05", "/matrix/a;/..;/b", 400, ""},
 		{"PATH-05", "/both/a;x=1/..;/b", 200, "/both/b"},
+		{"PATH-05", "/matrix/..%3B/admin", 400, ""},
+		{"PATH-05", "/both/..%3b/admin", 400, ""},
+		{"PATH-05", "/a/%2e%2e%3Bx/admin", 400, ""},
 		{"PATH-06", "/a%00", 400, ""},
 		{"PATH-06", "/a%0d%0aX-B:c", 400, ""},
 		{"PATH-06", "/a\x01b", 400, ""},
@@ -83,6 +90,10 @@ func pathCases() []pathCase {
 		{"PATH-11", "/admin%20", 200, "/admin%20"},
 		{"PATH-11", "/admin/", 404, ""},  // guarded without the slash: not open with it
 		{"PATH-11", "/guarded", 404, ""}, // and the reverse
+		{"PATH-11", "/parts/admin/", 404, ""}, // nor where a wildcard is open
+		{"PATH-11", "/parts/guarded", 404, ""},
+		{"PATH-11", "/parts/other/", 200, "/parts/other/"},
+		{"PATH-11", "/parts/other", 200, "/parts/other"},
 		{"PATH-12", "/Admin", 200, "/Admin"},
 		{"PATH-12", "/%41dmin", 200, "/Admin"},
 		{"PATH-12", "/%61dmin", 403, ""},
@@ -175,6 +186,30 @@ func requestLines(upstream *wire.Upstream) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// TestRoutesThatStripAlikeAllowTheirOwn: the same upstream and prefix, other
+// readings allowed, in both orders.
+func TestRoutesThatStripAlikeAllowTheirOwn(t *testing.T) {
+	attack.Case(t, "PATH-16", attack.Gateway, func(t *testing.T) {
+		strict, loose := "  - {match: /api/a/, upstream: api, strip_prefix: /api}\n", "  - {match: /api/b/, upstream: api, strip_prefix: /api, allow: [encoded_slash, matrix]}\n"
+		for _, yaml := range []string{strict + loose, loose + strict} {
+			upstream := wire.Listen(t, wire.Answer(wire.OK))
+			p := start(t, upstream.URL(), settings{yaml: "routes:\n" + yaml})
+			for _, c := range []pathCase{
+				{"PATH-16", "/api/a/x", 200, "/a/x"},
+				{"PATH-16", "/api/a/x%2Fy", 400, ""},
+				{"PATH-16", "/api/b/x%2Fy", 200, "/b/x%2Fy"},
+				{"PATH-16", "/api/b/x;y=1", 200, "/b/x;y=1"},
+				{"PATH-16", "/api;y/b/x", 400, ""}, // the prefix is there only without its parameters
+			} {
+				t.Run(c.target, func(t *testing.T) { c.try(t, p, upstream) })
+			}
+			if text := p.log(t); strings.Contains(text, "ERROR") {
+				t.Errorf("a client's mistake is logged as an error of ours: %s", text)
+			}
+		}
+	})
 }
 
 func TestMethodsWithTargetsOfTheirOwn(t *testing.T) {

@@ -176,6 +176,8 @@ func (p *program) watch() error {
 			}
 			return float64(n)
 		}),
+		p.metrics.Watch("warder_upstream_unasked_bytes_total", "Connections to upstreams that were closed because bytes came on them that nobody had asked for.",
+			func() float64 { return float64(p.gateway.Poisoned()) }),
 		p.metrics.Watch("warder_store_revision_applied", "Every change of keys up to this revision holds on this node.",
 			func() float64 { return float64(p.verifier.Applied()) }),
 	)
