@@ -73,7 +73,7 @@ func TestAStoppedNodeNeverAdmitsAfterACompleteReceipt(t *testing.T) {
 			c.Send(s.request())
 		}
 		wantRun(t, exitServer, "but 0/1", s.folder, s.key+"\n", "keys", "revoke", "-", "--wait", "50ms")
-		wantRun(t, 0, "is taken as stopped", s.folder, s.key+"\n", "keys", "revoke", "-")
+		wantRun(t, 0, "It was revoked before", s.folder, s.key+"\n", "keys", "revoke", "-")
 		if err := s.process.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
