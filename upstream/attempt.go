@@ -15,8 +15,8 @@ import (
 // An attempt is one sending of a request, with what decides whether there may
 // be another.
 type attempt struct {
-	reused   atomic.Bool // the connection came from the pool
-	answered atomic.Bool // a byte of a response came
+	reused   atomic.Bool                 // the connection came from the pool
+	answered atomic.Bool                 // a byte of a response came
 	conn     atomic.Pointer[guardedConn] // nil for HTTP/2
 }
 

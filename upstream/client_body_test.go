@@ -265,7 +265,9 @@ func newServed(t *testing.T, cfg upstream.Config) (addr string, outcomes <-chan 
 		if err := server.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
-		<-stopped
+		if err := <-stopped; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
 		u.CloseIdleConnections()
 	})
 	return l.Addr().String(), e.done

@@ -124,7 +124,7 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	f := &flight{u: u, x: x, w: w, rc: http.NewResponseController(w), ctx: ctx, cancel: cancel}
-	f.run(target)
+	f.run(target) //nolint:contextcheck // a flight has its context
 }
 
 // unfit is the problem of a request that reached the upstream without what the

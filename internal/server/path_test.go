@@ -88,8 +88,8 @@ func pathCases() []pathCase {
 		{"PATH-11", "/admin", 403, ""},
 		{"PATH-11", "/admin.", 200, "/admin."},
 		{"PATH-11", "/admin%20", 200, "/admin%20"},
-		{"PATH-11", "/admin/", 404, ""},  // guarded without the slash: not open with it
-		{"PATH-11", "/guarded", 404, ""}, // and the reverse
+		{"PATH-11", "/admin/", 404, ""},       // guarded without the slash: not open with it
+		{"PATH-11", "/guarded", 404, ""},      // and the reverse
 		{"PATH-11", "/parts/admin/", 404, ""}, // nor where a wildcard is open
 		{"PATH-11", "/parts/guarded", 404, ""},
 		{"PATH-11", "/parts/other/", 200, "/parts/other/"},

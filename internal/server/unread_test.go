@@ -34,8 +34,11 @@ func careless(acted chan<- string) func(*wire.Conn) {
 func TestAnUnreadBodyIsNoRequestThroughTheGateway(t *testing.T) {
 	const forged = "GET /admin HTTP/1.1\r\nHost: a\r\nX-Warder-Owner: root\r\n\r\n"
 	for _, c := range []struct{ id, method, path string }{
-		{"SMUG-17", "GET", "/mine"}, {"SMUG-17", "DELETE", "/mine"}, {"SMUG-17", "OPTIONS", "/mine"},
-		{"PROXY-02", "GET", "/open"}, {"PROXY-02", "POST", "/open"},
+		{"SMUG-17", "GET", "/mine"},
+		{"SMUG-17", "DELETE", "/mine"},
+		{"SMUG-17", "OPTIONS", "/mine"},
+		{"PROXY-02", "GET", "/open"},
+		{"PROXY-02", "POST", "/open"},
 	} {
 		attack.Case(t, c.id, attack.Gateway, func(t *testing.T) {
 			acted := make(chan string, 16)
