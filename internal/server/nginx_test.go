@@ -24,6 +24,9 @@ func startNginx(t *testing.T, directives string) string {
 	t.Helper()
 	name, err := exec.LookPath("nginx")
 	if err != nil {
+		name, err = exec.LookPath("/usr/sbin/nginx") // not on every user's PATH
+	}
+	if err != nil {
 		t.Fatalf("nginx is needed (make needs installs it): %v", err)
 	}
 	folder, addr := t.TempDir(), wire.FreeAddress(t)
