@@ -36,7 +36,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, *addr, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1) //nolint:forbidigo // the example is a program
+		os.Exit(1)
 	}
 }
 
