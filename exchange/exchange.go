@@ -9,6 +9,7 @@ package exchange
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"net/netip"
 	"time"
@@ -31,6 +32,11 @@ type Exchange struct {
 	Scheme string         // "http" or "https"
 	Host   string         // canonical: lower case, no port, no trailing dot, IPv6 in brackets
 	Port   string         // as sent with the host, digits only; "" when absent
+
+	// ClientCert is set by forwarded: the certificate that the client proved in the
+	// TLS handshake and that was verified there, or that a listed peer forwarded;
+	// nil for none.
+	ClientCert *x509.Certificate
 
 	// Set by target.
 	Path         string    // canonical and still percent-encoded: what is matched and judged; "*" for OPTIONS *
@@ -63,6 +69,18 @@ type Exchange struct {
 	body    trackedBody
 	late    refusal
 	idField [1]string
+}
+
+// SetQuery makes raw the query of the request, for everybody who comes later. A
+// scheme that found a credential in the query takes it out with this, so that
+// neither the handler nor the upstream sees it. The request becomes a shallow
+// copy: the one that net/http read keeps what was sent.
+func (x *Exchange) SetQuery(raw string) {
+	address := *x.Request.URL
+	address.RawQuery, address.ForceQuery = raw, false
+	r := *x.Request
+	r.URL, r.RequestURI = &address, address.RequestURI()
+	x.Request, x.RawQuery = &r, raw
 }
 
 // IDField returns the request id as the values of a header field, at no cost.

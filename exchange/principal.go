@@ -14,8 +14,23 @@ type Principal struct {
 	Environment string // the key's environment, for example "live"
 	Scopes      Scopes // what the credential grants
 	Scheme      string // name of the scheme that proved it, as in OpenAPI
-	Retiring    bool   // proved by a secret that is being replaced
-	Expires     time.Time
+
+	// Claims are those of a token, as its issuer signed them: for conditions, limits
+	// and the upstream. nil for keys. Nobody changes them.
+	Claims map[string]any
+
+	// Ambient says that a browser sends the credential by itself, with whatever
+	// page asks it to: a cookie, HTTP Basic, a client certificate. Such a request
+	// needs proof that the page is the site's own (csrf); a key or token in a header
+	// that only a script can set is that proof.
+	Ambient bool
+
+	// Session names the session that the credential stands for, without being it: a
+	// digest that is safe to store. "" for none. csrf binds its tokens to it.
+	Session string
+
+	Retiring bool // proved by a secret that is being replaced
+	Expires  time.Time
 }
 
 // IsZero reports whether p is nobody.

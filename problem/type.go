@@ -15,6 +15,9 @@ const (
 	InvalidBody       Type = "invalid-body"        // 400, upstream: the body broke while it was read
 	Unauthorized      Type = "unauthorized"        // 401, authn: no credential, or one that does not hold
 	InsufficientScope Type = "insufficient-scope"  // 403, authn and authz
+	Forbidden         Type = "forbidden"           // 403, authz: a condition of the route does not hold
+	CrossSite         Type = "cross-site-request"  // 403, csrf: nothing proves that the site itself sent it
+	HTTPSRequired     Type = "https-required"      // 403, edge: a credential came over plain HTTP
 	NotFound          Type = "not-found"           // 404, route
 	MethodNotAllowed  Type = "method-not-allowed"  // 405, route
 	BodyTimeout       Type = "body-timeout"        // 408, httpserver: the body stopped coming
@@ -34,7 +37,7 @@ const base = "https://github.com/warder-dev/warder/blob/main/docs/reference/prob
 // All returns every type in order of status, for the reference page.
 func All() []Type {
 	return []Type{
-		InvalidTarget, InvalidHost, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, NotFound,
+		InvalidTarget, InvalidHost, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden, CrossSite, HTTPSRequired, NotFound,
 		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
@@ -51,7 +54,7 @@ func (t Type) Status() int {
 		return http.StatusBadRequest
 	case Unauthorized:
 		return http.StatusUnauthorized
-	case InsufficientScope:
+	case InsufficientScope, Forbidden, CrossSite, HTTPSRequired:
 		return http.StatusForbidden
 	case NotFound:
 		return http.StatusNotFound
@@ -92,6 +95,10 @@ func (t Type) Title() string {
 		return "The request body is malformed"
 	case InsufficientScope:
 		return "The credential lacks a scope"
+	case CrossSite:
+		return "Another site may have sent the request"
+	case HTTPSRequired:
+		return "HTTPS is required"
 	case BodyTimeout:
 		return "The request body stopped coming"
 	case BodyTooLarge:
@@ -104,7 +111,7 @@ func (t Type) Title() string {
 		return "The upstream did not answer in time"
 	case Unavailable:
 		return "The request cannot be judged right now"
-	case Unauthorized, NotFound, MethodNotAllowed, Misdirected, Internal:
+	case Unauthorized, Forbidden, NotFound, MethodNotAllowed, Misdirected, Internal:
 		return http.StatusText(t.Status())
 	default:
 		return http.StatusText(t.Status())

@@ -35,7 +35,7 @@ func (e Entry) Area() string {
 // Catalogue returns every case, by area and number.
 func Catalogue() []Entry {
 	var all []Entry
-	for _, area := range [][]Entry{key(), proxy(), log(), path(), smug()} {
+	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf()} {
 		all = append(all, area...)
 	}
 	return all
@@ -56,6 +56,22 @@ func Title(area string) string {
 	switch area {
 	case "KEY":
 		return "API keys"
+	case "SESS":
+		return "Sessions and login"
+	case "JWT":
+		return "Tokens"
+	case "MULTI":
+		return "Several schemes"
+	case "TLS":
+		return "Transport"
+	case "HOST":
+		return "Trusted hosts"
+	case "IP":
+		return "The client's address"
+	case "CORS":
+		return "Reading from other origins"
+	case "CSRF":
+		return "Writing from other sites"
 	case "PROXY":
 		return "What reaches the upstream, and what comes back"
 	case "LOG":

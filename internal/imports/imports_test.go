@@ -22,7 +22,7 @@ type row struct {
 
 // vocabulary is what every package may use.
 func vocabulary(more ...string) []string {
-	return append([]string{"exchange", "problem", "secret"}, more...)
+	return append([]string{"credential", "exchange", "problem", "secret"}, more...)
 }
 
 // DO NOT CHANGE THIS TABLE TO MAKE A BUILD PASS: it is the architecture. A
@@ -35,23 +35,46 @@ func table() map[string]row {
 	x := []string{"golang.org/x"}
 	return map[string]row{
 		// vocabulary
-		"secret":   {},
-		"openapi":  {},
-		"problem":  {module: []string{"secret"}},
-		"exchange": {module: []string{"problem", "secret"}},
+		"secret":     {},
+		"openapi":    {},
+		"credential": {},
+		"problem":    {module: []string{"secret"}},
+		"exchange":   {module: []string{"problem", "secret"}},
 
 		// edge: never a sibling
-		"bodylimit":  {module: vocabulary(), third: x},
-		"forwarded":  {module: vocabulary(), third: x},
-		"httpserver": {module: vocabulary(), third: x},
-		"requestid":  {module: vocabulary(), third: x},
-		"target":     {module: vocabulary(), third: x},
+		"bodylimit":   {module: vocabulary(), third: x},
+		"forwarded":   {module: vocabulary(), third: x},
+		"httpserver":  {module: vocabulary(), third: x},
+		"requestid":   {module: vocabulary(), third: x},
+		"target":      {module: vocabulary(), third: x},
+		"tlsconfig":   {module: vocabulary(), third: x},
+		"trustedhost": {module: vocabulary(), third: x},
+		// each with its one library
+		"tlsconfig/acme": {module: vocabulary("tlsconfig"), third: append([]string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"}, x...)},
+		"http3":          {module: vocabulary("httpserver"), third: append([]string{"github.com/quic-go/quic-go"}, x...)},
+
+		// protection: never a sibling either
+		"cors":            {module: vocabulary(), third: x},
+		"csrf":            {module: vocabulary(), third: x},
+		"securityheaders": {module: vocabulary(), third: x},
+		"ratelimit":       {module: vocabulary(), third: x},
 
 		// identity: never each other, but for authn and how openapi describes them
-		"authn":  {module: vocabulary("openapi")},
-		"apikey": {module: vocabulary("authn", "openapi")},
+		"authn":         {module: vocabulary("openapi")},
+		"apikey":        {module: vocabulary("authn", "openapi")},
+		"authz":         {module: vocabulary("authn")},
+		"introspection": {module: vocabulary("authn", "openapi"), third: x},
+		"jwt":           {module: vocabulary("authn", "openapi"), third: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "golang.org/x"}},
+		"mtls":          {module: vocabulary("authn", "openapi")},
+		"session":       {module: vocabulary("authn", "openapi")},
+		// their sub-packages, each with its one library
+		"authz/celcond":    {module: vocabulary("authz"), third: []string{"cel.dev/cel-go", "google.golang.org/protobuf", "google.golang.org/genproto"}},
+		"session/password": {module: vocabulary("authn", "openapi", "session"), third: x},
+		"session/oidc":     {module: vocabulary("authn", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
 		// a conformance suite knows the concept that it tests
-		"apikey/apikeytest": {module: vocabulary("apikey")},
+		"apikey/apikeytest":   {module: vocabulary("apikey")},
+		"openapi/openapitest": {module: vocabulary("", "openapi")},
+		"session/sessiontest": {module: vocabulary("session")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
@@ -59,13 +82,18 @@ func table() map[string]row {
 		"upstream":  {module: vocabulary(), third: x},
 
 		// the stage packages, to name them in Edge and Policy
-		"": {module: vocabulary("accesslog", "authn", "bodylimit", "forwarded", "httpserver", "requestid", "target")},
+		"": {module: vocabulary(
+			"accesslog", "authn", "authz", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "ratelimit", "requestid",
+			"securityheaders", "target", "trustedhost",
+		)},
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("apikey", "internal/fleet"),
+			module: vocabulary("apikey", "internal/fleet", "session"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
+
+		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
 		// program
 		"internal/fleet": {module: vocabulary("apikey")},
@@ -208,8 +236,11 @@ func TestForbidden(t *testing.T) {
 // stands for, so that a new row cannot loosen them unseen.
 func TestTheTableKeepsItsOwnRules(t *testing.T) {
 	rows := table()
-	identity := []string{"apikey"}
-	edge := []string{"bodylimit", "forwarded", "httpserver", "requestid", "target", "redact", "upstream"}
+	identity := []string{"apikey", "introspection", "jwt", "mtls", "session"}
+	edge := []string{
+		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
+		"trustedhost", "upstream",
+	}
 	for name, r := range rows {
 		if slices.Contains(r.module, name) {
 			t.Errorf("row %q allows itself", name)
