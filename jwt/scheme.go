@@ -91,19 +91,9 @@ func (s *Scheme) Authenticate(x *exchange.Exchange) (exchange.Principal, error) 
 	if err != nil {
 		return exchange.Principal{}, err
 	}
-	sum := bearer.SumOf(text)
-	v, known := s.cache.Get(sum)
-	if known && !v.holds(time.Now()) {
-		s.cache.Delete(sum)
-		known = false
-	}
-	if !known {
-		if v, err = s.verify(x.Request.Context(), text); err != nil {
-			return exchange.Principal{}, err
-		}
-		if len(text) <= maxCachedBytes && !x.Dry {
-			s.cache.Put(sum, v)
-		}
+	v, err := s.proved(x, text)
+	if err != nil {
+		return exchange.Principal{}, err
 	}
 	if !v.bound.Holds(x) {
 		return exchange.Principal{}, authn.Wrong("certificate")
@@ -111,6 +101,25 @@ func (s *Scheme) Authenticate(x *exchange.Exchange) (exchange.Principal, error) 
 	principal := v.principal
 	principal.Scheme = s.name
 	return principal, nil
+}
+
+// proved returns what text proves, remembered or verified.
+func (s *Scheme) proved(x *exchange.Exchange, text string) (*verified, error) {
+	if len(text) > maxCachedBytes {
+		return s.verify(x.Request.Context(), text)
+	}
+	sum := bearer.SumOf(text)
+	if v, ok := s.cache.Get(sum); ok {
+		if v.holds(time.Now()) {
+			return v, nil
+		}
+		s.cache.Delete(sum)
+	}
+	v, err := s.verify(x.Request.Context(), text)
+	if err == nil && !x.Dry {
+		s.cache.Put(sum, v)
+	}
+	return v, err
 }
 
 // verify judges a token that is not remembered. What it says of itself chooses

@@ -66,19 +66,16 @@ func readStatic(field string, text []byte, secret bool, i *issuer) (source, erro
 // static are keys that do not change.
 type static struct{ set *keySet }
 
-// newStatic refuses a key that none of the issuer's algorithms uses: it is a
-// mistake in the configuration.
+// newStatic refuses keys of which none is for the issuer's algorithms.
 func newStatic(set *keySet, i *issuer) (source, error) {
-	for n, k := range set.all {
-		used := false
+	for _, k := range set.all {
 		for _, a := range i.algorithms {
-			used = used || k.usable(a)
-		}
-		if !used {
-			return nil, fmt.Errorf("key %d fits none of the algorithms", n)
+			if k.usable(a) {
+				return static{set}, nil
+			}
 		}
 	}
-	return static{set}, nil
+	return nil, errors.New("no key fits any of the algorithms")
 }
 
 func (s static) current(context.Context) (*keySet, error) { return s.set, nil }
