@@ -72,17 +72,20 @@ func newRemote(cfg *Issuer, all *Config) (source, error) {
 	return r, nil
 }
 
+// start makes the first attempt, and the others when they are due.
 func (r *remote) start() {
+	f := r.attempt()
 	r.wait.Go(func() {
 		for {
-			next := r.refresh()
-			timer := time.NewTimer(next)
+			<-f.done
+			timer := time.NewTimer(f.next)
 			select {
 			case <-timer.C:
 			case <-r.ctx.Done():
 				timer.Stop()
 				return
 			}
+			f = r.attempt()
 		}
 	})
 }
@@ -95,14 +98,11 @@ func (r *remote) close() {
 	r.client.CloseIdleConnections()
 }
 
-// refresh makes an attempt or waits for the one under way, and returns when the
-// next one is due.
-func (r *remote) refresh() time.Duration {
+// attempt returns the attempt under way, or a new one.
+func (r *remote) attempt() *flight {
 	r.mu.Lock()
-	f := r.begin()
-	r.mu.Unlock()
-	<-f.done
-	return f.next
+	defer r.mu.Unlock()
+	return r.begin()
 }
 
 // begin returns the attempt under way, which it starts when there is none. r is locked.
