@@ -28,9 +28,15 @@ func TestGoodTokens(t *testing.T) {
 	all.Algorithms = []string{jwt.RS256, jwt.RS384, jwt.RS512, jwt.PS256, jwt.PS384, jwt.PS512, jwt.ES256, jwt.ES384, jwt.EdDSA}
 	s := scheme(t, all)
 	for _, by := range []signer{
-		{"RS256", p.rsa, "rsa"}, {"RS384", p.rsa, "rsa"}, {"RS512", p.rsa, "rsa"},
-		{"PS256", p.rsa, "rsa"}, {"PS384", p.rsa, "rsa"}, {"PS512", p.rsa, "rsa"},
-		{"ES256", p.p256, "p256"}, {"ES384", p.p384, "p384"}, {"EdDSA", p.ed, "ed"},
+		{"RS256", p.rsa, "rsa"},
+		{"RS384", p.rsa, "rsa"},
+		{"RS512", p.rsa, "rsa"},
+		{"PS256", p.rsa, "rsa"},
+		{"PS384", p.rsa, "rsa"},
+		{"PS512", p.rsa, "rsa"},
+		{"ES256", p.p256, "p256"},
+		{"ES384", p.p384, "p384"},
+		{"EdDSA", p.ed, "ed"},
 	} {
 		got := present(t, s, by.token(t, members{"scope": "a b", "plan": "pro"}))
 		if got.status != 200 || got.principal.Issuer != issuerName || got.principal.Subject != "alice" || got.principal.Scheme != "bearer" {
