@@ -2,6 +2,7 @@ package jwt_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -124,18 +125,19 @@ func TestUnknownKeyIDs(t *testing.T) {
 			if e.count() != 1 {
 				t.Fatalf("%d fetches before a kid was unknown, want 1", e.count())
 			}
-			hostile := []string{"../../../../dev/null", "/etc/passwd", "x' OR '1'='1", "p256\x00", "P256", "p256 ", "http://169.254.169.254/", "|/bin/true", "%70256", ".", "__proto__"}
+			hostile := []string{"../../../../dev/null", "/etc/passwd", "x' OR '1'='1", "P256", "p256 ", "http://169.254.169.254/", "p256\x00", "|/bin/true", "%70256", ".", "__proto__"}
 			token := by.token(t, nil)
-			signature := token[strings.LastIndexByte(token, '.'):]
+			rest := token[strings.IndexByte(token, '.'):]
 			for n := range 10_000 {
 				kid := fmt.Sprintf("kid-%d", n)
 				if n < len(hostile) {
 					kid = hostile[n]
 				}
-				forged := segment(fmt.Appendf(nil, `{"alg":"ES256","kid":%q}`, strings.ReplaceAll(kid, "\x00", ""))) + token[strings.IndexByte(token, '.'):strings.LastIndexByte(token, '.')] + signature
-				if kid == "p256\x00" {
-					continue
+				header, err := json.Marshal(members{"alg": "ES256", "kid": kid})
+				if err != nil {
+					t.Fatal(err)
 				}
+				forged := segment(header) + rest
 				if got := present(t, s, forged); got.status != 401 || got.reason != "unknown-key" {
 					t.Fatalf("kid %q: got %d %q", kid, got.status, got.reason)
 				}

@@ -383,6 +383,23 @@ func TestLeave(t *testing.T) {
 	want(t, s, "something else", "other_live_x", 401, "malformed")
 }
 
+// A scheme for what is no JWT shares the field: each leaves to the other what is
+// not its own, and a token that is wrong is so for its own scheme only.
+func TestTwoSchemesShareAuthorization(t *testing.T) {
+	tokens := newScheme(t, jwt.Config{Issuers: []jwt.Issuer{issuer()}, Leave: func(token string) bool { return !jwt.Resembles(token) }})
+	keys := newScheme(t, jwt.Config{Name: "others", Issuers: []jwt.Issuer{issuer()}, Leave: jwt.Resembles})
+	stage, err := authn.New(authn.Config{Requirement: authn.Requirement{{{Scheme: tokens}}, {{Scheme: keys}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, reason := range map[string]string{es256().token(t, nil): "", es256().token(t, members{"aud": "x"}): "audience", "opaque": "malformed", "a.b.c": "malformed"} {
+		x := exchange.New(request(token))
+		if v := stage.Check(x); v.Passed() != (reason == "") || v.Reason() != reason {
+			t.Errorf("%.20s: got %v %q, want %q", token, v.Kind(), v.Reason(), reason)
+		}
+	}
+}
+
 func TestChallenges(t *testing.T) {
 	s := scheme(t)
 	if got := s.Challenge("r"); got != `Bearer realm="r"` {
