@@ -39,6 +39,16 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// Timeouts bound how long each part of a request may last.
 	Timeouts Timeouts `yaml:"timeouts"`
+	// Schemes are the ways to prove who asks, by the names that routes and OpenAPI use (letters, digits and ._-). apiKey is always there: the header of keys, unless it is given here. At most 64.
+	Schemes map[string]Scheme `yaml:"schemes"`
+	// Security is what every route asks for that does not say otherwise: a list of alternatives, each a set of schemes with the scopes that are needed; {} at the end makes it optional. Default: [{apiKey: []}].
+	Security []Alternative `yaml:"security"`
+	// Users are the people who may log in by name and password.
+	Users Users `yaml:"users"`
+	// Session says how people log in, and for how long.
+	Session Session `yaml:"session"`
+	// Identity is what warder tells upstreams, signed.
+	Identity Identity `yaml:"identity"`
 	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit). At most 4,096.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes say which requests go to which upstream and what they need. The most specific pattern wins; order does not matter. What no route matches is refused. At most 10,000.
@@ -125,6 +135,20 @@ type Upstream struct {
 	CAFile string `yaml:"ca_file"`
 	// ServerName is the name that the upstream's certificate must bear, and that is sent as SNI (RFC 6066, section 3). Only with https. Default: the URL's host.
 	ServerName string `yaml:"server_name"`
+	// Identity is how the upstream is told who asks: by header fields, or by a token (JWT) in X-Warder-Identity that warder signs for it alone, beside them. Default headers.
+	Identity string `yaml:"identity" default:"headers" enum:"headers|jwt"`
+	// Audience is the aud of those tokens. Only with jwt. Default: the upstream's name.
+	Audience string `yaml:"audience"`
+	// Credential is sent to the upstream in place of the client's, such as "Bearer abc". Default: none.
+	Credential secret.Text `yaml:"credential"`
+	// CredentialHeader is the field that carries it. Only with credential. Default Authorization.
+	CredentialHeader string `yaml:"credential_header"`
+	// CertFile is the path of a PEM file with warder's own certificate for the upstream, KeyFile of its key: both or neither. Only with https. Default: none.
+	CertFile string `yaml:"cert_file"`
+	// KeyFile is the path of a PEM file with the key of cert_file.
+	KeyFile string `yaml:"key_file"`
+	// NoReuseAfterBody closes the connection after each request with a body: for an upstream that may answer without reading it. It costs a connection for each. Default false.
+	NoReuseAfterBody bool `yaml:"no_reuse_after_body" default:"false"`
 	// InsecureSkipVerify accepts any certificate. It costs: whoever is between warder and the upstream can read and change everything. Only with https. Default false.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
 }
@@ -135,9 +159,13 @@ type Route struct {
 	Match string `yaml:"match" jsonschema:"required"`
 	// Upstream is the name of the upstream to which matching requests go. Required.
 	Upstream string `yaml:"upstream" jsonschema:"required"`
-	// Scopes are what a key must grant, all of them, such as "orders:read"; without "*". Default: none, any valid key will do.
+	// Scopes are what the credential must grant, all of them, such as "orders:read"; without "*". Not together with security. Default: none, any valid credential will do.
 	Scopes []string `yaml:"scopes"`
-	// Public lets requests pass without a key. Not together with scopes. Default false.
+	// Security is what the route asks for; see the top level's. Default: the top level's, with scopes added to each scheme.
+	Security []Alternative `yaml:"security"`
+	// Conditions are rules beyond scopes. Default: none.
+	Conditions []Condition `yaml:"conditions"`
+	// Public lets requests pass without a credential. Not together with scopes and security. Default false.
 	Public bool `yaml:"public" default:"false"`
 	// BodyBytes is the largest request body in bytes on this route, 1 or more, or "unlimited". Default: that of limits.
 	BodyBytes Size `yaml:"body_bytes" min:"1" max:"unlimited"`
@@ -157,6 +185,9 @@ const Unlimited Size = math.MaxInt64
 
 // AdminOff is the value of [Config.AdminListen] that means no admin listener.
 const AdminOff = "off"
+
+// IdentityJWT is the value of [Upstream.Identity] that means a signed token.
+const IdentityJWT = "jwt"
 
 // DefaultUpstream is the name in [Config.Upstreams] that the shorthand
 // [Config.Upstream] gets.
