@@ -67,16 +67,16 @@ warder.yaml:4:50: routes[0].allow[2]: is in the list twice`},
 		{"scheme of two kinds", shorthand + "schemes:\n  a: {key: {}, session: {}}\n", `warder.yaml:3:3: schemes.a: is several things at once: key, session; give it one of key, jwt, introspection, certificate, session and basic`},
 		{"scheme's name", shorthand + "schemes:\n  a b: {key: {}}\n", `warder.yaml:3:3: schemes: this name is not one of a scheme; use 1 to 63 letters, digits, -, _ and .`},
 		{"two schemes in one place", shorthand + "schemes:\n  a: {key: {in: query}}\n  b: {key: {in: query, name: api_key}}\n", `warder.yaml:4:3: schemes.b: is found in the same place as a; requests would have to prove both by one credential: keep one of them`},
-		{"cookie without __Host-", shorthand + "schemes:\n  a: {key: {in: cookie, name: key}}\n", `warder.yaml:3:30: schemes.a.key.name: does not begin with __Host-: other hosts of the domain could set it; write __Host-NAME, or set insecure_cookie_name`},
-		{"name of a bearer key", shorthand + "schemes:\n  a: {key: {in: bearer, name: key}}\n", `warder.yaml:3:30: schemes.a.key.name: has no effect: the key is in Authorization; take it away`},
-		{"token without audience", shorthand + "schemes:\n  a: {jwt: {issuer: 'https://h'}}\n", `warder.yaml:3:6: schemes.a.jwt: has no audience: tokens that were made for somebody else would pass; name this API as the issuer does`},
+		{"cookie without __Host-", shorthand + "schemes:\n  a: {key: {in: cookie, name: key}}\n", `warder.yaml:3:31: schemes.a.key.name: does not begin with __Host-: other hosts of the domain could set it; write __Host-NAME, or set insecure_cookie_name`},
+		{"name of a bearer key", shorthand + "schemes:\n  a: {key: {in: bearer, name: key}}\n", `warder.yaml:3:31: schemes.a.key.name: has no effect: the key is in Authorization; take it away`},
+		{"token without audience", shorthand + "schemes:\n  a: {jwt: {issuer: 'https://h'}}\n", `warder.yaml:3:13: schemes.a.jwt: has no audience: tokens that were made for somebody else would pass; name this API as the issuer does`},
 		{"token's issuer over plain HTTP", shorthand + "schemes:\n  a: {jwt: {issuer: 'http://h', audience: [a]}}\n", `warder.yaml:3:21: schemes.a.jwt.issuer: is not https; use https, or set insecure_http`},
 		{"token of no algorithm", shorthand + "schemes:\n  a: {jwt: {issuer: 'https://h', audience: [a], algorithms: [none]}}\n", `warder.yaml:3:62: schemes.a.jwt.algorithms[0]: is none of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA`},
 		{"introspection by nobody", shorthand + "schemes:\n  a: {introspection: {url: 'https://h'}}\n", `
-warder.yaml:3:6: schemes.a.introspection: has no client_id
-warder.yaml:3:6: schemes.a.introspection: has no client_secret
-warder.yaml:3:6: schemes.a.introspection: has no issuer`},
-		{"certificate without trust domain", shorthand + "schemes:\n  a: {certificate: {subject: spiffe}}\n", `warder.yaml:3:6: schemes.a.certificate: has no trust_domains, which spiffe needs`},
+warder.yaml:3:23: schemes.a.introspection: has no client_id
+warder.yaml:3:23: schemes.a.introspection: has no client_secret
+warder.yaml:3:23: schemes.a.introspection: has no issuer`},
+		{"certificate without trust domain", shorthand + "schemes:\n  a: {certificate: {subject: spiffe}}\n", `warder.yaml:3:21: schemes.a.certificate: has no trust_domains, which spiffe needs`},
 		{"session without login", shorthand + "schemes:\n  a: {session: {}}\n", `warder.yaml:3:3: schemes.a: has no way to log in; set session.password or session.oidc`},
 		{"people without a file", shorthand + "schemes:\n  a: {basic: {}}\nsession: {password: true}\n", `
 warder.yaml:3:3: schemes.a: has nobody who could use it; set users.file
@@ -85,7 +85,7 @@ warder.yaml:4:21: session.password: has nobody who could log in; set users.file`
 		{"security that asks for nothing", reports + "  - {match: /, upstream: a, security: []}\n", `warder.yaml:4:39: routes[0].security: names no scheme; a route that asks for nothing says public: true`},
 		{"optional one first", reports + "  - {match: /, upstream: a, security: [{}, {apiKey: [x]}]}\n", `warder.yaml:4:40: routes[0].security[0]: is the optional one, {}, and not the last; put it at the end`},
 		{"scopes twice over", reports + "  - {match: /, upstream: a, scopes: [x], security: [{apiKey: [x]}]}\n", `warder.yaml:4:37: routes[0].scopes: is given together with security, which has scopes of its own; keep one of them`},
-		{"condition about nothing", reports + "  - {match: /, upstream: a, conditions: [{name: a}]}\n", `warder.yaml:4:42: routes[0].conditions[0]: says nothing about requests; name addresses, environments or the like`},
+		{"condition about nothing", reports + "  - {match: /, upstream: a, conditions: [{name: a}]}\n", `warder.yaml:4:43: routes[0].conditions[0]: says nothing about requests; name addresses, environments or the like`},
 		{"condition's words", reports + "  - {match: /, upstream: a, conditions: [{name: a, addresses: [10.1.2.3/8], methods: [get], times: [{from: '8:00', zone: Mars}]}]}\n", `
 warder.yaml:4:64: routes[0].conditions[0].addresses[0]: "10.1.2.3/8" is neither an address nor a network; write it like 10.0.0.0/8
 warder.yaml:4:87: routes[0].conditions[0].methods[0]: "get" is not a method; write it in upper case
