@@ -15,6 +15,12 @@ import (
 // be read at all is not complained of twice.
 func (l *loader) check() {
 	l.checkListeners()
+	l.checkTLS()
+	l.checkOrigin()
+	l.checkHTTPS()
+	l.checkHeaders()
+	l.checkCORS()
+	l.checkCSRF()
 	l.checkStore()
 	l.checkKeys()
 	l.checkSchemes()
@@ -43,6 +49,12 @@ func (l *loader) checkListeners() {
 			l.reject("admin_listen", "is not a loopback address", "set insecure_admin_listen if the network is trusted")
 		}
 	}
+	if c.TLS.RedirectListen != "" {
+		l.checkAddress("tls.redirect_listen", c.TLS.RedirectListen)
+	}
+	l.checkDistinct("tls.redirect_listen", c.TLS.RedirectListen, "listen", c.Listen)
+	l.checkDistinct("tls.redirect_listen", c.TLS.RedirectListen, "admin_listen", c.AdminListen)
+	l.checkDistinct("tls.redirect_listen", c.TLS.RedirectListen, "health_listen", c.HealthListen)
 	l.checkDistinct("admin_listen", c.AdminListen, "listen", c.Listen)
 	l.checkDistinct("health_listen", c.HealthListen, "listen", c.Listen)
 	l.checkDistinct("health_listen", c.HealthListen, "admin_listen", c.AdminListen)

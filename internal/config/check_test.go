@@ -103,6 +103,24 @@ warder.yaml:2:3: upstreams.a: has one of cert_file and key_file; give both
 warder.yaml:2:34: upstreams.a.audience: has no effect without identity: jwt
 warder.yaml:2:56: upstreams.a.credential_header: has no effect without credential
 warder.yaml:2:73: upstreams.a.cert_file: has no effect on a http URL; use https`},
+		{"certificate without key", shorthand + "tls:\n  certificates:\n    - cert_file: a\n", `warder.yaml:4:7: tls.certificates[0]: has no key_file`},
+		{"TLS settings without TLS", shorthand + "tls: {http3: true}\n", `warder.yaml:2:14: tls.http3: has no effect without certificates or acme`},
+		{"ACME", shorthand + "tls: {acme: {names: [localhost]}}\n", `
+warder.yaml:2:14: tls.acme: does not agree to the authority's terms; read them, and set agree_to_terms
+warder.yaml:2:22: tls.acme.names[0]: "localhost" is not a full host name`},
+		{"proxies without a header", shorthand + "forwarded: {trusted_proxies: [10.0.0.0/8]}\n", `warder.yaml:2:30: forwarded.trusted_proxies: has no effect without from; say what the proxies write`},
+		{"header without proxies", shorthand + "forwarded: {from: forwarded}\n", `warder.yaml:2:13: forwarded: has no trusted_proxies: nobody would be believed; list the addresses of the proxies`},
+		{"everybody a proxy", shorthand + "forwarded: {from: x-forwarded-for, trusted_proxies: [0.0.0.0/0, '::/0']}\n", `
+warder.yaml:2:54: forwarded.trusted_proxies[0]: holds nearly everybody; list the proxies' own networks
+warder.yaml:2:65: forwarded.trusted_proxies[1]: holds nearly everybody; list the proxies' own networks`},
+		{"https that cannot be", shorthand + "hosts: [h.example]\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: can never be met: warder speaks no TLS, and believes no proxy that does; set tls.certificates, or forwarded.proto`},
+		{"redirects to any host", shorthand + "forwarded: {from: forwarded, trusted_proxies: [10.0.0.1], proto: true}\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: needs hosts: redirects go to names that are known; list the gateway's names in hosts`},
+		{"preload too soon", shorthand + "https: {hsts: 1d, hsts_preload: true}\n", `warder.yaml:2:33: https.hsts_preload: needs hsts of 365d or more, and hsts_subdomains`},
+		{"origins", shorthand + "cors: {default: {origins: ['null', 'https://a/', 'https://*.a', a.example]}}\n", `
+warder.yaml:2:28: cors.default.origins[0]: "null" is not an origin; write it like https://app.example.com, with a port if need be
+warder.yaml:2:36: cors.default.origins[1]: this value is not an origin; write it like https://app.example.com, with a port if need be
+warder.yaml:2:65: cors.default.origins[3]: "a.example" is not an origin; write it like https://app.example.com, with a port if need be`},
+		{"unknown CORS policy", reports + "  - {match: /, upstream: a, cors: of}\n", `warder.yaml:4:35: routes[0].cors: no policy is called "of"; did you mean "off"?`},
 		{"strip prefix form", reports + "  - {match: /a/, upstream: a, strip_prefix: /a/}\n", `warder.yaml:4:45: routes[0].strip_prefix: is not a plain path; write it like /v1/orders, without / at the end`},
 		{"strip prefix of another path", reports + "  - {match: /ab/, upstream: a, strip_prefix: /a}\n", `warder.yaml:4:46: routes[0].strip_prefix: the path of match does not begin with it`},
 	}

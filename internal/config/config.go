@@ -25,6 +25,22 @@ type Config struct {
 	HealthListen string `yaml:"health_listen"`
 	// InsecureAdminListen lets the admin listener use an address that is not loopback. It costs: whoever reaches the network reaches the door behind which keys are issued. Default false.
 	InsecureAdminListen bool `yaml:"insecure_admin_listen" default:"false"`
+	// TLS says how the gateway's listener speaks TLS. Default: plain HTTP.
+	TLS TLS `yaml:"tls"`
+	// ProxyProtocol says which peers begin with a PROXY line.
+	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
+	// Hosts are the names that the gateway answers to: "api.example.com", "*.example.com" for one label, with ":8443" for that port alone. Others are 421. At most 10,000. Default: every name.
+	Hosts []string `yaml:"hosts"`
+	// Forwarded says who is believed about where a request comes from.
+	Forwarded Forwarded `yaml:"forwarded"`
+	// HTTPS says what becomes of plain HTTP.
+	HTTPS HTTPS `yaml:"https"`
+	// Headers are fields that every answer gets unless the upstream has set them.
+	Headers Headers `yaml:"headers"`
+	// CORS are policies for scripts of other origins, by the names that routes use (as those of upstreams). The one called default is for every route that names none.
+	CORS map[string]CORSPolicy `yaml:"cors"`
+	// CSRF says what proves that a request with a cookie comes from the site itself.
+	CSRF CSRF `yaml:"csrf"`
 	// DB is the path of the SQLite file that holds the keys. Default ./warder.db.
 	DB string `yaml:"db" default:"./warder.db"`
 	// Upstream is shorthand for one upstream and one route "/" that wants a key: the http or https URL of the protected API. Not together with upstreams or routes.
@@ -167,6 +183,8 @@ type Route struct {
 	Conditions []Condition `yaml:"conditions"`
 	// Public lets requests pass without a credential. Not together with scopes and security. Default false.
 	Public bool `yaml:"public" default:"false"`
+	// CORS is the name of the policy for scripts of other origins; "off" means none. Default: the one called default, if there is one.
+	CORS string `yaml:"cors"`
 	// BodyBytes is the largest request body in bytes on this route, 1 or more, or "unlimited". Default: that of limits.
 	BodyBytes Size `yaml:"body_bytes" min:"1" max:"unlimited"`
 	// Allow lists ambiguous forms of paths that this route accepts: resolve (dot segments), merge (empty segments), matrix (path parameters), encoded_slash. Default: none, they are refused.
@@ -184,7 +202,13 @@ type Size int64
 const Unlimited Size = math.MaxInt64
 
 // AdminOff is the value of [Config.AdminListen] that means no admin listener.
-const AdminOff = "off"
+const AdminOff = Off
+
+// Off is the value that means none, where a field says so.
+const Off = "off"
+
+// DefaultCORS is the name in [Config.CORS] of the policy of routes that name none.
+const DefaultCORS = "default"
 
 // IdentityJWT is the value of [Upstream.Identity] that means a signed token.
 const IdentityJWT = "jwt"

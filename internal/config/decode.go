@@ -380,6 +380,9 @@ func namesOf(t reflect.Type) naming {
 	if t.Elem() == reflect.TypeFor[Scheme]() || t == reflect.TypeFor[Alternative]() {
 		return naming{validSchemeName, "a scheme", "use 1 to 63 letters, digits, -, _ and ."}
 	}
+	if t.Elem() == reflect.TypeFor[CORSPolicy]() {
+		return naming{validName, "a policy", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit"}
+	}
 	return naming{validName, "an upstream", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit"}
 }
 
