@@ -278,6 +278,9 @@ func (l *loader) checkWords(field string, words []string) {
 
 // checkSecurity wants alternatives of schemes that exist.
 func (l *loader) checkSecurity(field string, security []Alternative) {
+	if security == nil {
+		return
+	}
 	named, kinds := 0, map[string]string{}
 	for i, alternative := range security {
 		at := fmt.Sprintf("%s[%d]", field, i)
@@ -293,7 +296,7 @@ func (l *loader) checkSecurity(field string, security []Alternative) {
 			l.checkScopes(at+"."+name, alternative[name])
 		}
 	}
-	if security != nil && named == 0 && !l.failed(field) {
+	if named == 0 && !l.failed(field) {
 		l.reject(field, "names no scheme", "a route that asks for nothing says public: true")
 	}
 }
