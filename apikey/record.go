@@ -27,6 +27,7 @@ type Record struct {
 	Disabled    bool      // reversible
 	Revoked     time.Time // zero: not revoked. Final, whatever the clock says later.
 	Reason      string    // why it was revoked, such as "superseded"
+	Certificate [32]byte  // SHA-256 of the client certificate (DER) without which the key proves nobody; zero: none
 	Secrets     []Secret  // current first; at least one
 	Revision    Revision  // of the last change to this record; set by the store
 }
