@@ -175,7 +175,7 @@ func (v *Verifier) newSlot(id ID, r *Record) *slot {
 		owner: r.Owner, environment: string(r.Environment), scopes: exchange.PatternScopes(r.Scopes...),
 		expires: r.Expires, revoked: !r.Revoked.IsZero(), disabled: r.Disabled, digests: all.digest[:0],
 	}
-	if r.Certificate != [32]byte{} {
+	if r.Bound() {
 		all.entry.certificate = new(r.Certificate) // a copy: not with the record around it
 	}
 	for _, one := range r.Secrets {

@@ -30,7 +30,7 @@ func scanRecord(rows *sql.Rows) (apikey.Record, error) {
 		return apikey.Record{}, errRow
 	}
 	copy(s.Digest[:], digest)
-	if copy(k.Certificate[:], bound); bound != nil && k.Certificate == [32]byte{} {
+	if copy(k.Certificate[:], bound); bound != nil && !k.Bound() {
 		return apikey.Record{}, errRow // it reads as bound to nothing
 	}
 	s.Created, s.Retires = timeOf(begins), timeOf(retires)
@@ -41,7 +41,7 @@ func scanRecord(rows *sql.Rows) (apikey.Record, error) {
 
 // certificate returns what r is bound to as it is stored: NULL for nothing.
 func certificate(r *apikey.Record) []byte {
-	if r.Certificate == [32]byte{} {
+	if !r.Bound() {
 		return nil
 	}
 	return r.Certificate[:]
