@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
 )
 
@@ -24,6 +25,7 @@ type Stage struct {
 	challenges   []string // of the schemes
 	alternatives []alternative
 	optional     bool // the last alternative of the requirement is empty
+	headers      []exchange.HeaderWriter
 
 	absent       *problem.Problem
 	wrong        *problem.Problem
@@ -70,6 +72,7 @@ func New(cfg Config) (*Stage, error) {
 		insufficient: make(map[string]*problem.Problem),
 	}
 	s.schemes, _ = cfg.Requirement.schemes() // checked
+	s.headers = headerWriters(s.schemes)
 	for _, scheme := range s.schemes {
 		s.challenges = append(s.challenges, scheme.Challenge(cfg.Realm))
 	}
