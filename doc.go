@@ -35,11 +35,16 @@
 //
 // The edge, what arrived and from whom:
 //
-//   - httpserver: a server with its limits set, recovery from panics, graceful stop
-//   - forwarded: peer, client address, scheme and host
+//   - httpserver: a server with its limits set, recovery from panics, graceful stop, the way to https
+//   - forwarded: peer, client address, scheme and host, believed from listed proxies only
+//   - trustedhost: which hosts are served
 //   - target: one reading of the path
 //   - requestid: an id of our own for each request
 //   - bodylimit: how much body a handler may read
+//
+// Protection:
+//
+//   - securityheaders: what a browser may do with an answer
 //
 // Identity:
 //

@@ -19,7 +19,9 @@ import (
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/requestid"
+	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
+	"github.com/warder-dev/warder/trustedhost"
 )
 
 // recoverer is the house's own Recover.
@@ -123,6 +125,7 @@ func fields(v any) []string {
 func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	edge := warder.Edge{
 		Metrics: new(outcomes), Target: new(target.Stage), Forwarded: new(forwarded.Stage), Recover: recoverer(),
+		HTTPS: new(httpserver.HTTPS), TrustedHost: new(trustedhost.Stage), SecurityHeaders: new(securityheaders.Stage),
 		AccessLog: new(accesslog.Stage), RequestID: new(requestid.Stage),
 	}
 	want := slices.DeleteFunc(fields(&edge), func(f string) bool { return f == "recover" || f == "metrics" }) // they judge nothing
