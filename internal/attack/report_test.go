@@ -20,6 +20,9 @@ func small(t *testing.T) []attack.Entry {
 		if !ok {
 			t.Fatalf("no case %s", id)
 		}
+		if id == "KEY-16" {
+			e.Waits = "environments bound to routes" // as it once did
+		}
 		entries = append(entries, e)
 	}
 	return entries
@@ -99,7 +102,7 @@ func TestCatalogueIsWhole(t *testing.T) {
 			t.Errorf("area %s has %d cases, want %d", area, got[area], n)
 		}
 	}
-	const open = "KEY-16 KEY-17 KEY-18 KEY-21 KEY-22 KEY-23 KEY-24 KEY-25 KEY-26 KEY-27 KEY-29 KEY-31 KEY-33 KEY-34 KEY-37 KEY-38 PROXY-17 PROXY-18 PROXY-20 PROXY-24"
+	const open = "KEY-17 KEY-18 KEY-21 KEY-22 KEY-23 KEY-24 KEY-25 KEY-26 KEY-29 KEY-31 KEY-33 KEY-34 KEY-37 KEY-38 PROXY-17 PROXY-18 PROXY-20 PROXY-24"
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
