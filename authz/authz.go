@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
@@ -122,7 +123,7 @@ func (s *Stage) Reasons() []string {
 		r = s.trial
 	}
 	var words []string
-	for _, rule := range append(r.deny[:len(r.deny):len(r.deny)], r.require...) {
+	for _, rule := range slices.Concat(r.deny, r.require) {
 		words = append(words, rule.refusal.Reason())
 	}
 	if len(r.allow) > 0 {

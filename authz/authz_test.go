@@ -195,7 +195,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a list without end", []authz.Rule{{Name: "a", Effect: authz.Allow, Owners: slices.Repeat([]string{"x"}, 1001)}}, []string{"Owners has 1001 entries"}},
 		{"a label of two lines", []authz.Rule{{Name: "a", Effect: authz.Deny, Label: "a\nb", Conditions: []authz.Condition{yes}}}, []string{"label"}},
 		{"a label of 201 bytes", []authz.Rule{{Name: "a", Effect: authz.Deny, Label: strings.Repeat("x", 201), Conditions: []authz.Condition{yes}}}, []string{"label"}},
-		{"nil conditions", []authz.Rule{rule("a", authz.Deny, nil, (*pointer)(none))}, []string{"Conditions[0] is missing", "Conditions[1] is missing"}},
+		{"nil conditions", []authz.Rule{rule("a", authz.Deny, nil, (*pointer)(none))}, []string{"missing: Conditions[0]", "missing: Conditions[1]"}},
 		{"a method in lower case", []authz.Rule{{Name: "a", Effect: authz.Deny, Methods: []string{"get"}}}, []string{`Methods: "get"`}},
 		{"a method that is no token", []authz.Rule{{Name: "a", Effect: authz.Deny, Methods: []string{"GET POST"}}}, []string{`Methods: "GET POST"`}},
 		{"an empty value", []authz.Rule{{Name: "a", Effect: authz.Allow, Owners: []string{""}}}, []string{"Owners: a value is empty"}},

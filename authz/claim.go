@@ -86,7 +86,7 @@ func wanted(v any) (value, bool) {
 	case int64:
 		return integer(v)
 	case uint64: // as readers of YAML have it
-		return integer(int64(min(v, maxInteger))) //nolint:gosec // the minimum fits
+		return integer(int64(min(v, maxInteger)))
 	default:
 		return value{}, false
 	}

@@ -219,7 +219,7 @@ func (r *Rule) conditions() ([]Condition, error) {
 	add("Claims", reflect.ValueOf(r.Claims), func() (Condition, error) { return newClaims(r.Claims) })
 	for i, c := range r.Conditions {
 		if v := reflect.ValueOf(c); c == nil || v.Kind() == reflect.Pointer && v.IsNil() {
-			errs = append(errs, fmt.Errorf("Conditions[%d] is missing", i))
+			errs = append(errs, fmt.Errorf("a condition is missing: Conditions[%d]", i))
 		}
 	}
 	add("Conditions", reflect.ValueOf(r.Conditions), func() (Condition, error) { return every(append([]Condition(nil), r.Conditions...)), nil })

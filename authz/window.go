@@ -67,7 +67,7 @@ func (w *Window) compile() (window, error) {
 		errs = append(errs, errors.New("it is always open"))
 	}
 	if w.Days != nil && len(w.Days) == 0 {
-		errs = append(errs, errors.New("Days is empty"))
+		errs = append(errs, errors.New("no day is in Days"))
 	}
 	for i := range c.days {
 		c.days[i] = w.Days == nil

@@ -82,7 +82,7 @@ func TestWindowsThatAreNone(t *testing.T) {
 		{"always, in words", authz.Window{From: "00:00", To: "24:00", Zone: "UTC"}, "always open"},
 		{"never", authz.Window{From: "08:00", To: "08:00", Zone: "UTC"}, "no window"},
 		{"from the end of the day", authz.Window{From: "24:00", To: "08:00", Zone: "UTC"}, "no window"},
-		{"no days", authz.Window{Days: []time.Weekday{}, Zone: "UTC"}, "Days is empty"},
+		{"no days", authz.Window{Days: []time.Weekday{}, Zone: "UTC"}, "no day is in Days"},
 		{"a day that does not exist", authz.Window{Days: []time.Weekday{7}, Zone: "UTC"}, "day 7"},
 		{"one end", authz.Window{From: "08:00", Zone: "UTC"}, `time ""`},
 		{"one digit", authz.Window{From: "8:00", To: "09:00", Zone: "UTC"}, `time "8:00"`},
