@@ -80,7 +80,7 @@ func TestReadResultsNamesTheLine(t *testing.T) {
 }
 
 func TestCatalogueIsWhole(t *testing.T) {
-	want := map[string]int{"KEY": 38, "PROXY": 24, "LOG": 12, "PATH": 18, "SMUG": 24}
+	want := map[string]int{"KEY": 38, "MULTI": 12, "PROXY": 24, "LOG": 12, "PATH": 18, "SMUG": 24}
 	got, waiting, rest := map[string]int{}, []string{}, []string{}
 	for _, e := range attack.Catalogue() {
 		got[e.Area()]++
@@ -106,8 +106,8 @@ func TestCatalogueIsWhole(t *testing.T) {
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got := strings.Join(rest, " "); got != "PROXY-11" {
-		t.Errorf("waiting in part: %s, want PROXY-11", got)
+	if got := strings.Join(rest, " "); got != "MULTI-07 MULTI-12 PROXY-11" {
+		t.Errorf("waiting in part: %s, want MULTI-07, MULTI-12 and PROXY-11", got)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {
 		t.Error("Find knows a case that does not exist")
