@@ -50,6 +50,8 @@
 //
 //   - authn: schemes, requirements, and the stage that judges by them
 //   - apikey: the keys' text, issue, revocation, verification; apikeytest proves a store
+//   - mtls: verified client certificates
+//   - authz: conditions beyond scopes; authz/celcond writes them as expressions
 //
 // After the decision:
 //

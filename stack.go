@@ -8,6 +8,7 @@ import (
 
 	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/authn"
+	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
@@ -77,6 +78,11 @@ type Policy struct {
 	// Authn requires a credential, so that nobody passes unproved.
 	Authn *authn.Stage
 
+	// Authz judges what somebody who is proved may do beyond scopes, so that a right
+	// ends where its conditions do. Conditions on the address and the time also
+	// stand for a route without Authn.
+	Authz *authz.Stage
+
 	once  sync.Once
 	links []link
 }
@@ -145,6 +151,7 @@ func (p *Policy) order() []link {
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
 	c.add("authn", p.Authn != nil, p.Authn)
+	c.add("authz", p.Authz != nil, p.Authz)
 	return c
 }
 
