@@ -40,8 +40,8 @@ func (d *Document) Check() error {
 		}
 		shapes[Shape(path)] = path
 		item := d.Paths[path]
-		for _, m := range item.methods() {
-			f.operation(d, m.name+" "+path, path, m.operation, ids)
+		for method, o := range item.All() {
+			f.operation(d, method+" "+path, path, o, ids)
 		}
 	}
 	return errors.Join(f.errs...)

@@ -14,6 +14,7 @@ func refusals() map[int]refused {
 		http.StatusUnauthorized:          {"A credential is missing or does not hold.", field("WWW-Authenticate", "string", "What is accepted: one challenge in each field line.")},
 		http.StatusForbidden:             {"Who asks is known, and may not; or a browser asks for another site. The detail says what is missing.", nil},
 		http.StatusRequestEntityTooLarge: {"The body is too long.", nil},
+		http.StatusMisdirectedRequest:    {"The host is none of the API's.", nil},
 		http.StatusTooManyRequests:       {"Too many requests.", field("Retry-After", "integer", "When to try again, in seconds.")},
 		http.StatusServiceUnavailable:    {"The request could not be judged. Nothing is wrong with it.", field("Retry-After", "integer", "When to try again, in seconds.")},
 	}

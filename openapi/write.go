@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -22,12 +23,6 @@ func (d *Document) Write(w io.Writer) error {
 	return e.Encode(d)
 }
 
-// A method is one operation of a path item, with its method.
-type method struct {
-	name      string
-	operation *Operation
-}
-
 // slots returns where p keeps the operation of each method.
 func (p *PathItem) slots() map[string]**Operation {
 	return map[string]**Operation{
@@ -36,16 +31,16 @@ func (p *PathItem) slots() map[string]**Operation {
 	}
 }
 
-// methods returns the operations of p that exist, by method.
-func (p *PathItem) methods() []method {
-	var all []method
-	slots := p.slots()
-	for _, name := range slices.Sorted(maps.Keys(slots)) {
-		if o := *slots[name]; o != nil {
-			all = append(all, method{name, o})
+// All yields the operations of p with their methods, sorted by these.
+func (p *PathItem) All() iter.Seq2[string, *Operation] {
+	return func(yield func(string, *Operation) bool) {
+		slots := p.slots()
+		for _, method := range slices.Sorted(maps.Keys(slots)) {
+			if o := *slots[method]; o != nil && !yield(method, o) {
+				return
+			}
 		}
 	}
-	return all
 }
 
 // AddOperation adds o as method of path: "GET", "/orders/{id}". An operation
