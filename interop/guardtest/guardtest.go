@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/warder-dev/warder"
@@ -106,12 +107,37 @@ func Run(t *testing.T, build func(key authn.Scheme) (http.Handler, error)) {
 	k := newKeys(t)
 	handler, err := build(k.scheme)
 	must(t, err)
-	server := httptest.NewServer(handler)
+	var reached atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said := &listener{ResponseWriter: w}
+		handler.ServeHTTP(said, r)
+		if r.Header.Get("X-API-Key") == "" && strings.Contains(said.text.String(), "order of") {
+			reached.Add(1)
+		}
+	}))
 	t.Cleanup(server.Close)
 	addr := server.Listener.Addr().String()
 	t.Run("routes are guarded", func(t *testing.T) { k.routes(t, addr) })
 	t.Run("and not walked around", func(t *testing.T) { around(t, addr) })
+	server.Close() // what ran has ended
+	if n := reached.Load(); n > 0 {
+		t.Errorf("the handler ran %d times for requests without a key", n)
+	}
 }
+
+// A listener hears what is written, also what a client is not sent because the
+// answer has ended.
+type listener struct {
+	http.ResponseWriter
+	text strings.Builder
+}
+
+func (l *listener) Write(b []byte) (int, error) {
+	l.text.Write(b)
+	return l.ResponseWriter.Write(b)
+}
+
+func (l *listener) Unwrap() http.ResponseWriter { return l.ResponseWriter }
 
 // RunProgram builds and starts the program of the folder, sends the request that
 // it prints, with the key and without, and ends it as a user does.
