@@ -149,6 +149,11 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	if got := warder.PolicyOrder(policy); !slices.Equal(got, want) {
 		t.Errorf("policy: %v, want the order of the fields %v", got, want)
 	}
+	for _, name := range append(warder.EdgeOrder(&edge), want...) {
+		if name != "route" && !warder.Described(name) {
+			t.Errorf("an API does not say how %q refuses: refusalsOf in api_document.go", name)
+		}
+	}
 }
 
 func TestNilStagesAreAbsent(t *testing.T) {

@@ -21,6 +21,7 @@ type Config struct {
 // A Stage passes requests that satisfy a requirement. It is safe for concurrent
 // use.
 type Stage struct {
+	requirement  Requirement
 	schemes      []Scheme // each once, in order
 	challenges   []string // of the schemes
 	alternatives []alternative
@@ -68,6 +69,7 @@ func New(cfg Config) (*Stage, error) {
 		return nil, err
 	}
 	s := &Stage{
+		requirement:  cfg.Requirement.clone(),
 		unreadable:   problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
 		insufficient: make(map[string]*problem.Problem),
 	}
