@@ -41,6 +41,10 @@
 //   - requestid: an id of our own for each request
 //   - bodylimit: how much body a handler may read
 //
+// Protection, beside knowing who it is:
+//
+//   - csrf: what another site may have had a browser write
+//
 // Identity:
 //
 //   - authn: schemes, requirements, and the stage that judges by them

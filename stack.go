@@ -9,6 +9,7 @@ import (
 	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
@@ -62,6 +63,10 @@ type Policy struct {
 
 	// Authn requires a credential, so that nobody passes unproved.
 	Authn *authn.Stage
+
+	// CSRF refuses writes that another site may have had a browser send, where the
+	// credential is one that browsers send by themselves.
+	CSRF *csrf.Stage
 
 	once  sync.Once
 	links []link
@@ -128,6 +133,7 @@ func (p *Policy) order() []link {
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
 	c.add("authn", p.Authn != nil, p.Authn)
+	c.add("csrf", p.CSRF != nil, p.CSRF)
 	return c
 }
 
