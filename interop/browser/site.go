@@ -13,10 +13,11 @@ import (
 // A Site is one listener, under every name that ends in .test.
 type Site struct{ scheme, port string }
 
-// Serve serves h over plain HTTP until the test ends.
+// Serve serves h over plain HTTP until the test ends. What a browser asks for on
+// its own account, /favicon.ico, never reaches h.
 func Serve(tb testing.TB, h http.Handler) *Site {
 	tb.Helper()
-	s := httptest.NewServer(h)
+	s := httptest.NewServer(asked(h))
 	tb.Cleanup(s.Close)
 	return site(tb, "http", s)
 }
@@ -28,11 +29,22 @@ func ServeTLS(tb testing.TB, h http.Handler) *Site {
 	if err := shared.start(); err != nil {
 		tb.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(h)
+	s := httptest.NewUnstartedServer(asked(h))
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{shared.cert}, MinVersion: tls.VersionTLS12}
 	s.StartTLS()
 	tb.Cleanup(s.Close)
 	return site(tb, "https", s)
+}
+
+// asked is h for everything but the browser's search for an icon.
+func asked(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/favicon.ico" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func site(tb testing.TB, scheme string, s *httptest.Server) *Site {
@@ -68,11 +80,10 @@ func (s *Site) Client() *http.Client {
 	}}
 }
 
-// Page answers with an HTML page, whatever is asked for. The page has an icon of
-// its own, so that the browser asks for none.
+// Page answers with an HTML page, whatever is asked for.
 func Page(html string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write([]byte(`<!doctype html><title>page</title><link rel=icon href="data:,"><body>` + html))
+		_, _ = w.Write([]byte("<!doctype html><title>page</title><body>" + html))
 	})
 }
