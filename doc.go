@@ -49,6 +49,7 @@
 // Protection:
 //
 //   - securityheaders: what a browser may do with an answer
+//   - csrf: what another site may have had a browser write
 //
 // Identity:
 //

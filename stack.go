@@ -10,6 +10,7 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
@@ -77,6 +78,10 @@ type Policy struct {
 
 	// Authn requires a credential, so that nobody passes unproved.
 	Authn *authn.Stage
+
+	// CSRF refuses writes that another site may have had a browser send, where the
+	// credential is one that browsers send by themselves.
+	CSRF *csrf.Stage
 
 	// Authz judges what somebody who is proved may do beyond scopes, so that a right
 	// ends where its conditions do. Conditions on the address and the time also
@@ -151,6 +156,7 @@ func (p *Policy) order() []link {
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
 	c.add("authn", p.Authn != nil, p.Authn)
+	c.add("csrf", p.CSRF != nil, p.CSRF)
 	c.add("authz", p.Authz != nil, p.Authz)
 	return c
 }
