@@ -35,7 +35,8 @@
 //
 // The edge, what arrived and from whom:
 //
-//   - httpserver: a server with its limits set, recovery from panics, graceful stop
+//   - httpserver: a server with its limits set, HTTP/2, recovery from panics, graceful stop
+//   - tlsconfig: TLS, certificates that are followed, client certificates
 //   - forwarded: peer, client address, scheme and host
 //   - target: one reading of the path
 //   - requestid: an id of our own for each request

@@ -37,6 +37,10 @@ type Edge struct {
 	// believed who is not listed.
 	Forwarded *forwarded.Stage
 
+	// SNI wants the host of the handshake, so that nobody passes the handshake of
+	// one name and asks for another.
+	SNI *httpserver.SNI
+
 	// Target makes one reading of the target, so that what is judged is what is
 	// handled.
 	Target *target.Stage
@@ -117,6 +121,7 @@ func (e *Edge) order() []link {
 	c.add("requestid", e.RequestID != nil, e.RequestID)
 	c.add("accesslog", e.AccessLog != nil, e.AccessLog)
 	c.add("forwarded", e.Forwarded != nil, e.Forwarded)
+	c.add("sni", e.SNI != nil, e.SNI)
 	c.add("target", e.Target != nil, e.Target)
 	return c
 }

@@ -122,7 +122,7 @@ func fields(v any) []string {
 
 func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	edge := warder.Edge{
-		Metrics: new(outcomes), Target: new(target.Stage), Forwarded: new(forwarded.Stage), Recover: recoverer(),
+		Metrics: new(outcomes), Target: new(target.Stage), Forwarded: new(forwarded.Stage), Recover: recoverer(), SNI: new(httpserver.SNI),
 		AccessLog: new(accesslog.Stage), RequestID: new(requestid.Stage),
 	}
 	want := slices.DeleteFunc(fields(&edge), func(f string) bool { return f == "recover" || f == "metrics" }) // they judge nothing

@@ -32,7 +32,9 @@ func TestClientCertificates(t *testing.T) {
 		return tlsconfig.Config{Certificates: []tlsconfig.Files{server}, ClientCerts: tlsconfig.ClientCerts{Mode: mode, CAFile: file}}
 	}
 	request, require := open(t, with(tlsconfig.ClientCertRequest, caFile)), open(t, with(tlsconfig.ClientCertRequire, caFile))
-	usage := func(u x509.ExtKeyUsage) testcert.Leaf { return testcert.Leaf{Subject: "ada", Usage: []x509.ExtKeyUsage{u}} }
+	usage := func(u x509.ExtKeyUsage) testcert.Leaf {
+		return testcert.Leaf{Subject: "ada", Usage: []x509.ExtKeyUsage{u}}
+	}
 	good := clients.Issue(t, usage(x509.ExtKeyUsageClientAuth))
 	expired := testcert.Leaf{NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Minute)}
 	future := testcert.Leaf{NotBefore: time.Now().Add(time.Hour)}

@@ -76,15 +76,19 @@ func TestReplacingUnderLoad(t *testing.T) {
 		t.Logf("%d handshakes during 100 replacements, %d failed", shaken.Load(), failed.Load())
 
 		for name, spoil := range map[string]func(){
-			"garbage":                func() { testcert.Replace(t, f.Certificate, []byte("garbage")) },
-			"an empty file":          func() { testcert.Replace(t, f.Certificate, nil) },
-			"no file":                func() { _ = os.Remove(f.Certificate) },
-			"a folder":               func() { _ = os.Remove(f.Certificate); _ = os.Mkdir(f.Certificate, 0o700) },
-			"a key of another":       func() { testcert.Replace(t, f.Key, ca.Issue(t, testcert.Leaf{}).Key) },
-			"the key twice":          func() { testcert.Replace(t, f.Certificate, last.Key) },
-			"half a certificate":     func() { testcert.Replace(t, f.Certificate, last.Cert[:len(last.Cert)/2]) },
-			"a file of 5 MiB":        func() { testcert.Replace(t, f.Certificate, make([]byte, 5<<20)) },
-			"an expired certificate": func() { p := ca.Issue(t, past()); testcert.Replace(t, f.Key, p.Key); testcert.Replace(t, f.Certificate, p.Cert) },
+			"garbage":            func() { testcert.Replace(t, f.Certificate, []byte("garbage")) },
+			"an empty file":      func() { testcert.Replace(t, f.Certificate, nil) },
+			"no file":            func() { _ = os.Remove(f.Certificate) },
+			"a folder":           func() { _ = os.Remove(f.Certificate); _ = os.Mkdir(f.Certificate, 0o700) },
+			"a key of another":   func() { testcert.Replace(t, f.Key, ca.Issue(t, testcert.Leaf{}).Key) },
+			"the key twice":      func() { testcert.Replace(t, f.Certificate, last.Key) },
+			"half a certificate": func() { testcert.Replace(t, f.Certificate, last.Cert[:len(last.Cert)/2]) },
+			"a file of 5 MiB":    func() { testcert.Replace(t, f.Certificate, make([]byte, 5<<20)) },
+			"an expired certificate": func() {
+				p := ca.Issue(t, past())
+				testcert.Replace(t, f.Key, p.Key)
+				testcert.Replace(t, f.Certificate, p.Cert)
+			},
 		} {
 			spoil()
 			err := s.Reload()
