@@ -49,6 +49,10 @@ type Edge struct {
 	// a name that somebody else chose.
 	TrustedHost *trustedhost.Stage
 
+	// SNI wants the host of the handshake, so that nobody passes the handshake of
+	// one name and asks for another.
+	SNI *httpserver.SNI
+
 	// Target makes one reading of the target, so that what is judged is what is
 	// handled.
 	Target *target.Stage
@@ -144,6 +148,7 @@ func (e *Edge) order() []link {
 	c.add("securityheaders", e.SecurityHeaders != nil, e.SecurityHeaders)
 	c.add("forwarded", e.Forwarded != nil, e.Forwarded)
 	c.add("trustedhost", e.TrustedHost != nil, e.TrustedHost)
+	c.add("sni", e.SNI != nil, e.SNI)
 	c.add("target", e.Target != nil, e.Target)
 	c.add("https", e.HTTPS != nil, e.HTTPS)
 	return c

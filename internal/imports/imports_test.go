@@ -127,6 +127,7 @@ func table() map[string]row {
 		"internal/attack/report": {module: []string{"internal/attack"}},
 		"internal/golden":        {},
 		"internal/imports":       {},
+		"internal/testcert":      {},
 		"internal/wire":          {},
 	}
 }
