@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -20,7 +21,7 @@ type transport interface {
 // decodes nothing and gives up.
 func newTransport(cfg *Config, w *watch) *http.Transport {
 	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive}
-	return &http.Transport{
+	t := &http.Transport{
 		Proxy:                  nil, // whatever HTTP_PROXY says
 		DialContext:            guardedDial(dialer, cfg.WriteTimeout, w),
 		TLSHandshakeTimeout:    cfg.TLSTimeout,
@@ -36,7 +37,19 @@ func newTransport(cfg *Config, w *watch) *http.Transport {
 			InsecureSkipVerify: cfg.InsecureSkipVerify, //nolint:gosec // the field's name says what it is
 		},
 	}
+	if own := cfg.ClientCertificate; own != nil {
+		t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			cert, err := own()
+			if err != nil || cert == nil {
+				return nil, errors.Join(errOwnCertificate, err)
+			}
+			return cert, nil
+		}
+	}
+	return t
 }
+
+var errOwnCertificate = errors.New("upstream: no client certificate")
 
 // A watch is told of connections with bytes that nobody asked for. Of a
 // connection with TLS beneath it sees records, among which an idle one may get
