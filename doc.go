@@ -58,6 +58,8 @@
 //   - apikey: the keys' text, issue, revocation, verification; apikeytest proves a store
 //   - mtls: verified client certificates
 //   - authz: conditions beyond scopes; authz/celcond writes them as expressions
+//   - jwt: bearer tokens that are verified with their issuer's keys, and short ones of our own
+//   - introspection: bearer tokens that their issuer is asked about
 //
 // After the decision:
 //
@@ -76,6 +78,9 @@
 //   - internal/fleet: who runs, and who has applied a change
 //   - internal/server: listeners, and everything above joined
 //   - cmd/warder: the command line
+//
+// What several of them share: internal/bearer (how a token is read),
+// internal/outgoing (how others are asked).
 //
 // What tests and tools use: internal/attack (the catalogue of attacks and its
 // report), internal/golden, internal/imports (who may import whom),
