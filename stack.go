@@ -15,7 +15,9 @@ import (
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/requestid"
+	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
+	"github.com/warder-dev/warder/trustedhost"
 )
 
 // Edge is what every request of a listener meets, whatever its route: what
@@ -34,13 +36,25 @@ type Edge struct {
 	// becomes a pass or prints a request.
 	Recover *httpserver.Recover
 
+	// SecurityHeaders restricts what a browser does with an answer, so that data is
+	// never taken for a page.
+	SecurityHeaders *securityheaders.Stage
+
 	// Forwarded finds the client's address, scheme and host, so that nobody is
 	// believed who is not listed.
 	Forwarded *forwarded.Stage
 
+	// TrustedHost refuses hosts that are not listed, so that nothing is ever made of
+	// a name that somebody else chose.
+	TrustedHost *trustedhost.Stage
+
 	// Target makes one reading of the target, so that what is judged is what is
 	// handled.
 	Target *target.Stage
+
+	// HTTPS sends plain HTTP to https and refuses credentials that came over it, so
+	// that none is read on the way twice.
+	HTTPS *httpserver.HTTPS
 
 	// Metrics is told of every outcome, so that refusals and failures are seen.
 	Metrics exchange.Finisher
@@ -122,8 +136,11 @@ func (e *Edge) order() []link {
 	var c chain
 	c.add("requestid", e.RequestID != nil, e.RequestID)
 	c.add("accesslog", e.AccessLog != nil, e.AccessLog)
+	c.add("securityheaders", e.SecurityHeaders != nil, e.SecurityHeaders)
 	c.add("forwarded", e.Forwarded != nil, e.Forwarded)
+	c.add("trustedhost", e.TrustedHost != nil, e.TrustedHost)
 	c.add("target", e.Target != nil, e.Target)
+	c.add("https", e.HTTPS != nil, e.HTTPS)
 	return c
 }
 

@@ -20,7 +20,9 @@ import (
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/requestid"
+	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
+	"github.com/warder-dev/warder/trustedhost"
 )
 
 // recoverer is the house's own Recover.
@@ -124,6 +126,7 @@ func fields(v any) []string {
 func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	edge := warder.Edge{
 		Metrics: new(outcomes), Target: new(target.Stage), Forwarded: new(forwarded.Stage), Recover: recoverer(),
+		HTTPS: new(httpserver.HTTPS), TrustedHost: new(trustedhost.Stage), SecurityHeaders: new(securityheaders.Stage),
 		AccessLog: new(accesslog.Stage), RequestID: new(requestid.Stage),
 	}
 	want := slices.DeleteFunc(fields(&edge), func(f string) bool { return f == "recover" || f == "metrics" }) // they judge nothing
@@ -145,6 +148,11 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	}
 	if got := warder.PolicyOrder(policy); !slices.Equal(got, want) {
 		t.Errorf("policy: %v, want the order of the fields %v", got, want)
+	}
+	for _, name := range append(warder.EdgeOrder(&edge), want...) {
+		if name != "route" && !warder.Described(name) {
+			t.Errorf("an API does not say how %q refuses: refusalsOf in api_document.go", name)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"errors"
+	"net/http"
 
 	"github.com/warder-dev/warder/exchange"
 )
@@ -50,6 +51,10 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	}
 	return s.choose(x, principals, proved)
 }
+
+// Wrap is Check as net/http middleware, for the routes of any router. Behind a
+// Stack it judges what the Stack's edge found: there it belongs.
+func (s *Stage) Wrap(next http.Handler) http.Handler { return exchange.Wrap(s, next) }
 
 // ask asks every scheme, and notes whom those of proved prove. Of refusals it
 // returns the first unreadable one, else the first. An error means that a scheme

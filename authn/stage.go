@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
 )
 
@@ -20,10 +21,12 @@ type Config struct {
 // A Stage passes requests that satisfy a requirement. It is safe for concurrent
 // use.
 type Stage struct {
+	requirement  Requirement
 	schemes      []Scheme // each once, in order
 	challenges   []string // of the schemes
 	alternatives []alternative
 	optional     bool // the last alternative of the requirement is empty
+	headers      []exchange.HeaderWriter
 
 	absent       *problem.Problem
 	wrong        *problem.Problem
@@ -66,10 +69,12 @@ func New(cfg Config) (*Stage, error) {
 		return nil, err
 	}
 	s := &Stage{
+		requirement:  cfg.Requirement.clone(),
 		unreadable:   problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
 		insufficient: make(map[string]*problem.Problem),
 	}
 	s.schemes, _ = cfg.Requirement.schemes() // checked
+	s.headers = headerWriters(s.schemes)
 	for _, scheme := range s.schemes {
 		s.challenges = append(s.challenges, scheme.Challenge(cfg.Realm))
 	}

@@ -89,6 +89,7 @@ func meanings() map[problem.Type]string {
 	return map[problem.Type]string{
 		problem.InvalidTarget:     "The path could be read in two ways: it has dot segments, empty segments, backslashes, encoded slashes, parameters, control characters or invalid UTF-8. Send its one plain form.",
 		problem.InvalidHost:       "The request has no usable Host. Send one, a name or an address, with a port at most.",
+		problem.InvalidForwarded:  "A proxy in front of warder forwards a scheme, host or client certificate that has no single meaning: two values, or one that cannot be read. It is for who runs the proxy to mend; nothing is wrong with the request.",
 		problem.InvalidCredential: "The credential is there more than once, or cannot be read whole. Send it once, where the documentation says.",
 		problem.InvalidBody:       "The request's body broke off or was malformed while it was read. Send it again, whole.",
 		problem.Unauthorized:      "There is no credential, or it does not hold: unknown, wrong, revoked and expired ones get the same answer. `WWW-Authenticate` says what is accepted.",

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,6 +44,15 @@ func newTransport(cfg *Config, w *watch) *http.Transport {
 type watch struct {
 	plain   bool
 	unasked func()
+	closing atomic.Int32 // how many close idle connections by themselves just now
+}
+
+// whileClosing runs end, which closes idle connections. One that has only just
+// come to the pool would look as if its reader had closed it.
+func (w *watch) whileClosing(end func()) {
+	w.closing.Add(1)
+	defer w.closing.Add(-1)
+	end()
 }
 
 func guardedDial(dialer *net.Dialer, writeTimeout time.Duration, w *watch) func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -130,7 +140,7 @@ func (g *guardedConn) Close() error {
 	behind := g.idle && !g.waited // the reader did not need to wait: the bytes came with the response before
 	g.changed.Broadcast()
 	g.mu.Unlock()
-	if behind && g.watch.plain {
+	if behind && g.watch.plain && g.watch.closing.Load() == 0 {
 		g.tell()
 	}
 	return g.Conn.Close()

@@ -78,8 +78,9 @@ func New(cfg Config) (*Upstream, error) {
 		removed: requestRemoved(cfg.RemoveHeaders), dropped: responseRemoved(), untrailed: trailerRemoved(),
 		idle: cfg.IdleTimeout, tunnelIdle: cfg.TunnelIdleTimeout, write: cfg.WriteTimeout, noReuse: cfg.NoReuseAfterBody, log: cfg.Log,
 	}
-	t := newTransport(&cfg, &watch{plain: base.scheme == "http", unasked: u.unasked})
-	u.transport, u.closeIdle = t, t.CloseIdleConnections
+	w := &watch{plain: base.scheme == "http", unasked: u.unasked}
+	t := newTransport(&cfg, w)
+	u.transport, u.closeIdle = t, func() { w.whileClosing(t.CloseIdleConnections) }
 	u.buffers.New = func() any { return new([bufferSize]byte) }
 	for _, name := range cfg.RemoveHeaders {
 		u.credentials = append(u.credentials, http.CanonicalHeaderKey(name))

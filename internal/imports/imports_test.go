@@ -30,7 +30,7 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "bodylimit", "exchange", "forwarded", "httpserver", "internal/config", "internal/fleet",
-		"internal/gateway", "internal/server", "problem", "redact", "requestid", "secret", "sqlite", "target", "upstream",
+		"internal/gateway", "internal/server", "problem", "redact", "requestid", "secret", "sqlite", "target", "trustedhost", "upstream",
 	}
 	x := []string{"golang.org/x"}
 	return map[string]row{
