@@ -39,7 +39,8 @@
 //
 // The edge, what arrived and from whom:
 //
-//   - httpserver: a server with its limits set, recovery from panics, graceful stop, the way to https
+//   - httpserver: a server with its limits set, HTTP/2, recovery from panics, graceful stop, the way to https
+//   - tlsconfig: TLS, certificates that are followed, client certificates
 //   - forwarded: peer, client address, scheme and host, believed from listed proxies only
 //   - trustedhost: which hosts are served
 //   - target: one reading of the path
@@ -49,6 +50,7 @@
 // Protection:
 //
 //   - securityheaders: what a browser may do with an answer
+//   - csrf: what another site may have had a browser write
 //
 // Identity:
 //

@@ -10,6 +10,7 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
@@ -48,6 +49,10 @@ type Edge struct {
 	// a name that somebody else chose.
 	TrustedHost *trustedhost.Stage
 
+	// SNI wants the host of the handshake, so that nobody passes the handshake of
+	// one name and asks for another.
+	SNI *httpserver.SNI
+
 	// Target makes one reading of the target, so that what is judged is what is
 	// handled.
 	Target *target.Stage
@@ -77,6 +82,10 @@ type Policy struct {
 
 	// Authn requires a credential, so that nobody passes unproved.
 	Authn *authn.Stage
+
+	// CSRF refuses writes that another site may have had a browser send, where the
+	// credential is one that browsers send by themselves.
+	CSRF *csrf.Stage
 
 	// Authz judges what somebody who is proved may do beyond scopes, so that a right
 	// ends where its conditions do. Conditions on the address and the time also
@@ -139,6 +148,7 @@ func (e *Edge) order() []link {
 	c.add("securityheaders", e.SecurityHeaders != nil, e.SecurityHeaders)
 	c.add("forwarded", e.Forwarded != nil, e.Forwarded)
 	c.add("trustedhost", e.TrustedHost != nil, e.TrustedHost)
+	c.add("sni", e.SNI != nil, e.SNI)
 	c.add("target", e.Target != nil, e.Target)
 	c.add("https", e.HTTPS != nil, e.HTTPS)
 	return c
@@ -151,6 +161,7 @@ func (p *Policy) order() []link {
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
 	c.add("authn", p.Authn != nil, p.Authn)
+	c.add("csrf", p.CSRF != nil, p.CSRF)
 	c.add("authz", p.Authz != nil, p.Authz)
 	return c
 }

@@ -82,8 +82,10 @@ type IntrospectionScheme struct {
 	ClientSecret secret.Text `yaml:"client_secret"`
 	// Issuer is whom the tokens are of: with the subject it says who a principal is. Required.
 	Issuer string `yaml:"issuer" jsonschema:"required"`
-	// Audience lists what aud must name one of. Default: it is not looked at.
+	// Audience lists what aud must name one of. Required unless insecure_any_audience is set.
 	Audience []string `yaml:"audience"`
+	// InsecureAnyAudience believes tokens that were made for somebody else. It costs: every service that gets a token of this issuer can use it here. Default false.
+	InsecureAnyAudience bool `yaml:"insecure_any_audience" default:"false"`
 	// ScopeClaims lists the members that grant scopes. Default scope.
 	ScopeClaims []string `yaml:"scope_claims"`
 	// OwnerClaim is the member that names the owner. Default: none.
@@ -110,7 +112,7 @@ type CertificateScheme struct {
 
 // A CertificateGrant is what certain holders of certificates may do.
 type CertificateGrant struct {
-	// Match is the holder's name, or its beginning followed by "*". Required.
+	// Match is the holder's name, or a form for several: *.clients.example.com with dns, *@example.com with email, spiffe://example.org/ns/** with spiffe and uri. Required.
 	Match string `yaml:"match" jsonschema:"required"`
 	// Owner is whom the holder belongs to. Default: none.
 	Owner string `yaml:"owner"`
@@ -188,13 +190,15 @@ type Alternative map[string][]string
 type Condition struct {
 	// Name is what a refusal calls the rule: lower case letters, digits and "-". Required.
 	Name string `yaml:"name" jsonschema:"required"`
-	// Effect is what happens when the rule applies. Deny wins; where allow rules exist, one of them must apply. Default allow.
-	Effect string `yaml:"effect" default:"allow" enum:"allow|deny"`
+	// Effect is what the rule is for: require refuses requests to which it does not apply, deny those to which it does; where there are allow rules, one of them must apply. Deny wins. Default require.
+	Effect string `yaml:"effect" default:"require" enum:"require|deny|allow"`
+	// Label is what a client reads that the rule refuses, such as "calls from the office". Default: none.
+	Label string `yaml:"label"`
 	// Shadow decides, counts and logs, and lets the request pass. Default false.
 	Shadow bool `yaml:"shadow" default:"false"`
 	// Methods lists methods. Default: all.
 	Methods []string `yaml:"methods"`
-	// Paths lists paths; one that ends in "/" includes what is below it. Default: all.
+	// Paths lists patterns of whole segments: "*" is any one, "**" at the end all that is left, as in /admin/**. Default: all.
 	Paths []string `yaml:"paths"`
 	// Addresses lists client addresses and networks such as 10.0.0.0/8. Default: all.
 	Addresses []string `yaml:"addresses"`
