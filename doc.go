@@ -39,16 +39,25 @@
 //
 // The edge, what arrived and from whom:
 //
-//   - httpserver: a server with its limits set, recovery from panics, graceful stop
-//   - forwarded: peer, client address, scheme and host
+//   - httpserver: a server with its limits set, HTTP/2, recovery from panics, graceful stop, the way to https
+//   - tlsconfig: TLS, certificates that are followed, client certificates
+//   - forwarded: peer, client address, scheme and host, believed from listed proxies only
+//   - trustedhost: which hosts are served
 //   - target: one reading of the path
 //   - requestid: an id of our own for each request
 //   - bodylimit: how much body a handler may read
+//
+// Protection:
+//
+//   - securityheaders: what a browser may do with an answer
+//   - csrf: what another site may have had a browser write
 //
 // Identity:
 //
 //   - authn: schemes, requirements, and the stage that judges by them
 //   - apikey: the keys' text, issue, revocation, verification; apikeytest proves a store
+//   - mtls: verified client certificates
+//   - authz: conditions beyond scopes; authz/celcond writes them as expressions
 //
 // After the decision:
 //

@@ -39,8 +39,8 @@ func RequireDeclared(tb testing.TB, api *warder.API, prepare ...func(*http.Reque
 //
 // Such an answer must be among the operation's responses. The handlers of
 // operations that ask for nothing do run, without a body and with "x" or 1 as
-// parameters of the path. prepare changes each request before it is sent, such as
-// its Host.
+// parameters of the path. Requests come over TLS for example.com; prepare
+// changes each of them before it is sent, such as its Host.
 func RequireEnforced(tb testing.TB, doc *openapi.Document, h http.Handler, prepare ...func(*http.Request)) {
 	tb.Helper()
 	if err := doc.Check(); err != nil {
@@ -159,7 +159,9 @@ func credential(s openapi.SecurityScheme) func(r *http.Request) {
 // panicked.
 func (p *probe) send(method string, put func(*http.Request)) (w *httptest.ResponseRecorder, ok bool) {
 	p.tb.Helper()
-	r := httptest.NewRequestWithContext(p.tb.Context(), method, p.target(), nil)
+	r := httptest.NewRequestWithContext(p.tb.Context(), method, "https://example.com"+p.target(), nil)
+	r.URL.Scheme, r.URL.Host = "", "" // as a server reads it
+	r.RequestURI = r.URL.RequestURI()
 	if put != nil {
 		put(r)
 	}
