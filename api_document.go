@@ -124,7 +124,11 @@ func refusalsOf(name string) (statuses []int, known bool) {
 	case "forwarded", "target":
 		return []int{http.StatusBadRequest}, true
 	case "trustedhost":
+		return []int{http.StatusBadRequest, http.StatusMisdirectedRequest}, true
+	case "sni":
 		return []int{http.StatusMisdirectedRequest}, true
+	case "https":
+		return []int{http.StatusForbidden, http.StatusMisdirectedRequest}, true
 	case "cors", "csrf", "authz":
 		return []int{http.StatusForbidden}, true
 	case "ratelimit":

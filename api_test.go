@@ -370,3 +370,24 @@ func FuzzPathValues(f *testing.F) {
 		}
 	})
 }
+
+// Finding the operation costs nothing beyond the Stack; each parameter costs what
+// net/http takes for it.
+func TestAPIAllocates(t *testing.T) {
+	api := newAPI(t, warder.APIConfig{Requirement: authn.Require(described{})})
+	quiet := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
+	for _, pattern := range []string{"GET /orders", "GET /orders/{id}"} {
+		if err := api.HandleFunc(pattern, warder.Operation{}, quiet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := api.Handler()
+	for path, want := range map[string]float64{"/orders": 3, "/orders/7": 3 + 3 + 2} { // the exchange and the copy of its request; ServeMux; the values
+		r, w := httptest.NewRequest(http.MethodGet, path, nil), &blank{make(http.Header)}
+		r.Header.Set("X-API-Key", "good")
+		h.ServeHTTP(w, r)
+		if got := testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }); got > want && !raceEnabled {
+			t.Errorf("%s: %v allocations, want at most %v", path, got, want)
+		}
+	}
+}

@@ -28,7 +28,8 @@ type order struct {
 
 func getOrder(ctx context.Context, _ *struct {
 	ID string `path:"id"`
-}) (*order, error) {
+},
+) (*order, error) {
 	o := new(order)
 	o.Body.Owner = exchange.From(ctx).Principal.Owner
 	return o, nil

@@ -97,7 +97,8 @@ func register(api huma.API, path string, change func(op *huma.Operation)) {
 	change(&op)
 	huma.Register(api, op, func(ctx context.Context, in *struct {
 		Q string `query:"Q"`
-	}) (*output, error) {
+	},
+	) (*output, error) {
 		o := new(output)
 		o.Body.Who, o.Body.Query = exchange.From(ctx).Principal.Subject, in.Q
 		return o, nil

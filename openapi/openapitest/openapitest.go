@@ -17,17 +17,17 @@ import (
 )
 
 // RequireDeclared is [RequireEnforced] for the document and the handler of api.
-func RequireDeclared(t testing.TB, api *warder.API, prepare ...func(*http.Request)) {
-	t.Helper()
+func RequireDeclared(tb testing.TB, api *warder.API, prepare ...func(*http.Request)) {
+	tb.Helper()
 	doc, err := api.Document()
 	if err != nil {
-		t.Errorf("openapitest: %v", err)
+		tb.Errorf("openapitest: %v", err)
 		return
 	}
-	RequireEnforced(t, doc, api.Handler(), prepare...)
+	RequireEnforced(tb, doc, api.Handler(), prepare...)
 }
 
-// RequireEnforced fails t when doc breaks a rule of the specification, when an
+// RequireEnforced fails tb when doc breaks a rule of the specification, when an
 // operation says nothing of security, and when h does otherwise than doc says:
 //
 //   - an operation that asks for a credential answers 401 with a challenge to a
@@ -39,17 +39,17 @@ func RequireDeclared(t testing.TB, api *warder.API, prepare ...func(*http.Reques
 //
 // Such an answer must be among the operation's responses. The handlers of
 // operations that ask for nothing do run, without a body and with "x" or 1 as
-// parameters of the path. prepare changes each request before it is sent, such as
-// its Host.
-func RequireEnforced(t testing.TB, doc *openapi.Document, h http.Handler, prepare ...func(*http.Request)) {
-	t.Helper()
+// parameters of the path. Requests come over TLS for example.com; prepare
+// changes each of them before it is sent, such as its Host.
+func RequireEnforced(tb testing.TB, doc *openapi.Document, h http.Handler, prepare ...func(*http.Request)) {
+	tb.Helper()
 	if err := doc.Check(); err != nil {
-		t.Errorf("openapitest: %v", err)
+		tb.Errorf("openapitest: %v", err)
 	}
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		item := doc.Paths[path]
 		for method, o := range item.All() {
-			p := &probe{t: t, doc: doc, handler: h, prepare: prepare, method: method, path: path, operation: o, security: o.Security}
+			p := &probe{tb: tb, doc: doc, handler: h, prepare: prepare, method: method, path: path, operation: o, security: o.Security}
 			if p.security == nil {
 				p.security = doc.Security
 			}
@@ -60,7 +60,7 @@ func RequireEnforced(t testing.TB, doc *openapi.Document, h http.Handler, prepar
 
 // probe is one operation that is asked.
 type probe struct {
-	t            testing.TB
+	tb           testing.TB
 	doc          *openapi.Document
 	handler      http.Handler
 	prepare      []func(*http.Request)
@@ -70,7 +70,7 @@ type probe struct {
 }
 
 func (p *probe) run() {
-	p.t.Helper()
+	p.tb.Helper()
 	if p.security == nil {
 		p.errorf("neither it nor the document says what it asks for; an empty list says nothing")
 		return
@@ -100,7 +100,7 @@ func (p *probe) run() {
 
 // wrong sends a wrong credential of each scheme.
 func (p *probe) wrong() {
-	p.t.Helper()
+	p.tb.Helper()
 	names := make(map[string]bool)
 	for _, requirement := range p.security {
 		for name := range requirement {
@@ -158,8 +158,10 @@ func credential(s openapi.SecurityScheme) func(r *http.Request) {
 // send sends a request with what put and prepare add; false when the handler
 // panicked.
 func (p *probe) send(method string, put func(*http.Request)) (w *httptest.ResponseRecorder, ok bool) {
-	p.t.Helper()
-	r := httptest.NewRequestWithContext(p.t.Context(), method, p.target(), nil)
+	p.tb.Helper()
+	r := httptest.NewRequestWithContext(p.tb.Context(), method, "https://example.com"+p.target(), nil)
+	r.URL.Scheme, r.URL.Host = "", "" // as a server reads it
+	r.RequestURI = r.URL.RequestURI()
 	if put != nil {
 		put(r)
 	}
@@ -204,7 +206,7 @@ func value(s *openapi.Schema) string {
 
 // requireDocumented wants status among the operation's responses.
 func (p *probe) requireDocumented(status int) {
-	p.t.Helper()
+	p.tb.Helper()
 	code := strconv.Itoa(status)
 	for _, listed := range []string{code, code[:1] + "XX", "default"} {
 		if _, ok := p.operation.Responses[listed]; ok {
@@ -215,6 +217,6 @@ func (p *probe) requireDocumented(status int) {
 }
 
 func (p *probe) errorf(format string, args ...any) {
-	p.t.Helper()
-	p.t.Errorf("openapitest: %s %s: "+format, append([]any{p.method, p.path}, args...)...)
+	p.tb.Helper()
+	p.tb.Errorf("openapitest: %s %s: "+format, append([]any{p.method, p.path}, args...)...)
 }
