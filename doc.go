@@ -43,6 +43,7 @@
 //
 // Protection, beside knowing who it is:
 //
+//   - cors: which pages of other origins may read
 //   - csrf: what another site may have had a browser write
 //
 // Identity:

@@ -14,6 +14,7 @@ import (
 	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
@@ -130,7 +131,7 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	if got := warder.EdgeOrder(&edge); !slices.Equal(got, want) {
 		t.Errorf("edge: %v, want the order of the fields %v", got, want)
 	}
-	policy := &warder.Policy{CSRF: new(csrf.Stage), Authn: guard(t), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
+	policy := &warder.Policy{CORS: new(cors.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
 	want = nil
 	for _, f := range fields(policy) {
 		switch f {
