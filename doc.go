@@ -50,6 +50,7 @@
 // Protection:
 //
 //   - securityheaders: what a browser may do with an answer
+//   - cors: which pages of other origins may read
 //   - csrf: what another site may have had a browser write
 //
 // Identity:

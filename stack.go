@@ -10,6 +10,7 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
@@ -72,6 +73,10 @@ type Policy struct {
 	// Paths are the ambiguities that the route allows; the zero value allows
 	// none, whatever the edge let through.
 	Paths exchange.Ambiguity
+
+	// CORS answers preflights, which have no credential, and says on every answer
+	// of the route which other origins may read it: refusals too.
+	CORS *cors.Stage
 
 	// BodyLimit bounds the body before anything reads it.
 	BodyLimit *bodylimit.Stage
@@ -158,6 +163,7 @@ func (e *Edge) order() []link {
 func (p *Policy) order() []link {
 	var c chain
 	c.add("target", true, paths{allowed: p.Paths})
+	c.add("cors", p.CORS != nil, p.CORS)
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
 	c.add("authn", p.Authn != nil, p.Authn)

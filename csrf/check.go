@@ -3,7 +3,6 @@ package csrf
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
@@ -138,7 +137,7 @@ func (s *Stage) fromElsewhere(x *exchange.Exchange) string {
 		return elsewhere(from)
 	case origin == "null":
 		return reasonNullOrigin
-	case !isOwn(origin, x):
+	case !x.IsOwnOrigin(origin):
 		return reasonOtherOrigin
 	default:
 		return ""
@@ -150,23 +149,4 @@ func elsewhere(from siteKind) string {
 		return reasonSameSite
 	}
 	return reasonCrossSite
-}
-
-// isOwn reports whether origin is that of the request itself: scheme, host and
-// port (RFC 6454, section 5), in the one spelling that browsers send.
-func isOwn(origin string, x *exchange.Exchange) bool {
-	rest, ok := strings.CutPrefix(origin, x.Scheme)
-	if !ok {
-		return false
-	}
-	if rest, ok = strings.CutPrefix(rest, "://"); !ok {
-		return false
-	}
-	if rest, ok = strings.CutPrefix(rest, x.Host); !ok {
-		return false
-	}
-	if x.Port == "" || x.Port == defaultPort(x.Scheme) {
-		return rest == ""
-	}
-	return len(rest) == 1+len(x.Port) && rest[0] == ':' && rest[1:] == x.Port
 }

@@ -1,7 +1,7 @@
 package browser_test
 
 import (
-	"crypto/sha1" //nolint:gosec // the handshake of RFC 6455 wants it
+	"crypto/sha1"
 	"encoding/base64"
 	"net"
 	"net/http"
@@ -121,7 +121,7 @@ func edge() warder.Edge { return warder.Edge{Forwarded: forwarded.Direct()} }
 
 // webSocket accepts every handshake (RFC 6455, section 4.2.2), and hangs up.
 func webSocket(w http.ResponseWriter, r *http.Request) {
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // see the import
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
