@@ -2,6 +2,7 @@ package authn
 
 import (
 	"errors"
+	"net/http"
 
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
@@ -52,6 +53,10 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	}
 	return s.choose(x, principals, proved)
 }
+
+// Wrap is Check as net/http middleware, for the routes of any router. Behind a
+// Stack it judges what the Stack's edge found: there it belongs.
+func (s *Stage) Wrap(next http.Handler) http.Handler { return exchange.Wrap(s, next) }
 
 // refused are the refusals of a request: the first unreadable one, else the
 // first, of the scheme by, and which schemes gave any.

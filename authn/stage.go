@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
 )
 
@@ -20,12 +21,14 @@ type Config struct {
 // A Stage passes requests that satisfy a requirement. It is safe for concurrent
 // use.
 type Stage struct {
+	requirement  Requirement
 	schemes      []Scheme // each once, in order
 	challenges   []string // of the schemes, for absent credentials
 	refused      []string // of the schemes, for wrong ones
 	denials      []denial // of the schemes
 	alternatives []alternative
 	optional     bool // the last alternative of the requirement is empty
+	headers      []exchange.HeaderWriter
 
 	absent     *problem.Problem
 	unreadable *problem.Problem
@@ -66,8 +69,12 @@ func New(cfg Config) (*Stage, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Stage{unreadable: problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented.")}
+	s := &Stage{
+		requirement: cfg.Requirement.clone(),
+		unreadable:  problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
+	}
 	s.schemes, _ = cfg.Requirement.schemes() // checked
+	s.headers = headerWriters(s.schemes)
 	for _, scheme := range s.schemes {
 		refused, _ := challenge(scheme, cfg.Realm, InvalidToken, nil)
 		s.challenges, s.refused = append(s.challenges, scheme.Challenge(cfg.Realm)), append(s.refused, refused)

@@ -30,7 +30,7 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "bodylimit", "exchange", "forwarded", "httpserver", "internal/config", "internal/fleet",
-		"internal/gateway", "internal/server", "problem", "redact", "requestid", "secret", "sqlite", "target", "upstream",
+		"internal/gateway", "internal/server", "problem", "redact", "requestid", "secret", "sqlite", "target", "trustedhost", "upstream",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -127,6 +127,7 @@ func table() map[string]row {
 		"internal/attack/report": {module: []string{"internal/attack"}},
 		"internal/golden":        {},
 		"internal/imports":       {},
+		"internal/testcert":      {},
 		"internal/wire":          {},
 	}
 }
