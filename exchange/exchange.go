@@ -33,9 +33,14 @@ type Exchange struct {
 	Host   string         // canonical: lower case, no port, no trailing dot, IPv6 in brackets
 	Port   string         // as sent with the host, digits only; "" when absent
 
+	// ClientDoubtful is set by forwarded: a listed peer named the client in a way
+	// that nobody can read, and Client is the last listed hop instead. No rule that
+	// lets addresses in holds for such a request.
+	ClientDoubtful bool
+
 	// ClientCert is set by forwarded: the certificate that the client proved in the
 	// TLS handshake and that was verified there, or that a listed peer forwarded;
-	// nil for none.
+	// nil for none. What a listed peer proved for itself is not the client's.
 	ClientCert *x509.Certificate
 
 	// Set by target.

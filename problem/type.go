@@ -9,8 +9,10 @@ type Type string
 
 // The types of problems, by status.
 const (
+	MalformedRequest  Type = "malformed-request"   // 400, httpserver: fields contradict each other
 	InvalidTarget     Type = "invalid-target"      // 400, edge: the target has two readings
 	InvalidHost       Type = "invalid-host"        // 400, edge: no usable Host
+	InvalidForwarded  Type = "invalid-forwarded"   // 400, edge: a listed proxy forwards what has two readings
 	InvalidCredential Type = "invalid-credential"  // 400, authn: a repeated or unreadable credential
 	InvalidBody       Type = "invalid-body"        // 400, upstream: the body broke while it was read
 	Unauthorized      Type = "unauthorized"        // 401, authn: no credential, or one that does not hold
@@ -37,7 +39,8 @@ const base = "https://github.com/warder-dev/warder/blob/main/docs/reference/prob
 // All returns every type in order of status, for the reference page.
 func All() []Type {
 	return []Type{
-		InvalidTarget, InvalidHost, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden, CrossSite, HTTPSRequired, NotFound,
+		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
+		CrossSite, HTTPSRequired, NotFound,
 		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
@@ -50,7 +53,7 @@ func (t Type) URI() string { return base + string(t) }
 // above, so that a typing error never becomes a success.
 func (t Type) Status() int {
 	switch t {
-	case InvalidTarget, InvalidHost, InvalidCredential, InvalidBody:
+	case MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody:
 		return http.StatusBadRequest
 	case Unauthorized:
 		return http.StatusUnauthorized
@@ -85,10 +88,14 @@ func (t Type) Status() int {
 // (RFC 9457, section 3.1.3).
 func (t Type) Title() string {
 	switch t {
+	case MalformedRequest:
+		return "The request contradicts itself"
 	case InvalidTarget:
 		return "The request target is ambiguous"
 	case InvalidHost:
 		return "The Host is missing or malformed"
+	case InvalidForwarded:
+		return "What a proxy forwarded is ambiguous"
 	case InvalidCredential:
 		return "The credential is repeated or unreadable"
 	case InvalidBody:

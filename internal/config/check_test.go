@@ -69,13 +69,15 @@ warder.yaml:4:50: routes[0].allow[2]: is in the list twice`},
 		{"two schemes in one place", shorthand + "schemes:\n  a: {key: {in: query}}\n  b: {key: {in: query, name: api_key}}\n", `warder.yaml:4:3: schemes.b: is found in the same place as a; requests would have to prove both by one credential: keep one of them`},
 		{"cookie without __Host-", shorthand + "schemes:\n  a: {key: {in: cookie, name: key}}\n", `warder.yaml:3:31: schemes.a.key.name: does not begin with __Host-: other hosts of the domain could set it; write __Host-NAME, or set insecure_cookie_name`},
 		{"name of a bearer key", shorthand + "schemes:\n  a: {key: {in: bearer, name: key}}\n", `warder.yaml:3:31: schemes.a.key.name: has no effect: the key is in Authorization; take it away`},
-		{"token without audience", shorthand + "schemes:\n  a: {jwt: {issuer: 'https://h'}}\n", `warder.yaml:3:13: schemes.a.jwt: has no audience: tokens that were made for somebody else would pass; name this API as the issuer does`},
-		{"token's issuer over plain HTTP", shorthand + "schemes:\n  a: {jwt: {issuer: 'http://h', audience: [a]}}\n", `warder.yaml:3:21: schemes.a.jwt.issuer: is not https; use https, or set insecure_http`},
-		{"token of no algorithm", shorthand + "schemes:\n  a: {jwt: {issuer: 'https://h', audience: [a], algorithms: [none]}}\n", `warder.yaml:3:62: schemes.a.jwt.algorithms[0]: is none of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA`},
+		{"token without audience", shorthand + "schemes:\n  a: {jwt: {issuers: [{issuer: 'https://h'}]}}\n", `warder.yaml:3:24: schemes.a.jwt.issuers[0]: has no audience: tokens that were made for somebody else would pass; name this API as the issuer does`},
+		{"token's issuer over plain HTTP", shorthand + "schemes:\n  a: {jwt: {issuers: [{issuer: 'http://h', audience: [a]}]}}\n", `warder.yaml:3:32: schemes.a.jwt.issuers[0].issuer: is not https; use https, or set insecure_http`},
+		{"token of no algorithm", shorthand + "schemes:\n  a: {jwt: {issuers: [{issuer: 'https://h', audience: [a], algorithms: [none]}]}}\n", `warder.yaml:3:73: schemes.a.jwt.issuers[0].algorithms[0]: is none of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA`},
+		{"two schemes for one token", shorthand + "schemes:\n  a: {jwt: {issuers: [{issuer: 'https://a', audience: [x]}]}}\n  b: {jwt: {issuers: [{issuer: 'https://b', audience: [x]}]}}\nsecurity: [{a: []}, {b: []}]\n", `warder.yaml:5:22: security[1].b: takes the same tokens as a; list the issuers of both in one scheme`},
 		{"introspection by nobody", shorthand + "schemes:\n  a: {introspection: {url: 'https://h'}}\n", `
 warder.yaml:3:23: schemes.a.introspection: has no client_id
 warder.yaml:3:23: schemes.a.introspection: has no client_secret
-warder.yaml:3:23: schemes.a.introspection: has no issuer`},
+warder.yaml:3:23: schemes.a.introspection: has no issuer
+warder.yaml:3:23: schemes.a.introspection: has no audience: tokens that were made for somebody else would pass; name this API as the issuer does`},
 		{"certificate without trust domain", shorthand + "schemes:\n  a: {certificate: {subject: spiffe}}\n", `warder.yaml:3:21: schemes.a.certificate: has no trust_domains, which spiffe needs`},
 		{"session without login", shorthand + "schemes:\n  a: {session: {}}\n", `warder.yaml:3:3: schemes.a: has no way to log in; set session.password or session.oidc`},
 		{"people without a file", shorthand + "schemes:\n  a: {basic: {}}\nsession: {password: true}\n", `

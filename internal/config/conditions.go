@@ -26,8 +26,8 @@ func (l *loader) checkConditions(field string, conditions []Condition) {
 		case l.failed(at + ".name"):
 		case name == "":
 			l.reject(at, "has no name", "refusals call it by that")
-		case !validName(name):
-			l.reject(at+".name", l.show(at+".name")+" is not a name", "use lower case letters, digits and -")
+		case !validName(name) || len(name) > 48:
+			l.reject(at+".name", l.show(at+".name")+" is not a name", "use up to 48 lower case letters, digits and -")
 		case seen[name]:
 			l.reject(at+".name", "is that of an earlier condition", "")
 		}
@@ -50,7 +50,7 @@ func (l *loader) checkCondition(field string, c *Condition) {
 		l.checkWords(field+"."+list.name, list.words)
 	}
 	l.eachWord(field+".methods", c.Methods, func(word string) bool { return validToken(word) && word == strings.ToUpper(word) }, "is not a method", "write it in upper case")
-	l.eachWord(field+".paths", c.Paths, func(word string) bool { return word == "/" || plainPath(strings.TrimSuffix(word, "/")) }, "is not a plain path", "write it like /orders/, which includes what is below")
+	l.eachWord(field+".paths", c.Paths, func(word string) bool { return strings.HasPrefix(word, "/") }, "is not a path", "write it like /orders/**")
 	l.eachWord(field+".addresses", c.Addresses, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
 	l.eachWord(field+".schemes", c.Schemes, func(word string) bool { _, ok := l.config.Schemes[word]; return ok || word == DefaultScheme }, "is not the name of a scheme", "")
 	for i := range c.Times {

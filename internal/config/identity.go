@@ -34,34 +34,42 @@ type KeyScheme struct {
 	InsecureCookieName bool `yaml:"insecure_cookie_name" default:"false"`
 }
 
-// A JWTScheme says whose tokens are believed, and what they must be.
+// A JWTScheme says whose tokens are believed, and how their keys are got.
 type JWTScheme struct {
+	// Issuers are those whose tokens are believed, each with keys of its own. Required, at most 32.
+	Issuers []JWTIssuer `yaml:"issuers" jsonschema:"required"`
+	// Refresh is the time between two readings of an issuer's keys, 30s to 1d. Default 5m.
+	Refresh time.Duration `yaml:"refresh" default:"5m" min:"30s" max:"1d"`
+	// MaxStale is for how long keys are believed while their issuer does not answer, 1m to 7d, not less than refresh; afterwards requests are 503. Default 1h.
+	MaxStale time.Duration `yaml:"max_stale" default:"1h" min:"1m" max:"7d"`
+	// CAFile is the path of a PEM file with the authorities that may sign the issuers' certificates. Default: the system's.
+	CAFile string `yaml:"ca_file"`
+	// InsecureHTTP fetches keys over plain HTTP. It costs: whoever is on the way chooses the keys. Default false.
+	InsecureHTTP bool `yaml:"insecure_http" default:"false"`
+}
+
+// A JWTIssuer says what an issuer's tokens must be.
+type JWTIssuer struct {
 	// Issuer is what iss must be, letter for letter: a URL with discovery. Required.
 	Issuer string `yaml:"issuer" jsonschema:"required"`
 	// Audience lists what aud must name one of. Required unless insecure_any_audience is set.
 	Audience []string `yaml:"audience"`
-	// Algorithms lists those that may sign (RFC 7518, section 3.1): of RS, PS and ES with 256, 384 or 512, and EdDSA. Default RS256, ES256, PS256, EdDSA.
+	// Algorithms lists those that may sign (RFC 7518, section 3.1). Default RS256, ES256, PS256, EdDSA.
 	Algorithms []string `yaml:"algorithms" enum:"RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512|EdDSA"`
 	// JWKSURL is where the issuer's keys are (RFC 7517). Default: found by discovery, unless jwks_file is given.
 	JWKSURL string `yaml:"jwks_url"`
 	// JWKSFile is the path of a file with the issuer's keys; nothing is fetched then. Default: none.
 	JWKSFile string `yaml:"jwks_file"`
-	// Type is what typ must be, such as "at+jwt" (RFC 9068). Default: none, JWT or at+jwt.
-	Type string `yaml:"type"`
+	// Types lists what typ may be, such as at+jwt (RFC 9068). Default JWT, at+jwt, or none.
+	Types []string `yaml:"types"`
 	// Leeway is how far clocks may differ, 0s to 5m. Default 30s.
 	Leeway time.Duration `yaml:"leeway" default:"30s" min:"0s" max:"5m"`
-	// Refresh is the time between two readings of jwks_url, 30s to 1d. Default 5m.
-	Refresh time.Duration `yaml:"refresh" default:"5m" min:"30s" max:"1d"`
-	// MaxStale is for how long keys are believed while jwks_url does not answer, 1m to 1d; afterwards requests are 503. Default 1h.
-	MaxStale time.Duration `yaml:"max_stale" default:"1h" min:"1m" max:"1d"`
 	// ScopeClaims lists the claims that grant scopes; the first that is there counts. Default scope, scp.
 	ScopeClaims []string `yaml:"scope_claims"`
 	// OwnerClaim is the claim that names the owner. Default: none.
 	OwnerClaim string `yaml:"owner_claim"`
 	// InsecureAnyAudience believes tokens that were made for somebody else. It costs: every service that gets a token of this issuer can use it here. Default false.
 	InsecureAnyAudience bool `yaml:"insecure_any_audience" default:"false"`
-	// InsecureHTTP fetches keys over plain HTTP. It costs: whoever is on the way chooses the keys. Default false.
-	InsecureHTTP bool `yaml:"insecure_http" default:"false"`
 }
 
 // An IntrospectionScheme says who is asked about opaque tokens.
@@ -74,14 +82,18 @@ type IntrospectionScheme struct {
 	ClientSecret secret.Text `yaml:"client_secret"`
 	// Issuer is whom the tokens are of: with the subject it says who a principal is. Required.
 	Issuer string `yaml:"issuer" jsonschema:"required"`
-	// Audience lists what aud must name one of. Default: it is not looked at.
+	// Audience lists what aud must name one of. Required unless insecure_any_audience is set.
 	Audience []string `yaml:"audience"`
+	// InsecureAnyAudience believes tokens that were made for somebody else. It costs: every service that gets a token of this issuer can use it here. Default false.
+	InsecureAnyAudience bool `yaml:"insecure_any_audience" default:"false"`
 	// ScopeClaims lists the members that grant scopes. Default scope.
 	ScopeClaims []string `yaml:"scope_claims"`
 	// OwnerClaim is the member that names the owner. Default: none.
 	OwnerClaim string `yaml:"owner_claim"`
 	// Cache is for how long an answer is believed, 0s to 10m, and never beyond the token's life. Default 30s.
 	Cache time.Duration `yaml:"cache" default:"30s" min:"0s" max:"10m"`
+	// CAFile is the path of a PEM file with the authorities that may sign the endpoint's certificate. Default: the system's.
+	CAFile string `yaml:"ca_file"`
 	// InsecureHTTP asks over plain HTTP. It costs: whoever is on the way reads the tokens and decides. Default false.
 	InsecureHTTP bool `yaml:"insecure_http" default:"false"`
 }
@@ -100,7 +112,7 @@ type CertificateScheme struct {
 
 // A CertificateGrant is what certain holders of certificates may do.
 type CertificateGrant struct {
-	// Match is the holder's name, or its beginning followed by "*". Required.
+	// Match is the holder's name, or a form for several: *.clients.example.com with dns, *@example.com with email, spiffe://example.org/ns/** with spiffe and uri. Required.
 	Match string `yaml:"match" jsonschema:"required"`
 	// Owner is whom the holder belongs to. Default: none.
 	Owner string `yaml:"owner"`
@@ -154,6 +166,8 @@ type OIDCLogin struct {
 	Scopes []string `yaml:"scopes"`
 	// ScopeClaim is the claim of the ID token whose words become scopes of the session. Default: none, the session has no scopes.
 	ScopeClaim string `yaml:"scope_claim"`
+	// CAFile is the path of a PEM file with the authorities that may sign the provider's certificate. Default: the system's.
+	CAFile string `yaml:"ca_file"`
 	// InsecureHTTP talks to the provider over plain HTTP. It costs: whoever is on the way decides who logs in. Default false.
 	InsecureHTTP bool `yaml:"insecure_http" default:"false"`
 }
@@ -176,13 +190,15 @@ type Alternative map[string][]string
 type Condition struct {
 	// Name is what a refusal calls the rule: lower case letters, digits and "-". Required.
 	Name string `yaml:"name" jsonschema:"required"`
-	// Effect is what happens when the rule applies. Deny wins; where allow rules exist, one of them must apply. Default allow.
-	Effect string `yaml:"effect" default:"allow" enum:"allow|deny"`
+	// Effect is what the rule is for: require refuses requests to which it does not apply, deny those to which it does; where there are allow rules, one of them must apply. Deny wins. Default require.
+	Effect string `yaml:"effect" default:"require" enum:"require|deny|allow"`
+	// Label is what a client reads that the rule refuses, such as "calls from the office". Default: none.
+	Label string `yaml:"label"`
 	// Shadow decides, counts and logs, and lets the request pass. Default false.
 	Shadow bool `yaml:"shadow" default:"false"`
 	// Methods lists methods. Default: all.
 	Methods []string `yaml:"methods"`
-	// Paths lists paths; one that ends in "/" includes what is below it. Default: all.
+	// Paths lists patterns of whole segments: "*" is any one, "**" at the end all that is left, as in /admin/**. Default: all.
 	Paths []string `yaml:"paths"`
 	// Addresses lists client addresses and networks such as 10.0.0.0/8. Default: all.
 	Addresses []string `yaml:"addresses"`

@@ -155,25 +155,45 @@ func (l *loader) checkKeyScheme(field string, k *KeyScheme) {
 	}
 }
 
+// maxIssuers bounds the issuers of one scheme.
+const maxIssuers = 32
+
 func (l *loader) checkJWT(field string, j *JWTScheme) {
+	if len(j.Issuers) == 0 && !l.failed(field+".issuers") {
+		l.reject(field, "has no issuers", "")
+	}
+	if len(j.Issuers) > maxIssuers {
+		l.reject(field+".issuers", fmt.Sprintf("are %d, want at most %d", len(j.Issuers), maxIssuers), "")
+		return
+	}
+	if j.MaxStale < j.Refresh && !l.failed(field+".max_stale") && !l.failed(field+".refresh") {
+		l.reject(field+".max_stale", "is less than refresh", "")
+	}
+	seen := map[string]bool{}
+	for i := range j.Issuers {
+		at, issuer := fmt.Sprintf("%s.issuers[%d]", field, i), &j.Issuers[i]
+		if seen[issuer.Issuer] && issuer.Issuer != "" {
+			l.reject(at+".issuer", "is in the list twice", "")
+		}
+		seen[issuer.Issuer] = true
+		l.checkJWTIssuer(at, issuer, j.InsecureHTTP)
+	}
+}
+
+func (l *loader) checkJWTIssuer(field string, j *JWTIssuer, insecureHTTP bool) {
 	if j.Issuer == "" && !l.failed(field+".issuer") {
 		l.reject(field, "has no issuer", "")
 	}
-	if len(j.Audience) == 0 && !j.InsecureAnyAudience && !l.failed(field+".audience") {
-		l.reject(field, "has no audience: tokens that were made for somebody else would pass", "name this API as the issuer does")
-	}
-	if len(j.Audience) > 0 && j.InsecureAnyAudience {
-		l.reject(field+".insecure_any_audience", "is given together with audience", "keep one of them")
-	}
-	l.checkWords(field+".audience", j.Audience)
+	l.checkAudience(field, j.Audience, j.InsecureAnyAudience)
 	l.checkWords(field+".scope_claims", j.ScopeClaims)
+	l.checkWords(field+".types", j.Types)
 	switch {
 	case j.JWKSURL != "" && j.JWKSFile != "":
 		l.reject(field+".jwks_file", "is given together with jwks_url", "keep one of them")
 	case j.JWKSURL != "":
-		l.checkFetched(field+".jwks_url", j.JWKSURL, j.InsecureHTTP)
+		l.checkFetched(field+".jwks_url", j.JWKSURL, insecureHTTP)
 	case j.JWKSFile == "" && j.Issuer != "": // discovery
-		l.checkFetched(field+".issuer", j.Issuer, j.InsecureHTTP)
+		l.checkFetched(field+".issuer", j.Issuer, insecureHTTP)
 	}
 }
 
@@ -189,8 +209,19 @@ func (l *loader) checkIntrospection(field string, i *IntrospectionScheme) {
 	if i.URL != "" {
 		l.checkFetched(field+".url", i.URL, i.InsecureHTTP)
 	}
-	l.checkWords(field+".audience", i.Audience)
+	l.checkAudience(field, i.Audience, i.InsecureAnyAudience)
 	l.checkWords(field+".scope_claims", i.ScopeClaims)
+}
+
+// checkAudience wants to know whom tokens are made for.
+func (l *loader) checkAudience(field string, audience []string, insecure bool) {
+	if len(audience) == 0 && !insecure && !l.failed(field+".audience") {
+		l.reject(field, "has no audience: tokens that were made for somebody else would pass", "name this API as the issuer does")
+	}
+	if len(audience) > 0 && insecure {
+		l.reject(field+".insecure_any_audience", "is given together with audience", "keep one of them")
+	}
+	l.checkWords(field+".audience", audience)
 }
 
 // checkFetched wants a URL that warder may ask.
@@ -217,9 +248,6 @@ func (l *loader) checkCertificate(field string, c *CertificateScheme) {
 		at := fmt.Sprintf("%s.grants[%d]", field, i)
 		if grant.Match == "" && !l.failed(at+".match") {
 			l.reject(at, "has no match", "")
-		}
-		if at := strings.IndexByte(grant.Match, '*'); at >= 0 && at < len(grant.Match)-1 {
-			l.reject(fmt.Sprintf("%s.grants[%d].match", field, i), "has a \"*\" that is not its end", "")
 		}
 		l.checkGrants(at+".scopes", grant.Scopes)
 	}
@@ -252,7 +280,10 @@ func (l *loader) checkWords(field string, words []string) {
 
 // checkSecurity wants alternatives of schemes that exist.
 func (l *loader) checkSecurity(field string, security []Alternative) {
-	named := 0
+	if security == nil {
+		return
+	}
+	named, kinds := 0, map[string]string{}
 	for i, alternative := range security {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		if len(alternative) == 0 && i < len(security)-1 && !l.failed(at) {
@@ -263,12 +294,31 @@ func (l *loader) checkSecurity(field string, security []Alternative) {
 			if _, known := l.config.Schemes[name]; !known && name != DefaultScheme && !l.failed(at) {
 				l.reject(at+"."+name, "no scheme has this name", didYouMean(name, append(sortedKeys(l.config.Schemes), DefaultScheme)))
 			}
+			l.checkToken(at+"."+name, name, kinds)
 			l.checkScopes(at+"."+name, alternative[name])
 		}
 	}
-	if security != nil && named == 0 && !l.failed(field) {
+	if named == 0 && !l.failed(field) {
 		l.reject(field, "names no scheme", "a route that asks for nothing says public: true")
 	}
+}
+
+// checkToken wants one scheme at most for each kind of token in Authorization:
+// with two, every token would be wrong for one of them, and what is wrong is
+// refused.
+func (l *loader) checkToken(field, name string, kinds map[string]string) {
+	kind := l.config.Schemes[name].Kind()
+	if kind != "jwt" && kind != "introspection" {
+		return
+	}
+	if other, taken := kinds[kind]; taken && other != name && !l.failed(field) {
+		hint := "name one of them"
+		if kind == "jwt" {
+			hint = "list the issuers of both in one scheme"
+		}
+		l.reject(field, "takes the same tokens as "+other, hint)
+	}
+	kinds[kind] = name
 }
 
 // RouteSecurity returns what r asks for: its own list, or the configuration's with
