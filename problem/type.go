@@ -26,6 +26,7 @@ const (
 	BodyTooLarge      Type = "body-too-large"      // 413, bodylimit
 	TargetTooLong     Type = "target-too-long"     // 414, edge
 	Misdirected       Type = "misdirected-request" // 421, edge: a host that is not served here
+	LoginThrottled    Type = "login-throttled"     // 429, session/password: too many wrong passwords
 	Internal          Type = "internal"            // 500, recover
 	UpstreamFailed    Type = "upstream-failed"     // 502, upstream
 	Unavailable       Type = "unavailable"         // 503: a store gave no answer
@@ -41,7 +42,7 @@ func All() []Type {
 	return []Type{
 		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
 		CrossSite, HTTPSRequired, NotFound,
-		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, Internal, UpstreamFailed,
+		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, LoginThrottled, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
 }
@@ -71,6 +72,8 @@ func (t Type) Status() int {
 		return http.StatusRequestURITooLong
 	case Misdirected:
 		return http.StatusMisdirectedRequest
+	case LoginThrottled:
+		return http.StatusTooManyRequests
 	case UpstreamFailed:
 		return http.StatusBadGateway
 	case Unavailable:
@@ -112,6 +115,8 @@ func (t Type) Title() string {
 		return "The request body is too large"
 	case TargetTooLong:
 		return "The request target is too long"
+	case LoginThrottled:
+		return "Too many failed logins"
 	case UpstreamFailed:
 		return "The upstream gave no usable answer"
 	case UpstreamTimeout:
