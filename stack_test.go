@@ -13,7 +13,10 @@ import (
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/authn"
+	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/cors"
+	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
@@ -124,7 +127,7 @@ func fields(v any) []string {
 
 func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	edge := warder.Edge{
-		Metrics: new(outcomes), Target: new(target.Stage), Forwarded: new(forwarded.Stage), Recover: recoverer(),
+		Metrics: new(outcomes), Target: new(target.Stage), Forwarded: new(forwarded.Stage), Recover: recoverer(), SNI: new(httpserver.SNI),
 		HTTPS: new(httpserver.HTTPS), TrustedHost: new(trustedhost.Stage), SecurityHeaders: new(securityheaders.Stage),
 		AccessLog: new(accesslog.Stage), RequestID: new(requestid.Stage),
 	}
@@ -132,7 +135,7 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	if got := warder.EdgeOrder(&edge); !slices.Equal(got, want) {
 		t.Errorf("edge: %v, want the order of the fields %v", got, want)
 	}
-	policy := &warder.Policy{Authn: guard(t), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
+	policy := &warder.Policy{CORS: new(cors.Stage), Authz: new(authz.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
 	want = nil
 	for _, f := range fields(policy) {
 		switch f {
@@ -147,6 +150,11 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	}
 	if got := warder.PolicyOrder(policy); !slices.Equal(got, want) {
 		t.Errorf("policy: %v, want the order of the fields %v", got, want)
+	}
+	for _, name := range append(warder.EdgeOrder(&edge), want...) {
+		if name != "route" && !warder.Described(name) {
+			t.Errorf("an API does not say how %q refuses: refusalsOf in api_document.go", name)
+		}
 	}
 }
 

@@ -70,10 +70,11 @@ type Exchange struct {
 	// configuration and policy tests judge without a trace.
 	Dry bool
 
-	writer  recorder
-	body    trackedBody
-	late    refusal
-	idField [1]string
+	writer     recorder
+	body       trackedBody
+	late       refusal
+	idField    [1]string
+	queryTaken bool
 }
 
 // SetQuery makes raw the query of the request, for everybody who comes later. A
@@ -85,8 +86,12 @@ func (x *Exchange) SetQuery(raw string) {
 	address.RawQuery, address.ForceQuery = raw, false
 	r := *x.Request
 	r.URL, r.RequestURI = &address, address.RequestURI()
-	x.Request, x.RawQuery = &r, raw
+	x.Request, x.RawQuery, x.queryTaken = &r, raw, true
 }
+
+// QueryTaken reports whether SetQuery was called: the URL as it was sent holds a
+// credential, so that nobody may store the answer or name the URL to others.
+func (x *Exchange) QueryTaken() bool { return x.queryTaken }
 
 // IDField returns the request id as the values of a header field, at no cost.
 // They are valid as long as the exchange; the caller must not change them.

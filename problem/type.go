@@ -9,6 +9,7 @@ type Type string
 
 // The types of problems, by status.
 const (
+	MalformedRequest  Type = "malformed-request"   // 400, httpserver: fields contradict each other
 	InvalidTarget     Type = "invalid-target"      // 400, edge: the target has two readings
 	InvalidHost       Type = "invalid-host"        // 400, edge: no usable Host
 	InvalidForwarded  Type = "invalid-forwarded"   // 400, edge: a listed proxy forwards what has two readings
@@ -38,7 +39,8 @@ const base = "https://github.com/warder-dev/warder/blob/main/docs/reference/prob
 // All returns every type in order of status, for the reference page.
 func All() []Type {
 	return []Type{
-		InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden, CrossSite, HTTPSRequired, NotFound,
+		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
+		CrossSite, HTTPSRequired, NotFound,
 		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
@@ -51,7 +53,7 @@ func (t Type) URI() string { return base + string(t) }
 // above, so that a typing error never becomes a success.
 func (t Type) Status() int {
 	switch t {
-	case InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody:
+	case MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody:
 		return http.StatusBadRequest
 	case Unauthorized:
 		return http.StatusUnauthorized
@@ -86,6 +88,8 @@ func (t Type) Status() int {
 // (RFC 9457, section 3.1.3).
 func (t Type) Title() string {
 	switch t {
+	case MalformedRequest:
+		return "The request contradicts itself"
 	case InvalidTarget:
 		return "The request target is ambiguous"
 	case InvalidHost:
