@@ -22,8 +22,9 @@ fmt: ## format the code
 fmt-check: ## fail when the code is not formatted
 	$(TOOL) golangci-lint fmt --diff
 
-vet: ## go vet
+vet: ## go vet, here and in interop
 	$(GO) vet ./...
+	cd interop && $(GO) vet ./...
 
 lint: ## golangci-lint with the set of .golangci.yml
 	$(TOOL) golangci-lint run --allow-parallel-runners

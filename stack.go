@@ -8,6 +8,7 @@ import (
 
 	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/authn"
+	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
@@ -16,7 +17,9 @@ import (
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/requestid"
+	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
+	"github.com/warder-dev/warder/trustedhost"
 )
 
 // Edge is what every request of a listener meets, whatever its route: what
@@ -35,13 +38,29 @@ type Edge struct {
 	// becomes a pass or prints a request.
 	Recover *httpserver.Recover
 
+	// SecurityHeaders restricts what a browser does with an answer, so that data is
+	// never taken for a page.
+	SecurityHeaders *securityheaders.Stage
+
 	// Forwarded finds the client's address, scheme and host, so that nobody is
 	// believed who is not listed.
 	Forwarded *forwarded.Stage
 
+	// TrustedHost refuses hosts that are not listed, so that nothing is ever made of
+	// a name that somebody else chose.
+	TrustedHost *trustedhost.Stage
+
+	// SNI wants the host of the handshake, so that nobody passes the handshake of
+	// one name and asks for another.
+	SNI *httpserver.SNI
+
 	// Target makes one reading of the target, so that what is judged is what is
 	// handled.
 	Target *target.Stage
+
+	// HTTPS sends plain HTTP to https and refuses credentials that came over it, so
+	// that none is read on the way twice.
+	HTTPS *httpserver.HTTPS
 
 	// Metrics is told of every outcome, so that refusals and failures are seen.
 	Metrics exchange.Finisher
@@ -72,6 +91,11 @@ type Policy struct {
 	// CSRF refuses writes that another site may have had a browser send, where the
 	// credential is one that browsers send by themselves.
 	CSRF *csrf.Stage
+
+	// Authz judges what somebody who is proved may do beyond scopes, so that a right
+	// ends where its conditions do. Conditions on the address and the time also
+	// stand for a route without Authn.
+	Authz *authz.Stage
 
 	once  sync.Once
 	links []link
@@ -126,8 +150,12 @@ func (e *Edge) order() []link {
 	var c chain
 	c.add("requestid", e.RequestID != nil, e.RequestID)
 	c.add("accesslog", e.AccessLog != nil, e.AccessLog)
+	c.add("securityheaders", e.SecurityHeaders != nil, e.SecurityHeaders)
 	c.add("forwarded", e.Forwarded != nil, e.Forwarded)
+	c.add("trustedhost", e.TrustedHost != nil, e.TrustedHost)
+	c.add("sni", e.SNI != nil, e.SNI)
 	c.add("target", e.Target != nil, e.Target)
+	c.add("https", e.HTTPS != nil, e.HTTPS)
 	return c
 }
 
@@ -140,6 +168,7 @@ func (p *Policy) order() []link {
 	c.add("route", p.Deny != nil, deny{p.Deny})
 	c.add("authn", p.Authn != nil, p.Authn)
 	c.add("csrf", p.CSRF != nil, p.CSRF)
+	c.add("authz", p.Authz != nil, p.Authz)
 	return c
 }
 

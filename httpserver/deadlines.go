@@ -30,7 +30,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if c, ok := r.Context().Value(connectionKey{}).(*connection); ok {
 		c.handled.Store(true)
 	}
-	d := &deadlineWriter{ResponseWriter: w, server: s, http2: r.ProtoMajor == 2}
+	formed := r.ProtoMajor < 2 || wellFormed(r)
+	d := &deadlineWriter{ResponseWriter: w, server: s, http2: r.ProtoMajor >= 2}
 	d.body.writer = d
 	if r.Body != nil && r.Body != http.NoBody {
 		d.body.ReadCloser = r.Body
@@ -44,6 +45,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		// never read as a request.
 		w.Header().Set("Connection", "close")
 	}
+	if !formed {
+		s.refused.Add(1)
+		s.malformed.Write(d, r, "")
+		return
+	}
 	s.handler.ServeHTTP(d, r)
 }
 
@@ -55,7 +61,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 type deadlineWriter struct {
 	http.ResponseWriter
 	server   *Server
-	http2    bool
+	http2    bool // or later: a stream of its own
 	hijacked bool
 	renewed  time.Time
 	body     deadlineBody

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/warder-dev/warder/problem"
 )
 
 // Config configures a [Server]. Handler is required; every other field works
@@ -29,8 +31,15 @@ type Config struct {
 	Log     *slog.Logger // nil: nothing is logged
 
 	// TLS makes the server speak TLS, with HTTP/2, on every listener. It needs a
-	// certificate, or a function that gives one. nil: plain HTTP/1.1.
+	// certificate, or a function that gives one: tlsconfig has both. nil: plain
+	// HTTP/1.1.
 	TLS *tls.Config
+
+	// InsecureH2C also speaks HTTP/2 without TLS, to clients that begin with it
+	// (RFC 9113, section 3.3). It costs what TLS gives, and whoever stands in front
+	// and takes the connection for HTTP/1.1 does not see its requests. Without TLS
+	// only.
+	InsecureH2C bool
 
 	// ReadHeaderTimeout is the time for the head of a request, and for a TLS
 	// handshake. 0 means 10 s; 1 ms to 10 min.
@@ -53,6 +62,10 @@ type Config struct {
 	// adds 4 KiB. 0 means 64 KiB; 1 KiB to 1 MiB. Beyond it the client gets 431.
 	MaxHeaderBytes int
 
+	// MaxStreams is how many requests an HTTP/2 connection may have open at once. 0
+	// means 100; 1 to 1000. Beyond it streams are refused.
+	MaxStreams int
+
 	// MaxConnections is how many connections are open at once, upgraded ones
 	// included; further ones wait to be accepted. 0 means no limit.
 	MaxConnections int
@@ -62,6 +75,7 @@ type Config struct {
 // Shutdown it is done.
 type Server struct {
 	handler      http.Handler
+	malformed    *problem.Problem
 	http         *http.Server
 	tls          bool
 	bodyIdle     time.Duration
@@ -86,7 +100,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		handler: cfg.Handler, tls: cfg.TLS != nil, bodyIdle: cfg.BodyIdleTimeout, writeTimeout: cfg.WriteTimeout,
+		handler: cfg.Handler, malformed: malformed(), tls: cfg.TLS != nil, bodyIdle: cfg.BodyIdleTimeout, writeTimeout: cfg.WriteTimeout,
 		connections: map[net.Conn]*connection{},
 	}
 	s.base, s.cut = context.WithCancelCause(context.Background())
@@ -102,7 +116,9 @@ func New(cfg Config) (*Server, error) {
 		ReadHeaderTimeout:            cfg.ReadHeaderTimeout,
 		IdleTimeout:                  cfg.IdleTimeout,
 		MaxHeaderBytes:               cfg.MaxHeaderBytes,
-		HTTP2:                        &http.HTTP2Config{WriteByteTimeout: cfg.WriteTimeout}, // a connection that takes nothing, whatever its streams do
+		HTTP2:                        http2Limits(cfg.MaxStreams, cfg.WriteTimeout),
+		Protocols:                    protocols(cfg.InsecureH2C),
+		TLSNextProto:                 map[string]func(*http.Server, *tls.Conn, http.Handler){acmeProtocol: closeChallenge},
 		BaseContext:                  func(net.Listener) context.Context { return s.base },
 		ConnContext:                  s.connected,
 		ConnState:                    s.stateChanged,
@@ -144,11 +160,20 @@ func (cfg *Config) complete() error {
 	if cfg.MaxHeaderBytes < 1<<10 || cfg.MaxHeaderBytes > 1<<20 {
 		errs = append(errs, fmt.Errorf("httpserver: MaxHeaderBytes is %d, want 1024 to 1048576", cfg.MaxHeaderBytes))
 	}
+	if cfg.MaxStreams == 0 {
+		cfg.MaxStreams = defaultStreams
+	}
+	if cfg.MaxStreams < 1 || cfg.MaxStreams > maxStreams {
+		errs = append(errs, fmt.Errorf("httpserver: MaxStreams is %d, want 1 to %d", cfg.MaxStreams, maxStreams))
+	}
 	if cfg.MaxConnections < 0 {
 		errs = append(errs, fmt.Errorf("httpserver: MaxConnections is %d, want 0 for no limit, or more", cfg.MaxConnections))
 	}
 	if t := cfg.TLS; t != nil && len(t.Certificates) == 0 && t.GetCertificate == nil && t.GetConfigForClient == nil {
 		errs = append(errs, errors.New("httpserver: TLS has no certificate"))
+	}
+	if cfg.TLS != nil && cfg.InsecureH2C {
+		errs = append(errs, errors.New("httpserver: InsecureH2C is for a server without TLS"))
 	}
 	return errors.Join(errs...)
 }
@@ -172,6 +197,11 @@ func (s *Server) Serve(l net.Listener) error {
 	return fmt.Errorf("httpserver: %w", err)
 }
 
+// Handler serves requests that came another way than over a listener of Serve,
+// such as HTTP/3: with the same checks, deadlines and handler. Shutdown knows
+// nothing of them.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
 // ErrStopped is the cause ([context.Cause]) of the end of a request's context when
 // the request was cut because the server stopped.
 var ErrStopped = errors.New("httpserver: the server stopped")
@@ -193,5 +223,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Refused returns how often a connection ended before the handler saw its
 // request: heads that net/http answered itself (400, 417, 431, 501, 505), heads
-// that broke off or took too long, and failed TLS handshakes.
+// that broke off or took too long, failed TLS handshakes, and requests of later
+// versions that are malformed.
 func (s *Server) Refused() uint64 { return s.refused.Load() }
