@@ -22,8 +22,9 @@ fmt: ## format the code
 fmt-check: ## fail when the code is not formatted
 	$(TOOL) golangci-lint fmt --diff
 
-vet: ## go vet
+vet: ## go vet, here and in interop
 	$(GO) vet ./...
+	cd interop && $(GO) vet ./...
 
 lint: ## golangci-lint with the set of .golangci.yml
 	$(TOOL) golangci-lint run --allow-parallel-runners
@@ -43,6 +44,7 @@ test: needs ## all tests, in random order; with the race detector where a C comp
 generated: ## fail when a generated file is not what the code says
 	$(GO) mod verify
 	$(GO) mod tidy -diff
+	cd interop && $(GO) mod verify && $(GO) mod tidy -diff
 
 vuln: ## known vulnerabilities, from VULNDB when that file exists, else from the network
 	@set -e; \
@@ -84,7 +86,7 @@ attacks: ## write docs/attacks.md from a run of the tests
 attacks-check: ## fail when a case does not hold or docs/attacks.md is stale
 attacks attacks-check: needs
 	@rm -rf "$(RESULTS)" && mkdir -p "$(RESULTS)"
-	WARDER_ATTACKS="$(RESULTS)" $(GO) test -count=1 ./...
+	WARDER_ATTACKS="$(RESULTS)" $(GO) test -count=1 ./... && cd interop && WARDER_ATTACKS="$(RESULTS)" $(GO) test -count=1 ./...
 	$(GO) run ./internal/attack/report $(RESULTS_CHECK) "$(RESULTS)/results.jsonl" docs/attacks.md
 
 cover: ## coverage of all packages, as coverage.out and a total

@@ -24,6 +24,9 @@
 //
 // The package's example is the same in whole, and examples/library a program of it.
 //
+// An [API] is a Stack with operations: each of them is guarded and described in
+// OpenAPI by one value, so that the document says what is enforced.
+//
 // # The map of the house
 //
 // Vocabulary, on the standard library alone:
@@ -31,21 +34,33 @@
 //   - problem: refusals as RFC 9457 problem details
 //   - secret: text that nothing prints
 //   - exchange: what is known of a request, the verdict on it, and what came of it
-//   - openapi: the security parts of OpenAPI 3.1, and their writer
+//   - openapi: the security parts of OpenAPI 3.1, and their writer; openapitest
+//     proves that an API asks for what its document says
 //
 // The edge, what arrived and from whom:
 //
-//   - httpserver: a server with its limits set, HTTP/2, recovery from panics, graceful stop
+//   - httpserver: a server with its limits set, HTTP/2, recovery from panics, graceful stop, the way to https
 //   - tlsconfig: TLS, certificates that are followed, client certificates
-//   - forwarded: peer, client address, scheme and host
+//   - forwarded: peer, client address, scheme and host, believed from listed proxies only
+//   - trustedhost: which hosts are served
 //   - target: one reading of the path
 //   - requestid: an id of our own for each request
 //   - bodylimit: how much body a handler may read
+//
+// Protection:
+//
+//   - securityheaders: what a browser may do with an answer
+//   - cors: which pages of other origins may read
+//   - csrf: what another site may have had a browser write
 //
 // Identity:
 //
 //   - authn: schemes, requirements, and the stage that judges by them
 //   - apikey: the keys' text, issue, revocation, verification; apikeytest proves a store
+//   - mtls: verified client certificates
+//   - authz: conditions beyond scopes; authz/celcond writes them as expressions
+//   - jwt: bearer tokens that are verified with their issuer's keys, and short ones of our own
+//   - introspection: bearer tokens that their issuer is asked about
 //
 // After the decision:
 //
@@ -54,6 +69,7 @@
 //
 // Adapters, one per technology:
 //
+//   - humaapi: the security of huma's operations, enforced
 //   - sqlite: keys and nodes in one file
 //
 // The program:
@@ -63,6 +79,9 @@
 //   - internal/fleet: who runs, and who has applied a change
 //   - internal/server: listeners, and everything above joined
 //   - cmd/warder: the command line
+//
+// What several of them share: internal/bearer (how a token is read),
+// internal/outgoing (how others are asked).
 //
 // What tests and tools use: internal/attack (the catalogue of attacks and its
 // report), internal/golden, internal/imports (who may import whom),

@@ -16,6 +16,12 @@ func names(links []link) []string {
 	return all
 }
 
+// Described reports whether an API says how the stage called name refuses.
+func Described(name string) bool {
+	_, known := refusalsOf(name)
+	return known
+}
+
 // AddToEdge puts a stage behind those of s that are present: the house's own
 // stages do not tell what they saw.
 func AddToEdge(s *Stack, name string, stage exchange.Stage) {

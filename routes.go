@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
 )
@@ -28,7 +29,10 @@ import (
 //     has a pattern of its own, and "/tree" not to "/{page}" beside "/tree/";
 //   - CONNECT, TRACE and PRI match nothing (RFC 9110, sections 9.3.6 and 9.3.8;
 //     RFC 9113, section 3.4);
-//   - an encoded slash is part of its segment, also where it is the whole of it.
+//   - an encoded slash is part of its segment, also where it is the whole of it;
+//   - a preflight ([cors.IsPreflight]) is answered by the policy of the request
+//     that it asks for, unless a pattern names OPTIONS: what judges a POST says
+//     who may send one, and "POST /orders" needs no second pattern.
 //
 // As with a ServeMux, a method or host that one pattern does not take may be
 // taken by a wider one: guard the wide ones too.
@@ -36,6 +40,10 @@ import (
 // The zero value matches nothing and is ready for Handle. All of Handle must
 // happen before the first Match, which then is safe for concurrent use.
 type Routes struct {
+	// CORS lets pages of other origins read that nothing matched. It must not be
+	// changed after the first Match. nil for nobody.
+	CORS *cors.Stage
+
 	mux      http.ServeMux
 	patterns []string
 	entries  []*entry            // of patterns
@@ -68,7 +76,10 @@ type entry struct {
 	wild    int  // segments that take any text, without the one that takes all that is left
 	folder  bool // it ends in a slash, "{$}" or "{rest...}": it takes its path with a slash only, or what is below it
 
-	rival bool // a pattern takes its path with the other ending more literally
+	options bool // it names the method OPTIONS
+
+	rival     bool    // a pattern takes its path with the other ending more literally
+	preflight *Policy // answers preflights for it; nil without CORS
 }
 
 func newEntry(pattern string, p *Policy) *entry {
@@ -117,6 +128,7 @@ func (r *Routes) Handle(pattern string, p *Policy) error {
 	if err != nil {
 		return fmt.Errorf("warder: pattern %q: %w", pattern, err)
 	}
+	e.options = method == http.MethodOptions
 	methods := union(r.methods, method)
 	if len(methods) > maxMethods {
 		return fmt.Errorf("warder: pattern %q: more than %d methods", pattern, maxMethods)
@@ -245,6 +257,12 @@ func (r *Routes) Match(x *exchange.Exchange) *Policy {
 		return r.deny(0)
 	}
 	defer r.release(q)
+	if cors.IsPreflight(x.Request) {
+		if e := r.forPreflight(q, x.Request); e != nil {
+			x.Route = e.pattern
+			return e.preflight
+		}
+	}
 	if !neverMatched(method) {
 		e, slash := r.ask(q, method)
 		switch {
@@ -262,6 +280,24 @@ func (r *Routes) Match(x *exchange.Exchange) *Policy {
 	return r.deny(allowed)
 }
 
+// forPreflight returns the entry of the request that r asks for, when that is
+// not the one that takes r itself and answers preflights.
+func (r *Routes) forPreflight(q, asking *http.Request) *entry {
+	methods := asking.Header["Access-Control-Request-Method"]
+	if len(methods) != 1 || neverMatched(methods[0]) {
+		return nil
+	}
+	own, slash := r.ask(q, http.MethodOptions)
+	if slash || own != nil && own.options {
+		return nil
+	}
+	e, _ := r.ask(q, methods[0])
+	if e == nil || e == own || e.preflight == nil || !e.policy.CORS.Answers() {
+		return nil
+	}
+	return e
+}
+
 // close puts an entry without a policy behind all patterns, so that a request
 // that matches none costs no more than one that does: ServeMux would search it
 // for methods first. It conflicts only with a pattern that matches everything.
@@ -273,6 +309,10 @@ func (r *Routes) close() {
 	}
 	for _, e := range r.entries {
 		e.rival = slices.ContainsFunc(r.entries, func(other *entry) bool { return other.rivals(e) })
+		if e.policy.CORS != nil {
+			// Deny is for a preflight that CORS, reconfigured meanwhile, does not answer.
+			e.preflight = &Policy{Paths: e.policy.Paths, CORS: e.policy.CORS, Deny: r.refusal(0)}
+		}
 	}
 	_ = register(&r.mux, newEntry("/", nil)) // see above: then it is not needed
 }
@@ -389,7 +429,7 @@ func (r *Routes) deny(set methodSet) *Policy {
 	if r.denied == nil {
 		r.denied = make(map[methodSet]*Policy)
 	}
-	p = &Policy{Deny: r.refusal(set)}
+	p = &Policy{CORS: r.CORS, Deny: r.refusal(set)}
 	r.denied[set] = p
 	return p
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/warder-dev/warder"
+	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/problem"
@@ -206,6 +207,73 @@ func TestTheLoneRootAnswersAsTheMux(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A preflight is answered by what will judge the request that it asks for.
+func TestRoutesFindThePolicyOfAPreflight(t *testing.T) {
+	newCORS := func(cfg cors.Config) *cors.Stage {
+		cfg.Origins, cfg.Report = []string{"https://app.example"}, func(*exchange.Exchange, cors.Refusal) {}
+		s, err := cors.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	routes := &warder.Routes{CORS: newCORS(cors.Config{})}
+	for pattern, stage := range map[string]*cors.Stage{
+		"GET /orders":      newCORS(cors.Config{}),
+		"POST /orders":     newCORS(cors.Config{}),
+		"DELETE /orders":   nil,
+		"/wide/":           nil,
+		"PUT /wide/a":      newCORS(cors.Config{}),
+		"PUT /named":       newCORS(cors.Config{}),
+		"OPTIONS /named":   newCORS(cors.Config{}),
+		"/any":             newCORS(cors.Config{}),
+		"PUT /forwarded":   newCORS(cors.Config{ForwardPreflight: true}),
+		"PUT /shadow":      newCORS(cors.Config{Shadow: true}),
+		"PUT /slash/{x}/":  newCORS(cors.Config{}),
+		"PUT /slash/deep":  newCORS(cors.Config{}),
+		"OPTIONS /private": nil,
+		"PUT /private":     newCORS(cors.Config{}),
+	} {
+		if err := routes.Handle(pattern, &warder.Policy{CORS: stage}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		path, method, route string
+		answered            bool
+	}{
+		{"/orders", "POST", "POST /orders", true},
+		{"/orders", "GET", "GET /orders", true},
+		{"/orders", "HEAD", "GET /orders", true},
+		{"/orders", "DELETE", "", true}, // by Routes.CORS, which refuses it: the pattern has none
+		{"/orders", "PATCH", "", true},
+		{"/orders", "TRACE", "", true},
+		{"/nothing", "GET", "", true},
+		{"/wide/a", "PUT", "PUT /wide/a", true},
+		{"/wide/a", "GET", "/wide/", false},
+		{"/named", "PUT", "OPTIONS /named", true},
+		{"/any", "PUT", "/any", true},
+		{"/private", "PUT", "OPTIONS /private", false},
+		{"/forwarded", "PUT", "", true},
+		{"/shadow", "PUT", "", true},
+		{"/slash/deep/", "PUT", "", true},
+	} {
+		x := asked(http.MethodOptions, "a.example", tt.path)
+		x.Request.Header.Set("Origin", "https://app.example")
+		x.Request.Header.Set("Access-Control-Request-Method", tt.method)
+		trace := (&warder.Stack{Route: routes}).Decide(x)
+		if x.Route != tt.route || (trace.Verdict.Kind() == exchange.Answered) != tt.answered {
+			t.Errorf("%s %s: route %q, %v by %q; want %q, answered: %v", tt.method, tt.path, x.Route, trace.Verdict.Kind(), trace.Stage, tt.route, tt.answered)
+		}
+	}
+	// Without its fields, OPTIONS is a request like every other.
+	x := asked(http.MethodOptions, "a.example", "/orders")
+	x.Request.Header.Set("Access-Control-Request-Method", "POST")
+	if trace := (&warder.Stack{Route: routes}).Decide(x); trace.Verdict.Problem().Type != problem.MethodNotAllowed {
+		t.Errorf("an OPTIONS without Origin: %v", trace.Verdict.Kind())
 	}
 }
 

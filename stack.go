@@ -8,13 +8,18 @@ import (
 
 	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/authn"
+	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/cors"
+	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/requestid"
+	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
+	"github.com/warder-dev/warder/trustedhost"
 )
 
 // Edge is what every request of a listener meets, whatever its route: what
@@ -33,9 +38,17 @@ type Edge struct {
 	// becomes a pass or prints a request.
 	Recover *httpserver.Recover
 
+	// SecurityHeaders restricts what a browser does with an answer, so that data is
+	// never taken for a page.
+	SecurityHeaders *securityheaders.Stage
+
 	// Forwarded finds the client's address, scheme and host, so that nobody is
 	// believed who is not listed.
 	Forwarded *forwarded.Stage
+
+	// TrustedHost refuses hosts that are not listed, so that nothing is ever made of
+	// a name that somebody else chose.
+	TrustedHost *trustedhost.Stage
 
 	// SNI wants the host of the handshake, so that nobody passes the handshake of
 	// one name and asks for another.
@@ -44,6 +57,10 @@ type Edge struct {
 	// Target makes one reading of the target, so that what is judged is what is
 	// handled.
 	Target *target.Stage
+
+	// HTTPS sends plain HTTP to https and refuses credentials that came over it, so
+	// that none is read on the way twice.
+	HTTPS *httpserver.HTTPS
 
 	// Metrics is told of every outcome, so that refusals and failures are seen.
 	Metrics exchange.Finisher
@@ -57,6 +74,10 @@ type Policy struct {
 	// none, whatever the edge let through.
 	Paths exchange.Ambiguity
 
+	// CORS answers preflights, which have no credential, and says on every answer
+	// of the route which other origins may read it: refusals too.
+	CORS *cors.Stage
+
 	// BodyLimit bounds the body before anything reads it.
 	BodyLimit *bodylimit.Stage
 
@@ -66,6 +87,15 @@ type Policy struct {
 
 	// Authn requires a credential, so that nobody passes unproved.
 	Authn *authn.Stage
+
+	// CSRF refuses writes that another site may have had a browser send, where the
+	// credential is one that browsers send by themselves.
+	CSRF *csrf.Stage
+
+	// Authz judges what somebody who is proved may do beyond scopes, so that a right
+	// ends where its conditions do. Conditions on the address and the time also
+	// stand for a route without Authn.
+	Authz *authz.Stage
 
 	once  sync.Once
 	links []link
@@ -120,9 +150,12 @@ func (e *Edge) order() []link {
 	var c chain
 	c.add("requestid", e.RequestID != nil, e.RequestID)
 	c.add("accesslog", e.AccessLog != nil, e.AccessLog)
+	c.add("securityheaders", e.SecurityHeaders != nil, e.SecurityHeaders)
 	c.add("forwarded", e.Forwarded != nil, e.Forwarded)
+	c.add("trustedhost", e.TrustedHost != nil, e.TrustedHost)
 	c.add("sni", e.SNI != nil, e.SNI)
 	c.add("target", e.Target != nil, e.Target)
+	c.add("https", e.HTTPS != nil, e.HTTPS)
 	return c
 }
 
@@ -130,9 +163,12 @@ func (e *Edge) order() []link {
 func (p *Policy) order() []link {
 	var c chain
 	c.add("target", true, paths{allowed: p.Paths})
+	c.add("cors", p.CORS != nil, p.CORS)
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
 	c.add("authn", p.Authn != nil, p.Authn)
+	c.add("csrf", p.CSRF != nil, p.CSRF)
+	c.add("authz", p.Authz != nil, p.Authz)
 	return c
 }
 

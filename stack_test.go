@@ -13,13 +13,18 @@ import (
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/authn"
+	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/cors"
+	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/requestid"
+	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
+	"github.com/warder-dev/warder/trustedhost"
 )
 
 // recoverer is the house's own Recover.
@@ -123,13 +128,14 @@ func fields(v any) []string {
 func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	edge := warder.Edge{
 		Metrics: new(outcomes), Target: new(target.Stage), Forwarded: new(forwarded.Stage), Recover: recoverer(), SNI: new(httpserver.SNI),
+		HTTPS: new(httpserver.HTTPS), TrustedHost: new(trustedhost.Stage), SecurityHeaders: new(securityheaders.Stage),
 		AccessLog: new(accesslog.Stage), RequestID: new(requestid.Stage),
 	}
 	want := slices.DeleteFunc(fields(&edge), func(f string) bool { return f == "recover" || f == "metrics" }) // they judge nothing
 	if got := warder.EdgeOrder(&edge); !slices.Equal(got, want) {
 		t.Errorf("edge: %v, want the order of the fields %v", got, want)
 	}
-	policy := &warder.Policy{Authn: guard(t), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
+	policy := &warder.Policy{CORS: new(cors.Stage), Authz: new(authz.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
 	want = nil
 	for _, f := range fields(policy) {
 		switch f {
@@ -144,6 +150,11 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	}
 	if got := warder.PolicyOrder(policy); !slices.Equal(got, want) {
 		t.Errorf("policy: %v, want the order of the fields %v", got, want)
+	}
+	for _, name := range append(warder.EdgeOrder(&edge), want...) {
+		if name != "route" && !warder.Described(name) {
+			t.Errorf("an API does not say how %q refuses: refusalsOf in api_document.go", name)
+		}
 	}
 }
 

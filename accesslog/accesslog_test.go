@@ -137,6 +137,8 @@ func TestFields(t *testing.T) {
 		{"client over IPv6", "", func(x *exchange.Exchange, _ *exchange.Outcome) {
 			x.Client, x.Request.RemoteAddr = netip.MustParseAddr("2001:db8::1"), "[2001:db8::1]:1"
 		}, "client", "2001:db8::1"},
+		{"a client that a proxy named badly", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.ClientDoubtful = true }, "client_doubtful", true},
+		{"a client that is plain", "", func(*exchange.Exchange, *exchange.Outcome) {}, "client_doubtful", nil},
 		{"no client", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Client = netip.Addr{} }, "client", nil},
 		{"HTTP/2", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Request.ProtoMajor, x.Request.ProtoMinor = 2, 0 }, "proto", "HTTP/2.0"},
 		{"reason", "", func(_ *exchange.Exchange, o *exchange.Outcome) { o.Reason = "revoked" }, "reason", "revoked"},

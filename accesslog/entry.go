@@ -24,7 +24,7 @@ const cutMark = "[cut]"
 
 // entry is the attributes of one record.
 type entry struct {
-	attrs [16]slog.Attr // one per field that fill adds
+	attrs [17]slog.Attr // one per field that fill adds
 	n     int
 }
 
@@ -57,6 +57,9 @@ func (e *entry) fill(s *Stage, x *exchange.Exchange, o *exchange.Outcome) {
 	e.add("bytes", slog.Int64Value(o.Bytes))
 	e.add("duration_us", slog.Int64Value(o.Duration.Microseconds()))
 	e.text("client", client(x), maxWord)
+	if x.ClientDoubtful {
+		e.add("client_doubtful", slog.BoolValue(true))
+	}
 	if id := x.Principal.KeyID; id != "" {
 		e.text("key_id", id, maxWord)
 	} else {

@@ -25,6 +25,7 @@ type entry struct {
 	scopes      exchange.Scopes
 	expires     time.Time
 	digests     []digest
+	certificate *[32]byte // the digest of the one that the key is bound to; nil for none
 	revoked     bool
 	disabled    bool
 }

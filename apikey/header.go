@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
@@ -14,16 +13,13 @@ import (
 
 // HeaderConfig configures a [Header].
 type HeaderConfig struct {
-	_        [0]func()
-	Verifier *Verifier // Required.
-	Name     string    // of the field: a token (RFC 9110, section 5.6.2) of at most 64 bytes. Default "X-API-Key".
+	_          [0]func()
+	Verifier   *Verifier // Required.
+	Name       string    // of the field: a token (RFC 9110, section 5.6.2) of at most 64 bytes. Default "X-API-Key".
+	SchemeName string    // in OpenAPI. Default "apiKey".
 }
 
-const (
-	defaultHeader = "X-API-Key"
-	maxHeaderName = 64
-	headerScheme  = "apiKey"
-)
+const defaultHeader = "X-API-Key"
 
 // A Header is the scheme of a key in a request header field of its own: type
 // "apiKey" in "header" in OpenAPI. It is safe for concurrent use.
@@ -33,10 +29,9 @@ const (
 // an empty value, a list and everything else that is no key are 401. Neither
 // costs a look-up.
 type Header struct {
-	verifier  *Verifier
-	name      string
+	base
+	field     string
 	canonical string
-	repeated  error
 }
 
 var (
@@ -49,44 +44,26 @@ func NewHeader(cfg HeaderConfig) (*Header, error) {
 	if cfg.Name == "" {
 		cfg.Name = defaultHeader
 	}
-	var errs []error
-	if cfg.Verifier == nil {
-		errs = append(errs, errNoVerifier)
-	}
+	b, errs := newBase(cfg.Verifier, cfg.SchemeName, "apiKey")
 	if !validFieldName(cfg.Name) {
 		errs = append(errs, fmt.Errorf("apikey: header %q: want a field name that HTTP does not use itself", cfg.Name))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Header{
-		verifier: cfg.Verifier, name: cfg.Name, canonical: http.CanonicalHeaderKey(cfg.Name),
-		repeated: authn.Unreadable("repeated"),
-	}, nil
+	return &Header{b, cfg.Name, http.CanonicalHeaderKey(cfg.Name)}, nil
 }
 
 // validFieldName reports whether name is a token, and none of the fields that
 // net/http takes out of the header, that end at a connection, or that hold more
 // than one thing.
 func validFieldName(name string) bool {
-	if name == "" || len(name) > maxHeaderName {
-		return false
-	}
-	for i := range len(name) {
-		b := name[i]
-		if outside[b] != 0 && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(b)) {
-			return false
-		}
-	}
 	taken := []string{
 		"Host", "Connection", "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Upgrade", "Keep-Alive",
 		"Proxy-Connection", "Expect", "Content-Type", "Cookie", "Authorization", "Proxy-Authorization",
 	}
-	return !slices.Contains(taken, http.CanonicalHeaderKey(name))
+	return isToken(name) && !slices.Contains(taken, http.CanonicalHeaderKey(name))
 }
-
-// Name returns "apiKey".
-func (*Header) Name() string { return headerScheme }
 
 // Field returns the canonical name of the header field (as [http.Header] has it):
 // what a front removes before it forwards a request.
@@ -95,20 +72,20 @@ func (h *Header) Field() string { return h.canonical }
 // Challenge returns the WWW-Authenticate challenge. The scheme ApiKey is not
 // registered; its parameters are those of OpenAPI.
 func (h *Header) Challenge(realm string) string {
-	return `ApiKey realm="` + realm + `", in="header", name="` + h.name + `"`
+	return `ApiKey realm="` + realm + `", in="header", name="` + h.field + `"`
 }
 
 // Describe adds the scheme to doc: the value that guards is the value that
 // documents.
 func (h *Header) Describe(doc *openapi.Document) error {
-	return doc.AddSecurityScheme(headerScheme, openapi.SecurityScheme{
-		Type: openapi.TypeAPIKey, In: openapi.InHeader, Name: h.name, Description: "An API key of warder.",
+	return doc.AddSecurityScheme(h.name, openapi.SecurityScheme{
+		Type: openapi.TypeAPIKey, In: openapi.InHeader, Name: h.field, Description: description,
 	})
 }
 
 // Authenticate returns whom the field proves; see [Header] and [Verifier.Verify].
-// It sets [exchange.Exchange.Claim] once the value has the shape and the check
-// digits of a key.
+// As every scheme of this package does, it sets [exchange.Exchange.Claim] once the
+// value has the shape and the check digits of a key.
 //
 // It reads the one canonical spelling: net/http's servers store every valid field
 // name so, in HTTP/1 and HTTP/2, and refuse what they cannot. A handler's own
@@ -119,18 +96,8 @@ func (h *Header) Authenticate(x *exchange.Exchange) (exchange.Principal, error) 
 	case 0:
 		return exchange.Principal{}, authn.ErrNoCredential
 	case 1:
+		return h.prove(x, values[0])
 	default:
-		return exchange.Principal{}, h.repeated
+		return exchange.Principal{}, errRepeated
 	}
-	info, err := Parse(values[0])
-	if err != nil {
-		return exchange.Principal{}, h.verifier.refusals.malformed
-	}
-	x.Claim = string(info.ID)
-	principal, err := h.verifier.verify(x.Request.Context(), values[0], info.ID, x.Dry)
-	if err != nil {
-		return exchange.Principal{}, err
-	}
-	principal.Scheme = headerScheme
-	return principal, nil
 }

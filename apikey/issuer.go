@@ -117,7 +117,7 @@ func (i *Issuer) make(spec Spec, now time.Time) (Record, string, error) {
 	return Record{
 		ID: id, Prefix: i.cfg.Prefix, Environment: spec.Environment,
 		Name: spec.Name, Owner: spec.Owner, Scopes: slices.Clone(spec.Scopes),
-		Created: now, Expires: spec.Expires,
+		Created: now, Expires: spec.Expires, Certificate: spec.Certificate,
 		Secrets: []Secret{{Digest: pepper.digest(text), Pepper: pepper.id, Created: now}},
 	}, text, nil
 }

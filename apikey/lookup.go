@@ -28,8 +28,8 @@ var (
 
 // verifyFromStore is verify of what is not cached, or when the cache is not to
 // be trusted.
-func (v *Verifier) verifyFromStore(ctx context.Context, text string, id ID, dry bool) (exchange.Principal, error) {
-	id = ID(strings.Clone(string(id))) // it is kept: not with the text around it
+func (v *Verifier) verifyFromStore(ctx context.Context, c claim) (exchange.Principal, error) {
+	id := ID(strings.Clone(string(c.id))) // it is kept: not with the text around it
 	ctx, cancel := context.WithTimeoutCause(ctx, v.cfg.LookupTimeout, errBusy)
 	defer cancel()
 	s := v.cache.shard(id)
@@ -44,12 +44,12 @@ func (v *Verifier) verifyFromStore(ctx context.Context, text string, id ID, dry 
 		if err != nil {
 			return exchange.Principal{}, fmt.Errorf("apikey: look up key: %w", err)
 		}
-		match, now, err := v.judge(text, f.found.entry)
+		match, now, err := v.judge(&c, f.found.entry)
 		if v.late(f.began, now) { // this process was stopped meanwhile: nobody knows what changed
 			return exchange.Principal{}, fmt.Errorf("apikey: look up key: %w", errBusy)
 		}
 		if s.current(f.generation) {
-			return v.answer(f.found, match, text, err, dry)
+			return v.answer(f.found, match, &c, err)
 		}
 		// Something was changed while the store was asked: ask again.
 	}
@@ -174,6 +174,9 @@ func (v *Verifier) newSlot(id ID, r *Record) *slot {
 	all.entry = entry{
 		owner: r.Owner, environment: string(r.Environment), scopes: exchange.PatternScopes(r.Scopes...),
 		expires: r.Expires, revoked: !r.Revoked.IsZero(), disabled: r.Disabled, digests: all.digest[:0],
+	}
+	if r.Bound() {
+		all.entry.certificate = new(r.Certificate) // a copy: not with the record around it
 	}
 	for _, one := range r.Secrets {
 		d := digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper)}

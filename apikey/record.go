@@ -1,6 +1,9 @@
 package apikey
 
-import "time"
+import (
+	"crypto/subtle"
+	"time"
+)
 
 // An ID names a key for good: 12 base62 characters, public, safe to log. A roll
 // keeps it.
@@ -27,8 +30,15 @@ type Record struct {
 	Disabled    bool      // reversible
 	Revoked     time.Time // zero: not revoked. Final, whatever the clock says later.
 	Reason      string    // why it was revoked, such as "superseded"
+	Certificate [32]byte  // SHA-256 of the client certificate (DER) without which the key proves nobody; zero: none
 	Secrets     []Secret  // current first; at least one
 	Revision    Revision  // of the last change to this record; set by the store
+}
+
+// Bound reports whether the key proves somebody only beside its certificate.
+func (r *Record) Bound() bool {
+	var none [32]byte
+	return subtle.ConstantTimeCompare(r.Certificate[:], none[:]) == 0 // no secret, but so no digest is compared otherwise
 }
 
 // A Secret is one digest under a key.

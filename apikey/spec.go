@@ -24,6 +24,12 @@ type Spec struct {
 	Owner       string      // whom the key belongs to, by the customer's own id: as Name; may be empty
 	Scopes      []string    // grants, see [exchange.ValidScope]; at most 100; none grants nothing
 	Expires     time.Time   // in the future, cut to milliseconds; zero: never
+
+	// Certificate binds the key to a client: the SHA-256 of its certificate's DER,
+	// as RFC 8705, section 3.1 has it for tokens. A stolen key is of no use then
+	// without the certificate's private key. It needs the client's certificate on
+	// each request, from TLS or from a listed proxy. Zero: none.
+	Certificate [32]byte
 }
 
 // A SpecError reports one field of a [Spec], or the reason of a revocation, that

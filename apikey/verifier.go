@@ -2,7 +2,6 @@ package apikey
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,7 +61,7 @@ type Verifier struct {
 }
 
 // refusals are the verifier's answers, made once.
-type refusals struct{ malformed, unknown, wrong, revoked, disabled, expired error }
+type refusals struct{ malformed, unknown, wrong, revoked, disabled, expired, certificate error }
 
 var (
 	errNoStore    = errors.New("apikey: Store is missing")
@@ -86,6 +85,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		refusals: refusals{
 			malformed: authn.Wrong("malformed"), unknown: authn.Wrong("unknown"), wrong: authn.Wrong("wrong-secret"),
 			revoked: authn.Wrong("revoked"), disabled: authn.Wrong("disabled"), expired: authn.Wrong("expired"),
+			certificate: authn.Wrong("certificate"),
 		},
 	}
 	v.ctx, v.stop = context.WithCancel(context.Background())
@@ -145,10 +145,13 @@ func (c *VerifierConfig) check() error {
 }
 
 // Verify returns whom the text of a key proves. A refusal is an [*authn.Refusal]
-// with the reason malformed, unknown, wrong-secret, revoked, disabled or expired;
-// every other error means that nobody knows: the store gave no answer within
-// LookupTimeout or ctx ended. Both cost the same for each of the reasons but
+// with the reason malformed, unknown, wrong-secret, revoked, disabled, expired or
+// certificate; every other error means that nobody knows: the store gave no answer
+// within LookupTimeout or ctx ended. Both cost the same for each of the reasons but
 // malformed, which costs next to nothing, so that no answer tells which ids exist.
+//
+// A key that is bound to a certificate proves nobody here: only a scheme, which
+// sees the connection's certificate, can verify it.
 //
 // Verify allocates nothing when the key, or that there is none, is cached.
 func (v *Verifier) Verify(ctx context.Context, text string) (exchange.Principal, error) {
@@ -156,98 +159,22 @@ func (v *Verifier) Verify(ctx context.Context, text string) (exchange.Principal,
 	if err != nil {
 		return exchange.Principal{}, v.refusals.malformed
 	}
-	return v.verify(ctx, text, info.ID, false)
+	return v.verify(ctx, claim{text: text, id: info.ID})
 }
 
-// verify is Verify of a text of the right shape. dry: nothing is written.
-func (v *Verifier) verify(ctx context.Context, text string, id ID, dry bool) (exchange.Principal, error) {
+// verify is Verify of a text of the right shape.
+func (v *Verifier) verify(ctx context.Context, c claim) (exchange.Principal, error) {
 	if err := ctx.Err(); err != nil {
 		return exchange.Principal{}, fmt.Errorf("apikey: verify: %w", err)
 	}
-	if known := v.cache.shard(id).find(id); known != nil {
-		match, now, err := v.judge(text, known.entry)
+	if known := v.cache.shard(c.id).find(c.id); known != nil {
+		match, now, err := v.judge(&c, known.entry)
 		// Asked last, so that whatever stopped this process meanwhile counts.
 		if v.trusted(now) && !known.dead.Load() {
-			return v.answer(known, match, text, err, dry)
+			return v.answer(known, match, &c, err)
 		}
 	}
-	return v.verifyFromStore(ctx, text, id, dry)
-}
-
-// judge compares the text with every secret of e, in a time that depends neither
-// on the outcome nor on whether there is a key (e is nil for none), and looks at
-// the key's state only afterwards.
-func (v *Verifier) judge(text string, e *entry) (*digest, time.Time, error) {
-	if e == nil {
-		none, sum := [32]byte{}, v.cfg.Peppers.current().digest(text)
-		_ = subtle.ConstantTimeCompare(sum[:], none[:]) // whatever comes out, nobody has this id
-		return nil, time.Now(), v.refusals.unknown
-	}
-	match, err := v.compare(text, e)
-	now := time.Now()
-	switch {
-	case err != nil:
-		return nil, now, err
-	case e.revoked:
-		return nil, now, v.refusals.revoked
-	case e.disabled:
-		return nil, now, v.refusals.disabled
-	case !e.expires.IsZero() && !now.Before(e.expires):
-		return nil, now, v.refusals.expired
-	case match.retires != 0 && now.UnixMicro() >= match.retires:
-		return nil, now, v.refusals.expired
-	}
-	return match, now, nil
-}
-
-// compare returns the secret of e that text is. Secrets under the same pepper
-// stand together mostly, and share a computation.
-func (v *Verifier) compare(text string, e *entry) (*digest, error) {
-	var (
-		match  *digest
-		lacks  bool
-		sum    [32]byte
-		pepper *pepper
-	)
-	for i := range e.digests {
-		d := &e.digests[i]
-		if d.pepper == nil {
-			lacks = true
-			continue
-		}
-		if d.pepper != pepper {
-			pepper = d.pepper
-			sum = pepper.digest(text)
-		}
-		if subtle.ConstantTimeCompare(sum[:], d.sum[:]) == 1 {
-			match = d
-		}
-	}
-	switch {
-	case match != nil:
-		return match, nil
-	case lacks:
-		return nil, errPepper // it may be the right secret: nobody knows
-	default:
-		return nil, v.refusals.wrong
-	}
-}
-
-// answer makes the principal of a match. Its strings are the record's: those of
-// the request would keep the text of the key in memory.
-func (v *Verifier) answer(s *slot, match *digest, text string, err error, dry bool) (exchange.Principal, error) {
-	if err != nil {
-		return exchange.Principal{}, err
-	}
-	if match.pepper != v.cfg.Peppers.current() && !dry {
-		v.rehash.offer(s.id, match, v.cfg.Peppers.current(), text)
-	}
-	e := s.entry
-	return exchange.Principal{
-		Issuer: issuer, Subject: string(s.id), KeyID: string(s.id),
-		Owner: e.owner, Environment: e.environment, Scopes: e.scopes,
-		Retiring: match.retires != 0, Expires: e.expires,
-	}, nil
+	return v.verifyFromStore(ctx, c)
 }
 
 // trusted reports whether the cache may be believed at now: a poll that was

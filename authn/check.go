@@ -2,8 +2,10 @@ package authn
 
 import (
 	"errors"
+	"net/http"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/problem"
 )
 
 // fewSchemes is up to how many schemes a check keeps what they say on the stack.
@@ -23,6 +25,7 @@ var errNobody = errors.New("authn: a scheme proved nobody without an error")
 //
 //   - 503: a scheme could not find out; the others are not asked any more
 //   - 400: a credential is repeated or unreadable
+//     (a [RefusalChallenger] says so in its challenge, as for the next two)
 //   - 401: a credential is wrong, or too few are there for any alternative; with
 //     the challenges (RFC 9110, section 15.5.2) of every scheme that was not proved
 //   - 403: of every alternative whose credentials are there, a principal lacks a
@@ -37,12 +40,12 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	if len(s.schemes) > fewSchemes {
 		principals = make([]exchange.Principal, len(s.schemes))
 	}
-	proved, refusal, err := s.ask(x, principals)
+	proved, refused, err := s.ask(x, principals)
 	switch {
 	case err != nil:
 		return exchange.Fail(err)
-	case refusal != nil:
-		return s.refuse(refusal, proved)
+	case refused.refusal != nil:
+		return s.refuse(refused, proved)
 	case proved == 0 && s.optional:
 		return exchange.Pass()
 	case proved == 0:
@@ -51,30 +54,49 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	return s.choose(x, principals, proved)
 }
 
-// ask asks every scheme, and notes whom those of proved prove. Of refusals it
-// returns the first unreadable one, else the first. An error means that a scheme
-// had no answer: nothing else counts then.
-func (s *Stage) ask(x *exchange.Exchange, principals []exchange.Principal) (proved set, refusal *Refusal, err error) {
+// Wrap is Check as net/http middleware, for the routes of any router. Behind a
+// Stack it judges what the Stack's edge found: there it belongs.
+func (s *Stage) Wrap(next http.Handler) http.Handler { return exchange.Wrap(s, next) }
+
+// refused are the refusals of a request: the first unreadable one, else the
+// first, of the scheme by, and which schemes gave any.
+type refused struct {
+	refusal *Refusal
+	by      int
+	all     set
+}
+
+// add notes what the i-th scheme refuses.
+func (r *refused) add(i int, refusal *Refusal) {
+	r.all |= 1 << i
+	if r.refusal == nil || refusal.unreadable && !r.refusal.unreadable {
+		r.refusal, r.by = refusal, i
+	}
+}
+
+// ask asks every scheme, and notes whom those of proved prove. An error means
+// that a scheme had no answer: nothing else counts then.
+func (s *Stage) ask(x *exchange.Exchange, principals []exchange.Principal) (proved set, refusals refused, err error) {
 	for i, scheme := range s.schemes {
 		principal, err := scheme.Authenticate(x)
 		switch {
 		case err == ErrNoCredential: //nolint:errorlint // the usual one, in a nanosecond; classify knows the wrapped ones
 		case err != nil:
-			refused, err := classify(err)
+			refusal, err := classify(err)
 			if err != nil {
-				return 0, nil, err
+				return 0, refused{}, err
 			}
-			if refused != nil && (refusal == nil || refused.unreadable && !refusal.unreadable) {
-				refusal = refused
+			if refusal != nil {
+				refusals.add(i, refusal)
 			}
 		case principal.IsZero():
-			return 0, nil, errNobody
+			return 0, refused{}, errNobody
 		default:
 			principals[i] = principal
 			proved |= 1 << i
 		}
 	}
-	return proved, refusal, nil
+	return proved, refusals, nil
 }
 
 // classify returns the refusal that err is; neither for an absent credential;
@@ -94,49 +116,50 @@ func classify(err error) (*Refusal, error) {
 }
 
 // refuse is for a credential that does not hold.
-func (s *Stage) refuse(refusal *Refusal, proved set) exchange.Verdict {
+func (s *Stage) refuse(r refused, proved set) exchange.Verdict {
 	switch {
-	case refusal.unreadable:
-		return exchange.Refuse(s.unreadable, refusal.reason)
-	case proved == 0:
-		return exchange.Refuse(s.wrong, refusal.reason)
+	case r.refusal.unreadable:
+		return exchange.Refuse(s.denials[r.by].unreadable, r.refusal.reason)
+	case proved == 0 && r.all == 1<<r.by:
+		return exchange.Refuse(s.denials[r.by].wrong, r.refusal.reason)
 	default:
-		return exchange.Refuse(s.unauthorized(wrongDetail, proved), refusal.reason)
+		return exchange.Refuse(s.unauthorized(wrongDetail, proved, r.all), r.refusal.reason)
 	}
 }
 
 // choose takes the first alternative that proved satisfies, scopes included.
 func (s *Stage) choose(x *exchange.Exchange, principals []exchange.Principal, proved set) exchange.Verdict {
-	lacking := ""
+	var lacking *problem.Problem
 	for i := range s.alternatives {
 		a := &s.alternatives[i]
 		if proved&a.schemes != a.schemes {
 			continue
 		}
-		scope := a.lacks(principals)
-		if scope == "" {
+		insufficient := a.lacks(principals)
+		if insufficient == nil {
 			x.Principal = principals[a.needs[0].scheme]
 			return exchange.Pass()
 		}
-		if lacking == "" {
-			lacking = scope
+		if lacking == nil {
+			lacking = insufficient
 			x.Principal = principals[a.needs[0].scheme] // who is refused, for the log
 		}
 	}
-	if lacking != "" {
-		return exchange.Refuse(s.insufficient[lacking], "")
+	if lacking != nil {
+		return exchange.Refuse(lacking, "")
 	}
-	return exchange.Refuse(s.unauthorized(lackDetail, proved), "incomplete-credentials")
+	return exchange.Refuse(s.unauthorized(lackDetail, proved, 0), "incomplete-credentials")
 }
 
-// lacks returns the first scope that a need's own principal lacks; "" for none.
-func (a *alternative) lacks(principals []exchange.Principal) string {
+// lacks returns the answer for the first scope that a need's own principal
+// lacks; nil for none.
+func (a *alternative) lacks(principals []exchange.Principal) *problem.Problem {
 	for i := range a.needs {
-		for _, scope := range a.needs[i].scopes {
+		for j, scope := range a.needs[i].scopes {
 			if !principals[a.needs[i].scheme].Scopes.Allow(scope) {
-				return scope
+				return a.needs[i].insufficient[j]
 			}
 		}
 	}
-	return ""
+	return nil
 }

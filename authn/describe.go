@@ -3,6 +3,9 @@ package authn
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/warder-dev/warder/openapi"
 )
@@ -64,44 +67,41 @@ func describe(scheme Scheme, doc *openapi.Document) error {
 	return nil
 }
 
-// Responses returns the answers that a Stage with this requirement gives by
-// itself, for the responses of an operation: 400, 401 and 503, and 403 where it
-// asks for a scope.
-func (r Requirement) Responses() openapi.Responses {
-	text := &openapi.Schema{Type: "string"}
-	responses := openapi.Responses{
-		"400": answer("A credential is repeated or unreadable."),
-		"401": answer("A credential is missing or does not hold."),
-		"503": answer("The credentials could not be judged. Nothing is wrong with them."),
-	}
-	unauthorized, unavailable := responses["401"], responses["503"]
-	unauthorized.Headers = map[string]openapi.Header{
-		"WWW-Authenticate": {Description: "What is accepted: one challenge in each field line.", Required: true, Schema: text},
-	}
-	unavailable.Headers = map[string]openapi.Header{
-		"Retry-After": {Description: "When to try again, in seconds.", Required: true, Schema: &openapi.Schema{Type: "integer"}},
-	}
-	responses["401"], responses["503"] = unauthorized, unavailable
+// Statuses returns the statuses of the refusals that a Stage with this
+// requirement gives by itself, ascending: 400, 401 and 503, and 403 where it asks
+// for a scope.
+func (r Requirement) Statuses() []int {
 	for _, alternative := range r {
 		for _, need := range alternative {
 			if len(need.Scopes) > 0 {
-				responses["403"] = answer("The credential lacks a scope, which the detail names.")
+				return []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable}
 			}
 		}
+	}
+	return []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusServiceUnavailable}
+}
+
+// Responses returns the refusals of [Requirement.Statuses] for the responses of
+// an operation. [openapi.Document.AddRefusal] has references to them instead.
+func (r Requirement) Responses() openapi.Responses {
+	responses := make(openapi.Responses)
+	for _, status := range r.Statuses() {
+		responses[strconv.Itoa(status)] = openapi.Refusal(status)
 	}
 	return responses
 }
 
-// answer is a problem (RFC 9457) with description.
-func answer(description string) openapi.Response {
-	text := openapi.Schema{Type: "string"}
-	return openapi.Response{Description: description, Content: map[string]openapi.MediaType{
-		"application/problem+json": {Schema: &openapi.Schema{
-			Type: "object", Required: []string{"type", "title", "status"},
-			Properties: map[string]openapi.Schema{
-				"type": {Type: "string", Format: "uri"}, "title": text, "status": {Type: "integer"}, "detail": text, "request_id": text,
-			},
-		}},
-		"text/plain": {Schema: &text},
-	}}
+// Requirement returns what s requires, so that a stage describes what it
+// enforces. The caller may change it: s does not.
+func (s *Stage) Requirement() Requirement { return s.requirement.clone() }
+
+func (r Requirement) clone() Requirement {
+	c := slices.Clone(r)
+	for i, alternative := range c {
+		c[i] = slices.Clone(alternative)
+		for j, need := range c[i] {
+			c[i][j].Scopes = slices.Clone(need.Scopes)
+		}
+	}
+	return c
 }

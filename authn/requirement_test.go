@@ -50,7 +50,7 @@ func TestChallengesAreFieldLines(t *testing.T) {
 	c := says(absent, absent)
 	s := newStage(t, authn.Requirement{{{Scheme: c[0]}}, {{Scheme: c[1]}}})
 	w := httptest.NewRecorder()
-	exchange.Wrap(s, http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	s.Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	want := []string{`a realm="warder"`, `b realm="warder"`}
 	if got := w.Result().Header.Values("WWW-Authenticate"); w.Code != 401 || !slices.Equal(got, want) {
 		t.Errorf("got %d %q, want 401 %q", w.Code, got, want)

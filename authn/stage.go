@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
 )
 
@@ -20,15 +21,17 @@ type Config struct {
 // A Stage passes requests that satisfy a requirement. It is safe for concurrent
 // use.
 type Stage struct {
+	requirement  Requirement
 	schemes      []Scheme // each once, in order
-	challenges   []string // of the schemes
+	challenges   []string // of the schemes, for absent credentials
+	refused      []string // of the schemes, for wrong ones
+	denials      []denial // of the schemes
 	alternatives []alternative
 	optional     bool // the last alternative of the requirement is empty
+	headers      []exchange.HeaderWriter
 
-	absent       *problem.Problem
-	wrong        *problem.Problem
-	unreadable   *problem.Problem
-	insufficient map[string]*problem.Problem // by the first scope that lacks
+	absent     *problem.Problem
+	unreadable *problem.Problem
 }
 
 // An alternative is an [Alternative] whose schemes are numbers.
@@ -38,8 +41,9 @@ type alternative struct {
 }
 
 type need struct {
-	scheme int
-	scopes []string
+	scheme       int
+	scopes       []string
+	insufficient []*problem.Problem // by the first of scopes that lacks
 }
 
 // A set is a set of schemes: bit i is that of Stage.schemes[i].
@@ -66,23 +70,27 @@ func New(cfg Config) (*Stage, error) {
 		return nil, err
 	}
 	s := &Stage{
-		unreadable:   problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
-		insufficient: make(map[string]*problem.Problem),
+		requirement: cfg.Requirement.clone(),
+		unreadable:  problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
 	}
 	s.schemes, _ = cfg.Requirement.schemes() // checked
+	s.headers = headerWriters(s.schemes)
 	for _, scheme := range s.schemes {
-		s.challenges = append(s.challenges, scheme.Challenge(cfg.Realm))
+		refused, _ := challenge(scheme, cfg.Realm, InvalidToken, nil)
+		s.challenges, s.refused = append(s.challenges, scheme.Challenge(cfg.Realm)), append(s.refused, refused)
 	}
 	for _, a := range cfg.Requirement {
-		s.add(a)
+		s.add(a, cfg.Realm)
 	}
-	s.absent = s.unauthorized(absentDetail, 0)
-	s.wrong = s.unauthorized(wrongDetail, 0)
+	s.absent = s.unauthorized(absentDetail, 0, 0)
+	for i := range s.schemes {
+		s.denials = append(s.denials, s.deny(i, cfg.Realm))
+	}
 	return s, nil
 }
 
 // add appends a, or makes the requirement optional.
-func (s *Stage) add(a Alternative) {
+func (s *Stage) add(a Alternative, realm string) {
 	if len(a) == 0 {
 		s.optional = true
 		return
@@ -91,10 +99,7 @@ func (s *Stage) add(a Alternative) {
 	for _, n := range a {
 		i := slices.IndexFunc(s.schemes, func(scheme Scheme) bool { return scheme.Name() == n.Scheme.Name() })
 		compiled.schemes |= 1 << i
-		compiled.needs = append(compiled.needs, need{i, slices.Clone(n.Scopes)})
-		for _, scope := range n.Scopes {
-			s.insufficient[scope] = problem.New(problem.InsufficientScope, "The credential lacks the scope "+scope+".")
-		}
+		compiled.needs = append(compiled.needs, need{i, slices.Clone(n.Scopes), n.insufficient(realm)})
 	}
 	s.alternatives = append(s.alternatives, compiled)
 }
@@ -109,8 +114,10 @@ func (c *Config) check() error {
 	}
 	schemes, _ := c.Requirement.schemes() // checked
 	for _, scheme := range schemes {
-		if challenge := scheme.Challenge(c.Realm); challenge == "" || !printable(challenge, "") {
-			errs = append(errs, fmt.Errorf("authn: scheme %q: challenge %q: want printable ASCII", scheme.Name(), challenge))
+		for _, text := range challenges(scheme, c.Realm) {
+			if text == "" || !printable(text, "") {
+				errs = append(errs, fmt.Errorf("authn: scheme %q: challenge %q: want printable ASCII", scheme.Name(), text))
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -127,12 +134,16 @@ func printable(text, but string) bool {
 }
 
 // unauthorized returns a 401 with the challenge of each scheme that did not
-// prove anybody, once, in order. Each is a field line of its own: within one
+// prove anybody, once, in order; those of refused say that a credential was
+// wrong. Each is a field line of its own: within one
 // line, commas would divide challenges and parameters alike (RFC 9110, section
 // 11.6.1).
-func (s *Stage) unauthorized(detail string, proved set) *problem.Problem {
+func (s *Stage) unauthorized(detail string, proved, refused set) *problem.Problem {
 	p := problem.New(problem.Unauthorized, detail)
 	for i, challenge := range s.challenges {
+		if refused.has(i) {
+			challenge = s.refused[i]
+		}
 		if !proved.has(i) && !slices.Contains(p.Header.Values("WWW-Authenticate"), challenge) {
 			p = p.With("WWW-Authenticate", challenge)
 		}

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -67,13 +68,7 @@ func holdsCookie(fields, names []string) bool {
 
 func cookieIsOne(pair string, names []string) bool {
 	n, _, _ := strings.Cut(pair, "=")
-	n = trim(n)
-	for _, name := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(names, trim(n))
 }
 
 func trim(s string) string { return strings.Trim(s, " \t") }

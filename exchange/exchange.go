@@ -33,9 +33,14 @@ type Exchange struct {
 	Host   string         // canonical: lower case, no port, no trailing dot, IPv6 in brackets
 	Port   string         // as sent with the host, digits only; "" when absent
 
+	// ClientDoubtful is set by forwarded: a listed peer named the client in a way
+	// that nobody can read, and Client is the last listed hop instead. No rule that
+	// lets addresses in holds for such a request.
+	ClientDoubtful bool
+
 	// ClientCert is set by forwarded: the certificate that the client proved in the
 	// TLS handshake and that was verified there, or that a listed peer forwarded;
-	// nil for none.
+	// nil for none. What a listed peer proved for itself is not the client's.
 	ClientCert *x509.Certificate
 
 	// Set by target.
@@ -65,10 +70,11 @@ type Exchange struct {
 	// configuration and policy tests judge without a trace.
 	Dry bool
 
-	writer  recorder
-	body    trackedBody
-	late    refusal
-	idField [1]string
+	writer     recorder
+	body       trackedBody
+	late       refusal
+	idField    [1]string
+	queryTaken bool
 }
 
 // SetQuery makes raw the query of the request, for everybody who comes later. A
@@ -80,8 +86,12 @@ func (x *Exchange) SetQuery(raw string) {
 	address.RawQuery, address.ForceQuery = raw, false
 	r := *x.Request
 	r.URL, r.RequestURI = &address, address.RequestURI()
-	x.Request, x.RawQuery = &r, raw
+	x.Request, x.RawQuery, x.queryTaken = &r, raw, true
 }
+
+// QueryTaken reports whether SetQuery was called: the URL as it was sent holds a
+// credential, so that nobody may store the answer or name the URL to others.
+func (x *Exchange) QueryTaken() bool { return x.queryTaken }
 
 // IDField returns the request id as the values of a header field, at no cost.
 // They are valid as long as the exchange; the caller must not change them.

@@ -22,6 +22,17 @@ func (x *Exchange) Refuse(w http.ResponseWriter, p *problem.Problem, reason stri
 	x.refuse(w, p)
 }
 
+// Respond answers r with p: by the Refuse of the exchange that r carries, or
+// plainly when no stage has run. It is for handlers that work on their own as
+// well as behind a Stack.
+func Respond(w http.ResponseWriter, r *http.Request, p *problem.Problem, reason string, err error) {
+	if x := From(r.Context()); x != nil {
+		x.Refuse(w, p, reason, err)
+		return
+	}
+	p.Write(w, r, "")
+}
+
 // Cut ends the request without an answer, or in the middle of one: it notes
 // reason and err for the finishers, as Refuse does, and panics with
 // [http.ErrAbortHandler], so that nobody takes what went out for whole.

@@ -43,6 +43,10 @@ func (s Scopes) Allow(scope string) bool {
 // Names returns the scopes as they were granted; the caller must not change it.
 func (s Scopes) Names() []string { return slices.Clip(s.names) }
 
+// Patterns reports whether a last segment "*" stands for more: whether the scopes
+// are those of [PatternScopes].
+func (s Scopes) Patterns() bool { return s.patterns }
+
 // covers reports whether pattern ends in a "*" segment that stands for the rest
 // of scope, all of whose segments are non-empty.
 func covers(pattern, scope string) bool {

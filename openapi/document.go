@@ -10,6 +10,8 @@
 // number may write it.
 package openapi
 
+import "encoding/json"
+
 // Version is the version of the specification that this package follows.
 const Version = "3.1.1"
 
@@ -22,6 +24,10 @@ type Document struct {
 	// Info names the API. Required.
 	Info Info `json:"info"`
 
+	// Servers are where the API is reached. Without any, that is where the document
+	// was found.
+	Servers []Server `json:"servers,omitempty"`
+
 	// Paths holds what can be called. A document without any must have
 	// components.
 	Paths Paths `json:"paths,omitempty"`
@@ -31,6 +37,9 @@ type Document struct {
 
 	// Security is what every operation asks for that does not say otherwise.
 	Security Security `json:"security,omitzero"`
+
+	// Tags explain the tags of operations, in the order in which readers see them.
+	Tags []Tag `json:"tags,omitempty"`
 }
 
 // Info is the Info Object.
@@ -41,12 +50,30 @@ type Info struct {
 	Version     string `json:"version"`               // of the description, not of the specification. Required.
 }
 
+// A Server is the Server Object: one place of the API, without variables.
+type Server struct {
+	URL         string `json:"url"` // absolute, or relative to where the document was found. Required.
+	Description string `json:"description,omitempty"`
+}
+
+// A Tag is the Tag Object: a group of operations.
+type Tag struct {
+	Name        string `json:"name"` // Required.
+	Description string `json:"description,omitempty"`
+}
+
 // Components is the Components Object: things with a name, none of which has an
 // effect until something refers to it. Names match ^[a-zA-Z0-9._-]+$.
 type Components struct {
 	// SecuritySchemes are what security requirements name; see
 	// [Document.AddSecurityScheme].
 	SecuritySchemes map[string]SecurityScheme `json:"securitySchemes,omitempty"`
+
+	// Responses are what [Response.Ref] names; see [Document.AddRefusal].
+	Responses map[string]Response `json:"responses,omitempty"`
+
+	// Schemas are what [Schema.Ref] names.
+	Schemas map[string]Schema `json:"schemas,omitempty"`
 }
 
 // Paths is the Paths Object: path items by path. A path begins with "/" and is
@@ -72,11 +99,15 @@ type Operation struct {
 	// tools make names of functions from it.
 	OperationID string `json:"operationId,omitempty"`
 
-	Summary     string `json:"summary,omitempty"`     // one line
-	Description string `json:"description,omitempty"` // CommonMark
+	Tags        []string `json:"tags,omitempty"`
+	Summary     string   `json:"summary,omitempty"`     // one line
+	Description string   `json:"description,omitempty"` // CommonMark
 
 	// Parameters must have one for each "{name}" of the path.
 	Parameters []Parameter `json:"parameters,omitempty"`
+
+	// RequestBody is what the operation takes; nil for nothing.
+	RequestBody *RequestBody `json:"requestBody,omitempty"`
 
 	// Responses are the answers that are known, by status.
 	Responses Responses `json:"responses,omitempty"`
@@ -96,14 +127,24 @@ type Parameter struct {
 	Schema      *Schema `json:"schema"`             // Required.
 }
 
+// A RequestBody is the Request Body Object.
+type RequestBody struct {
+	Description string               `json:"description,omitempty"` // CommonMark
+	Content     map[string]MediaType `json:"content"`               // by media type or range of them, such as "application/json". Required.
+	Required    bool                 `json:"required,omitempty"`
+}
+
 // Responses is the Responses Object: answers by status code, such as "401"; by
 // a class of them, such as "4XX"; or "default" for those that are not listed.
 type Responses map[string]Response
 
-// A Response is the Response Object.
+// A Response is the Response Object, or a reference to one.
 type Response struct {
-	Description string            `json:"description"`       // CommonMark. Required.
-	Headers     map[string]Header `json:"headers,omitempty"` // by name, whose case does not matter; Content-Type is not described here
+	// Ref is "#/components/responses/" and a name. All else is empty then.
+	Ref string `json:"$ref,omitempty"`
+
+	Description string            `json:"description,omitempty"` // CommonMark. Required.
+	Headers     map[string]Header `json:"headers,omitempty"`     // by name, whose case does not matter; Content-Type is not described here
 
 	// Content describes the body by media type, such as "application/problem+json".
 	Content map[string]MediaType `json:"content,omitempty"`
@@ -118,13 +159,21 @@ type Header struct {
 
 // A MediaType is the Media Type Object.
 type MediaType struct {
-	Schema *Schema `json:"schema,omitempty"`
+	Schema  *Schema         `json:"schema,omitempty"`
+	Example json.RawMessage `json:"example,omitempty"` // JSON
 }
 
-// A Schema is the Schema Object as far as answers of our own need it.
+// A Schema is the Schema Object as far as keys, problems and small bodies need
+// it, or a reference to one.
 type Schema struct {
-	Type       string            `json:"type,omitempty"`   // of JSON Schema: "string", "integer", "object", ...
-	Format     string            `json:"format,omitempty"` // a hint, such as "uri"
-	Properties map[string]Schema `json:"properties,omitempty"`
-	Required   []string          `json:"required,omitempty"` // properties that are always there
+	// Ref is "#/components/schemas/" and a name. All else is empty then.
+	Ref string `json:"$ref,omitempty"`
+
+	Type        string            `json:"type,omitempty"`   // of JSON Schema: "string", "integer", "object", ...
+	Format      string            `json:"format,omitempty"` // a hint, such as "uri"
+	Description string            `json:"description,omitempty"`
+	Enum        []string          `json:"enum,omitempty"`  // the strings that there are
+	Items       *Schema           `json:"items,omitempty"` // of an array
+	Properties  map[string]Schema `json:"properties,omitempty"`
+	Required    []string          `json:"required,omitempty"` // properties that are always there
 }

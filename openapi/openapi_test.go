@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -27,6 +28,8 @@ func whole(t *testing.T) *openapi.Document {
 		OpenAPI:  openapi.Version,
 		Info:     openapi.Info{Title: "Orders <1>", Summary: "s", Description: "d", Version: "1.2.0"},
 		Security: openapi.Security{{"apiKey": nil}, {"bearer": {"orders:read"}, "mtls": nil}, {}},
+		Servers:  []openapi.Server{{URL: "https://api.example", Description: "the one"}, {URL: "/v1"}},
+		Tags:     []openapi.Tag{{Name: "orders", Description: "what was ordered"}, {Name: "health"}},
 	}
 	add(t, d, "apiKey", openapi.SecurityScheme{Type: "apiKey", In: "header", Name: "X-API-Key", Description: "a key & more"})
 	add(t, d, "bearer", openapi.SecurityScheme{Type: "http", Scheme: "bearer", BearerFormat: "JWT"})
@@ -38,7 +41,14 @@ func whole(t *testing.T) *openapi.Document {
 		ClientCredentials: &openapi.OAuthFlow{TokenURL: "https://id.example/token", Scopes: map[string]string{"orders:write": "change", "orders:read": "see"}},
 		AuthorizationCode: &openapi.OAuthFlow{AuthorizationURL: "https://id.example/authorize", TokenURL: "https://id.example/token", RefreshURL: "https://id.example/refresh"},
 	}})
+	code, refusal := d.AddRefusal(http.StatusUnauthorized)
+	all, other := d.AddRefusal(0)
 	text := &openapi.Schema{Type: "string"}
+	d.Components.Schemas["Order"] = openapi.Schema{Type: "object", Properties: map[string]openapi.Schema{
+		"id": {Type: "string", Description: "made here"}, "state": {Type: "string", Enum: []string{"open", "closed"}},
+		"items": {Type: "array", Items: &openapi.Schema{Ref: "#/components/schemas/Item"}},
+	}}
+	d.Components.Schemas["Item"] = *text
 	operations := []struct {
 		method, path string
 		operation    openapi.Operation
@@ -54,6 +64,13 @@ func whole(t *testing.T) *openapi.Document {
 				"503":     {Description: "no answer", Headers: map[string]openapi.Header{"Retry-After": {Schema: &openapi.Schema{Type: "integer"}}}},
 				"default": {Description: "else"},
 			},
+		}},
+		{"POST", "/orders", openapi.Operation{
+			OperationID: "create", Tags: []string{"orders"},
+			RequestBody: &openapi.RequestBody{Description: "the order", Required: true, Content: map[string]openapi.MediaType{"application/json": {
+				Schema: &openapi.Schema{Ref: "#/components/schemas/Order"}, Example: json.RawMessage(`{"id":"o1","of":"a&b"}`),
+			}}},
+			Responses: openapi.Responses{"201": {Description: "created"}, code: refusal, all: other},
 		}},
 		{"DELETE", "/orders/{id}", openapi.Operation{
 			Parameters: []openapi.Parameter{{Name: "id", In: "path", Required: true, Schema: text}},
@@ -282,11 +299,44 @@ func TestWriteRefuses(t *testing.T) {
 		{"no status", func(d *openapi.Document) {
 			d.Paths["/health"].Get.Responses = openapi.Responses{"600": {Description: "a"}}
 		}, `response "600"`},
-		{"an answer without text", func(d *openapi.Document) { d.Paths["/health"].Get.Responses = openapi.Responses{"4XX": {}} }, `response "4XX"`},
+		{"an answer without text", func(d *openapi.Document) { d.Paths["/health"].Get.Responses = openapi.Responses{"4XX": {}} }, `response 4XX": want a description`},
 		{"a header without schema", func(d *openapi.Document) {
 			d.Paths["/health"].Get.Responses = openapi.Responses{"401": {Description: "a", Headers: map[string]openapi.Header{"A": {}}}}
 		}, `header "A"`},
 	}
+	answer := func(r openapi.Response) func(d *openapi.Document) {
+		return func(d *openapi.Document) { d.Paths["/health"].Get.Responses = openapi.Responses{"401": r} }
+	}
+	body := func(s openapi.Schema) func(d *openapi.Document) {
+		return func(d *openapi.Document) {
+			d.Paths["/orders"].Post.RequestBody.Content = map[string]openapi.MediaType{"application/json": {Schema: &s}}
+		}
+	}
+	toOrder := openapi.Schema{Ref: "#/components/schemas/Order"}
+	tests = append(tests, []struct {
+		name   string
+		change func(d *openapi.Document)
+		want   string
+	}{
+		{"a reference to no response", answer(openapi.Response{Ref: "#/components/responses/No"}), "want a reference to a response"},
+		{"a reference to elsewhere", answer(openapi.Response{Ref: "other.json#/a"}), "want a reference to a response"},
+		{"a reference and a text", answer(openapi.Response{Ref: "#/components/responses/Unauthorized", Description: "a"}), "nothing beside it"},
+		{"a reference to a reference", func(d *openapi.Document) {
+			d.Components.Responses["A"] = openapi.Response{Ref: "#/components/responses/Unauthorized"}
+			answer(openapi.Response{Ref: "#/components/responses/A"})(d)
+		}, "want a reference to a response"},
+		{"a response under no name", func(d *openapi.Document) { d.Components.Responses["a b"] = openapi.Response{Description: "a"} }, "want a name"},
+		{"a schema under no name", func(d *openapi.Document) { d.Components.Schemas["a b"] = *text }, "want a name"},
+		{"a reference to no schema", body(openapi.Schema{Ref: "#/components/schemas/No"}), "want a reference to a schema"},
+		{"one deep inside", body(openapi.Schema{Properties: map[string]openapi.Schema{"a": {Items: &openapi.Schema{Ref: "#/No"}}}}), ".a[]"},
+		{"a reference and a type", body(openapi.Schema{Ref: toOrder.Ref, Type: "object"}), "nothing beside it"},
+		{"no media type", answer(openapi.Response{Description: "a", Content: map[string]openapi.MediaType{"json": {}}}), "no media type"},
+		{"an example that is no JSON", answer(openapi.Response{Description: "a", Content: map[string]openapi.MediaType{"application/json": {Example: json.RawMessage(`{`)}}}), "no JSON"},
+		{"a body without content", func(d *openapi.Document) { d.Paths["/orders"].Post.RequestBody.Content = nil }, "lacks its content"},
+		{"a server with a password", func(d *openapi.Document) { d.Servers[0].URL = "https://a:b@c" }, "a server: want a URL"},
+		{"a server without URL", func(d *openapi.Document) { d.Servers[0].URL = "" }, "a server: want a URL"},
+		{"a tag twice", func(d *openapi.Document) { d.Tags[1].Name = "orders" }, `tag "orders"`},
+	}...)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := whole(t)

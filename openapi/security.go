@@ -16,11 +16,12 @@ const (
 	TypeOpenIDConnect = "openIdConnect"
 )
 
-// The places of an API key.
+// The places of a parameter; an API key is in one of the first three.
 const (
 	InQuery  = "query"
 	InHeader = "header"
 	InCookie = "cookie"
+	InPath   = "path"
 )
 
 // A SecurityScheme is the Security Scheme Object: one way to prove who asks.

@@ -12,6 +12,7 @@ const (
 	MalformedRequest  Type = "malformed-request"   // 400, httpserver: fields contradict each other
 	InvalidTarget     Type = "invalid-target"      // 400, edge: the target has two readings
 	InvalidHost       Type = "invalid-host"        // 400, edge: no usable Host
+	InvalidForwarded  Type = "invalid-forwarded"   // 400, edge: a listed proxy forwards what has two readings
 	InvalidCredential Type = "invalid-credential"  // 400, authn: a repeated or unreadable credential
 	InvalidBody       Type = "invalid-body"        // 400, upstream: the body broke while it was read
 	Unauthorized      Type = "unauthorized"        // 401, authn: no credential, or one that does not hold
@@ -25,6 +26,7 @@ const (
 	BodyTooLarge      Type = "body-too-large"      // 413, bodylimit
 	TargetTooLong     Type = "target-too-long"     // 414, edge
 	Misdirected       Type = "misdirected-request" // 421, edge: a host that is not served here
+	LoginThrottled    Type = "login-throttled"     // 429, session/password: too many wrong passwords
 	Internal          Type = "internal"            // 500, recover
 	UpstreamFailed    Type = "upstream-failed"     // 502, upstream
 	Unavailable       Type = "unavailable"         // 503: a store gave no answer
@@ -38,8 +40,9 @@ const base = "https://github.com/warder-dev/warder/blob/main/docs/reference/prob
 // All returns every type in order of status, for the reference page.
 func All() []Type {
 	return []Type{
-		MalformedRequest, InvalidTarget, InvalidHost, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden, CrossSite, HTTPSRequired, NotFound,
-		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, Internal, UpstreamFailed,
+		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
+		CrossSite, HTTPSRequired, NotFound,
+		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, LoginThrottled, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
 }
@@ -51,7 +54,7 @@ func (t Type) URI() string { return base + string(t) }
 // above, so that a typing error never becomes a success.
 func (t Type) Status() int {
 	switch t {
-	case MalformedRequest, InvalidTarget, InvalidHost, InvalidCredential, InvalidBody:
+	case MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody:
 		return http.StatusBadRequest
 	case Unauthorized:
 		return http.StatusUnauthorized
@@ -69,6 +72,8 @@ func (t Type) Status() int {
 		return http.StatusRequestURITooLong
 	case Misdirected:
 		return http.StatusMisdirectedRequest
+	case LoginThrottled:
+		return http.StatusTooManyRequests
 	case UpstreamFailed:
 		return http.StatusBadGateway
 	case Unavailable:
@@ -92,6 +97,8 @@ func (t Type) Title() string {
 		return "The request target is ambiguous"
 	case InvalidHost:
 		return "The Host is missing or malformed"
+	case InvalidForwarded:
+		return "What a proxy forwarded is ambiguous"
 	case InvalidCredential:
 		return "The credential is repeated or unreadable"
 	case InvalidBody:
@@ -108,6 +115,8 @@ func (t Type) Title() string {
 		return "The request body is too large"
 	case TargetTooLong:
 		return "The request target is too long"
+	case LoginThrottled:
+		return "Too many failed logins"
 	case UpstreamFailed:
 		return "The upstream gave no usable answer"
 	case UpstreamTimeout:

@@ -26,7 +26,7 @@ var (
 // Columns of a record with one of its secrets per row. The outer join finds a
 // key whose secrets are lost, so that it is an error and not an unknown key.
 const (
-	selectRecords = `SELECT k.id, k.prefix, k.environment, k.name, k.owner, k.scopes, k.created, k.expires, k.disabled, k.revoked, k.reason, k.revision,
+	selectRecords = `SELECT k.id, k.prefix, k.environment, k.name, k.owner, k.scopes, k.created, k.expires, k.disabled, k.revoked, k.reason, k.certificate, k.revision,
 		s.digest, s.pepper, s.created, s.retires FROM `
 	lookupKey = selectRecords + `keys k LEFT JOIN secrets s ON s.key_id = k.id WHERE k.id = ?1 ORDER BY s.position`
 	listKeys  = selectRecords + `(SELECT * FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2) k LEFT JOIN secrets s ON s.key_id = k.id ORDER BY k.id, s.position`

@@ -14,10 +14,10 @@ const (
 	// What was before is taken from the list of changes, not from the caller.
 	insertChange = `INSERT INTO changes (at, actor, source, op, key_id, before, after)
 		VALUES (?1, ?2, ?3, ?4, ?5, (SELECT after FROM changes WHERE revision = ?6), ?7)`
-	insertKey = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, revision)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING`
+	insertKey = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING`
 	updateKey = `UPDATE keys SET prefix = ?2, environment = ?3, name = ?4, owner = ?5, scopes = ?6, created = ?7, expires = ?8,
-		disabled = ?9, revoked = ?10, reason = ?11, revision = ?12 WHERE id = ?1 AND revision = ?13`
+		disabled = ?9, revoked = ?10, reason = ?11, certificate = ?12, revision = ?13 WHERE id = ?1 AND revision = ?14`
 	findKey       = `SELECT revision FROM keys WHERE id = ?1`
 	deleteDigests = `DELETE FROM secrets WHERE key_id = ?1`
 	insertDigest  = `INSERT INTO secrets (key_id, position, digest, pepper, created, retires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`
@@ -145,7 +145,7 @@ func (w *write) record(ctx context.Context, tx *sql.Tx, rev apikey.Revision) err
 	r := w.change.After
 	args := []any{
 		string(r.ID), r.Prefix, string(r.Environment), r.Name, r.Owner, w.scopes, micros(r.Created), micros(r.Expires), r.Disabled, micros(r.Revoked),
-		r.Reason, int64(rev),
+		r.Reason, certificate(r), int64(rev),
 	}
 	query := insertKey
 	if w.change.Before != nil {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"time"
@@ -16,23 +17,34 @@ func scanRecord(rows *sql.Rows) (apikey.Record, error) {
 	var (
 		k                         apikey.Record
 		s                         apikey.Secret
-		scopes, digest            sql.RawBytes
+		scopes, digest, bound     sql.RawBytes
 		created, expires, revoked sql.NullInt64
 		begins, retires           sql.NullInt64
 	)
-	err := rows.Scan(&k.ID, &k.Prefix, &k.Environment, &k.Name, &k.Owner, &scopes, &created, &expires, &k.Disabled, &revoked, &k.Reason, &k.Revision,
+	err := rows.Scan(&k.ID, &k.Prefix, &k.Environment, &k.Name, &k.Owner, &scopes, &created, &expires, &k.Disabled, &revoked, &k.Reason, &bound, &k.Revision,
 		&digest, &s.Pepper, &begins, &retires)
-	if err != nil || len(digest) != len(s.Digest) {
+	if err != nil || len(digest) != len(s.Digest) || bound != nil && len(bound) != len(k.Certificate) {
 		return apikey.Record{}, errRow
 	}
 	if !bytes.Equal(scopes, []byte("[]")) && json.Unmarshal(scopes, &k.Scopes) != nil {
 		return apikey.Record{}, errRow
 	}
 	copy(s.Digest[:], digest)
+	if copy(k.Certificate[:], bound); bound != nil && !k.Bound() {
+		return apikey.Record{}, errRow // it reads as bound to nothing
+	}
 	s.Created, s.Retires = timeOf(begins), timeOf(retires)
 	k.Created, k.Expires, k.Revoked = timeOf(created), timeOf(expires), timeOf(revoked)
 	k.Secrets = []apikey.Secret{s}
 	return k, nil
+}
+
+// certificate returns what r is bound to as it is stored: NULL for nothing.
+func certificate(r *apikey.Record) []byte {
+	if !r.Bound() {
+		return nil
+	}
+	return r.Certificate[:]
 }
 
 // micros returns t as it is stored: NULL for the zero time.
@@ -65,6 +77,7 @@ type snapshot struct {
 	Disabled    bool               `json:"disabled,omitempty"`
 	Revoked     time.Time          `json:"revoked,omitzero"`
 	Reason      string             `json:"reason,omitempty"`
+	Certificate string             `json:"certificate,omitempty"` // SHA-256, hex
 	Secrets     []snapshotSecret   `json:"secrets"`
 }
 
@@ -79,6 +92,7 @@ func snapshotOf(r *apikey.Record) (string, error) {
 	s := snapshot{
 		ID: r.ID, Prefix: r.Prefix, Environment: r.Environment, Name: r.Name, Owner: r.Owner, Scopes: r.Scopes,
 		Created: r.Created.UTC(), Expires: r.Expires.UTC(), Disabled: r.Disabled, Revoked: r.Revoked.UTC(), Reason: r.Reason,
+		Certificate: hex.EncodeToString(certificate(r)),
 	}
 	for _, x := range r.Secrets {
 		s.Secrets = append(s.Secrets, snapshotSecret{Pepper: x.Pepper, Created: x.Created.UTC(), Retires: x.Retires.UTC()})

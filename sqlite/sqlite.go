@@ -47,6 +47,8 @@ type DB struct {
 	file  *file
 	keys  *APIKeys
 	nodes *Nodes
+
+	sessions *Sessions
 }
 
 // Open opens the database and brings its schema up to date. It fails with
@@ -83,7 +85,8 @@ func (db *DB) start(ctx context.Context) error {
 		return err
 	}
 	db.nodes = &Nodes{db: db}
-	return nil
+	db.sessions, err = newSessions(ctx, db)
+	return err
 }
 
 // APIKeys returns the store of keys. It lives as long as the DB.
@@ -92,11 +95,17 @@ func (db *DB) APIKeys() *APIKeys { return db.keys }
 // Nodes returns the registry of nodes. It lives as long as the DB.
 func (db *DB) Nodes() *Nodes { return db.nodes }
 
+// Sessions returns the store of sessions. It lives as long as the DB.
+func (db *DB) Sessions() *Sessions { return db.sessions }
+
 // Close closes every connection. Calls under way end first; later ones fail.
 func (db *DB) Close() error {
 	var errs []error
 	if db.keys != nil {
 		errs = append(errs, db.keys.close())
+	}
+	if db.sessions != nil {
+		errs = append(errs, db.sessions.close())
 	}
 	errs = append(errs, db.read.Close(), db.beat.Close(), db.write.Close())
 	if err := errors.Join(errs...); err != nil {

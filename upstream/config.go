@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -8,6 +9,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/secret"
 )
 
 // Config configures an [Upstream]. URL is required; every other zero value is
@@ -36,6 +40,38 @@ type Config struct {
 	// reach the upstream, in whatever spelling, and answers to authenticated
 	// requests vary on them. Default none.
 	RemoveHeaders []string
+
+	// RemoveCookies are the cookies that carry credentials. They never reach the
+	// upstream, the others arrive byte for byte, and answers to authenticated
+	// requests vary on Cookie. Default none.
+	RemoveCookies []string
+
+	// RemoveQuery are the parameters that carry credentials, without case. They
+	// never reach the upstream, neither in the query nor in the URL that Referer
+	// names; the rest arrives byte for byte. Default none.
+	RemoveQuery []string
+
+	// Credential is warder's own credential for the upstream, as the whole value of
+	// CredentialHeader, such as "Bearer ..." in Authorization. No client's field of
+	// that name reaches the upstream. Default none.
+	Credential secret.Text
+
+	// CredentialHeader is the field of Credential. Default "Authorization".
+	CredentialHeader string
+
+	// ClientCertificate returns the certificate that proves warder to an https
+	// upstream, for each new connection, so that it may be renewed; connections that
+	// are kept go on with the older one. An error fails the request with 502.
+	// Default none.
+	ClientCertificate func() (*tls.Certificate, error)
+
+	// Identity returns what X-Warder-Identity tells an upstream that must be able to
+	// tell warder's word from anybody's: a token that warder signed. It stands beside
+	// the other X-Warder fields, which prove nothing to an upstream that others can
+	// reach. It is asked for requests of proved principals only, and must not keep
+	// the exchange. An error, or a value that is no token of at most 16 KiB, fails
+	// the request with 503. Default none.
+	Identity func(x *exchange.Exchange) (string, error)
 
 	// HostHeader is the Host that the upstream is told. Default: the one that the
 	// client asked for, canonical, with its port. For an upstream that knows only
@@ -98,6 +134,9 @@ func (c *Config) setDefaults() {
 	orDefault(&c.TunnelIdleTimeout, 10*time.Minute)
 	orDefault(&c.MaxHeaderBytes, 256<<10)
 	orDefault(&c.MaxIdleConnections, 128)
+	if !c.Credential.IsZero() && c.CredentialHeader == "" {
+		c.CredentialHeader = "Authorization"
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -112,10 +151,9 @@ type address struct {
 func (c *Config) check() (address, error) {
 	base, errs := parseURL(c.URL)
 	errs = append(errs, c.checkPrefix()...)
-	for _, name := range c.RemoveHeaders {
-		if !validFieldName(name) || len(name) > maxFolded {
-			errs = append(errs, fmt.Errorf("upstream: RemoveHeaders: %q is not a field name of at most %d bytes", name, maxFolded))
-		}
+	errs = append(errs, c.checkCredentials()...)
+	if c.ClientCertificate != nil && base.scheme != "https" {
+		errs = append(errs, errors.New("upstream: ClientCertificate has no effect without an https URL"))
 	}
 	if c.HostHeader != "" && !validHostHeader(c.HostHeader) {
 		errs = append(errs, fmt.Errorf("upstream: HostHeader %q is not a host with at most a port", c.HostHeader))

@@ -18,7 +18,7 @@ func (u *Upstream) Proxy() any {
 func (u *Upstream) Removes(name string) bool { return u.removed.has(name) }
 
 // RequestHeader returns the fields that x brings to the upstream.
-func (u *Upstream) RequestHeader(x *exchange.Exchange) http.Header { return u.header(x, false) }
+func (u *Upstream) RequestHeader(x *exchange.Exchange) http.Header { return u.header(x, "", false) }
 
 // EncodeAll returns the value of an identity field.
 func EncodeAll(values ...string) string { return encodeAll(values) }

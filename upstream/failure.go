@@ -96,7 +96,7 @@ func isTLS(err error) bool {
 		alert       tls.AlertError
 		op          *net.OpError
 	)
-	return errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
+	return errors.Is(err, errOwnCertificate) || errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
 		errors.As(err, &op) && op.Op == "remote error" // an alert that the upstream sent
 }
 
@@ -109,6 +109,8 @@ func tlsCause(err error) string {
 		record    tls.RecordHeaderError
 	)
 	switch {
+	case errors.Is(err, errOwnCertificate):
+		return "our own certificate cannot be had"
 	case errors.As(err, &authority):
 		return "the certificate is of an unknown authority"
 	case errors.As(err, &name):

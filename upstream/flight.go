@@ -27,7 +27,12 @@ type flight struct {
 func (f *flight) run(target *url.URL) {
 	r := f.x.Request
 	f.upgrade = asksWebSocket(r)
-	out := f.request(target)
+	identity, err := f.u.credentials.sign(f.x)
+	if err != nil {
+		f.x.Refuse(f.w, exchange.Fail(err).Problem(), "identity", err)
+		return
+	}
+	out := f.request(target, identity)
 	if f.body != nil {
 		defer func() { f.body.stop(f.rc) }()
 		if r.ProtoMajor == 1 {
@@ -47,10 +52,10 @@ func (f *flight) run(target *url.URL) {
 }
 
 // request makes the upstream's request. Trailers stay behind: none is added.
-func (f *flight) request(target *url.URL) *http.Request {
+func (f *flight) request(target *url.URL, identity string) *http.Request {
 	r := f.x.Request
 	out := (&http.Request{
-		Method: r.Method, URL: target, Host: f.u.host, Header: f.u.header(f.x, f.upgrade),
+		Method: r.Method, URL: target, Host: f.u.host, Header: f.u.header(f.x, identity, f.upgrade),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(f.ctx)
 	if out.Host == "" {

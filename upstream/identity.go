@@ -9,8 +9,9 @@ import (
 )
 
 // header makes the upstream's request fields: what the client sent, less what
-// must not pass, and then ours.
-func (u *Upstream) header(x *exchange.Exchange, upgrade bool) http.Header {
+// must not pass, and then ours. identity is the value of X-Warder-Identity; "" for
+// none.
+func (u *Upstream) header(x *exchange.Exchange, identity string, upgrade bool) http.Header {
 	in := x.Request.Header
 	out := make(http.Header, len(in)+12)
 	for name, values := range in {
@@ -20,7 +21,11 @@ func (u *Upstream) header(x *exchange.Exchange, upgrade bool) http.Header {
 	}
 	removeNamed(out, in["Connection"])
 	cleanTrace(out)
+	u.credentials.clean(out)
 	setIdentity(out, &x.Principal)
+	if identity != "" {
+		out["X-Warder-Identity"] = []string{identity}
+	}
 	setForwarded(out, x)
 	if hasToken(in["Te"], "trailers") {
 		out["Te"] = []string{"trailers"} // the one member that says what the client's side can do (RFC 9110, section 10.1.4)
@@ -31,6 +36,7 @@ func (u *Upstream) header(x *exchange.Exchange, upgrade bool) http.Header {
 	if _, ok := out["User-Agent"]; !ok {
 		out["User-Agent"] = []string{""} // else the transport would add its own
 	}
+	u.credentials.set(out)
 	return out
 }
 

@@ -34,7 +34,8 @@ func (u *Upstream) target(x *exchange.Exchange) (*url.URL, error) {
 		return nil, errNoTarget
 	}
 	query := x.Request.URL != nil && x.Request.URL.ForceQuery
-	return &url.URL{Scheme: u.base.scheme, Host: u.base.host, Opaque: u.base.path + path, RawQuery: x.RawQuery, ForceQuery: query}, nil
+	raw := u.credentials.withoutQuery(x.RawQuery)
+	return &url.URL{Scheme: u.base.scheme, Host: u.base.host, Opaque: u.base.path + path, RawQuery: raw, ForceQuery: query}, nil
 }
 
 // strip takes the prefix off and has the rest judged again: what is left may

@@ -3,9 +3,11 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,7 +21,7 @@ type transport interface {
 // decodes nothing and gives up.
 func newTransport(cfg *Config, w *watch) *http.Transport {
 	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive}
-	return &http.Transport{
+	t := &http.Transport{
 		Proxy:                  nil, // whatever HTTP_PROXY says
 		DialContext:            guardedDial(dialer, cfg.WriteTimeout, w),
 		TLSHandshakeTimeout:    cfg.TLSTimeout,
@@ -35,7 +37,19 @@ func newTransport(cfg *Config, w *watch) *http.Transport {
 			InsecureSkipVerify: cfg.InsecureSkipVerify, //nolint:gosec // the field's name says what it is
 		},
 	}
+	if own := cfg.ClientCertificate; own != nil {
+		t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			cert, err := own()
+			if err != nil || cert == nil {
+				return nil, errors.Join(errOwnCertificate, err)
+			}
+			return cert, nil
+		}
+	}
+	return t
 }
+
+var errOwnCertificate = errors.New("upstream: no client certificate")
 
 // A watch is told of connections with bytes that nobody asked for. Of a
 // connection with TLS beneath it sees records, among which an idle one may get
@@ -43,6 +57,15 @@ func newTransport(cfg *Config, w *watch) *http.Transport {
 type watch struct {
 	plain   bool
 	unasked func()
+	closing atomic.Int32 // how many close idle connections by themselves just now
+}
+
+// whileClosing runs end, which closes idle connections. One that has only just
+// come to the pool would look as if its reader had closed it.
+func (w *watch) whileClosing(end func()) {
+	w.closing.Add(1)
+	defer w.closing.Add(-1)
+	end()
 }
 
 func guardedDial(dialer *net.Dialer, writeTimeout time.Duration, w *watch) func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -130,7 +153,7 @@ func (g *guardedConn) Close() error {
 	behind := g.idle && !g.waited // the reader did not need to wait: the bytes came with the response before
 	g.changed.Broadcast()
 	g.mu.Unlock()
-	if behind && g.watch.plain {
+	if behind && g.watch.plain && g.watch.closing.Load() == 0 {
 		g.tell()
 	}
 	return g.Conn.Close()

@@ -7,7 +7,10 @@
 //   - Remove, then add: hop-by-hop fields (RFC 9110, section 7.6.1), credentials,
 //     everything identity-like and all request trailers leave the request; then
 //     our identity and Forwarded fields (RFC 7239) are set. A field that we have
-//     no value for is absent.
+//     no value for is absent. Credentials leave cookies and the query alone, with
+//     the rest byte for byte.
+//   - An upstream that others can reach as well knows warder by a signed identity, a
+//     client certificate or a credential of warder's own: fields alone are no proof.
 //   - A request goes to the upstream once. Only GET, HEAD and OPTIONS without a
 //     body are sent again, once, and only when a pooled connection died before
 //     the first byte of a response.
@@ -48,10 +51,10 @@ type Upstream struct {
 	host        string // of the upstream's Host field; "" for the client's
 	prefix      string
 	canonical   func(path string) (string, error)
-	removed     nameSet  // from requests
-	dropped     nameSet  // from responses
-	untrailed   nameSet  // from response trailers
-	credentials []string // canonical names, for Vary
+	removed     nameSet // from requests
+	dropped     nameSet // from responses
+	untrailed   nameSet // from response trailers
+	credentials credentials
 	idle        time.Duration
 	tunnelIdle  time.Duration
 	write       time.Duration // for one piece to the client of a tunnel
@@ -75,15 +78,13 @@ func New(cfg Config) (*Upstream, error) {
 	cfg.setDefaults()
 	u := &Upstream{
 		base: base, name: cfg.Name, host: cfg.HostHeader, prefix: cfg.StripPrefix, canonical: cfg.Canonical,
-		removed: requestRemoved(cfg.RemoveHeaders), dropped: responseRemoved(), untrailed: trailerRemoved(),
+		removed: requestRemoved(cfg.ownedFields()), credentials: newCredentials(&cfg), dropped: responseRemoved(), untrailed: trailerRemoved(),
 		idle: cfg.IdleTimeout, tunnelIdle: cfg.TunnelIdleTimeout, write: cfg.WriteTimeout, noReuse: cfg.NoReuseAfterBody, log: cfg.Log,
 	}
-	t := newTransport(&cfg, &watch{plain: base.scheme == "http", unasked: u.unasked})
-	u.transport, u.closeIdle = t, t.CloseIdleConnections
+	w := &watch{plain: base.scheme == "http", unasked: u.unasked}
+	t := newTransport(&cfg, w)
+	u.transport, u.closeIdle = t, func() { w.whileClosing(t.CloseIdleConnections) }
 	u.buffers.New = func() any { return new([bufferSize]byte) }
-	for _, name := range cfg.RemoveHeaders {
-		u.credentials = append(u.credentials, http.CanonicalHeaderKey(name))
-	}
 	return u, nil
 }
 

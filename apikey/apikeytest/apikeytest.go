@@ -58,7 +58,7 @@ func fullRecord(id apikey.ID) apikey.Record {
 		ID: id, Prefix: "wrd", Environment: "live", Name: "Ada's laptop", Owner: "customer-7",
 		Scopes:  []string{"orders:read", "invoices:*"},
 		Created: at, Expires: at.Add(90 * 24 * time.Hour), Disabled: true,
-		Revoked: at.Add(time.Hour + time.Microsecond), Reason: "superseded",
+		Revoked: at.Add(time.Hour + time.Microsecond), Reason: "superseded", Certificate: digest(7),
 		Secrets: []apikey.Secret{
 			{Digest: digest(1), Pepper: "0badcafe", Created: at.Add(time.Minute)},
 			{Digest: digest(2), Pepper: "feedf00d", Created: at, Retires: at.Add(time.Hour)},

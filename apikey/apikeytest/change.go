@@ -10,6 +10,7 @@ import (
 func changeRules() []rule {
 	return []rule{
 		{"every field can change", changeEverything},
+		{"a certificate can be taken away, and another bound", changeCertificate},
 		{"a list can become shorter and empty", changeShorter},
 		{"a revocation is kept with its reason", changeRevoke},
 		{"a change touches no other key", func(t *testing.T, s Full) {
@@ -44,6 +45,16 @@ func changeEverything(t *testing.T, s Full) {
 	wantEqual(t, "Revision", got.Revision, rev)
 	if rev <= before.Revision {
 		t.Errorf("Apply = revision %d, want more than %d", rev, before.Revision)
+	}
+}
+
+func changeCertificate(t *testing.T, s Full) {
+	want := mustCreate(t, s, fullRecord(testID(1)))
+	for _, bound := range [][32]byte{{}, digest(8), {31: 1}} {
+		before := mustLookup(t, s, want.ID)
+		want.Certificate = bound
+		mustApply(t, s, changeOf(apikey.OpRehash, before, want))
+		wantRecord(t, mustLookup(t, s, want.ID), want)
 	}
 }
 

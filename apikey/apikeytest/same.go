@@ -19,6 +19,7 @@ func wantRecord(t *testing.T, got, want apikey.Record) {
 	wantEqual(t, "Owner", got.Owner, want.Owner)
 	wantEqual(t, "Disabled", got.Disabled, want.Disabled)
 	wantEqual(t, "Reason", got.Reason, want.Reason)
+	wantEqual(t, "Certificate", got.Certificate, want.Certificate)
 	if !slices.Equal(got.Scopes, want.Scopes) {
 		t.Errorf("Scopes = %q, want %q", got.Scopes, want.Scopes)
 	}

@@ -20,8 +20,8 @@ import (
 
 // createOptions are the flags of keys create.
 type createOptions struct {
-	name, owner, env, expiresIn, output string
-	scopes                              []string
+	name, owner, env, expiresIn, certificate, output string
+	scopes                                           []string
 }
 
 func newKeysCreate(p *process) *cobra.Command {
@@ -47,6 +47,7 @@ func newKeysCreate(p *process) *cobra.Command {
 	f.StringSliceVar(&o.scopes, "scopes", nil, "what the key may do, such as orders:read or orders:*")
 	f.StringVar(&o.env, "env", "live", "environment, part of the key's text")
 	f.StringVar(&o.expiresIn, "expires-in", "", "lifetime such as 90d or 12h (default: never expires)")
+	f.StringVar(&o.certificate, "certificate", "", "bind the key to a client certificate: a PEM file, or sha256: and the fingerprint")
 	f.StringVarP(&o.output, "output", "o", string(asTable), "table, json, yaml, secret (the key alone), or id (the key then goes to standard error)")
 	return cmd
 }
@@ -56,12 +57,9 @@ func createKey(ctx context.Context, p *process, cfg *config.Config, o createOpti
 	if err != nil {
 		return err
 	}
-	spec, err := o.spec(time.Now())
+	spec, err := o.spec(time.Now()) // before a database is made for it
 	if err != nil {
 		return err
-	}
-	if err := spec.Check(time.Now()); err != nil { // before a database is made for it
-		return specFailure(err, "keys create", "")
 	}
 	_, missing := os.Stat(cfg.DB)
 	store, err := openStore(ctx, cfg, stderrLog(p))
@@ -83,22 +81,53 @@ func createKey(ctx context.Context, p *process, cfg *config.Config, o createOpti
 	return printCreated(p, form, record, text)
 }
 
-// spec translates the flags; what the key may be, the issuer checks.
+// spec translates the flags, and reports everything that is wrong with them at
+// once.
 func (o createOptions) spec(now time.Time) (apikey.Spec, error) {
 	scopes := slices.Compact(slices.Sorted(slices.Values(o.scopes)))
 	s := apikey.Spec{Environment: apikey.Environment(o.env), Name: o.name, Owner: o.owner, Scopes: scopes}
+	var errs []error
+	add := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	add(o.lifetime(now, &s))
+	add(o.bind(&s))
+	errs = append(errs, specErrors(s.Check(now))...)
+	if len(errs) > 0 {
+		return s, fail(exitUsage, "", "%w", errors.Join(errs...))
+	}
+	return s, nil
+}
+
+// lifetime sets when the key expires.
+func (o createOptions) lifetime(now time.Time, s *apikey.Spec) error {
 	if o.expiresIn == "" {
-		return s, nil
+		return nil
 	}
 	lifetime, err := config.ParseDuration(o.expiresIn)
 	if err != nil {
-		return s, fail(exitUsage, "", "--expires-in %q: %w", printable(o.expiresIn), err)
+		return fmt.Errorf("--expires-in %q: %w", printable(o.expiresIn), err)
 	}
 	if lifetime <= 0 {
-		return s, fail(exitUsage, "", "--expires-in %s: want a time to come, such as 90d", o.expiresIn)
+		return fmt.Errorf("--expires-in %s: want a time to come, such as 90d", o.expiresIn)
 	}
 	s.Expires = now.Add(lifetime)
-	return s, nil
+	return nil
+}
+
+// bind sets the certificate that the key is bound to.
+func (o createOptions) bind(s *apikey.Spec) error {
+	if o.certificate == "" {
+		return nil
+	}
+	sum, err := certificateSum(o.certificate)
+	if err != nil {
+		return fmt.Errorf("--certificate: %w", err)
+	}
+	s.Certificate = sum
+	return nil
 }
 
 // printCreated shows the key's text, the only time that anybody can.

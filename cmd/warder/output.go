@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -52,6 +53,7 @@ type keyView struct {
 	Expires     *time.Time         `json:"expires,omitempty" yaml:"expires,omitempty"`
 	Revoked     *time.Time         `json:"revoked,omitempty" yaml:"revoked,omitempty"`
 	Reason      string             `json:"reason,omitempty" yaml:"reason,omitempty"`
+	Certificate string             `json:"certificate,omitempty" yaml:"certificate,omitempty"` // fingerprint of the one that the key is bound to
 	Revision    apikey.Revision    `json:"revision" yaml:"revision"`
 	Nodes       *nodesView         `json:"nodes,omitempty" yaml:"nodes,omitempty"` // in the answer to revoke only
 }
@@ -71,6 +73,9 @@ func view(r apikey.Record, now time.Time) keyView {
 	}
 	if v.Scopes == nil {
 		v.Scopes = []string{}
+	}
+	if r.Bound() {
+		v.Certificate = sumPrefix + hex.EncodeToString(r.Certificate[:])
 	}
 	if !r.Expires.IsZero() {
 		v.Expires = new(r.Expires.UTC().Truncate(time.Second))
@@ -132,6 +137,9 @@ func (v keyView) rows() [][]string {
 	rows = append(rows, []string{"state", string(v.State)}, []string{"environment", string(v.Environment)},
 		[]string{"name", dash(v.Name)}, []string{"owner", dash(v.Owner)}, []string{"scopes", dash(strings.Join(v.Scopes, " "))},
 		[]string{"created", v.Created.Format(time.RFC3339)}, []string{"expires", moment(v.Expires, "never")})
+	if v.Certificate != "" {
+		rows = append(rows, []string{"certificate", v.Certificate})
+	}
 	if v.Revoked != nil {
 		rows = append(rows, []string{"revoked", moment(v.Revoked, "")}, []string{"reason", dash(v.Reason)})
 	}

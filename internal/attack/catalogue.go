@@ -11,10 +11,11 @@ const (
 	Gateway Front = "gateway" // the reverse proxy, over a socket
 	Admin   Front = "admin"   // the admin and health listeners, over a socket
 	CLI     Front = "cli"     // the command line
+	Browser Front = "browser" // Chromium: what a page can do, and what it can read
 )
 
 // Fronts returns every front, in the order of the report.
-func Fronts() []Front { return []Front{Library, Gateway, Admin, CLI} }
+func Fronts() []Front { return []Front{Library, Gateway, Admin, CLI, Browser} }
 
 // An Entry is one case of the catalogue.
 type Entry struct {

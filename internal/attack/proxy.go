@@ -22,10 +22,10 @@ func proxy() []Entry {
 		{ID: "PROXY-17", Sent: "HTTP/2 requests whose fields contradict HTTP/1.1", Must: "refused; nothing of it reaches the upstream"},
 		{ID: "PROXY-18", Sent: "our session cookie among others", Must: "removed; the others arrive as sent", Waits: "sessions"},
 		{ID: "PROXY-19", Sent: "ranges, validators, encodings, trailers, event streams, answers without a body", Must: "untouched"},
-		{ID: "PROXY-20", Sent: "fields of the upstream's answer that we own", Must: "one owner each, never two values", Waits: "CORS and rate limit fields"},
+		{ID: "PROXY-20", Sent: "fields of the upstream's answer that we own", Must: "one owner each, never two values", Rest: "the fields of rate limits"},
 		{ID: "PROXY-21", Sent: "an upstream address in path, Host or header", Must: "impossible: it comes from the configuration"},
 		{ID: "PROXY-22", Sent: "answers that a cache in front may store, asked for again without a key", Must: "private and varying by the credential's field; nobody else gets them"},
 		{ID: "PROXY-23", Sent: "owners and scopes with line breaks, NUL, commas, non-ASCII, or huge", Must: "refused when made, or encoded; never a second value"},
-		{ID: "PROXY-24", Sent: "identity fields forged straight to the upstream", Must: "a signature or certificate tells them apart", Waits: "signed identity"},
+		{ID: "PROXY-24", Sent: "identity fields forged straight to the upstream", Must: "a signature or certificate tells them apart", Rest: "signed identity as a setting of the gateway"},
 	}
 }

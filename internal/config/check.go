@@ -15,8 +15,18 @@ import (
 // be read at all is not complained of twice.
 func (l *loader) check() {
 	l.checkListeners()
+	l.checkTLS()
+	l.checkOrigin()
+	l.checkHTTPS()
+	l.checkHeaders()
+	l.checkCORS()
+	l.checkCSRF()
 	l.checkStore()
 	l.checkKeys()
+	l.checkSchemes()
+	l.checkSecurity("security", l.config.Security)
+	l.checkUsers()
+	l.checkSession()
 	l.checkUpstreams()
 	l.checkRoutes()
 	if !l.failed("limits.target_bytes") && !l.failed("limits.header_bytes") && l.config.Limits.TargetBytes > l.config.Limits.HeaderBytes {
@@ -39,6 +49,12 @@ func (l *loader) checkListeners() {
 			l.reject("admin_listen", "is not a loopback address", "set insecure_admin_listen if the network is trusted")
 		}
 	}
+	if c.TLS.RedirectListen != "" {
+		l.checkAddress("tls.redirect_listen", c.TLS.RedirectListen)
+	}
+	l.checkDistinct("tls.redirect_listen", c.TLS.RedirectListen, "listen", c.Listen)
+	l.checkDistinct("tls.redirect_listen", c.TLS.RedirectListen, "admin_listen", c.AdminListen)
+	l.checkDistinct("tls.redirect_listen", c.TLS.RedirectListen, "health_listen", c.HealthListen)
 	l.checkDistinct("admin_listen", c.AdminListen, "listen", c.Listen)
 	l.checkDistinct("health_listen", c.HealthListen, "listen", c.Listen)
 	l.checkDistinct("health_listen", c.HealthListen, "admin_listen", c.AdminListen)
@@ -211,16 +227,37 @@ func (l *loader) checkUpstream(field string, u Upstream) {
 	if u.ServerName != "" && !validHost(u.ServerName) {
 		l.reject(field+".server_name", l.show(field+".server_name")+" is not a host name", "")
 	}
+	l.checkIdentityOf(field, &u)
 	if u.InsecureSkipVerify && u.CAFile != "" {
 		l.reject(field+".insecure_skip_verify", "is given together with ca_file, which it makes useless", "keep one of them")
 	}
 	if !strings.HasPrefix(strings.ToLower(u.URL), "http:") {
 		return
 	}
-	for name, set := range map[string]bool{"ca_file": u.CAFile != "", "server_name": u.ServerName != "", "insecure_skip_verify": u.InsecureSkipVerify} {
+	for name, set := range map[string]bool{
+		"ca_file": u.CAFile != "", "server_name": u.ServerName != "", "insecure_skip_verify": u.InsecureSkipVerify, "cert_file": u.CertFile != "",
+	} {
 		if set {
 			l.reject(field+"."+name, "has no effect on a http URL", "use https")
 		}
+	}
+}
+
+// checkIdentityOf checks what warder shows to the upstream.
+func (l *loader) checkIdentityOf(field string, u *Upstream) {
+	if u.Audience != "" && u.Identity != IdentityJWT && !l.failed(field+".identity") {
+		l.reject(field+".audience", "has no effect without identity: jwt", "")
+	}
+	header := field + ".credential_header"
+	switch {
+	case u.CredentialHeader == "" || l.failed(header):
+	case u.Credential.IsZero() && !l.failed(field+".credential"):
+		l.reject(header, "has no effect without credential", "")
+	case !validToken(u.CredentialHeader), reservedHeader(u.CredentialHeader) && !strings.EqualFold(u.CredentialHeader, "Authorization"):
+		l.reject(header, l.show(header)+" cannot carry a credential", "use Authorization, or a name such as X-API-Key")
+	}
+	if (u.CertFile == "") != (u.KeyFile == "") && !l.failed(field+".cert_file") && !l.failed(field+".key_file") {
+		l.reject(field, "has one of cert_file and key_file", "give both")
 	}
 }
 
@@ -274,6 +311,15 @@ func (l *loader) complete() {
 	if c.Upstream != "" {
 		c.Upstreams = map[string]Upstream{DefaultUpstream: {URL: c.Upstream, PreserveHost: true}}
 		c.Routes = []Route{{Match: "/", Upstream: DefaultUpstream}}
+	}
+	if _, given := c.Schemes[DefaultScheme]; !given {
+		if c.Schemes == nil {
+			c.Schemes = map[string]Scheme{}
+		}
+		c.Schemes[DefaultScheme] = Scheme{Key: &KeyScheme{In: InHeader, BasicField: "username"}}
+	}
+	if c.Security == nil {
+		c.Security = []Alternative{{DefaultScheme: nil}}
 	}
 	for i := range c.Routes {
 		if c.Routes[i].BodyBytes == 0 {

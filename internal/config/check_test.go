@@ -52,7 +52,7 @@ warder.yaml:3:31: routes[0].upstream: no upstream is called "A b"`},
 		{"method in lower case", reports + "  - {match: 'get /', upstream: a}\n", `warder.yaml:4:13: routes[0].match: the method is not in upper case: methods are case-sensitive (RFC 9110, section 9.1)`},
 		{"same pattern", reports + "  - {match: /, upstream: a}\n  - {match: /, upstream: a}\n", `warder.yaml:5:13: routes[1].match: "/" is the same as "/" (routes[0], line 4)`},
 		{"overlap", reports + "  - {match: '/{x}/b', upstream: a}\n  - {match: '/c', upstream: a}\n  - {match: '/a/{y}', upstream: a}\n", `warder.yaml:6:13: routes[2].match: "/a/{y}" overlaps with "/{x}/b" (routes[0], line 4); for some requests neither is more specific: make one so`},
-		{"public with scopes", reports + "  - {match: /, upstream: a, public: true, scopes: [x]}\n", `warder.yaml:4:37: routes[0].public: contradicts scopes: what is public asks for no key; take one of them away`},
+		{"public with scopes", reports + "  - {match: /, upstream: a, public: true, scopes: [x]}\n", `warder.yaml:4:37: routes[0].public: contradicts scopes and security: what is public asks for no credential; take one of them away`},
 		{"scopes", reports + "  - {match: /, upstream: a, scopes: ['a:*', 'a b', c, c]}\n", `
 warder.yaml:4:38: routes[0].scopes[0]: has a wildcard: only keys are granted these, a route asks for a certain scope
 warder.yaml:4:45: routes[0].scopes[1]: "a b" is not a scope; write it like orders:read, with letters, digits and . _ - /
@@ -63,6 +63,66 @@ warder.yaml:4:50: routes[0].allow[2]: is in the list twice`},
 		{"plain trees with and without method", reports + "  - {match: /a/b/, upstream: a}\n  - {match: GET /a/, upstream: a}\n", `warder.yaml:5:13: routes[1].match: "GET /a/" overlaps with "/a/b/" (routes[0], line 4); for some requests neither is more specific: make one so`},
 		{"overlap below a wildcard in another place", reports + "  - {match: /, upstream: a}\n  - {match: '/x/{a}/c/', upstream: a}\n  - {match: '/y/', upstream: a}\n  - {match: '/x/b/{d}/', upstream: a}\n", `warder.yaml:7:13: routes[3].match: "/x/b/{d}/" overlaps with "/x/{a}/c/" (routes[1], line 5); for some requests neither is more specific: make one so`},
 		{"same tree, one escaped", reports + "  - {match: /a/, upstream: a}\n  - {match: /%61/, upstream: a}\n", `warder.yaml:5:13: routes[1].match: "/%61/" overlaps with "/a/" (routes[0], line 4); for some requests neither is more specific: make one so`},
+		{"scheme of no kind", shorthand + "schemes:\n  a: {}\n", `warder.yaml:3:3: schemes.a: says not what it is; give it one of key, jwt, introspection, certificate, session and basic`},
+		{"scheme of two kinds", shorthand + "schemes:\n  a: {key: {}, session: {}}\n", `warder.yaml:3:3: schemes.a: is several things at once: key, session; give it one of key, jwt, introspection, certificate, session and basic`},
+		{"scheme's name", shorthand + "schemes:\n  a b: {key: {}}\n", `warder.yaml:3:3: schemes: this name is not one of a scheme; use 1 to 63 letters, digits, -, _ and .`},
+		{"two schemes in one place", shorthand + "schemes:\n  a: {key: {in: query}}\n  b: {key: {in: query, name: api_key}}\n", `warder.yaml:4:3: schemes.b: is found in the same place as a; requests would have to prove both by one credential: keep one of them`},
+		{"cookie without __Host-", shorthand + "schemes:\n  a: {key: {in: cookie, name: key}}\n", `warder.yaml:3:31: schemes.a.key.name: does not begin with __Host-: other hosts of the domain could set it; write __Host-NAME, or set insecure_cookie_name`},
+		{"name of a bearer key", shorthand + "schemes:\n  a: {key: {in: bearer, name: key}}\n", `warder.yaml:3:31: schemes.a.key.name: has no effect: the key is in Authorization; take it away`},
+		{"token without audience", shorthand + "schemes:\n  a: {jwt: {issuers: [{issuer: 'https://h'}]}}\n", `warder.yaml:3:24: schemes.a.jwt.issuers[0]: has no audience: tokens that were made for somebody else would pass; name this API as the issuer does`},
+		{"token's issuer over plain HTTP", shorthand + "schemes:\n  a: {jwt: {issuers: [{issuer: 'http://h', audience: [a]}]}}\n", `warder.yaml:3:32: schemes.a.jwt.issuers[0].issuer: is not https; use https, or set insecure_http`},
+		{"token of no algorithm", shorthand + "schemes:\n  a: {jwt: {issuers: [{issuer: 'https://h', audience: [a], algorithms: [none]}]}}\n", `warder.yaml:3:73: schemes.a.jwt.issuers[0].algorithms[0]: is none of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA`},
+		{"two schemes for one token", shorthand + "schemes:\n  a: {jwt: {issuers: [{issuer: 'https://a', audience: [x]}]}}\n  b: {jwt: {issuers: [{issuer: 'https://b', audience: [x]}]}}\nsecurity: [{a: []}, {b: []}]\n", `warder.yaml:5:22: security[1].b: takes the same tokens as a; list the issuers of both in one scheme`},
+		{"introspection by nobody", shorthand + "schemes:\n  a: {introspection: {url: 'https://h'}}\n", `
+warder.yaml:3:23: schemes.a.introspection: has no client_id
+warder.yaml:3:23: schemes.a.introspection: has no client_secret
+warder.yaml:3:23: schemes.a.introspection: has no issuer
+warder.yaml:3:23: schemes.a.introspection: has no audience: tokens that were made for somebody else would pass; name this API as the issuer does`},
+		{"certificate without trust domain", shorthand + "schemes:\n  a: {certificate: {subject: spiffe}}\n", `warder.yaml:3:21: schemes.a.certificate: has no trust_domains, which spiffe needs`},
+		{"session without login", shorthand + "schemes:\n  a: {session: {}}\n", `warder.yaml:3:3: schemes.a: has no way to log in; set session.password or session.oidc`},
+		{"people without a file", shorthand + "schemes:\n  a: {basic: {}}\nsession: {password: true}\n", `
+warder.yaml:3:3: schemes.a: has nobody who could use it; set users.file
+warder.yaml:4:21: session.password: has nobody who could log in; set users.file`},
+		{"unknown scheme", shorthand + "security: [{apikey: []}]\n", `warder.yaml:2:13: security[0].apikey: no scheme has this name; did you mean "apiKey"?`},
+		{"security that asks for nothing", reports + "  - {match: /, upstream: a, security: []}\n", `warder.yaml:4:39: routes[0].security: names no scheme; a route that asks for nothing says public: true`},
+		{"optional one first", reports + "  - {match: /, upstream: a, security: [{}, {apiKey: [x]}]}\n", `warder.yaml:4:40: routes[0].security[0]: is the optional one, {}, and not the last; put it at the end`},
+		{"scopes twice over", reports + "  - {match: /, upstream: a, scopes: [x], security: [{apiKey: [x]}]}\n", `warder.yaml:4:37: routes[0].scopes: is given together with security, which has scopes of its own; keep one of them`},
+		{"condition about nothing", reports + "  - {match: /, upstream: a, conditions: [{name: a}]}\n", `warder.yaml:4:43: routes[0].conditions[0]: says nothing about requests; name addresses, environments or the like`},
+		{"condition's words", reports + "  - {match: /, upstream: a, conditions: [{name: a, addresses: [10.1.2.3/8], methods: [get], times: [{from: '8:00', zone: Mars}]}]}\n", `
+warder.yaml:4:64: routes[0].conditions[0].addresses[0]: "10.1.2.3/8" is neither an address nor a network; write it like 10.0.0.0/8
+warder.yaml:4:87: routes[0].conditions[0].methods[0]: "get" is not a method; write it in upper case
+warder.yaml:4:108: routes[0].conditions[0].times[0].from: is not a time of day; write it like 08:30; 24:00 is the end of the day
+warder.yaml:4:122: routes[0].conditions[0].times[0].zone: is not a time zone; write it like Europe/Berlin`},
+		{"session's cookie and times", shorthand + "session: {cookie: sid, idle: 1h, absolute: 30m, path: /}\n", `
+warder.yaml:2:19: session.cookie: does not begin with __Host-: other hosts of the domain could set it; or set session.insecure_cookie
+warder.yaml:2:44: session.absolute: is less than session.idle
+warder.yaml:2:55: session.path: is not a plain path; write it like /auth, without / at the end`},
+		{"login elsewhere", shorthand + "session: {oidc: {issuer: 'https://h', client_id: a, redirect_url: 'http://h/x'}}\n", `
+warder.yaml:2:67: session.oidc.redirect_url: is not https; only localhost may do without
+warder.yaml:2:67: session.oidc.redirect_url: its path is not session.path with /callback behind it`},
+		{"what upstreams are shown", "upstreams:\n  a: {url: 'http://h', audience: b, credential_header: Host, cert_file: c}\nroutes: [{match: /, upstream: a}]\n", `
+warder.yaml:2:3: upstreams.a: has one of cert_file and key_file; give both
+warder.yaml:2:34: upstreams.a.audience: has no effect without identity: jwt
+warder.yaml:2:56: upstreams.a.credential_header: has no effect without credential
+warder.yaml:2:73: upstreams.a.cert_file: has no effect on a http URL; use https`},
+		{"certificate without key", shorthand + "tls:\n  certificates:\n    - cert_file: a\n", `warder.yaml:4:7: tls.certificates[0]: has no key_file`},
+		{"TLS settings without TLS", shorthand + "tls: {http3: true}\n", `warder.yaml:2:14: tls.http3: has no effect without certificates or acme`},
+		{"ACME", shorthand + "tls: {acme: {names: [localhost]}}\n", `
+warder.yaml:2:14: tls.acme: does not agree to the authority's terms; read them, and set agree_to_terms
+warder.yaml:2:22: tls.acme.names[0]: "localhost" is not a full host name`},
+		{"proxies without a header", shorthand + "forwarded: {trusted_proxies: [10.0.0.0/8]}\n", `warder.yaml:2:30: forwarded.trusted_proxies: has no effect without from; say what the proxies write`},
+		{"header without proxies", shorthand + "forwarded: {from: forwarded}\n", `warder.yaml:2:13: forwarded: has no trusted_proxies: nobody would be believed; list the addresses of the proxies`},
+		{"everybody a proxy", shorthand + "forwarded: {from: x-forwarded-for, trusted_proxies: [0.0.0.0/0, '::/0']}\n", `
+warder.yaml:2:54: forwarded.trusted_proxies[0]: holds nearly everybody; list the proxies' own networks
+warder.yaml:2:65: forwarded.trusted_proxies[1]: holds nearly everybody; list the proxies' own networks`},
+		{"https that cannot be", shorthand + "hosts: [h.example]\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: can never be met: warder speaks no TLS, and believes no proxy that does; set tls.certificates, or forwarded.proto`},
+		{"redirects to any host", shorthand + "forwarded: {from: forwarded, trusted_proxies: [10.0.0.1], proto: true}\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: needs hosts: redirects go to names that are known; list the gateway's names in hosts`},
+		{"preload too soon", shorthand + "https: {hsts: 1d, hsts_preload: true}\n", `warder.yaml:2:33: https.hsts_preload: needs hsts of 365d or more, and hsts_subdomains`},
+		{"origins", shorthand + "cors: {default: {origins: ['null', 'https://a/', 'https://*.a', a.example]}}\n", `
+warder.yaml:2:28: cors.default.origins[0]: "null" is not an origin; write it like https://app.example.com, with a port if need be
+warder.yaml:2:36: cors.default.origins[1]: this value is not an origin; write it like https://app.example.com, with a port if need be
+warder.yaml:2:65: cors.default.origins[3]: "a.example" is not an origin; write it like https://app.example.com, with a port if need be`},
+		{"unknown CORS policy", reports + "  - {match: /, upstream: a, cors: of}\n", `warder.yaml:4:35: routes[0].cors: no policy is called "of"; did you mean "off"?`},
 		{"strip prefix form", reports + "  - {match: /a/, upstream: a, strip_prefix: /a/}\n", `warder.yaml:4:45: routes[0].strip_prefix: is not a plain path; write it like /v1/orders, without / at the end`},
 		{"strip prefix of another path", reports + "  - {match: /ab/, upstream: a, strip_prefix: /a}\n", `warder.yaml:4:46: routes[0].strip_prefix: the path of match does not begin with it`},
 	}

@@ -25,6 +25,22 @@ type Config struct {
 	HealthListen string `yaml:"health_listen"`
 	// InsecureAdminListen lets the admin listener use an address that is not loopback. It costs: whoever reaches the network reaches the door behind which keys are issued. Default false.
 	InsecureAdminListen bool `yaml:"insecure_admin_listen" default:"false"`
+	// TLS says how the gateway's listener speaks TLS. Default: plain HTTP.
+	TLS TLS `yaml:"tls"`
+	// ProxyProtocol says which peers begin with a PROXY line.
+	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
+	// Hosts are the names that the gateway answers to: "api.example.com", "*.example.com" for one label, with ":8443" for that port alone. Others are 421. At most 10,000. Default: every name.
+	Hosts []string `yaml:"hosts"`
+	// Forwarded says who is believed about where a request comes from.
+	Forwarded Forwarded `yaml:"forwarded"`
+	// HTTPS says what becomes of plain HTTP.
+	HTTPS HTTPS `yaml:"https"`
+	// Headers are fields that every answer gets unless the upstream has set them.
+	Headers Headers `yaml:"headers"`
+	// CORS are policies for scripts of other origins, by the names that routes use (as those of upstreams). The one called default is for every route that names none.
+	CORS map[string]CORSPolicy `yaml:"cors"`
+	// CSRF says what proves that a request with a cookie comes from the site itself.
+	CSRF CSRF `yaml:"csrf"`
 	// DB is the path of the SQLite file that holds the keys. Default ./warder.db.
 	DB string `yaml:"db" default:"./warder.db"`
 	// Upstream is shorthand for one upstream and one route "/" that wants a key: the http or https URL of the protected API. Not together with upstreams or routes.
@@ -39,6 +55,16 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// Timeouts bound how long each part of a request may last.
 	Timeouts Timeouts `yaml:"timeouts"`
+	// Schemes are the ways to prove who asks, by the names that routes and OpenAPI use (letters, digits and ._-). apiKey is always there: the header of keys, unless it is given here. At most 64.
+	Schemes map[string]Scheme `yaml:"schemes"`
+	// Security is what every route asks for that does not say otherwise: a list of alternatives, each a set of schemes with the scopes that are needed; {} at the end makes it optional. Default: [{apiKey: []}].
+	Security []Alternative `yaml:"security"`
+	// Users are the people who may log in by name and password.
+	Users Users `yaml:"users"`
+	// Session says how people log in, and for how long.
+	Session Session `yaml:"session"`
+	// Identity is what warder tells upstreams, signed.
+	Identity Identity `yaml:"identity"`
 	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit). At most 4,096.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes say which requests go to which upstream and what they need. The most specific pattern wins; order does not matter. What no route matches is refused. At most 10,000.
@@ -125,6 +151,20 @@ type Upstream struct {
 	CAFile string `yaml:"ca_file"`
 	// ServerName is the name that the upstream's certificate must bear, and that is sent as SNI (RFC 6066, section 3). Only with https. Default: the URL's host.
 	ServerName string `yaml:"server_name"`
+	// Identity is how the upstream is told who asks: by header fields, or by a token (JWT) in X-Warder-Identity that warder signs for it alone, beside them. Default headers.
+	Identity string `yaml:"identity" default:"headers" enum:"headers|jwt"`
+	// Audience is the aud of those tokens. Only with jwt. Default: the upstream's name.
+	Audience string `yaml:"audience"`
+	// Credential is sent to the upstream in place of the client's, such as "Bearer abc". Default: none.
+	Credential secret.Text `yaml:"credential"`
+	// CredentialHeader is the field that carries it. Only with credential. Default Authorization.
+	CredentialHeader string `yaml:"credential_header"`
+	// CertFile is the path of a PEM file with warder's own certificate for the upstream, KeyFile of its key: both or neither. Only with https. Default: none.
+	CertFile string `yaml:"cert_file"`
+	// KeyFile is the path of a PEM file with the key of cert_file.
+	KeyFile string `yaml:"key_file"`
+	// NoReuseAfterBody closes the connection after each request with a body: for an upstream that may answer without reading it. It costs a connection for each. Default false.
+	NoReuseAfterBody bool `yaml:"no_reuse_after_body" default:"false"`
 	// InsecureSkipVerify accepts any certificate. It costs: whoever is between warder and the upstream can read and change everything. Only with https. Default false.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
 }
@@ -135,10 +175,16 @@ type Route struct {
 	Match string `yaml:"match" jsonschema:"required"`
 	// Upstream is the name of the upstream to which matching requests go. Required.
 	Upstream string `yaml:"upstream" jsonschema:"required"`
-	// Scopes are what a key must grant, all of them, such as "orders:read"; without "*". Default: none, any valid key will do.
+	// Scopes are what the credential must grant, all of them, such as "orders:read"; without "*". Not together with security. Default: none, any valid credential will do.
 	Scopes []string `yaml:"scopes"`
-	// Public lets requests pass without a key. Not together with scopes. Default false.
+	// Security is what the route asks for; see the top level's. Default: the top level's, with scopes added to each scheme.
+	Security []Alternative `yaml:"security"`
+	// Conditions are rules beyond scopes. Default: none.
+	Conditions []Condition `yaml:"conditions"`
+	// Public lets requests pass without a credential. Not together with scopes and security. Default false.
 	Public bool `yaml:"public" default:"false"`
+	// CORS is the name of the policy for scripts of other origins; "off" means none. Default: the one called default, if there is one.
+	CORS string `yaml:"cors"`
 	// BodyBytes is the largest request body in bytes on this route, 1 or more, or "unlimited". Default: that of limits.
 	BodyBytes Size `yaml:"body_bytes" min:"1" max:"unlimited"`
 	// Allow lists ambiguous forms of paths that this route accepts: resolve (dot segments), merge (empty segments), matrix (path parameters), encoded_slash. Default: none, they are refused.
@@ -156,7 +202,16 @@ type Size int64
 const Unlimited Size = math.MaxInt64
 
 // AdminOff is the value of [Config.AdminListen] that means no admin listener.
-const AdminOff = "off"
+const AdminOff = Off
+
+// Off is the value that means none, where a field says so.
+const Off = "off"
+
+// DefaultCORS is the name in [Config.CORS] of the policy of routes that name none.
+const DefaultCORS = "default"
+
+// IdentityJWT is the value of [Upstream.Identity] that means a signed token.
+const IdentityJWT = "jwt"
 
 // DefaultUpstream is the name in [Config.Upstreams] that the shorthand
 // [Config.Upstream] gets.

@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
+	"github.com/warder-dev/warder/openapi"
 	"github.com/warder-dev/warder/secret"
 )
 
@@ -30,6 +31,10 @@ func (l *loader) decode(path string, v reflect.Value, tag reflect.StructTag, nod
 	switch {
 	case isScalar(v.Type()):
 		l.decodeScalar(path, v, tag, node, o)
+	case v.Kind() == reflect.Pointer: // a part that is there or not
+		v.Set(reflect.New(v.Type().Elem()))
+		applyDefaults(v.Elem())
+		l.decode(path, v.Elem(), tag, node)
 	case v.Kind() == reflect.Slice:
 		l.decodeList(path, v, tag, node, o)
 	default:
@@ -39,7 +44,7 @@ func (l *loader) decode(path string, v reflect.Value, tag reflect.StructTag, nod
 			return
 		}
 		if v.Kind() == reflect.Map {
-			l.decodeMap(path, v, m)
+			l.decodeMap(path, v, tag, m)
 			return
 		}
 		l.decodeStruct(path, v, m)
@@ -79,19 +84,23 @@ func (l *loader) failUnknown(o origin, path, name string, known []string) {
 	l.fail(o, join(path, name), "no field has this name", hint)
 }
 
-// decodeMap sets the entries of v, a map of structs by name.
-func (l *loader) decodeMap(path string, v reflect.Value, m *ast.MappingNode) {
+// decodeMap sets the entries of v by name. What names it takes is told by the
+// type of its values.
+func (l *loader) decodeMap(path string, v reflect.Value, tag reflect.StructTag, m *ast.MappingNode) {
 	v.Set(reflect.MakeMap(v.Type()))
+	kind := namesOf(v.Type())
 	l.pairs(path, m, func(name string, pair *ast.MappingValueNode) {
-		if !validName(name) {
-			l.fail(l.at(pair.Key), path, "this name is not one of an upstream", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit")
+		if !kind.valid(name) {
+			l.fail(l.at(pair.Key), path, "this name is not one of "+kind.what, kind.hint)
 			return
 		}
 		field := join(path, name)
 		l.origins[field] = l.at(pair.Key)
 		entry := reflect.New(v.Type().Elem()).Elem()
-		applyDefaults(entry)
-		l.decode(field, entry, "", pair.Value)
+		if entry.Kind() == reflect.Struct {
+			applyDefaults(entry)
+		}
+		l.decode(field, entry, tag, pair.Value)
 		v.SetMapIndex(reflect.ValueOf(name), entry)
 	})
 }
@@ -359,6 +368,29 @@ func join(path, name string) string {
 func likeField(name string) bool {
 	return name != "" && len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
+
+// A naming is what names the entries of a map may have.
+type naming struct {
+	valid      func(name string) bool
+	what, hint string
+}
+
+// namesOf is the naming of a map's type.
+func namesOf(t reflect.Type) naming {
+	if t.Elem() == reflect.TypeFor[Scheme]() || t == reflect.TypeFor[Alternative]() {
+		return naming{validSchemeName, "a scheme", "use 1 to 63 letters, digits, -, _ and ."}
+	}
+	if t.Elem() == reflect.TypeFor[CORSPolicy]() {
+		return naming{validName, "a policy", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit"}
+	}
+	return naming{validName, "an upstream", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit"}
+}
+
+// validSchemeName reports whether name can be that of a scheme: a component of
+// OpenAPI, of bounded length.
+func validSchemeName(name string) bool { return openapi.ValidName(name) && len(name) <= maxSchemeName }
+
+const maxSchemeName = 63
 
 // validName reports whether name can be that of an upstream.
 func validName(name string) bool {

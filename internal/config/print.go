@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,9 +41,12 @@ func (p *printer) fields(v reflect.Value, path, indent string) {
 		switch {
 		case isScalar(f.Type()):
 			p.scalar(indent+name+":", f, field)
+		case f.Kind() == reflect.Pointer && f.IsNil(): // a part that is not there has no text
+		case f.Type() == reflect.TypeFor[[]Alternative]() && f.IsNil(): // inherited; the empty list would mean something else
+		case f.Kind() == reflect.Pointer:
+			p.part(indent+name+":", f.Elem(), field, indent)
 		case f.Kind() == reflect.Struct:
-			p.out.WriteString(indent + name + ":\n")
-			p.fields(f, field, indent+"  ")
+			p.part(indent+name+":", f, field, indent)
 		case f.Len() == 0:
 			p.out.WriteString(indent + name + ": " + emptyOf(f) + p.comment(field))
 		case f.Kind() == reflect.Map:
@@ -55,28 +59,51 @@ func (p *printer) fields(v reflect.Value, path, indent string) {
 	}
 }
 
+// part writes the struct v behind label.
+func (p *printer) part(label string, v reflect.Value, path, indent string) {
+	start := p.out.Len()
+	p.out.WriteString(label + "\n")
+	behind := p.out.Len()
+	p.fields(v, path, indent+"  ")
+	if p.out.Len() == behind { // it has no fields
+		p.out.Truncate(start)
+		p.out.WriteString(label + " {}" + p.comment(path))
+	}
+}
+
 // entries writes those of the map v, by name.
 func (p *printer) entries(v reflect.Value, path, indent string) {
-	m, ok := reflect.TypeAssert[map[string]Upstream](v)
-	if !ok {
-		return // there is no other map; a test prints every field
-	}
-	for _, name := range sortedKeys(m) {
-		p.out.WriteString(indent + strconv.Quote(name) + ":\n")
-		p.fields(reflect.ValueOf(m[name]), join(path, name), indent+"  ")
+	for _, key := range sortedMapKeys(v) {
+		entry, label, field := v.MapIndex(reflect.ValueOf(key)), indent+strconv.Quote(key)+":", join(path, key)
+		switch {
+		case entry.Kind() == reflect.Struct:
+			p.part(label, entry, field, indent)
+		case entry.Len() == 0:
+			p.out.WriteString(label + " " + emptyOf(entry) + p.comment(field))
+		default:
+			p.out.WriteString(label + "\n")
+			p.list(entry, field, indent+"  ")
+		}
 	}
 }
 
 // list writes the elements of v.
 func (p *printer) list(v reflect.Value, path, indent string) {
 	for i := range v.Len() {
-		field := fmt.Sprintf("%s[%d]", path, i)
-		if isScalar(v.Index(i).Type()) {
-			p.scalar(indent+"-", v.Index(i), field)
-			continue
-		}
+		field, entry := fmt.Sprintf("%s[%d]", path, i), v.Index(i)
 		start := p.out.Len()
-		p.fields(v.Index(i), field, indent+"  ")
+		switch {
+		case isScalar(entry.Type()):
+			p.scalar(indent+"-", entry, field)
+			continue
+		case entry.Kind() == reflect.Map && entry.Len() == 0:
+			p.out.WriteString(indent + "- {}" + p.comment(field))
+			continue
+		case entry.Kind() == reflect.Map:
+			p.entries(entry, field, indent+"  ")
+		default:
+			p.fields(entry, field, indent+"  ")
+		}
 		p.out.Bytes()[start+len(indent)] = '-' // in the indentation of the first field
 	}
 }
@@ -120,6 +147,16 @@ func scalarText(v reflect.Value) string {
 	default:
 		return fmt.Sprint(x)
 	}
+}
+
+// sortedMapKeys returns the keys of v, a map by name.
+func sortedMapKeys(v reflect.Value) []string {
+	names := make([]string, 0, v.Len())
+	for _, key := range v.MapKeys() {
+		names = append(names, key.String())
+	}
+	slices.Sort(names)
+	return names
 }
 
 func emptyOf(v reflect.Value) string {

@@ -55,8 +55,11 @@ func TestPrintTellsWhereValuesComeFrom(t *testing.T) {
 
 func TestPrintLoadsAgain(t *testing.T) {
 	for name, file := range map[string]string{
-		"shorthand":  shorthand,
-		"example":    config.Example(),
+		"shorthand": shorthand,
+		"example":   config.Example(),
+		"everybody": shorthand + "schemes:\n  a: {key: {in: cookie}}\n  b: {jwt: {issuers: [{issuer: 'https://h', audience: [x]}]}}\n  c: {session: {}}\n  d: {basic: {}}\n  e: {certificate: {subject: cn, grants: [{match: a*, scopes: ['a:*']}]}}\n" +
+			"security: [{a: [x], b: []}, {apiKey: []}, {}]\nusers: {file: /u}\nsession: {password: true, oidc: {issuer: 'https://h', client_id: a, redirect_url: 'https://h/auth/callback'}}\n",
+		"conditions": reports + "  - {match: /, upstream: a, security: [{apiKey: [x]}, {}], conditions: [{name: a, effect: deny, times: [{days: [mon]}]}]}\n",
 		"odd values": "upstreams: {a: {url: 'http://h'}}\nroutes: []\ndb: \"a\\tb # ${X} $${Y} ' \\u00e9\"\nkeys: {realm: 'a: b', freshness: 1m30s}\nlimits: {body_bytes: unlimited}\n",
 	} {
 		t.Run(name, func(t *testing.T) {

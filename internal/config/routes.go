@@ -62,10 +62,18 @@ func (l *loader) checkRoute(field string, r *Route) {
 	default:
 		l.reject(field+".upstream", "no upstream is called "+l.show(field+".upstream"), l.nearestUpstream(field+".upstream", r.Upstream))
 	}
-	if r.Public && len(r.Scopes) > 0 {
-		l.reject(field+".public", "contradicts scopes: what is public asks for no key", "take one of them away")
+	if r.Public && (len(r.Scopes) > 0 || len(r.Security) > 0) {
+		l.reject(field+".public", "contradicts scopes and security: what is public asks for no credential", "take one of them away")
+	}
+	if len(r.Scopes) > 0 && r.Security != nil {
+		l.reject(field+".scopes", "is given together with security, which has scopes of its own", "keep one of them")
 	}
 	l.checkScopes(field+".scopes", r.Scopes)
+	l.checkSecurity(field+".security", r.Security)
+	l.checkConditions(field+".conditions", r.Conditions)
+	if _, known := l.config.CORS[r.CORS]; r.CORS != "" && r.CORS != Off && !known && !l.failed(field+".cors") {
+		l.reject(field+".cors", "no policy is called "+l.show(field+".cors"), didYouMean(r.CORS, append(sortedKeys(l.config.CORS), Off)))
+	}
 	l.checkAllow(field+".allow", r.Allow)
 	l.checkStrip(field+".strip_prefix", r)
 }

@@ -1,7 +1,7 @@
 package config
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -15,8 +15,8 @@ import (
 	"github.com/warder-dev/warder/secret"
 )
 
-//go:embed config.go
-var source string
+//go:embed config.go edge.go identity.go
+var sources embed.FS
 
 //go:embed warder.yaml
 var example string
@@ -53,13 +53,7 @@ func Schema() ([]byte, error) {
 	}
 	s := reflector.Reflect(&Config{})
 	s.ID, s.Title = SchemaID, "warder configuration"
-	refine(s, reflect.TypeFor[Config]())
-	for _, t := range []reflect.Type{
-		reflect.TypeFor[Peppers](), reflect.TypeFor[Keys](), reflect.TypeFor[Log](), reflect.TypeFor[Limits](),
-		reflect.TypeFor[Timeouts](), reflect.TypeFor[Upstream](), reflect.TypeFor[Route](),
-	} {
-		refine(s.Definitions[t.Name()], t)
-	}
+	refineAll(s, s, reflect.TypeFor[Config]())
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("config: schema: %w", err)
@@ -82,6 +76,24 @@ func leafSchema(t reflect.Type) *jsonschema.Schema {
 
 func reference() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Pattern: referencePattern}
+}
+
+// refineAll refines s, the schema of struct t, and those of the structs in it.
+func refineAll(root, s *jsonschema.Schema, t reflect.Type) {
+	refine(s, t)
+	if t == reflect.TypeFor[Scheme]() {
+		one := uint64(1)
+		s.MinProperties, s.MaxProperties = &one, &one
+	}
+	for sf := range yamlFields(t) {
+		inner := sf.Type
+		for inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Map || inner.Kind() == reflect.Slice {
+			inner = inner.Elem()
+		}
+		if definition, ok := root.Definitions[inner.Name()]; ok && inner.Kind() == reflect.Struct && definition != s {
+			refineAll(root, definition, inner)
+		}
+	}
 }
 
 // refine adds to s, the schema of struct t, what the tags of the fields say.
@@ -129,17 +141,27 @@ func defaultValue(t reflect.Type, text string) any {
 // their fields ("Config.Listen"), each as one line.
 func fieldComments() map[string]string {
 	comments := map[string]string{}
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", source, parser.ParseComments)
+	files, err := sources.ReadDir(".")
 	if err != nil {
 		return comments // it compiled; a test wants every description
 	}
-	for _, decl := range file.Decls {
-		gen, ok := decl.(*ast.GenDecl)
-		if !ok || gen.Tok != token.TYPE {
+	for _, entry := range files {
+		text, err := sources.ReadFile(entry.Name())
+		if err != nil {
 			continue
 		}
-		for _, spec := range gen.Specs {
-			commentsOf(spec, gen.Doc, comments)
+		file, err := parser.ParseFile(token.NewFileSet(), entry.Name(), text, parser.ParseComments)
+		if err != nil {
+			continue
+		}
+		for _, decl := range file.Decls {
+			gen, ok := decl.(*ast.GenDecl)
+			if !ok || gen.Tok != token.TYPE {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				commentsOf(spec, gen.Doc, comments)
+			}
 		}
 	}
 	return comments

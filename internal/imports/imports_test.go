@@ -30,9 +30,10 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "bodylimit", "exchange", "forwarded", "httpserver", "internal/config", "internal/fleet",
-		"internal/gateway", "internal/server", "problem", "redact", "requestid", "secret", "sqlite", "target", "upstream",
+		"internal/gateway", "internal/server", "problem", "redact", "requestid", "secret", "sqlite", "target", "trustedhost", "upstream",
 	}
 	x := []string{"golang.org/x"}
+	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
 	return map[string]row{
 		// vocabulary
 		"secret":     {},
@@ -63,14 +64,18 @@ func table() map[string]row {
 		"authn":         {module: vocabulary("openapi")},
 		"apikey":        {module: vocabulary("authn", "openapi")},
 		"authz":         {module: vocabulary("authn")},
-		"introspection": {module: vocabulary("authn", "openapi"), third: x},
-		"jwt":           {module: vocabulary("authn", "openapi"), third: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "golang.org/x"}},
+		"introspection": {module: vocabulary(asking...), third: x},
+		"jwt":           {module: vocabulary(asking...), third: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "golang.org/x"}},
 		"mtls":          {module: vocabulary("authn", "openapi")},
 		"session":       {module: vocabulary("authn", "openapi")},
+		// what rooms that ask a provider share: how a token is read, and how one asks
+		"internal/bearer":   {module: vocabulary("authn")},
+		"internal/outgoing": {},
+
 		// their sub-packages, each with its one library
 		"authz/celcond":    {module: vocabulary("authz"), third: []string{"cel.dev/cel-go", "google.golang.org/protobuf", "google.golang.org/genproto"}},
 		"session/password": {module: vocabulary("authn", "openapi", "session"), third: x},
-		"session/oidc":     {module: vocabulary("authn", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
+		"session/oidc":     {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
 		// a conformance suite knows the concept that it tests
 		"apikey/apikeytest":   {module: vocabulary("apikey")},
 		"openapi/openapitest": {module: vocabulary("", "openapi")},
@@ -237,7 +242,8 @@ func TestForbidden(t *testing.T) {
 // stands for, so that a new row cannot loosen them unseen.
 func TestTheTableKeepsItsOwnRules(t *testing.T) {
 	rows := table()
-	identity := []string{"apikey", "introspection", "jwt", "mtls", "session"}
+	identity := []string{"apikey", "mtls", "session"}
+	asking := []string{"introspection", "jwt"}
 	edge := []string{
 		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
 		"trustedhost", "upstream",
@@ -251,6 +257,9 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 		}
 		if slices.Contains(identity, name) && !slices.Equal(r.module, vocabulary("authn", "openapi")) {
 			t.Errorf("row %q allows more than the vocabulary and authn: %v", name, r.module)
+		}
+		if slices.Contains(asking, name) && !slices.Equal(r.module, vocabulary("authn", "openapi", "internal/bearer", "internal/outgoing")) {
+			t.Errorf("row %q allows more than identity and how to ask a provider: %v", name, r.module)
 		}
 		if slices.Contains(r.module, "sqlite") && name != "cmd/warder" {
 			t.Errorf("row %q allows a driver", name)

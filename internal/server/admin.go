@@ -9,12 +9,11 @@ import (
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/bodylimit"
-	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
-	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/requestid"
 	"github.com/warder-dev/warder/target"
+	"github.com/warder-dev/warder/trustedhost"
 )
 
 // adminBody is the largest body that the admin and health listeners read, in bytes.
@@ -25,7 +24,11 @@ func newAdmin(listener net.Listener, probes *readiness, metrics http.Handler, lo
 	mux := http.NewServeMux()
 	probes.mount(mux)
 	mux.Handle("GET /metrics", metrics)
-	return behindEdge(mux, localNames(listener), log)
+	hosts, err := localHosts(listener)
+	if err != nil {
+		return nil, err
+	}
+	return behindEdge(mux, hosts, log)
 }
 
 // newHealth returns what the health listener serves: probes alone, under any
@@ -36,9 +39,9 @@ func newHealth(probes *readiness, log *slog.Logger) (http.Handler, error) {
 	return behindEdge(mux, nil, log)
 }
 
-// behindEdge puts the edge in front of mux. known reports whether the listener is
-// called host; nil knows every name.
-func behindEdge(mux *http.ServeMux, known func(host string) bool, log *slog.Logger) (http.Handler, error) {
+// behindEdge puts the edge in front of mux. hosts are what the listener is called;
+// nil for any name.
+func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger) (http.Handler, error) {
 	ids, err := requestid.New(requestid.Config{})
 	if err != nil {
 		return nil, err
@@ -51,29 +54,21 @@ func behindEdge(mux *http.ServeMux, known func(host string) bool, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	routes, err := muxRoutes(mux, limit, known)
+	routes, err := muxRoutes(mux, limit)
 	if err != nil {
 		return nil, err
 	}
 	stack := &warder.Stack{
-		Edge:  warder.Edge{RequestID: ids, Recover: httpserver.NewRecover(log), Forwarded: forwarded.Direct(), Target: targets},
+		Edge:  warder.Edge{RequestID: ids, Recover: httpserver.NewRecover(log), Forwarded: forwarded.Direct(), TrustedHost: hosts, Target: targets},
 		Route: routes,
 	}
 	return stack.Wrap(mux), nil
 }
 
-// named is a Route that refuses foreign names before it asks the routes: a page
-// that rebinds its own name to our address reads nothing (SECURITY: HOST-10).
-type named struct {
-	routes      *warder.Routes
-	known       func(host string) bool
-	misdirected *warder.Policy
-}
-
 // adminPatterns are all that an admin or health mux can serve.
 func adminPatterns() []string { return []string{"GET /healthz", "GET /readyz", "GET /metrics"} }
 
-func muxRoutes(mux *http.ServeMux, limit *bodylimit.Stage, known func(string) bool) (warder.Route, error) {
+func muxRoutes(mux *http.ServeMux, limit *bodylimit.Stage) (warder.Route, error) {
 	routes := new(warder.Routes)
 	for _, pattern := range adminPatterns() {
 		method, path, _ := strings.Cut(pattern, " ")
@@ -88,33 +83,24 @@ func muxRoutes(mux *http.ServeMux, limit *bodylimit.Stage, known func(string) bo
 			return nil, err
 		}
 	}
-	return &named{
-		routes: routes, known: known,
-		misdirected: &warder.Policy{Deny: problem.New(problem.Misdirected, "Ask by the listener's own address or by localhost.")},
-	}, nil
+	return routes, nil
 }
 
-// Match returns the policy of the route, or the one that refuses a foreign name.
-func (n *named) Match(x *exchange.Exchange) *warder.Policy {
-	if n.known != nil && !n.known(x.Host) {
-		return n.misdirected
+// localHosts are the names of a listener: localhost, loopback addresses and the
+// address that it listens on. A page that rebinds its own name to one of them
+// reads nothing. A listener on all addresses knows every literal address, since a
+// rebound name never is one.
+func localHosts(listener net.Listener) (*trustedhost.Stage, error) {
+	cfg := trustedhost.Config{
+		Hosts:     []string{"localhost"},
+		Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8), netip.PrefixFrom(netip.IPv6Loopback(), 128)},
 	}
-	return n.routes.Match(x)
-}
-
-// localNames returns the test for the names of a listener: localhost, loopback
-// addresses and the address that it listens on. A listener on all addresses
-// knows every literal address, since a rebound name never is one.
-func localNames(listener net.Listener) func(host string) bool {
-	own, err := netip.ParseAddrPort(listener.Addr().String())
-	return func(host string) bool {
-		if host == "localhost" {
-			return true
+	if own, err := netip.ParseAddrPort(listener.Addr().String()); err == nil {
+		if address := own.Addr().Unmap().WithZone(""); address.IsUnspecified() {
+			cfg.Addresses = append(cfg.Addresses, netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0))
+		} else {
+			cfg.Addresses = append(cfg.Addresses, netip.PrefixFrom(address, address.BitLen()))
 		}
-		address, parseErr := netip.ParseAddr(strings.Trim(host, "[]"))
-		if parseErr != nil || err != nil {
-			return false
-		}
-		return address.IsLoopback() || own.Addr().IsUnspecified() || address == own.Addr().Unmap()
 	}
+	return trustedhost.New(cfg)
 }

@@ -118,7 +118,14 @@ server {
   location /public/   { return 200 "/public/"; }
   location /public/a/ { return 200 "/public/a/"; }
 }`)
-	p := start(t, "http://"+nginx, settings{yaml: sharedRoutes})
+	judgedAlike(t, "nginx", nginx)
+}
+
+// judgedAlike sends random targets through warder to an upstream that answers
+// with the route that it took.
+func judgedAlike(t *testing.T, name, upstream string) {
+	t.Helper()
+	p := start(t, "http://"+upstream, settings{yaml: sharedRoutes})
 	attack.Case(t, "PATH-18", attack.Gateway, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(18, 18))
 		var took []string
@@ -140,7 +147,7 @@ server {
 			t.Fatalf("%d targets passed: the table proves little", len(took))
 		}
 		if judged := routesOf(t, p.log(t)); strings.Join(judged, " ") != strings.Join(took, " ") {
-			t.Errorf("warder judged %q\nnginx took   %q", judged, took)
+			t.Errorf("warder judged %q\n%s took %q", judged, name, took)
 		}
 	})
 }

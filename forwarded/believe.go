@@ -1,0 +1,200 @@
+package forwarded
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/warder-dev/warder/exchange"
+)
+
+// Bounds of what a list names. Reading from the right seldom sees more than one
+// or two entries; a chain beyond the bounds names nobody.
+const (
+	maxHops    = 300  // entries that are read
+	maxEntry   = 64   // bytes of an address with its port; the longest has 47
+	maxElement = 1024 // bytes of an element of Forwarded
+)
+
+// claims are what a listed peer says beside the address.
+type claims struct {
+	proto, host       string
+	hasProto, hasHost bool
+	broken            bool // it said something that nobody can read
+}
+
+// believe takes over what the listed peer of x says.
+func (s *Stage) believe(x *exchange.Exchange) exchange.Verdict {
+	var c claims
+	h := x.Request.Header
+	switch s.source {
+	case forwardedField:
+		c = s.walkForwarded(x, h[s.field])
+	case singleField:
+		s.readSingle(x, h[s.field])
+		c = s.oldClaims(h)
+	case xForwardedFor:
+		s.walkFor(x, h[s.field])
+		c = s.oldClaims(h)
+	case connection: // a peer of Direct is never listed
+	}
+	if reason := s.adopt(x, c); reason != "" {
+		return exchange.Refuse(s.unreadable, reason)
+	}
+	if s.certField != "" {
+		cert, ok := forwardedCert(h[s.certField])
+		if !ok {
+			return exchange.Refuse(s.unreadable, "forwarded-certificate")
+		}
+		x.ClientCert = cert
+	}
+	return exchange.Pass()
+}
+
+// adopt sets scheme and host as c says, where the configuration reads them. It
+// returns the word for the log when they cannot be read.
+func (s *Stage) adopt(x *exchange.Exchange, c claims) (reason string) {
+	if c.broken && (s.readProto || s.readHost) {
+		return "forwarded-malformed"
+	}
+	if s.readProto && c.hasProto {
+		switch {
+		case c.proto == "https", strings.EqualFold(c.proto, "https"), strings.EqualFold(c.proto, "wss"):
+			x.Scheme = "https"
+		case strings.EqualFold(c.proto, "http"), strings.EqualFold(c.proto, "ws"):
+			x.Scheme = "http"
+		default:
+			return "forwarded-proto"
+		}
+	}
+	if s.readHost && c.hasHost {
+		host, port, ok := split(c.host)
+		if !ok {
+			return "forwarded-host"
+		}
+		x.Host, x.Port = host, port
+	}
+	return ""
+}
+
+// oldClaims reads the fields beside X-Forwarded-For. Two of one name are two
+// values: what no scheme and no host is.
+func (s *Stage) oldClaims(h map[string][]string) (c claims) {
+	if s.readProto {
+		c.proto, c.hasProto = lone(h[protoField])
+	}
+	if s.readHost {
+		c.host, c.hasHost = lone(h[hostField])
+	}
+	return c
+}
+
+// lone returns the only value, or "" when there are several.
+func lone(values []string) (value string, present bool) {
+	if len(values) == 1 {
+		return values[0], true
+	}
+	return "", len(values) > 0
+}
+
+// readSingle sets the Client that the only value names.
+func (s *Stage) readSingle(x *exchange.Exchange, values []string) {
+	value, present := lone(values)
+	if !present {
+		return
+	}
+	if client, ok := address(value); ok {
+		x.Client = client
+		return
+	}
+	x.ClientDoubtful = true
+}
+
+// hop takes a for the address before the last hop. It reports false when a
+// decides: when it is the client, or when nobody can tell.
+func (s *Stage) hop(x *exchange.Exchange, a netip.Addr, ok bool) bool {
+	if !ok {
+		x.ClientDoubtful = true
+		return false
+	}
+	x.Client = a
+	return s.trusted.contains(a)
+}
+
+// walkFor reads X-Forwarded-For from the right; several lines are one list, in
+// their order (RFC 9110, section 5.3). An empty entry names nobody: its proxy
+// knew no address.
+func (s *Stage) walkFor(x *exchange.Exchange, lines []string) {
+	hops := 0
+	for _, line := range slices.Backward(lines) {
+		for rest, more := line, true; more; hops++ {
+			var entry string
+			entry, rest, more = lastEntry(rest)
+			a, ok := address(entry)
+			if !s.hop(x, a, ok && hops < maxHops) {
+				return
+			}
+		}
+	}
+}
+
+// lastEntry divides a list before its last entry, which it returns without the
+// blanks around it. Of an entry that is longer than any address with its blanks
+// only as much is read as shows that it is none.
+func lastEntry(list string) (entry, rest string, more bool) {
+	window := max(0, len(list)-2*maxEntry)
+	i := strings.LastIndexByte(list[window:], ',')
+	if i < 0 && window > 0 {
+		return list[window:], "", false
+	}
+	if i < 0 {
+		return trim(list), "", false
+	}
+	return trim(list[window+i+1:]), list[:window+i], true
+}
+
+// trim returns text without the blanks around it (RFC 9110, section 5.6.3).
+func trim(text string) string {
+	text = trimLeft(text)
+	for text != "" && blank(text[len(text)-1]) {
+		text = text[:len(text)-1]
+	}
+	return text
+}
+
+func trimLeft(text string) string {
+	for text != "" && blank(text[0]) {
+		text = text[1:]
+	}
+	return text
+}
+
+func blank(b byte) bool { return b == ' ' || b == '\t' }
+
+// address reads an IPv4 or IPv6 address, alone, or with a port: "192.0.2.1:80",
+// "[2001:db8::1]", "[2001:db8::1]:80". Zones are for the sender's own machine
+// (RFC 4007, section 11) and refused.
+func address(text string) (netip.Addr, bool) {
+	if text == "" || len(text) > maxEntry || strings.IndexByte(text, '%') >= 0 {
+		return netip.Addr{}, false
+	}
+	bracketed := text[0] == '['
+	switch colon := strings.IndexByte(text, ':'); {
+	case bracketed:
+		inside, behind, found := strings.Cut(text[1:], "]")
+		if !found || behind != "" && (behind[0] != ':' || !validPort(behind[1:])) {
+			return netip.Addr{}, false
+		}
+		text = inside
+	case colon >= 0 && strings.IndexByte(text[colon+1:], ':') < 0:
+		if !validPort(text[colon+1:]) {
+			return netip.Addr{}, false
+		}
+		text = text[:colon]
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil || bracketed && !a.Is6() {
+		return netip.Addr{}, false
+	}
+	return a.Unmap(), true
+}

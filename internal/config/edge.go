@@ -1,0 +1,144 @@
+package config
+
+import (
+	"time"
+
+	"github.com/warder-dev/warder/secret"
+)
+
+// TLS says how the gateway's listener speaks TLS.
+type TLS struct {
+	// Certificates are pairs of files, read again when they change. The one whose names have the server name that a client asks for is shown; the first one to clients that ask for none of them. Default: none, plain HTTP.
+	Certificates []Certificate `yaml:"certificates"`
+	// ACME gets certificates from an authority by itself. Default: none.
+	ACME *ACME `yaml:"acme"`
+	// ClientCAFile is the path of a PEM file with the authorities that may sign client certificates. Default: none, they are not asked for.
+	ClientCAFile string `yaml:"client_ca_file"`
+	// ClientAuth is whether a client needs a certificate: request verifies one that is shown, require refuses who shows none. Only with client_ca_file. Default request.
+	ClientAuth string `yaml:"client_auth" default:"request" enum:"request|require"`
+	// StrictNames refuses clients that ask for a server name that no certificate has, or for none. Default false.
+	StrictNames bool `yaml:"strict_names" default:"false"`
+	// StrictFiles refuses to start with a key that other users of the machine may read; otherwise that is a warning. Default false.
+	StrictFiles bool `yaml:"strict_files" default:"false"`
+	// HTTP3 serves HTTP/3 on the UDP port of listen as well. Default false.
+	HTTP3 bool `yaml:"http3" default:"false"`
+	// RedirectListen is the address (host:port) of one more listener, of plain HTTP: it sends what comes there to https, and answers ACME's HTTP-01. Default: none.
+	RedirectListen string `yaml:"redirect_listen"`
+}
+
+// A Certificate is a pair of PEM files.
+type Certificate struct {
+	// CertFile is the path of the certificate with those that signed it, the own one first. Required.
+	CertFile string `yaml:"cert_file" jsonschema:"required"`
+	// KeyFile is the path of its private key. Required.
+	KeyFile string `yaml:"key_file" jsonschema:"required"`
+}
+
+// ACME says whom certificates are got from (RFC 8555), and for which names.
+type ACME struct {
+	// Names are the host names to get certificates for. Required.
+	Names []string `yaml:"names" jsonschema:"required"`
+	// Email is where the authority writes when a certificate is about to expire. Default: none.
+	Email string `yaml:"email"`
+	// Directory is the URL of the authority's directory. Default: that of Let's Encrypt.
+	Directory string `yaml:"directory"`
+	// CAFile is the path of a PEM file with the authorities that may sign the directory's own certificate. Default: the system's.
+	CAFile string `yaml:"ca_file"`
+	// Folder is the path of the folder that keeps accounts and certificates. Default ./acme.
+	Folder string `yaml:"folder" default:"./acme"`
+	// AgreeToTerms says that the operator agrees to the authority's terms. Required.
+	AgreeToTerms bool `yaml:"agree_to_terms" default:"false"`
+}
+
+// Forwarded says who is believed about where a request comes from.
+type Forwarded struct {
+	// From is what the listed proxies write: nothing, X-Forwarded-For, Forwarded (RFC 7239), or one address in header. Default direct.
+	From string `yaml:"from" default:"direct" enum:"direct|x-forwarded-for|forwarded|header"`
+	// Header is the field with one address, such as CF-Connecting-IP. Only, and required, with header. Default: none.
+	Header string `yaml:"header"`
+	// TrustedProxies lists the addresses and networks of the proxies that are believed. Required unless from is direct.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// TrustUnixSocket believes who connects by a Unix socket. Default false.
+	TrustUnixSocket bool `yaml:"trust_unix_socket" default:"false"`
+	// Proto believes the proxies about the scheme: X-Forwarded-Proto, or proto of Forwarded. Default false.
+	Proto bool `yaml:"proto" default:"false"`
+	// Host believes the proxies about the host: X-Forwarded-Host, or host of Forwarded. Default false.
+	Host bool `yaml:"host" default:"false"`
+	// ClientCertHeader is the field in which the proxies forward a client certificate that they verified, as percent-encoded PEM. Default: none.
+	ClientCertHeader string `yaml:"client_cert_header"`
+	// InsecureTrustAll accepts trusted_proxies that hold everybody. It costs: every client chooses its own address. Default false.
+	InsecureTrustAll bool `yaml:"insecure_trust_all" default:"false"`
+}
+
+// HTTPS says what becomes of plain HTTP.
+type HTTPS struct {
+	// Require redirects plain HTTP to https, and refuses with 403 what carries a credential. Behind a proxy that ends TLS it needs forwarded.proto. Default false.
+	Require bool `yaml:"require" default:"false"`
+	// GetStatus is the status of redirects of GET and HEAD: 308 keeps method and body of others too. Default 308.
+	GetStatus int `yaml:"get_status" default:"308" min:"301" max:"308"`
+	// Port is the port of https in redirects, 1 to 65535. Default 443.
+	Port int `yaml:"port" default:"443" min:"1" max:"65535"`
+	// HSTS is for how long browsers use https only (RFC 6797), 0s to 1095d; 0s means that they are not told. Default 0s.
+	HSTS time.Duration `yaml:"hsts" default:"0s" min:"0s" max:"1095d"`
+	// HSTSSubdomains is for all hosts below too. Default false.
+	HSTSSubdomains bool `yaml:"hsts_subdomains" default:"false"`
+	// HSTSPreload lets browsers come with it built in; it needs hsts of 365d and hsts_subdomains. Default false.
+	HSTSPreload bool `yaml:"hsts_preload" default:"false"`
+}
+
+// Headers are fields that every answer gets unless the upstream has set them.
+type Headers struct {
+	// ContentSecurityPolicy is that field; "off" means none. Default off.
+	ContentSecurityPolicy string `yaml:"content_security_policy" default:"off"`
+	// FrameOptions says who may frame an answer; "off" means that the field is not set. Default DENY.
+	FrameOptions string `yaml:"frame_options" default:"DENY" enum:"DENY|SAMEORIGIN|off"`
+	// ReferrerPolicy is that field; "off" means none. Default strict-origin-when-cross-origin.
+	ReferrerPolicy string `yaml:"referrer_policy" default:"strict-origin-when-cross-origin"`
+	// PermissionsPolicy is that field; "off" means none. Default off.
+	PermissionsPolicy string `yaml:"permissions_policy" default:"off"`
+	// CrossOriginResourcePolicy says who may embed an answer; "off" means that the field is not set. Default off.
+	CrossOriginResourcePolicy string `yaml:"cross_origin_resource_policy" default:"off" enum:"same-origin|same-site|cross-origin|off"`
+	// Remove lists fields of the upstream that clients do not get, such as Server. Default: none.
+	Remove []string `yaml:"remove"`
+}
+
+// A CORSPolicy says which origins' scripts may read answers.
+type CORSPolicy struct {
+	// Origins lists them: "https://app.example.com", "https://*.example.com" for every host below, or "*" alone for everybody, without credentials. Required.
+	Origins []string `yaml:"origins" jsonschema:"required"`
+	// Credentials lets scripts send cookies. Default false.
+	Credentials bool `yaml:"credentials" default:"false"`
+	// Methods lists those beyond GET, HEAD and POST. Default: none.
+	Methods []string `yaml:"methods"`
+	// RequestHeaders lists fields that scripts may set, such as Content-Type, X-API-Key and Authorization. Default: none.
+	RequestHeaders []string `yaml:"request_headers"`
+	// ExposedHeaders lists fields of answers that scripts may read. Default: none.
+	ExposedHeaders []string `yaml:"exposed_headers"`
+	// MaxAge is for how long browsers remember a preflight's answer, 0s to 1d. Default 10m.
+	MaxAge time.Duration `yaml:"max_age" default:"10m" min:"0s" max:"1d"`
+	// PrivateNetwork lets public pages reach an API in a private network. Default false.
+	PrivateNetwork bool `yaml:"private_network" default:"false"`
+	// Shadow counts and logs what would be withheld, and withholds nothing. Default false.
+	Shadow bool `yaml:"shadow" default:"false"`
+	// InsecureHTTPOrigins accepts origins of plain HTTP together with credentials. It costs: whoever is on the way is that origin. Default false.
+	InsecureHTTPOrigins bool `yaml:"insecure_http_origins" default:"false"`
+}
+
+// CSRF says what proves that a request with a cookie comes from the site itself.
+// It is always on for credentials that browsers send by themselves.
+type CSRF struct {
+	// Keys sign tokens: lines of 32 bytes or more in base64, the current first. Default: one is made at each start.
+	Keys secret.Text `yaml:"keys"`
+	// TrustedOrigins lists other origins whose pages may act for the user, such as https://app.example.com. Default: none.
+	TrustedOrigins []string `yaml:"trusted_origins"`
+	// Lifetime is for how long a token holds, 1m to 30d. Default 12h.
+	Lifetime time.Duration `yaml:"lifetime" default:"12h" min:"1m" max:"30d"`
+	// Shadow counts and logs what would be refused, and lets it pass. Default false.
+	Shadow bool `yaml:"shadow" default:"false"`
+}
+
+// ProxyProtocol says which peers begin with a PROXY line (version 1 or 2).
+type ProxyProtocol struct {
+	// TrustedPeers lists the addresses and networks of load balancers that send it; they must. From others it is refused. Default: none, nobody sends it.
+	TrustedPeers []string `yaml:"trusted_peers"`
+}

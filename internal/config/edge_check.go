@@ -1,0 +1,185 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxHosts bounds Config.Hosts.
+const maxHosts = 10_000
+
+// Enabled reports whether the listener speaks TLS.
+func (t *TLS) Enabled() bool { return len(t.Certificates) > 0 || t.ACME != nil }
+
+func (l *loader) checkTLS() {
+	t := &l.config.TLS
+	for i, c := range t.Certificates {
+		field := fmt.Sprintf("tls.certificates[%d]", i)
+		for name, path := range map[string]string{"cert_file": c.CertFile, "key_file": c.KeyFile} {
+			if path == "" && !l.failed(field+"."+name) && !l.failed(field) {
+				l.reject(field, "has no "+name, "")
+			}
+		}
+	}
+	if t.ACME != nil {
+		l.checkACME("tls.acme", t.ACME)
+	}
+	if !t.Enabled() {
+		for name, set := range map[string]bool{
+			"client_ca_file": t.ClientCAFile != "", "strict_names": t.StrictNames, "strict_files": t.StrictFiles, "http3": t.HTTP3, "redirect_listen": t.RedirectListen != "",
+		} {
+			if set {
+				l.reject("tls."+name, "has no effect without certificates or acme", "")
+			}
+		}
+	}
+	if t.ClientAuth == "require" && t.ClientCAFile == "" {
+		l.reject("tls.client_auth", "has no effect without client_ca_file", "")
+	}
+	l.eachWord("proxy_protocol.trusted_peers", l.config.ProxyProtocol.TrustedPeers, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
+}
+
+func (l *loader) checkACME(field string, a *ACME) {
+	if len(a.Names) == 0 && !l.failed(field+".names") {
+		l.reject(field, "has no names", "list the host names to get certificates for")
+	}
+	l.checkWords(field+".names", a.Names)
+	l.eachWord(field+".names", a.Names, func(name string) bool { return validHost(name) && strings.Contains(name, ".") }, "is not a full host name", "")
+	if !a.AgreeToTerms && !l.failed(field+".agree_to_terms") {
+		l.reject(field, "does not agree to the authority's terms", "read them, and set agree_to_terms")
+	}
+	if a.Directory != "" {
+		l.checkFetched(field+".directory", a.Directory, false)
+	}
+	if a.Folder == "" && !l.failed(field+".folder") {
+		l.reject(field+".folder", "is empty", "name the folder of accounts and certificates")
+	}
+}
+
+// checkOrigin checks where a request may say that it comes from and goes to.
+func (l *loader) checkOrigin() {
+	c := l.config
+	if len(c.Hosts) > maxHosts {
+		l.reject("hosts", fmt.Sprintf("are %d, want at most %d", len(c.Hosts), maxHosts), "")
+	} else {
+		l.checkWords("hosts", c.Hosts)
+	}
+	f := &c.Forwarded
+	direct := f.From == "direct"
+	for name, set := range map[string]bool{
+		"trusted_proxies": len(f.TrustedProxies) > 0, "trust_unix_socket": f.TrustUnixSocket, "proto": f.Proto, "host": f.Host,
+		"client_cert_header": f.ClientCertHeader != "", "insecure_trust_all": f.InsecureTrustAll,
+	} {
+		if direct && set {
+			l.reject("forwarded."+name, "has no effect without from", "say what the proxies write")
+		}
+	}
+	if !direct && len(f.TrustedProxies) == 0 && !f.TrustUnixSocket && !l.failed("forwarded.trusted_proxies") {
+		l.reject("forwarded", "has no trusted_proxies: nobody would be believed", "list the addresses of the proxies")
+	}
+	l.eachWord("forwarded.trusted_proxies", f.TrustedProxies, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
+	for i, text := range f.TrustedProxies {
+		if n, err := netip.ParsePrefix(text); err == nil && n.Bits() < 8 && !f.InsecureTrustAll {
+			l.reject(fmt.Sprintf("forwarded.trusted_proxies[%d]", i), "holds nearly everybody", "list the proxies' own networks")
+		}
+	}
+	if f.From == "header" && f.Header == "" && !l.failed("forwarded.header") {
+		l.reject("forwarded", "has no header", "name the field that holds the address")
+	}
+	for name, value := range map[string]string{"header": f.Header, "client_cert_header": f.ClientCertHeader} {
+		if value != "" && !validToken(value) && !l.failed("forwarded."+name) {
+			l.reject("forwarded."+name, l.show("forwarded."+name)+" is not the name of a header field", "")
+		}
+	}
+	if f.Header != "" && f.From != "header" && !direct {
+		l.reject("forwarded.header", "has no effect without from: header", "")
+	}
+}
+
+const (
+	year     = 365 * 24 * time.Hour // what browsers want for their built-in list
+	httpPort = 80
+)
+
+func (l *loader) checkHTTPS() {
+	h := &l.config.HTTPS
+	if h.Require && !l.config.TLS.Enabled() && !l.config.Forwarded.Proto {
+		l.reject("https.require", "can never be met: warder speaks no TLS, and believes no proxy that does", "set tls.certificates, or forwarded.proto")
+	}
+	if h.GetStatus != 308 && h.GetStatus != 301 && !l.failed("https.get_status") {
+		l.reject("https.get_status", "is neither 301 nor 308", "")
+	}
+	if h.Port == httpPort {
+		l.reject("https.port", "is that of plain HTTP", "")
+	}
+	if h.HSTS == 0 && (h.HSTSSubdomains || h.HSTSPreload) && !l.failed("https.hsts") {
+		l.reject("https.hsts", "is 0s, which leaves hsts_subdomains and hsts_preload without effect", "")
+	}
+	if h.HSTSPreload && (h.HSTS < year || !h.HSTSSubdomains) && h.HSTS > 0 {
+		l.reject("https.hsts_preload", "needs hsts of 365d or more, and hsts_subdomains", "")
+	}
+	if h.Require && len(l.config.Hosts) == 0 && !l.failed("hosts") {
+		l.reject("https.require", "needs hosts: redirects go to names that are known", "list the gateway's names in hosts")
+	}
+}
+
+func (l *loader) checkHeaders() {
+	h := &l.config.Headers
+	for name, value := range map[string]string{
+		"content_security_policy": h.ContentSecurityPolicy, "referrer_policy": h.ReferrerPolicy, "permissions_policy": h.PermissionsPolicy,
+	} {
+		field := "headers." + name
+		for i := range len(value) {
+			if b := value[i]; (b < ' ' || b > '~') && !l.failed(field) {
+				l.reject(field, "has characters that a header field cannot have", "use printable ASCII")
+			}
+		}
+	}
+	l.eachWord("headers.remove", h.Remove, validToken, "is not the name of a header field", "")
+}
+
+func (l *loader) checkCORS() {
+	for _, name := range sortedKeys(l.config.CORS) {
+		field, p := "cors."+name, l.config.CORS[name]
+		if name == Off {
+			l.reject(field, "is the word for no policy", "give it another name")
+		}
+		if len(p.Origins) == 0 && !l.failed(field+".origins") && !l.failed(field) {
+			l.reject(field, "has no origins", "")
+		}
+		l.checkWords(field+".origins", p.Origins)
+		l.eachWord(field+".origins", p.Origins, originLike, "is not an origin", "write it like https://app.example.com, with a port if need be")
+		l.eachWord(field+".methods", p.Methods, validToken, "is not a method", "")
+		l.eachWord(field+".request_headers", p.RequestHeaders, validToken, "is not the name of a header field", "")
+		l.eachWord(field+".exposed_headers", p.ExposedHeaders, validToken, "is not the name of a header field", "")
+	}
+}
+
+// originLike reports whether text has the form of an origin or of a pattern of
+// origins; package cors judges what it stands for.
+func originLike(text string) bool {
+	if text == "*" {
+		return true
+	}
+	u, err := url.Parse(strings.Replace(text, "://*.", "://", 1))
+	if err != nil || u.Path != "" || u.RawQuery != "" || u.User != nil || strings.Contains(text, "#") {
+		return false
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return false
+		}
+	}
+	_, ipErr := netip.ParseAddr(u.Hostname())
+	return (u.Scheme == "http" || u.Scheme == "https") && (validHost(u.Hostname()) || ipErr == nil) && !strings.HasSuffix(u.Host, ":")
+}
+
+func (l *loader) checkCSRF() {
+	c := &l.config.CSRF
+	l.checkWords("csrf.trusted_origins", c.TrustedOrigins)
+	l.eachWord("csrf.trusted_origins", c.TrustedOrigins, func(text string) bool { return originLike(text) && !strings.Contains(text, "*") }, "is not an origin", "write it like https://app.example.com")
+}
