@@ -17,10 +17,15 @@ import (
 // "bearer" in OpenAPI, or as the configuration describes it. It is safe for
 // concurrent use.
 type Scheme struct {
+	*asker
+	leave func(string) bool
+}
+
+// An asker is what schemes that leave different tokens to others share.
+type asker struct {
 	name     string
 	refused  *bearer.Refused
 	maxBytes int
-	leave    func(string) bool
 	rules    rules
 	ask      func(ctx context.Context, token string) ([]byte, error)
 	close    func()
@@ -49,14 +54,14 @@ var (
 // Changing cfg later has no effect.
 func New(cfg Config) (*Scheme, error) {
 	err := cfg.complete()
-	s := &Scheme{
-		name: cfg.Name, refused: bearer.NewRefused(), maxBytes: cfg.MaxBytes, leave: cfg.Leave, describe: describe(&cfg),
+	s := &Scheme{leave: cfg.Leave, asker: &asker{
+		name: cfg.Name, refused: bearer.NewRefused(), maxBytes: cfg.MaxBytes, describe: describe(&cfg),
 		rules: rules{
 			issuer: cfg.Issuer, audience: slices.Clone(cfg.Audience), active: cfg.CacheTTL, inactive: cfg.NegativeTTL,
 			mapping: bearer.Mapping{Subject: cfg.SubjectClaim, Scopes: cfg.ScopeClaims, Owner: cfg.OwnerClaim},
 		},
 		flights: make(map[bearer.Sum]*flight),
-	}
+	}}
 	s.rules.mapping.Complete()
 	if err := errors.Join(err, s.rules.mapping.Check(), s.Describe(new(openapi.Document))); err != nil {
 		return nil, err
@@ -80,6 +85,10 @@ func describe(cfg *Config) openapi.SecurityScheme {
 	}
 	return openapi.SecurityScheme{Type: openapi.TypeHTTP, Scheme: "bearer", BearerFormat: "opaque", Description: text}
 }
+
+// Leaving returns a scheme that shares everything with s, but leaves other tokens
+// to other schemes: for another requirement, with other schemes beside it.
+func (s *Scheme) Leaving(leave func(token string) bool) *Scheme { return &Scheme{s.asker, leave} }
 
 // Close closes idle connections. The scheme can still be used.
 func (s *Scheme) Close() error {

@@ -64,6 +64,15 @@ func newScheme(cfg Config, begin func(*issuer)) (*Scheme, error) {
 	return s, nil
 }
 
+// Leaving returns a scheme that shares keys and what is remembered with s, but
+// leaves other tokens to other schemes: for another requirement, with other
+// schemes beside it. Closing one closes both.
+func (s *Scheme) Leaving(leave func(token string) bool) *Scheme {
+	other := *s
+	other.leave = leave
+	return &other
+}
+
 // Close stops fetching keys and waits until it has stopped. Tokens of issuers
 // whose keys are fetched are 503 once the keys are stale.
 func (s *Scheme) Close() error {

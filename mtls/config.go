@@ -1,17 +1,22 @@
 package mtls
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/openapi"
 )
 
 // Config configures a [Scheme]. The zero value is invalid.
 type Config struct {
 	_ [0]func()
+
+	// Name is the scheme's name in OpenAPI. Default "mutualTLS".
+	Name string
 
 	// SubjectFrom says which name of the certificate is the principal's subject.
 	// Required.
@@ -89,7 +94,10 @@ func New(cfg Config) (*Scheme, error) {
 		return nil, fmt.Errorf("mtls: SubjectFrom is %q: want spiffe, dns, email, uri, cn or dn", cfg.SubjectFrom)
 	}
 	errs := cfg.checkDomains()
-	s := &Scheme{source: cfg.SubjectFrom, domains: slices.Clone(cfg.TrustDomains), issuer: cfg.Issuer}
+	if cfg.Name != "" && !openapi.ValidName(cfg.Name) {
+		errs = append(errs, fmt.Errorf("mtls: Name is %q: want letters, digits and ._-", cfg.Name))
+	}
+	s := &Scheme{name: cmp.Or(cfg.Name, defaultName), source: cfg.SubjectFrom, domains: slices.Clone(cfg.TrustDomains), issuer: cfg.Issuer}
 	errs = append(errs, s.addNames(&cfg)...)
 	if cfg.Issuers != nil {
 		var err error

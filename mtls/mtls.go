@@ -23,11 +23,12 @@ import (
 	"github.com/warder-dev/warder/openapi"
 )
 
-// schemeName is the name of the scheme in OpenAPI.
-const schemeName = "mutualTLS"
+// defaultName is the name of the scheme in OpenAPI when there is no other.
+const defaultName = "mutualTLS"
 
 // A Scheme tells whom client certificates prove. It is safe for concurrent use.
 type Scheme struct {
+	name    string
 	source  Source
 	domains []string
 	names   []pattern
@@ -50,8 +51,8 @@ type grant struct {
 	environment string
 }
 
-// Name returns "mutualTLS".
-func (*Scheme) Name() string { return schemeName }
+// Name returns the scheme's name in OpenAPI.
+func (s *Scheme) Name() string { return s.name }
 
 // Challenge returns the WWW-Authenticate challenge that a 401 must have (RFC
 // 9110, section 15.5.2). No scheme is registered for certificates, which are
@@ -59,8 +60,8 @@ func (*Scheme) Name() string { return schemeName }
 func (*Scheme) Challenge(realm string) string { return `MutualTLS realm="` + realm + `"` }
 
 // Describe adds the scheme to doc.
-func (*Scheme) Describe(doc *openapi.Document) error {
-	return doc.AddSecurityScheme(schemeName, openapi.SecurityScheme{
+func (s *Scheme) Describe(doc *openapi.Document) error {
+	return doc.AddSecurityScheme(s.name, openapi.SecurityScheme{
 		Type: openapi.TypeMutualTLS, Description: "A client certificate, proved in the TLS handshake.",
 	})
 }
@@ -108,7 +109,7 @@ func (s *Scheme) Authenticate(x *exchange.Exchange) (exchange.Principal, error) 
 	case issuer == "":
 		issuer = digest("x509:", cert.RawIssuer)
 	}
-	p := exchange.Principal{Issuer: issuer, Subject: subject, Scheme: schemeName, Ambient: true, Expires: cert.NotAfter}
+	p := exchange.Principal{Issuer: issuer, Subject: subject, Scheme: s.name, Ambient: true, Expires: cert.NotAfter}
 	for i := range s.grants {
 		if g := &s.grants[i]; (g.issuer == "" || g.issuer == issuer) && g.match.matches(subject) {
 			p.Scopes, p.Owner, p.Environment = g.scopes, g.owner, g.environment

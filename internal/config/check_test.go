@@ -98,6 +98,7 @@ warder.yaml:2:19: session.cookie: does not begin with __Host-: other hosts of th
 warder.yaml:2:44: session.absolute: is less than session.idle
 warder.yaml:2:55: session.path: is not a plain path; write it like /auth, without / at the end`},
 		{"login elsewhere", shorthand + "session: {oidc: {issuer: 'https://h', client_id: a, redirect_url: 'http://h/x'}}\n", `
+warder.yaml:2:18: session.oidc: has no grants: nobody would be let in
 warder.yaml:2:67: session.oidc.redirect_url: is not https; only localhost may do without
 warder.yaml:2:67: session.oidc.redirect_url: its path is not session.path with /callback behind it`},
 		{"what upstreams are shown", "upstreams:\n  a: {url: 'http://h', audience: b, credential_header: Host, cert_file: c}\nroutes: [{match: /, upstream: a}]\n", `

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/warder-dev/warder/internal/config"
 )
@@ -39,7 +38,7 @@ func FuzzLoad(f *testing.F) {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			began := time.Now()
+			began := spent()
 			for _, env := range [][]string{environ, environ[:2]} {
 				c, err := config.Load(config.Source{File: path, Environ: env})
 				checkErrors(t, err, canary)
@@ -47,7 +46,7 @@ func FuzzLoad(f *testing.F) {
 					checkPrint(t, c, canary)
 				}
 			}
-			if took := time.Since(began); took > bound {
+			if took := spent() - began; took > bound {
 				t.Errorf("%d bytes took %v, want at most %v", len(text), took, bound)
 			}
 		}

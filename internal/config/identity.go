@@ -164,12 +164,26 @@ type OIDCLogin struct {
 	RedirectURL string `yaml:"redirect_url" jsonschema:"required"`
 	// Scopes are asked for besides openid. Default: none.
 	Scopes []string `yaml:"scopes"`
-	// ScopeClaim is the claim of the ID token whose words become scopes of the session. Default: none, the session has no scopes.
-	ScopeClaim string `yaml:"scope_claim"`
+	// Grants say who is let in, and with what scopes: those of every grant that fits. Required.
+	Grants []OIDCGrant `yaml:"grants" jsonschema:"required"`
+	// Keep lists claims of the ID token that the session keeps, for conditions and upstreams. Default: none.
+	Keep []string `yaml:"keep"`
+	// Key encrypts the cookie of a login under way: 32 random bytes or more. Default: one is made at each start.
+	Key secret.Text `yaml:"key"`
 	// CAFile is the path of a PEM file with the authorities that may sign the provider's certificate. Default: the system's.
 	CAFile string `yaml:"ca_file"`
 	// InsecureHTTP talks to the provider over plain HTTP. It costs: whoever is on the way decides who logs in. Default false.
 	InsecureHTTP bool `yaml:"insecure_http" default:"false"`
+}
+
+// An OIDCGrant lets people in and gives them scopes.
+type OIDCGrant struct {
+	// Claim is a claim of the ID token that must have value, as text or in a list; email counts only when it is verified. Default: whoever the provider knows.
+	Claim string `yaml:"claim"`
+	// Value is what the claim must have. Required with claim, only then.
+	Value string `yaml:"value"`
+	// Scopes are granted, such as "orders:read" or "orders:*". Default: none.
+	Scopes []string `yaml:"scopes"`
 }
 
 // Identity is what warder tells upstreams, signed.

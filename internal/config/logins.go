@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -61,6 +62,17 @@ func (l *loader) checkOIDC(field string, s *Session) {
 		l.checkFetched(field+".issuer", o.Issuer, o.InsecureHTTP)
 	}
 	l.checkWords(field+".scopes", o.Scopes)
+	l.checkWords(field+".keep", o.Keep)
+	if len(o.Grants) == 0 && !l.failed(field+".grants") {
+		l.reject(field, "has no grants: nobody would be let in", "")
+	}
+	for i, grant := range o.Grants {
+		at := fmt.Sprintf("%s.grants[%d]", field, i)
+		if (grant.Claim == "") != (grant.Value == "") && !l.failed(at+".claim") && !l.failed(at+".value") {
+			l.reject(at, "has one of claim and value", "give both, or neither for whoever the provider knows")
+		}
+		l.checkGrants(at+".scopes", grant.Scopes)
+	}
 	redirect := field + ".redirect_url"
 	if o.RedirectURL == "" || l.failed(redirect) {
 		return

@@ -307,13 +307,19 @@ func (l *loader) checkSecurity(field string, security []Alternative) {
 // with two, every token would be wrong for one of them, and what is wrong is
 // refused.
 func (l *loader) checkToken(field, name string, kinds map[string]string) {
-	kind := l.config.Schemes[name].Kind()
-	if kind != "jwt" && kind != "introspection" {
+	scheme := l.config.Schemes[name]
+	kind := scheme.Kind()
+	if scheme.Basic != nil || scheme.Key != nil && scheme.Key.In == InBasic && scheme.Key.BasicField == "password" {
+		kind = "password" // of both, anything can be one
+	} else if kind != "jwt" && kind != "introspection" {
 		return
 	}
 	if other, taken := kinds[kind]; taken && other != name && !l.failed(field) {
 		hint := "name one of them"
-		if kind == "jwt" {
+		switch kind {
+		case "password":
+			hint = "let the key be the user name"
+		case "jwt":
 			hint = "list the issuers of both in one scheme"
 		}
 		l.reject(field, "takes the same tokens as "+other, hint)

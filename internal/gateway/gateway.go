@@ -1,6 +1,6 @@
 // Package gateway is the front that stands in front of an API: it turns the
 // configuration's routes into a warder.Stack and forwards what the Stack allows
-// to the route's upstream.
+// to the route's upstream. The paths of a login it answers itself.
 package gateway
 
 import (
@@ -10,135 +10,111 @@ import (
 	"net/http"
 
 	"github.com/warder-dev/warder"
-	"github.com/warder-dev/warder/accesslog"
-	"github.com/warder-dev/warder/authn"
-	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/cors"
+	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
-	"github.com/warder-dev/warder/forwarded"
-	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/requestid"
-	"github.com/warder-dev/warder/target"
+	"github.com/warder-dev/warder/jwt"
+	"github.com/warder-dev/warder/secret"
+	"github.com/warder-dev/warder/session"
+	"github.com/warder-dev/warder/session/password"
 	"github.com/warder-dev/warder/upstream"
 )
 
-// Config configures a [Gateway]. Every field is required but Metrics.
+// Config configures a [Gateway]. Every field is required unless it says so.
 type Config struct {
 	_         [0]func()
 	Config    *config.Config    // valid, as config.Load returns it
-	Scheme    authn.Scheme      // proves keys
-	KeyField  string            // the header field that carries the key: never forwarded
+	Verifier  *apikey.Verifier  // proves keys
+	Sessions  *session.Manager  // of people who logged in; nil when no scheme is a session
+	People    *password.Checker // who log in by name and password; nil when there are none
+	Signer    *jwt.Signer       // signs identities for upstreams; nil when none wants that
 	AccessLog *slog.Logger      // one record per request
 	Log       *slog.Logger      // everything else
 	Metrics   exchange.Finisher // told of every outcome; nil for none
+
+	// Shadowed is told of each request that a stage in shadow would have refused.
+	// nil for nobody.
+	Shadowed func(x *exchange.Exchange, stage, reason string)
+
+	// Exposed is told of each credential that came over plain HTTP where https is
+	// required, by the id of the key if it has one. nil for nobody.
+	Exposed func(x *exchange.Exchange, id string)
 }
 
 // A Gateway judges and forwards requests. It is safe for concurrent use.
 type Gateway struct {
+	cfg       Config
 	handler   http.Handler
+	schemes   *schemes
+	carriers  carriers
+	csrf      *csrf.Stage
+	keys      []secret.Text // of csrf's tokens
+	cors      map[string]*cors.Stage
 	routes    map[string]http.Handler // by pattern
 	upstreams map[destination]*upstream.Upstream
 }
 
-// New reports every route and upstream that cannot be built, at once.
+// New reports every route and upstream that cannot be built, at once. Close the
+// Gateway to stop what it does in the background.
 func New(cfg Config) (*Gateway, error) {
-	g := &Gateway{routes: make(map[string]http.Handler), upstreams: make(map[destination]*upstream.Upstream)}
-	edge, err := newEdge(cfg)
-	if err != nil {
-		return nil, err
+	if cfg.Shadowed == nil {
+		cfg.Shadowed = func(*exchange.Exchange, string, string) {}
 	}
-	routes, err := g.build(cfg)
-	if err != nil {
-		return nil, err
+	g := &Gateway{
+		cfg: cfg, schemes: newSchemes(cfg), carriers: carriersOf(cfg.Config),
+		cors: make(map[string]*cors.Stage), routes: make(map[string]http.Handler), upstreams: make(map[destination]*upstream.Upstream),
 	}
-	stack := &warder.Stack{Edge: edge, Route: routes}
-	g.handler = stack.Wrap(http.HandlerFunc(g.forward))
+	if err := g.build(); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
 	return g, nil
 }
 
-// newEdge builds the stages that every request meets.
-func newEdge(cfg Config) (warder.Edge, error) {
-	ids, idErr := requestid.New(requestid.Config{})
-	access, logErr := accesslog.New(accesslog.Config{Logger: cfg.AccessLog, Path: accesslog.PathMode(cfg.Config.Log.Path)})
-	var allow exchange.Ambiguity
-	for _, route := range cfg.Config.Routes {
-		allow |= ambiguities(route.Allow)
+func (g *Gateway) build() error {
+	edge, edgeErr := g.edge()
+	routes := new(warder.Routes)
+	err := errors.Join(edgeErr, g.addBrowserStages())
+	if err == nil {
+		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
 	}
-	targets, targetErr := target.New(target.Config{MaxLength: int(cfg.Config.Limits.TargetBytes), Allow: allow})
-	return warder.Edge{
-		RequestID: ids,
-		AccessLog: access,
-		Recover:   httpserver.NewRecover(cfg.Log),
-		Forwarded: forwarded.Direct(),
-		Target:    targets,
-		Metrics:   cfg.Metrics,
-	}, errors.Join(idErr, logErr, targetErr)
+	stack := &warder.Stack{Edge: edge, Route: routes}
+	g.handler = stack.Wrap(http.HandlerFunc(g.forward))
+	return err
 }
 
-// build makes each route's policy and its way to the upstream.
-func (g *Gateway) build(cfg Config) (*warder.Routes, error) {
+// addRoutes makes each route's policy and its way to the upstream.
+func (g *Gateway) addRoutes(routes *warder.Routes) error {
 	var errs []error
-	routes := new(warder.Routes)
-	for i, route := range cfg.Config.Routes {
-		if err := g.addRoute(cfg, routes, route); err != nil {
+	for i := range g.cfg.Config.Routes {
+		route := &g.cfg.Config.Routes[i]
+		if err := g.addRoute(routes, route); err != nil {
 			errs = append(errs, fmt.Errorf("routes[%d] %q: %w", i, route.Match, err))
 		}
 	}
-	return routes, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
-func (g *Gateway) addRoute(cfg Config, routes *warder.Routes, route config.Route) error {
-	policy, err := newPolicy(cfg, route)
+func (g *Gateway) addRoute(routes *warder.Routes, route *config.Route) error {
+	policy, err := g.policy(route)
 	if err != nil {
 		return err
 	}
-	to, err := g.to(cfg, route)
+	to, err := g.to(route)
 	if err != nil {
 		return err
 	}
-	if err := routes.Handle(route.Match, policy); err != nil {
+	return g.handle(routes, route.Match, policy, to)
+}
+
+// handle lets requests that match pattern and meet policy go to h.
+func (g *Gateway) handle(routes *warder.Routes, pattern string, policy *warder.Policy, h http.Handler) error {
+	if err := routes.Handle(pattern, policy); err != nil {
 		return err
 	}
-	g.routes[route.Match] = to
+	g.routes[pattern] = h
 	return nil
-}
-
-func newPolicy(cfg Config, route config.Route) (*warder.Policy, error) {
-	policy := &warder.Policy{Paths: ambiguities(route.Allow)}
-	limit := cfg.Config.Limits.BodyBytes
-	if route.BodyBytes > 0 {
-		limit = route.BodyBytes
-	}
-	var err error
-	if policy.BodyLimit, err = bodylimit.New(bodylimit.Config{Max: int64(limit)}); err != nil {
-		return nil, err
-	}
-	if route.Public {
-		return policy, nil
-	}
-	policy.Authn, err = authn.New(authn.Config{
-		Requirement: authn.Require(cfg.Scheme, route.Scopes...),
-		Realm:       cfg.Config.Keys.Realm,
-	})
-	return policy, err
-}
-
-// ambiguities translates a route's allow list, which the configuration has checked.
-func ambiguities(allow []string) exchange.Ambiguity {
-	var a exchange.Ambiguity
-	for _, name := range allow {
-		switch name {
-		case "resolve":
-			a |= exchange.DotSegments
-		case "merge":
-			a |= exchange.EmptySegments
-		case "matrix":
-			a |= exchange.PathParameters
-		case "encoded_slash":
-			a |= exchange.EncodedSlash
-		}
-	}
-	return a
 }
 
 // forward sends what the Stack allowed to its route's upstream.
@@ -158,9 +134,10 @@ func (g *Gateway) Poisoned() (n uint64) {
 	return n
 }
 
-// Close drops the idle connections to the upstreams.
-func (g *Gateway) Close() {
+// Close drops the idle connections to the upstreams, and stops what fetches keys.
+func (g *Gateway) Close() error {
 	for _, u := range g.upstreams {
 		u.CloseIdleConnections()
 	}
+	return g.schemes.close()
 }

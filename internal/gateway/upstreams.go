@@ -22,7 +22,7 @@ type destination struct {
 }
 
 // to returns the upstream of a route, made at its first use.
-func (g *Gateway) to(cfg Config, route config.Route) (*upstream.Upstream, error) {
+func (g *Gateway) to(route *config.Route) (*upstream.Upstream, error) {
 	d := destination{name: route.Upstream, prefix: route.StripPrefix}
 	if d.prefix != "" {
 		d.allow = ambiguities(route.Allow)
@@ -30,11 +30,11 @@ func (g *Gateway) to(cfg Config, route config.Route) (*upstream.Upstream, error)
 	if u, ok := g.upstreams[d]; ok {
 		return u, nil
 	}
-	settings, ok := cfg.Config.Upstreams[route.Upstream]
+	settings, ok := g.cfg.Config.Upstreams[route.Upstream]
 	if !ok {
 		return nil, fmt.Errorf("no upstream is called %q", route.Upstream)
 	}
-	u, err := newUpstream(cfg, settings, route)
+	u, err := g.newUpstream(settings, route)
 	if err != nil {
 		return nil, err
 	}
@@ -42,36 +42,45 @@ func (g *Gateway) to(cfg Config, route config.Route) (*upstream.Upstream, error)
 	return u, nil
 }
 
-func newUpstream(cfg Config, u config.Upstream, route config.Route) (*upstream.Upstream, error) {
+func (g *Gateway) newUpstream(u config.Upstream, route *config.Route) (*upstream.Upstream, error) {
+	cfg := g.cfg.Config
 	settings := upstream.Config{
 		URL:                u.URL,
 		Name:               route.Upstream,
 		StripPrefix:        route.StripPrefix,
-		RemoveHeaders:      []string{cfg.KeyField},
-		ConnectTimeout:     cfg.Config.Timeouts.Connect,
-		TLSTimeout:         cfg.Config.Timeouts.Connect,
-		ResponseTimeout:    cfg.Config.Timeouts.Response,
+		RemoveHeaders:      g.carriers.headers,
+		RemoveCookies:      g.carriers.cookies,
+		RemoveQuery:        g.carriers.parameters,
+		Credential:         u.Credential,
+		CredentialHeader:   u.CredentialHeader,
+		ConnectTimeout:     cfg.Timeouts.Connect,
+		TLSTimeout:         cfg.Timeouts.Connect,
+		ResponseTimeout:    cfg.Timeouts.Response,
 		ServerName:         u.ServerName,
 		InsecureSkipVerify: u.InsecureSkipVerify,
-		Log:                cfg.Log,
+		NoReuseAfterBody:   u.NoReuseAfterBody,
+		Log:                g.cfg.Log,
 	}
 	allowed := ambiguities(route.Allow)
 	settings.Canonical = func(path string) (string, error) {
 		result, err := target.Canonical(path, allowed)
 		return result.UpstreamPath, err
 	}
-	var errs []error
+	var errs [4]error
 	if !u.PreserveHost {
-		address, err := url.Parse(u.URL)
-		errs = append(errs, err)
-		settings.HostHeader = address.Host
+		var address *url.URL
+		if address, errs[0] = url.Parse(u.URL); errs[0] == nil {
+			settings.HostHeader = address.Host
+		}
 	}
-	if u.CAFile != "" {
-		pool, err := readPool(u.CAFile)
-		errs = append(errs, err)
-		settings.RootCAs = pool
+	settings.RootCAs, errs[1] = poolOf(u.CAFile)
+	if u.CertFile != "" {
+		settings.ClientCertificate, errs[2] = clientCertificate(u.CertFile, u.KeyFile)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if u.Identity == config.IdentityJWT {
+		settings.Identity, errs[3] = g.identity(u, route.Upstream)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
 	return upstream.New(settings)

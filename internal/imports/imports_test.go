@@ -29,8 +29,10 @@ func vocabulary(more ...string) []string {
 // package that is missing here may not exist; a missing import is forbidden.
 func table() map[string]row {
 	everything := []string{
-		"", "accesslog", "apikey", "authn", "bodylimit", "exchange", "forwarded", "httpserver", "internal/config", "internal/fleet",
-		"internal/gateway", "internal/server", "problem", "redact", "requestid", "secret", "sqlite", "target", "trustedhost", "upstream",
+		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "credential", "csrf", "exchange", "forwarded", "http3",
+		"httpserver", "internal/config", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "introspection", "jwt", "mtls",
+		"openapi", "problem", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
+		"sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -103,11 +105,13 @@ func table() map[string]row {
 		// program
 		"internal/fleet": {module: vocabulary("apikey")},
 		"internal/config": {
-			module: vocabulary("accesslog", "apikey", "authn", "bodylimit", "forwarded", "httpserver", "requestid", "target", "upstream"),
+			module: vocabulary("accesslog", "apikey", "authn", "bodylimit", "forwarded", "httpserver", "openapi", "requestid", "target", "upstream"),
 			third:  []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
 		"internal/gateway": {module: vocabulary(
-			"", "accesslog", "apikey", "authn", "bodylimit", "forwarded", "httpserver", "internal/config", "redact", "requestid", "target", "upstream",
+			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/config",
+			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
+			"session/password", "target", "trustedhost", "upstream",
 		)},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "internal/server" }), // no driver

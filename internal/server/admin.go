@@ -19,11 +19,13 @@ import (
 // adminBody is the largest body that the admin and health listeners read, in bytes.
 const adminBody = 64 << 10
 
-// newAdmin returns what the admin listener serves: probes and metrics.
-func newAdmin(listener net.Listener, probes *readiness, metrics http.Handler, log *slog.Logger) (http.Handler, error) {
+// newAdmin returns what the admin listener serves: probes, metrics, and the keys
+// of signed identities (nil for none).
+func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Handler, log *slog.Logger) (http.Handler, error) {
 	mux := http.NewServeMux()
 	probes.mount(mux)
 	mux.Handle("GET /metrics", metrics)
+	mountKeySet(mux, keySet)
 	hosts, err := localHosts(listener)
 	if err != nil {
 		return nil, err
@@ -31,11 +33,13 @@ func newAdmin(listener net.Listener, probes *readiness, metrics http.Handler, lo
 	return behindEdge(mux, hosts, log)
 }
 
-// newHealth returns what the health listener serves: probes alone, under any
-// name, since an orchestrator asks by address.
-func newHealth(probes *readiness, log *slog.Logger) (http.Handler, error) {
+// newHealth returns what the health listener serves: probes and, for upstreams,
+// the keys of signed identities, under any name, since an orchestrator asks by
+// address.
+func newHealth(probes *readiness, keySet http.Handler, log *slog.Logger) (http.Handler, error) {
 	mux := http.NewServeMux()
 	probes.mount(mux)
+	mountKeySet(mux, keySet)
 	return behindEdge(mux, nil, log)
 }
 
@@ -66,7 +70,9 @@ func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger) 
 }
 
 // adminPatterns are all that an admin or health mux can serve.
-func adminPatterns() []string { return []string{"GET /healthz", "GET /readyz", "GET /metrics"} }
+func adminPatterns() []string {
+	return []string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}
+}
 
 func muxRoutes(mux *http.ServeMux, limit *bodylimit.Stage) (warder.Route, error) {
 	routes := new(warder.Routes)

@@ -14,9 +14,10 @@ import (
 // Listeners are the open sockets of one program. They are opened before
 // anything is written, so that a port in use leaves nothing half done.
 type Listeners struct {
-	Public net.Listener
-	Admin  net.Listener // nil when it is off
-	Health net.Listener // nil when there is none
+	Public   net.Listener
+	Redirect net.Listener // of plain HTTP beside TLS; nil when there is none
+	Admin    net.Listener // nil when it is off
+	Health   net.Listener // nil when there is none
 }
 
 // off is the address that switches a listener off.
@@ -39,6 +40,7 @@ func Listen(ctx context.Context, cfg *config.Config) (*Listeners, error) {
 		*to = listener
 	}
 	open("listen", cfg.Listen, &l.Public)
+	open("tls.redirect_listen", cfg.TLS.RedirectListen, &l.Redirect)
 	open("admin_listen", cfg.AdminListen, &l.Admin)
 	open("health_listen", cfg.HealthListen, &l.Health)
 	if err := errors.Join(errs...); err != nil {
@@ -64,7 +66,7 @@ func listenError(field, address string, err error) error {
 
 // Close closes what is open.
 func (l *Listeners) Close() {
-	for _, listener := range []net.Listener{l.Public, l.Admin, l.Health} {
+	for _, listener := range []net.Listener{l.Public, l.Redirect, l.Admin, l.Health} {
 		if listener != nil {
 			_ = listener.Close() // a socket that nobody reads any more
 		}

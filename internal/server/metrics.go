@@ -33,6 +33,8 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	refusals *prometheus.CounterVec
+	shadows  *prometheus.CounterVec
+	exposed  prometheus.Counter
 	inFlight prometheus.Gauge
 
 	reasons map[string]struct{}
@@ -70,17 +72,27 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 			Name: "warder_refusals_total",
 			Help: "Requests that did not get the handler's answer, by reason and stage.",
 		}, []string{"reason", "stage"}),
+		shadows: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "warder_shadow_refusals_total",
+			Help: "Requests that a stage in shadow would have refused, by reason and stage.",
+		}, []string{"reason", "stage"}),
+		exposed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "warder_exposed_credentials_total", Help: "Credentials that came over plain HTTP where https is required.",
+		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "warder_requests_in_flight", Help: "Requests that are being served.",
 		}),
 		reasons: knownReasons(reasons),
-		stages:  set([]string{"requestid", "accesslog", "forwarded", "target", "route", "bodylimit", "authn", "handler"}),
+		stages: set([]string{
+			"requestid", "accesslog", "securityheaders", "forwarded", "trustedhost", "sni", "target", "https",
+			"cors", "bodylimit", "route", "authn", "csrf", "authz", "handler",
+		}),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "warder_build_info", Help: "1, with the version as a label.",
 		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?"), "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.inFlight, build,
+	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.inFlight, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -161,7 +173,8 @@ func (m *Metrics) request(r *routeSeries, o exchange.Outcome) {
 	(*c).Inc()
 }
 
-func (m *Metrics) refusal(reason, stage string) prometheus.Counter {
+// labels bounds what a refusal is counted under.
+func (m *Metrics) labels(reason, stage string) (string, string) {
 	if stage == "" {
 		stage = "handler" // refused after every stage had passed it
 	}
@@ -171,6 +184,20 @@ func (m *Metrics) refusal(reason, stage string) prometheus.Counter {
 	if _, ok := m.reasons[reason]; !ok {
 		reason = other
 	}
+	return reason, stage
+}
+
+// Shadowed counts a request that a stage in shadow would have refused.
+func (m *Metrics) Shadowed(stage, reason string) {
+	reason, stage = m.labels(reason, stage)
+	m.shadows.WithLabelValues(reason, stage).Inc()
+}
+
+// Exposed counts a credential that came over plain HTTP.
+func (m *Metrics) Exposed() { m.exposed.Inc() }
+
+func (m *Metrics) refusal(reason, stage string) prometheus.Counter {
+	reason, stage = m.labels(reason, stage)
 	key := refusal{reason, stage}
 	if c, ok := m.refused.get(key); ok {
 		return c

@@ -11,6 +11,10 @@ import (
 type readiness struct {
 	draining atomic.Bool
 	fresh    func() bool // the store answered within the freshness bound
+
+	// certificates says what is wrong with the listener's certificates. The node
+	// stays ready: it serves with those that it has.
+	certificates func() error
 }
 
 // mount adds the probes to mux.
@@ -22,6 +26,8 @@ func (p *readiness) mount(mux *http.ServeMux) {
 			say(w, http.StatusServiceUnavailable, "draining")
 		case !p.fresh():
 			say(w, http.StatusServiceUnavailable, "store not confirmed")
+		case p.certificates() != nil:
+			say(w, http.StatusOK, "ready, but the certificates need care: see the log")
 		default:
 			say(w, http.StatusOK, "ready")
 		}

@@ -68,7 +68,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 		store = s.store(store)
 	}
 	p.run(t, server.Options{
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Peppers: p.peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p

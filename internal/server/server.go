@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,10 +13,14 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
+	"github.com/warder-dev/warder/jwt"
+	"github.com/warder-dev/warder/session"
+	"github.com/warder-dev/warder/tlsconfig"
 )
 
 // Options are what [Run] needs. Every field is required but Ready.
@@ -25,6 +30,7 @@ type Options struct {
 	Listeners *Listeners // closed by Run
 	Store     apikey.Store
 	Registry  fleet.Registry
+	Sessions  session.Store // of people who log in
 	Peppers   *apikey.Peppers
 	AccessLog *slog.Logger
 	Log       *slog.Logger
@@ -42,10 +48,14 @@ type program struct {
 	options  Options
 	member   *fleet.Member
 	verifier *apikey.Verifier
+	people   people
+	signer   *jwt.Signer // nil when no upstream wants signed identities
 	gateway  *gateway.Gateway
 	probes   *readiness
 	metrics  *Metrics
 	servers  []service
+
+	certificates *tlsconfig.Source // nil for plain HTTP
 }
 
 // A service is one listener with its server.
@@ -109,47 +119,41 @@ func (p *program) join(ctx context.Context) error {
 // build makes the handlers and their servers.
 func (p *program) build() error {
 	o := p.options
-	header, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: p.verifier, Name: o.Config.Keys.Header})
-	if err != nil {
+	if err := errors.Join(p.tls(), p.joinPeople(), p.sign()); err != nil {
 		return err
 	}
+	var err error
 	p.gateway, err = gateway.New(gateway.Config{
-		Config: o.Config, Scheme: header, KeyField: header.Field(), AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics,
+		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer,
+		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed,
 	})
 	if err != nil {
 		return err
 	}
-	p.probes = &readiness{fresh: p.verifier.Fresh}
-	if err := p.add("public", o.Listeners.Public, p.metrics.InFlight(p.gateway)); err != nil {
-		return err
+	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateTrouble}
+	public := p.metrics.InFlight(p.gateway)
+	errs := []error{p.add("public", o.Listeners.Public, public, p.publicTLS())}
+	if o.Listeners.Redirect != nil {
+		errs = append(errs, p.add("redirect", o.Listeners.Redirect, public, nil))
 	}
 	if o.Listeners.Admin != nil {
-		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), o.Log)
-		if err != nil {
-			return err
-		}
-		if err := p.add("admin", o.Listeners.Admin, admin); err != nil {
-			return err
-		}
+		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log)
+		errs = append(errs, err, p.add("admin", o.Listeners.Admin, admin, nil))
 	}
 	if o.Listeners.Health != nil {
-		health, err := newHealth(p.probes, o.Log)
-		if err != nil {
-			return err
-		}
-		if err := p.add("health", o.Listeners.Health, health); err != nil {
-			return err
-		}
+		health, err := newHealth(p.probes, p.keySet(), o.Log)
+		errs = append(errs, err, p.add("health", o.Listeners.Health, health, nil))
 	}
-	return p.watch()
+	return errors.Join(append(errs, p.watch())...)
 }
 
 // add makes the server of one listener.
-func (p *program) add(name string, l net.Listener, h http.Handler) error {
+func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.Config) error {
 	c := p.options.Config
 	server, err := httpserver.New(httpserver.Config{
 		Handler:           h,
 		Log:               p.options.Log,
+		TLS:               secure,
 		ReadHeaderTimeout: c.Timeouts.Header,
 		IdleTimeout:       c.Timeouts.Idle,
 		BodyIdleTimeout:   c.Timeouts.BodyIdle,
@@ -162,6 +166,20 @@ func (p *program) add(name string, l net.Listener, h http.Handler) error {
 	}
 	p.servers = append(p.servers, service{name, l, server})
 	return nil
+}
+
+// shadowed counts and logs what a stage in shadow would have refused.
+func (p *program) shadowed(x *exchange.Exchange, stage, reason string) {
+	p.metrics.Shadowed(stage, reason)
+	p.options.Log.Info("a stage in shadow would have refused a request",
+		slog.String("id", x.ID), slog.String("route", x.Route), slog.String("stage", stage), slog.String("reason", reason))
+}
+
+// exposed counts and logs a credential that came over plain HTTP.
+func (p *program) exposed(x *exchange.Exchange, id string) {
+	p.metrics.Exposed()
+	p.options.Log.Warn("a credential came over plain HTTP: whoever is on the way may have it; replace it",
+		slog.String("id", x.ID), slog.String("key_id", id), slog.String("client", x.Client.String()))
 }
 
 // watch adds the figures that are read when metrics are asked for.
@@ -180,6 +198,7 @@ func (p *program) watch() error {
 			func() float64 { return float64(p.gateway.Poisoned()) }),
 		p.metrics.Watch("warder_store_revision_applied", "Every change of keys up to this revision holds on this node.",
 			func() float64 { return float64(p.verifier.Applied()) }),
+		p.watchTLS(),
 	)
 }
 
@@ -213,7 +232,13 @@ func (p *program) drain(ctx context.Context) error {
 // close ends what join and build began.
 func (p *program) close() {
 	if p.gateway != nil {
-		p.gateway.Close()
+		p.logFailure("stop the gateway", p.gateway.Close())
+	}
+	if p.people.stop != nil {
+		p.people.stop()
+	}
+	if p.certificates != nil {
+		p.certificates.Close()
 	}
 	if p.verifier != nil {
 		p.logFailure("stop the verifier", p.verifier.Close())

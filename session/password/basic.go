@@ -26,6 +26,11 @@ type BasicConfig struct {
 	Checker *Checker // Required.
 	Scheme  string   // name of the scheme in OpenAPI. Default "basic".
 
+	// Leave reports whether a name belongs to another scheme of HTTP Basic, which then
+	// is asked alone: one that is a key. nil for none. It gets text that nobody has
+	// checked.
+	Leave func(name string) bool
+
 	// Remembered is how many pairs of name and password that held are remembered: 1 to
 	// 100,000. Default 1,024.
 	Remembered int
@@ -50,6 +55,7 @@ const (
 type Basic struct {
 	checker *Checker
 	scheme  string
+	leave   func(name string) bool
 	limit   int
 	key     [sha256.Size]byte
 
@@ -101,7 +107,7 @@ func NewBasic(cfg BasicConfig) (*Basic, error) {
 		return nil, err
 	}
 	b := &Basic{
-		checker: cfg.Checker, scheme: cfg.Scheme, limit: cfg.Remembered,
+		checker: cfg.Checker, scheme: cfg.Scheme, leave: cfg.Leave, limit: cfg.Remembered,
 		repeated: authn.Unreadable("repeated"), malformed: authn.Wrong("malformed"), throttled: authn.Wrong("throttled"),
 		verified: make(map[[sha256.Size]byte]verified), flights: make(map[flight]*comparison),
 	}
@@ -134,8 +140,11 @@ func (b *Basic) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 		return exchange.Principal{}, authn.ErrNoCredential
 	}
 	name, password, ok := readBasic(rest)
-	if !ok {
+	switch {
+	case !ok:
 		return exchange.Principal{}, b.malformed
+	case b.leave != nil && b.leave(name):
+		return exchange.Principal{}, authn.ErrNoCredential
 	}
 	u, err := b.user(x.Request.Context(), x.Client, name, password)
 	if _, ok := errors.AsType[*ThrottledError](err); ok {

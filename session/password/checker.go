@@ -215,6 +215,9 @@ func (c *Checker) Confirm(ctx context.Context, u User) error {
 	return nil
 }
 
+// Issuer is that of the users' principals and sessions.
+func (c *Checker) Issuer() string { return c.issuer }
+
 // SessionUser returns u as the user of a session.
 func (c *Checker) SessionUser(u User) session.User {
 	return session.User{Issuer: c.issuer, Subject: cmp.Or(u.Subject, u.Name), Name: cmp.Or(u.Title, u.Name), Scopes: u.Scopes}

@@ -29,6 +29,7 @@ add("/{rest:path}", "/")
 
 listener = socket.socket()
 listener.bind(("127.0.0.1", 0))
+listener.listen()  # from now on nobody is refused
 print(listener.getsockname()[1], flush=True)
 server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
 

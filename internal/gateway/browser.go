@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/warder-dev/warder/cors"
+	"github.com/warder-dev/warder/csrf"
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/secret"
+)
+
+// addBrowserStages makes the stages that protect people's browsers.
+func (g *Gateway) addBrowserStages() error {
+	var errs []error
+	var err error
+	g.csrf, err = g.newCSRF(false)
+	errs = append(errs, err)
+	for name, policy := range g.cfg.Config.CORS {
+		if g.cors[name], err = g.newCORS(&policy); err != nil {
+			errs = append(errs, fmt.Errorf("cors.%s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// newCSRF makes the stage that wants proof of the site itself. login: also of
+// requests that prove nobody.
+func (g *Gateway) newCSRF(login bool) (*csrf.Stage, error) {
+	c := &g.cfg.Config.CSRF
+	cfg := csrf.Config{Keys: g.csrfKeys(), TrustedOrigins: c.TrustedOrigins, Lifetime: c.Lifetime, Login: login}
+	cfg.Shadow = c.Shadow && !login
+	if cfg.Shadow {
+		cfg.Report = func(x *exchange.Exchange, reason string) { g.cfg.Shadowed(x, "csrf", reason) }
+	}
+	return csrf.New(cfg)
+}
+
+// csrfKeys are the keys of the tokens.
+func (g *Gateway) csrfKeys() []secret.Text {
+	if g.keys == nil {
+		g.keys = splitKeys(g.cfg.Config.CSRF.Keys)
+	}
+	return g.keys
+}
+
+// keyLength is the length of a key that is made here, in bytes.
+const keyLength = 32
+
+// splitKeys reads one key per line or between commas; without any it makes one.
+func splitKeys(text secret.Text) (keys []secret.Text) {
+	for line := range strings.FieldsFuncSeq(text.Reveal(), func(r rune) bool { return r == '\n' || r == ',' || r == '\r' }) {
+		if line = strings.TrimSpace(line); line != "" {
+			keys = append(keys, secret.New(line))
+		}
+	}
+	if len(keys) == 0 {
+		random := make([]byte, keyLength)
+		_, _ = rand.Read(random) // it never fails: it ends the process instead
+		keys = []secret.Text{secret.New(base64.StdEncoding.EncodeToString(random))}
+	}
+	return keys
+}
+
+// corsOf returns the policy of a route; nil for none.
+func (g *Gateway) corsOf(route *config.Route) (*cors.Stage, error) {
+	switch route.CORS {
+	case config.Off:
+		return nil, nil
+	case "":
+		return g.cors[config.DefaultCORS], nil
+	}
+	stage, ok := g.cors[route.CORS]
+	if !ok {
+		return nil, fmt.Errorf("no CORS policy is called %q", route.CORS)
+	}
+	return stage, nil
+}
+
+func (g *Gateway) newCORS(p *config.CORSPolicy) (*cors.Stage, error) {
+	cfg := cors.Config{
+		Origins: p.Origins, Credentials: p.Credentials, InsecureHTTPOrigins: p.InsecureHTTPOrigins, Methods: p.Methods,
+		RequestHeaders: p.RequestHeaders, ExposedHeaders: p.ExposedHeaders, MaxAge: p.MaxAge, PrivateNetwork: p.PrivateNetwork, Shadow: p.Shadow,
+	}
+	if len(p.Origins) == 1 && p.Origins[0] == "*" {
+		cfg.Origins, cfg.AnyOrigin = nil, true
+	}
+	if p.MaxAge == 0 {
+		cfg.MaxAge = -1 // none, where zero leaves it to the browser
+	}
+	if p.Shadow {
+		cfg.Report = func(x *exchange.Exchange, r cors.Refusal) { g.cfg.Shadowed(x, "cors", r.Reason) }
+	}
+	return cors.New(cfg)
+}
