@@ -15,7 +15,7 @@ import (
 func small(t *testing.T) []attack.Entry {
 	t.Helper()
 	var entries []attack.Entry
-	for _, id := range []string{"KEY-01", "KEY-16", "PROXY-11", "SMUG-01"} {
+	for _, id := range []string{"KEY-01", "KEY-17", "PROXY-11", "SMUG-01"} {
 		e, ok := attack.Find(id)
 		if !ok {
 			t.Fatalf("no case %s", id)
@@ -62,7 +62,7 @@ func TestReportRows(t *testing.T) {
 		{ID: "KEY-01", Front: attack.Library, Test: "TestA", Passed: true},
 		{ID: "PROXY-11", Front: attack.Gateway, Test: "TestC", Passed: true},
 	})
-	for _, want := range []string{"library, gateway | TestA, TestB |", "| waits for environments bound to routes |", "| gateway, waits: answers with two lengths | TestC |"} {
+	for _, want := range []string{"library, gateway | TestA, TestB |", "| waits for public keys |", "| gateway, waits: answers with two lengths | TestC |"} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
