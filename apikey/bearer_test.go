@@ -20,9 +20,8 @@ type tokens struct {
 	asked  []string
 }
 
-func (*tokens) Name() string                  { return "jwt" }
-func (*tokens) Challenge(r string) string     { return `Bearer realm="` + r + `"` }
-func (s *tokens) judge(token string) []string { return append(s.asked, token) }
+func (*tokens) Name() string              { return "jwt" }
+func (*tokens) Challenge(r string) string { return authn.BearerChallenge(r, "", nil) }
 
 func (s *tokens) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 	scheme, token, state := credential.Authorization(x.Request.Header)
@@ -32,7 +31,7 @@ func (s *tokens) Authenticate(x *exchange.Exchange) (exchange.Principal, error) 
 	case state != credential.Once:
 		return exchange.Principal{}, authn.Unreadable("repeated")
 	}
-	s.asked = s.judge(token)
+	s.asked = append(s.asked, token)
 	if token != "eyJ.good" {
 		return exchange.Principal{}, authn.Wrong("signature")
 	}

@@ -99,11 +99,11 @@ func TestCatalogueIsWhole(t *testing.T) {
 			t.Errorf("area %s has %d cases, want %d", area, got[area], n)
 		}
 	}
-	const open = "KEY-16 KEY-17 KEY-18 KEY-21 KEY-22 KEY-23 KEY-25 KEY-26 KEY-27 KEY-29 KEY-31 KEY-33 KEY-34 KEY-37 KEY-38 PROXY-17 PROXY-18 PROXY-20 PROXY-24 TLS-01 TLS-02 IP-11"
+	const open = "KEY-17 KEY-18 KEY-21 KEY-22 KEY-23 KEY-25 KEY-29 KEY-31 KEY-33 KEY-34 KEY-37 KEY-38 SESS-05 PROXY-18 IP-11"
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got := strings.Join(rest, " "); got != "KEY-24 PROXY-11 TLS-04" {
+	if got := strings.Join(rest, " "); got != "KEY-24 MULTI-07 MULTI-12 PROXY-11 PROXY-20 PROXY-24 TLS-04 TLS-09" {
 		t.Errorf("waiting in part: %s, want KEY-24 PROXY-11 TLS-04", got)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {

@@ -3,11 +3,9 @@ package password
 import (
 	"cmp"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -164,21 +162,9 @@ func readBasic(text string) (name string, password secret.Text, ok bool) {
 	return name, secret.New(word), ok
 }
 
-// mac names the pair of name and password, for this process.
-func (b *Basic) mac(name string, password secret.Text) (sum [sha256.Size]byte) {
-	h := hmac.New(sha256.New, b.key[:])
-	var length [8]byte
-	binary.BigEndian.PutUint64(length[:], uint64(len(name)))
-	_, _ = h.Write(length[:]) // a hash.Hash never returns an error
-	_, _ = h.Write([]byte(name))
-	_, _ = h.Write([]byte(password.Reveal()))
-	h.Sum(sum[:0])
-	return sum
-}
-
 // user returns the user whom name and password prove.
 func (b *Basic) user(ctx context.Context, from netip.Addr, name string, password secret.Text) (User, error) {
-	mac := b.mac(name, password)
+	mac := mark(b.key[:], name, password)
 	b.mu.Lock()
 	v, ok := b.verified[mac]
 	b.mu.Unlock()

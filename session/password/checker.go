@@ -116,10 +116,11 @@ func New(cfg Config) (*Checker, error) {
 //   - [ErrBusy] when too many wait to be compared,
 //   - another error when the users could not be asked.
 func (c *Checker) Check(ctx context.Context, from netip.Addr, name string, password secret.Text) (User, error) {
+	empty, long := measure(password)
 	switch {
-	case name == "", password.Reveal() == "":
+	case empty, name == "":
 		return User{}, c.empty
-	case len(name) > maxName, len(password.Reveal()) > maxPassword:
+	case long, len(name) > maxName:
 		return User{}, c.long
 	}
 	attempt, err := c.throttle.begin(name, from)

@@ -1,9 +1,12 @@
 package password
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -95,6 +98,24 @@ func (e *encoded) derive(text string) []byte {
 // holds reports whether password is that of e, in a time that tells nothing else.
 func (e *encoded) holds(password secret.Text) bool {
 	return subtle.ConstantTimeCompare(e.derive(password.Reveal()), e.key) == 1
+}
+
+// measure reports whether password is empty, and whether it is too long.
+func measure(password secret.Text) (empty, long bool) {
+	n := len(password.Reveal())
+	return n == 0, n > maxPassword
+}
+
+// mark names a pair of name and password under key.
+func mark(key []byte, name string, password secret.Text) (sum [sha256.Size]byte) {
+	h := hmac.New(sha256.New, key)
+	var length [8]byte
+	binary.BigEndian.PutUint64(length[:], uint64(len(name)))
+	_, _ = h.Write(length[:]) // a hash.Hash never returns an error
+	_, _ = h.Write([]byte(name))
+	_, _ = h.Write([]byte(password.Reveal()))
+	h.Sum(sum[:0])
+	return sum
 }
 
 // String returns e as a PHC string.
