@@ -40,7 +40,9 @@ type APIConfig struct {
 	Edge Edge
 
 	// Policy holds the other stages of operations that have no Policy of their
-	// own. It is a template: every operation gets a copy. Its Authn must be nil.
+	// own. It is a template: every operation gets a copy. Its Authn must be nil. Its
+	// CORS, which answers the preflights of the operations, is also that of answers
+	// for no operation.
 	Policy *Policy
 }
 
@@ -162,6 +164,7 @@ func (a *API) edge(e Edge) error {
 		e.Target, err = target.New(target.Config{})
 	}
 	a.stack = Stack{Edge: e, Route: &a.routes}
+	a.routes.CORS = a.template.CORS // what is found nowhere is read as what is
 	return err
 }
 

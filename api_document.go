@@ -119,7 +119,7 @@ func (a *API) statuses(op *operation) ([]int, error) {
 // [Edge] and [Policy].
 func refusalsOf(name string) (statuses []int, known bool) {
 	switch name {
-	case "requestid", "accesslog", "securityheaders", "authn": // nothing but authn, whose requirement says it
+	case "requestid", "accesslog", "securityheaders", "cors", "authn": // nothing but authn, whose requirement says it
 		return nil, true
 	case "forwarded", "target":
 		return []int{http.StatusBadRequest}, true
@@ -129,8 +129,10 @@ func refusalsOf(name string) (statuses []int, known bool) {
 		return []int{http.StatusMisdirectedRequest}, true
 	case "https":
 		return []int{http.StatusForbidden, http.StatusMisdirectedRequest}, true
-	case "cors", "csrf", "authz":
+	case "csrf":
 		return []int{http.StatusForbidden}, true
+	case "authz":
+		return []int{http.StatusForbidden, http.StatusServiceUnavailable}, true
 	case "ratelimit":
 		return []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}, true
 	case "bodylimit":

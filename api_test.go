@@ -15,6 +15,7 @@ import (
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/authn"
+	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/attack"
@@ -418,4 +419,35 @@ func TestAPIBehindAStrictEdge(t *testing.T) {
 			t.Errorf("%s is not among the responses %v", code, doc.Paths["/a"].Get.Responses)
 		}
 	}
+}
+
+// A template's CORS answers preflights for each operation, whose guard sees none.
+func TestAPIAnswersPreflights(t *testing.T) {
+	pages, err := cors.New(cors.Config{Origins: []string{"https://app.example"}, Methods: []string{"PUT"}, RequestHeaders: []string{"X-API-Key"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := newAPI(t, warder.APIConfig{Requirement: authn.Require(described{}), Policy: &warder.Policy{CORS: pages}})
+	handle(t, api, "PUT /a", warder.Operation{})
+	ask := func(method, path string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, nil)
+		r.Header.Set("Origin", "https://app.example")
+		if method == http.MethodOptions {
+			r.Header.Set("Access-Control-Request-Method", "PUT")
+			r.Header.Set("Access-Control-Request-Headers", "x-api-key")
+		}
+		w := httptest.NewRecorder()
+		api.Handler().ServeHTTP(w, r)
+		return w
+	}
+	for _, tt := range []struct {
+		method, path string
+		status       int
+	}{{"OPTIONS", "/a", 204}, {"PUT", "/a", 401}, {"PUT", "/none", 404}} {
+		w := ask(tt.method, tt.path)
+		if w.Code != tt.status || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example" {
+			t.Errorf("%s %s: got %d %v, want %d for the page to read", tt.method, tt.path, w.Code, w.Header(), tt.status)
+		}
+	}
+	openapitest.RequireDeclared(t, api)
 }
