@@ -20,6 +20,9 @@ func small(t *testing.T) []attack.Entry {
 		if !ok {
 			t.Fatalf("no case %s", id)
 		}
+		if id == "KEY-16" {
+			e.Waits = "environments bound to routes" // as it once did
+		}
 		entries = append(entries, e)
 	}
 	return entries
@@ -77,7 +80,7 @@ func TestReadResultsNamesTheLine(t *testing.T) {
 }
 
 func TestCatalogueIsWhole(t *testing.T) {
-	want := map[string]int{"KEY": 38, "PROXY": 24, "LOG": 12, "PATH": 18, "SMUG": 24, "HOST": 10, "IP": 11}
+	want := map[string]int{"KEY": 38, "MULTI": 12, "LIMIT": 16, "PROXY": 24, "LOG": 12, "PATH": 18, "SMUG": 24, "HOST": 10, "IP": 11}
 	got, waiting, rest := map[string]int{}, []string{}, []string{}
 	for _, e := range attack.Catalogue() {
 		got[e.Area()]++
@@ -99,12 +102,12 @@ func TestCatalogueIsWhole(t *testing.T) {
 			t.Errorf("area %s has %d cases, want %d", area, got[area], n)
 		}
 	}
-	const open = "KEY-16 KEY-17 KEY-18 KEY-21 KEY-22 KEY-23 KEY-25 KEY-26 KEY-27 KEY-29 KEY-31 KEY-33 KEY-34 KEY-37 KEY-38 PROXY-17 PROXY-18 PROXY-20 PROXY-24 TLS-01 TLS-02 IP-11"
+	const open = "KEY-17 KEY-18 KEY-21 KEY-22 KEY-23 KEY-25 KEY-29 KEY-31 KEY-33 KEY-34 KEY-37 KEY-38 SESS-05 PROXY-18 IP-11 LIMIT-04 LIMIT-05 LIMIT-08 LIMIT-12 LIMIT-14"
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got := strings.Join(rest, " "); got != "KEY-24 PROXY-11 TLS-04" {
-		t.Errorf("waiting in part: %s, want KEY-24 PROXY-11 TLS-04", got)
+	if got := strings.Join(rest, " "); got != "KEY-24 MULTI-07 MULTI-12 PROXY-11 PROXY-20 PROXY-24 TLS-04 TLS-09 LIMIT-06 LIMIT-09 LIMIT-10" {
+		t.Errorf("waiting in part: %s, want what this test lists", got)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {
 		t.Error("Find knows a case that does not exist")
