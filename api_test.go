@@ -3,6 +3,7 @@ package warder_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,11 +16,13 @@ import (
 	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/golden"
 	"github.com/warder-dev/warder/openapi"
 	"github.com/warder-dev/warder/openapi/openapitest"
 	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/trustedhost"
 )
 
 // described is [scheme] with words for it.
@@ -388,6 +391,31 @@ func TestAPIAllocates(t *testing.T) {
 		h.ServeHTTP(w, r)
 		if got := testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }); got > want && !raceEnabled {
 			t.Errorf("%s: %v allocations, want at most %v", path, got, want)
+		}
+	}
+}
+
+// An edge that wants TLS and a host of its list is probed as a client of its own
+// would ask it.
+func TestAPIBehindAStrictEdge(t *testing.T) {
+	hosts, err1 := trustedhost.New(trustedhost.Config{Hosts: []string{"api.example.com"}})
+	names, err2 := httpserver.NewSNI(httpserver.SNIConfig{})
+	secure, err3 := httpserver.NewHTTPS(httpserver.HTTPSConfig{Known: hosts.Lists, Carries: func(*exchange.Exchange) (string, bool) { return "", false }})
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	api := newAPI(t, warder.APIConfig{
+		Requirement: authn.Require(described{}), Edge: warder.Edge{TrustedHost: hosts, SNI: names, HTTPS: secure},
+	})
+	handle(t, api, "GET /a", warder.Operation{})
+	openapitest.RequireDeclared(t, api, func(r *http.Request) { r.Host, r.TLS.ServerName = "api.example.com", "api.example.com" })
+	doc, err := api.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []string{"400", "401", "403", "421", "503", "default"} {
+		if doc.Paths["/a"].Get.Responses[code].Ref == "" {
+			t.Errorf("%s is not among the responses %v", code, doc.Paths["/a"].Get.Responses)
 		}
 	}
 }

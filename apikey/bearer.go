@@ -39,8 +39,8 @@ type Bearer struct {
 }
 
 var (
-	_ authn.Scheme    = (*Bearer)(nil)
-	_ authn.Describer = (*Bearer)(nil)
+	_ authn.RefusalChallenger = (*Bearer)(nil)
+	_ authn.Describer         = (*Bearer)(nil)
 )
 
 // NewBearer reports everything that is wrong with cfg at once.
@@ -60,7 +60,13 @@ func NewBearer(cfg BearerConfig) (*Bearer, error) {
 func (b *Bearer) Takes(token string) bool { return b.owner.owns(token) }
 
 // Challenge returns the WWW-Authenticate challenge (RFC 6750, section 3).
-func (*Bearer) Challenge(realm string) string { return `Bearer realm="` + realm + `"` }
+func (*Bearer) Challenge(realm string) string { return authn.BearerChallenge(realm, "", nil) }
+
+// RefusalChallenge says why a token was refused (RFC 6750, section 3.1): the same
+// for every token that does not hold.
+func (*Bearer) RefusalChallenge(realm, code string, scopes []string) string {
+	return authn.BearerChallenge(realm, code, scopes)
+}
 
 // Describe adds the scheme to doc.
 func (b *Bearer) Describe(doc *openapi.Document) error {

@@ -246,11 +246,13 @@ func reasonOf(err error) string {
 	}
 }
 
-// front is the header scheme around a handler that says whom it serves.
+// front is a requirement around a handler that notes what it serves.
 type front struct {
 	http.Handler
-	served atomic.Int64
-	reason string
+	served    atomic.Int64
+	reason    string
+	seen      *http.Request      // by the handler
+	principal exchange.Principal // of the last request
 }
 
 // finishing is a stage that notes the reason of each refusal.
@@ -259,21 +261,49 @@ type finishing struct {
 	front *front
 }
 
-func (f finishing) Done(_ *exchange.Exchange, o exchange.Outcome) { f.front.reason = o.Reason }
+func (f finishing) Done(x *exchange.Exchange, o exchange.Outcome) {
+	f.front.reason, f.front.principal = o.Reason, x.Principal
+}
 
+// Headers passes on what the stage adds, if it does.
+func (f finishing) Headers(x *exchange.Exchange, h http.Header) {
+	if w, ok := f.Stage.(exchange.HeaderWriter); ok {
+		w.Headers(x, h)
+	}
+}
+
+// newFront returns a front of the header scheme.
 func newFront(tb testing.TB, v *apikey.Verifier) *front {
 	tb.Helper()
-	scheme, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: v})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	stage, err := authn.New(authn.Config{Requirement: authn.Require(scheme)})
+	return newFrontOf(tb, authn.Require(newHeader(tb, v)), nil)
+}
+
+// newFrontOf returns a front of a requirement. set, unless nil, does what the edge
+// would before it.
+func newFrontOf(tb testing.TB, r authn.Requirement, set func(*exchange.Exchange)) *front {
+	tb.Helper()
+	stage, err := authn.New(authn.Config{Requirement: r})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	f := new(front)
-	f.Handler = exchange.Wrap(finishing{stage, f}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { f.served.Add(1) }))
+	f.Handler = exchange.Wrap(finishing{stage, f}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		f.served.Add(1)
+		f.seen = r
+	}))
+	if set != nil {
+		inner := f.Handler
+		f.Handler = exchange.Wrap(edge(set), inner)
+	}
 	return f
+}
+
+// edge is a stage that sets what is known of the connection.
+type edge func(*exchange.Exchange)
+
+func (e edge) Check(x *exchange.Exchange) exchange.Verdict {
+	e(x)
+	return exchange.Pass()
 }
 
 // get asks with the lines of the key header.

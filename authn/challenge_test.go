@@ -87,7 +87,9 @@ func TestRefusingAllocatesNothing(t *testing.T) {
 // loud answers a refusal with a challenge that is none.
 type loud struct{ bearer }
 
-func (loud) RefusalChallenge(_, code string, _ []string) string { return "Bearer error=" + code + "\r\nX: y" }
+func (loud) RefusalChallenge(_, code string, _ []string) string {
+	return "Bearer error=" + code + "\r\nX: y"
+}
 
 func TestRefusalChallengesAreChecked(t *testing.T) {
 	_, err := authn.New(authn.Config{Requirement: authn.Require(loud{bearer{&credential{name: "token"}}})})

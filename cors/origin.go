@@ -115,7 +115,7 @@ func (s *originSet) matches(origin string) bool {
 		return false
 	}
 	host, port, ok := splitHost(rest)
-	if !ok || port != "" && port == defaultPort(scheme) { // browsers do not write it
+	if !ok {
 		return false
 	}
 	end := len(host)

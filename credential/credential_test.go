@@ -81,6 +81,8 @@ func queries() []row {
 		{"alone", []string{"api_key=x"}, "x", credential.Once, []string{""}},
 		{"first", []string{"api_key=x&a=1"}, "x", credential.Once, []string{"a=1"}},
 		{"the others as they are", []string{"a=%2f+%zz&api_key=x&&b"}, "x", credential.Once, []string{"a=%2f+%zz&&b"}},
+		{"between empty ones", []string{"&&a=1&api_key=x&&"}, "x", credential.Once, []string{"&&a=1&&"}},
+		{"before empty ones", []string{"api_key=x&&a"}, "x", credential.Once, []string{"&a"}},
 		{"behind 10,000 others", []string{crowd + "&api_key=x"}, "x", credential.Once, []string{crowd}},
 		{"empty", []string{"api_key="}, "", credential.Once, []string{""}},
 		{"no equals sign", []string{"api_key"}, "", credential.Once, []string{""}},

@@ -49,16 +49,17 @@ func WithoutQuery(raw string, names ...string) string {
 
 func withoutParameter(raw, name string) string {
 	var b strings.Builder
-	removed := false
+	removed, first := false, true
 	for pair := range strings.SplitSeq(raw, "&") {
 		n, _, _ := strings.Cut(pair, "=")
 		if !undecodable(n) && spelling(n, name) != other || behindSemicolon(pair, name) {
 			removed = true
 			continue
 		}
-		if b.Len() > 0 {
+		if !first { // an empty pair is one too
 			b.WriteByte('&')
 		}
+		first = false
 		b.WriteString(pair)
 	}
 	if !removed {

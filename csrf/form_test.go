@@ -245,6 +245,33 @@ func TestABodyThatBreaks(t *testing.T) {
 	}
 }
 
+// forgetful gives more after it broke, as if nothing had happened.
+type forgetful struct{ reads []string }
+
+func (f *forgetful) Read(p []byte) (int, error) {
+	if len(f.reads) == 0 {
+		return 0, io.EOF
+	}
+	text := f.reads[0]
+	f.reads = f.reads[1:]
+	if text == "" {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return copy(p, text), nil
+}
+
+func TestABodyThatBrokeStaysBroken(t *testing.T) {
+	s := newStage(t, csrf.Config{})
+	text := "csrf_token=" + tokenFor(t, s, alice("s1")) + "&a=1"
+	x := sent{fields: fields(urlencoded), reader: &forgetful{[]string{text, "", "&b=2"}}}.exchangeOf(alice("s1"))
+	if v := s.Check(x); !v.Passed() {
+		t.Fatalf("refused: %s", v.Reason())
+	}
+	if got, err := io.ReadAll(x.Request.Body); string(got) != text || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the handler reads %q, %v; want what came before, and the error", got, err)
+	}
+}
+
 // Whatever the body is, the handler gets it byte for byte, and only a token of
 // the sender's passes: it stands where the body says TOKEN.
 func FuzzForm(f *testing.F) {

@@ -2,6 +2,7 @@ package forwarded
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/warder-dev/warder/exchange"
@@ -125,8 +126,8 @@ func (s *Stage) hop(x *exchange.Exchange, a netip.Addr, ok bool) bool {
 // knew no address.
 func (s *Stage) walkFor(x *exchange.Exchange, lines []string) {
 	hops := 0
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest, more := lines[i], true; more; hops++ {
+	for _, line := range slices.Backward(lines) {
+		for rest, more := line, true; more; hops++ {
 			var entry string
 			entry, rest, more = lastEntry(rest)
 			a, ok := address(entry)

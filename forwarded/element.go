@@ -2,6 +2,7 @@ package forwarded
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/warder-dev/warder/exchange"
@@ -21,8 +22,8 @@ type element struct {
 // elements are skipped (RFC 9110, section 5.6.1.2).
 func (s *Stage) walkForwarded(x *exchange.Exchange, lines []string) (c claims) {
 	hops := 0
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest, more := lines[i], true; more; hops++ {
+	for _, line := range slices.Backward(lines) {
+		for rest, more := line, true; more; hops++ {
 			var text string
 			text, rest, more = lastElement(rest)
 			if text == "" && hops < maxHops {
@@ -178,7 +179,7 @@ func node(text string) (netip.Addr, bool) {
 	} else if i := strings.IndexByte(text, ':'); i >= 0 {
 		host, port = text[:i], text[i:]
 	}
-	if port != "" && !(port[0] == ':' && (validPort(port[1:]) || obfuscated(port[1:]))) {
+	if port != "" && (port[0] != ':' || !validPort(port[1:]) && !obfuscated(port[1:])) {
 		return netip.Addr{}, false
 	}
 	return address(host)
@@ -190,7 +191,9 @@ func obfuscated(text string) bool {
 		return false
 	}
 	for i := 1; i < len(text); i++ {
-		if b := text[i]; !('a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '.' || b == '_' || b == '-') {
+		switch b := text[i]; {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '.', b == '_', b == '-':
+		default:
 			return false
 		}
 	}

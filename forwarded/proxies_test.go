@@ -221,6 +221,40 @@ func TestMappedAddressesInTheList(t *testing.T) {
 	})
 }
 
+func TestListedNetworks(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		list []netip.Prefix
+		in   []string
+		out  []string
+	}{
+		{"one network", prefixes("192.168.1.0/24"), []string{"192.168.1.0", "192.168.1.255"}, []string{"192.168.0.255", "192.168.2.0", "::c0a8:100"}},
+		{"one address", prefixes("192.168.1.7/32", "2001:db8::7/128"), []string{"192.168.1.7", "2001:db8::7"}, []string{"192.168.1.6", "192.168.1.8", "2001:db8::6", "2001:db8::8"}},
+		{"the ends of a family", prefixes("0.0.0.0/8", "255.0.0.0/8"), []string{"0.0.0.1", "255.255.255.255"}, []string{"1.0.0.0", "254.255.255.255", "::1"}},
+		{"IPv6", prefixes("2001:db8:1::/48"), []string{"2001:db8:1::", "2001:db8:1:ffff:ffff:ffff:ffff:ffff"}, []string{"2001:db8:0:ffff:ffff:ffff:ffff:ffff", "2001:db8:2::"}},
+		{"next to each other", prefixes("10.1.0.0/16", "10.0.0.0/16", "10.2.0.0/16"), []string{"10.0.0.0", "10.0.255.255", "10.1.0.0", "10.2.255.255"}, []string{"10.3.0.0", "9.255.255.255"}},
+		{"within each other", prefixes("10.0.1.0/24", "10.0.0.0/8", "10.0.2.0/24"), []string{"10.0.3.0", "10.255.255.255"}, []string{"11.0.0.0"}},
+		{"apart, and unsorted", prefixes("172.16.0.0/12", "2001:db8::/32", "10.0.0.0/8", "fc00::/7"), []string{"172.31.255.255", "10.0.0.1", "2001:db8::1", "fdff::1"}, []string{"172.32.0.0", "11.0.0.1", "2001:db9::", "fe00::"}},
+	} {
+		s := stage(t, forwarded.XForwardedFor, forwarded.Config{TrustedProxies: tt.list})
+		believed := func(peer string) bool {
+			x := via(net.JoinHostPort(peer, "1"), "X-Forwarded-For", "203.0.113.9")
+			s.Check(x)
+			return x.Client.String() == "203.0.113.9"
+		}
+		for _, peer := range tt.in {
+			if !believed(peer) {
+				t.Errorf("%s: %s is not believed", tt.name, peer)
+			}
+		}
+		for _, peer := range tt.out {
+			if believed(peer) {
+				t.Errorf("%s: %s is believed", tt.name, peer)
+			}
+		}
+	}
+}
+
 func TestTrustInEverybodyIsRefused(t *testing.T) {
 	halves := func(list ...string) []netip.Prefix { return prefixes(list...) }
 	var eighths []netip.Prefix // every IPv4 address, in parts that are each allowed

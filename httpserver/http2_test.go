@@ -154,9 +154,20 @@ func getting(more ...string) []string {
 	return all
 }
 
-// goodClient asks once, over a connection of its own, and returns how long that
-// took.
+// goodClient asks over connections of its own, up to five times, and returns how
+// long the quickest took: the machine may have other work.
 func goodClient(t *testing.T, addr string, client *tls.Config) time.Duration {
+	t.Helper()
+	best := patience
+	for range 5 {
+		if best = min(best, askOnce(t, addr, client)); best < time.Second {
+			break
+		}
+	}
+	return best
+}
+
+func askOnce(t *testing.T, addr string, client *tls.Config) time.Duration {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: client.Clone(), ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()

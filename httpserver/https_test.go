@@ -320,13 +320,23 @@ func TestARedirectIsNoPass(t *testing.T) {
 // A redirect waits for no body, and nothing of what follows is taken for a request.
 func TestARedirectReadsNoBody(t *testing.T) {
 	_, addr := start(t, httpserver.Config{Handler: wholeEdge(t, forwarded.Direct(), nil, newHTTPS(t, httpserver.HTTPSConfig{}))})
-	for name, head := range map[string]string{"a length and no body": "Content-Length: 1000000\r\n", "Expect": "Content-Length: 5\r\nExpect: 100-continue\r\n"} {
+	for name, head := range map[string]string{"a length and no body": "Content-Length: 5\r\n", "a great length and no body": "Content-Length: 1000000\r\n", "Expect": "Content-Length: 5\r\nExpect: 100-continue\r\n"} {
 		conn := dial(t, addr)
 		write(t, conn, "POST /a HTTP/1.1\r\nHost: api.example.com\r\n"+head+"\r\n")
 		text, err := io.ReadAll(conn)
 		got := string(text)
 		if err != nil || !strings.HasPrefix(got, "HTTP/1.1 308 ") || !strings.Contains(got, "Connection: close\r\n") || strings.Count(got, "HTTP/1.1") != 1 {
 			t.Errorf("%s: %q, %v; want 308 and the connection closed", name, got, err)
+		}
+	}
+	for body, want := range map[string]string{"": "", "five!": "close"} {
+		w := ask(wholeEdge(t, forwarded.Direct(), nil, newHTTPS(t, httpserver.HTTPSConfig{})), http.MethodPost, "/a", "api.example.com", func(r *http.Request) {
+			if body != "" {
+				r.Body = io.NopCloser(strings.NewReader(body))
+			}
+		})
+		if got := w.Header().Get("Connection"); w.Code != http.StatusPermanentRedirect || got != want {
+			t.Errorf("a body of %d bytes: %d with Connection %q, want 308 with %q", len(body), w.Code, got, want)
 		}
 	}
 }

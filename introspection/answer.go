@@ -48,26 +48,28 @@ func (r *rules) read(body []byte, now time.Time) (answer, error) {
 	if !ok {
 		return answer{}, errAnswer
 	}
-	a := answer{until: now.Add(r.inactive)}
 	if !active {
-		a.refusal = authn.Wrong("inactive")
-		return a, nil
+		return answer{refusal: authn.Wrong("inactive"), until: now.Add(r.inactive)}, nil
 	}
+	return r.prove(claims, now), nil
+}
+
+// prove returns whom the claims of an active token prove, or why nobody.
+func (r *rules) prove(claims map[string]any, now time.Time) answer {
 	expires, err := r.judge(claims, now)
 	if err != nil {
-		a.refusal = err
-		return a, nil
+		return answer{refusal: err, until: now.Add(r.inactive)}
 	}
-	if a.principal, a.bound, err = r.mapping.Principal(claims); err != nil {
-		a.refusal = err
-		return a, nil
+	principal, bound, err := r.mapping.Principal(claims)
+	if err != nil {
+		return answer{refusal: err, until: now.Add(r.inactive)}
 	}
-	a.principal.Issuer, a.principal.Expires = r.issuer, expires
-	a.until = now.Add(r.active)
-	if !expires.IsZero() && expires.Before(a.until) {
-		a.until = expires
+	principal.Issuer, principal.Expires = r.issuer, expires
+	until := now.Add(r.active)
+	if !expires.IsZero() && expires.Before(until) {
+		until = expires
 	}
-	return a, nil
+	return answer{principal: principal, bound: bound, until: until}
 }
 
 // judge holds the claims of an active token against the rules. The error is a

@@ -31,31 +31,31 @@ func TestAnswersAreRemembered(t *testing.T) {
 		revoke := func(token string) { o.set(func(o *oracle) { delete(o.answers, token) }) }
 		want(t, s, "at first", "t", 200, "")
 		revoke("t")
-		time.Sleep(30*time.Second - 1)
+		pass(30*time.Second - 1)
 		want(t, s, "revoked, within CacheTTL", "t", 200, "")
-		time.Sleep(1)
+		pass(1)
 		want(t, s, "revoked, after CacheTTL", "t", 401, "inactive")
 
 		asked := o.count()
 		o.set(func(o *oracle) { o.answers["t"] = active(nil) })
-		time.Sleep(5*time.Second - 1)
+		pass(5*time.Second - 1)
 		want(t, s, "active anew, within NegativeTTL", "t", 401, "inactive")
 		if o.count() != asked {
 			t.Error("an inactive token was asked for again")
 		}
-		time.Sleep(1)
+		pass(1)
 		want(t, s, "active anew, after NegativeTTL", "t", 200, "")
 
 		o.set(func(o *oracle) { o.answers["short"] = active(members{"exp": time.Now().Unix() + 10}) })
 		want(t, s, "a token of 10 s", "short", 200, "")
 		o.set(func(o *oracle) { o.answers["short"] = active(members{"exp": time.Now().Unix() + 3600}) })
 		asked = o.count()
-		time.Sleep(10*time.Second - 1)
+		pass(10*time.Second - 1)
 		want(t, s, "before its exp", "short", 200, "")
 		if o.count() != asked {
 			t.Error("an active token was asked for again")
 		}
-		time.Sleep(1)
+		pass(1)
 		want(t, s, "at its exp: asked anew", "short", 200, "")
 		if o.count() != asked+1 {
 			t.Error("an answer was remembered beyond exp")

@@ -142,3 +142,6 @@ func want(tb testing.TB, s authn.Scheme, what, token string, status int, reason 
 		tb.Errorf("%s: got %d %q, want %d %q", what, got.status, got.reason, status, reason)
 	}
 }
+
+// pass lets the clock of a bubble go on.
+func pass(d time.Duration) { <-time.After(d) }

@@ -36,7 +36,7 @@ func TestNewReportsEveryErrorAtOnce(t *testing.T) {
 	for _, want := range []string{
 		`name "a b"`, "MaxBytes", "CacheSize", "DescribeOpenIDConnect", "Fetch.Every", "Fetch.UnknownEvery", "Fetch.MaxStale", "Fetch.Timeout",
 		`issuer "": `, "exact, printable name", "want Audience", "an audience is empty", "leeway", "MaxAge", `"none" is unknown`, `"HS256": HMAC`, `type ""`, "claim",
-		"exactly one of", "KeySet: is no JWK Set", "SecretKeySet: is no JWK Set", "Keys[0]", "Keys[1]", "KeySetURL: want https", "no key fits", "is there twice", "flows.implicit",
+		"exactly one of", "KeySet: is no JWK Set", "SecretKeySet: is no JWK Set", "entry 0 of Keys", "entry 1 of Keys", "KeySetURL: want https", "no key fits", "is there twice", "flows.implicit",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not mention %q", want)

@@ -184,6 +184,30 @@ func (l locked) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
+// A provider that dies takes nobody along who has a key that is known.
+func TestAKilledProvider(t *testing.T) {
+	attack.Case(t, "JWT-14", attack.Library, func(t *testing.T) {
+		var log strings.Builder
+		var mu sync.Mutex
+		from := newProvider(t, false, jwk(allPairs().p256, "p256"))
+		s := newScheme(t, jwt.Config{Issuers: []jwt.Issuer{at(from.URL)}, Fetch: insecure(), Log: slog.New(slog.NewTextHandler(locked{&mu, &log}, nil))})
+		remembered := es256().token(t, nil)
+		want(t, s, "alive", remembered, 200, "")
+		from.Close()
+		unknown := signer{"ES256", allPairs().other, "new"}
+		for n := range 20 {
+			want(t, s, "remembered", remembered, 200, "")
+			want(t, s, "a key that is known", es256().token(t, members{"n": n}), 200, "")
+			want(t, s, "a key that may exist", unknown.token(t, members{"n": n}), 503, "unavailable")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.Count(log.String(), "cannot be fetched") != 1 || !strings.Contains(log.String(), issuerName) {
+			t.Errorf("the log does not tell once, of the issuer: %q", log.String())
+		}
+	})
+}
+
 func TestSlowKeySets(t *testing.T) {
 	release := make(chan struct{})
 	from := newProvider(t, false)

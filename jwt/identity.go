@@ -92,7 +92,7 @@ func sumOf(p *exchange.Principal) bearer.Sum {
 	for _, part := range [...]string{p.Issuer, p.Subject, p.KeyID, p.Owner, p.Environment} {
 		b = appendPart(b, part)
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(p.Expires.UnixNano())) //nolint:gosec // any 64 bits will do
+	b = binary.BigEndian.AppendUint64(b, uint64(p.Expires.UnixNano()))
 	for _, name := range p.Scopes.Names() {
 		if !literalWildcard(p.Scopes, name) {
 			b = appendPart(b, name)

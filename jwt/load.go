@@ -48,7 +48,7 @@ func metadataURL(issuer string) string {
 func discover(issuer string, insecureHTTP bool) (loader, error) {
 	at, err := outgoing.ParseURL(issuer, insecureHTTP)
 	if err != nil || at.RawQuery != "" {
-		return nil, errors.Join(errors.New("Discovery: the issuer's name must be a URL without query"), err)
+		return nil, errors.Join(errors.New("the issuer's name must be a URL without query for Discovery"), err)
 	}
 	return func(ctx context.Context, client *http.Client) (loaded, error) {
 		text, _, err := get(ctx, client, metadataURL(issuer))

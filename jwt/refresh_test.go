@@ -2,6 +2,7 @@ package jwt_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -84,9 +85,9 @@ func TestAWithdrawnKey(t *testing.T) {
 				want(t, s, "before", kept, 200, "")
 			}
 			e.publish(jwk(p.p256, "stays"))
-			time.Sleep(5*time.Minute - time.Second)
+			pass(5*time.Minute - time.Second)
 			want(t, s, "withdrawn, and not fetched yet", old, 200, "")
-			time.Sleep(2 * time.Second)
+			pass(2 * time.Second)
 			want(t, s, "remembered, by a key that left", old, 401, "unknown-key")
 			want(t, s, "new, by a key that left", leaves.token(t, day().with(members{"x": 1})), 401, "unknown-key")
 			if n := s.Remembered(); n != 1 {
@@ -95,10 +96,10 @@ func TestAWithdrawnKey(t *testing.T) {
 			want(t, s, "by the key that stayed", kept, 200, "")
 
 			e.publish(jwk(p.p256, "stays"), jwk(p.other, "leaves")) // another key under its name
-			time.Sleep(5 * time.Minute)
+			pass(5 * time.Minute)
 			want(t, s, "by a key whose name has another one now", old, 401, "signature")
 			e.publish(jwk(p.p256, "stays"), jwk(p.ed, "leaves"))
-			time.Sleep(5 * time.Minute)
+			pass(5 * time.Minute)
 			want(t, s, "by a key that came back", old, 200, "")
 			if e.count() != 5 { // at first, three times in their turn, once for the unknown kid
 				t.Errorf("%d fetches, want 5", e.count())
@@ -124,18 +125,19 @@ func TestUnknownKeyIDs(t *testing.T) {
 			if e.count() != 1 {
 				t.Fatalf("%d fetches before a kid was unknown, want 1", e.count())
 			}
-			hostile := []string{"../../../../dev/null", "/etc/passwd", "x' OR '1'='1", "p256\x00", "P256", "p256 ", "http://169.254.169.254/", "|/bin/true", "%70256", ".", "__proto__"}
+			hostile := []string{"../../../../dev/null", "/etc/passwd", "x' OR '1'='1", "P256", "p256 ", "http://169.254.169.254/", "p256\x00", "|/bin/true", "%70256", ".", "__proto__"}
 			token := by.token(t, nil)
-			signature := token[strings.LastIndexByte(token, '.'):]
+			rest := token[strings.IndexByte(token, '.'):]
 			for n := range 10_000 {
 				kid := fmt.Sprintf("kid-%d", n)
 				if n < len(hostile) {
 					kid = hostile[n]
 				}
-				forged := segment(fmt.Appendf(nil, `{"alg":"ES256","kid":%q}`, strings.ReplaceAll(kid, "\x00", ""))) + token[strings.IndexByte(token, '.'):strings.LastIndexByte(token, '.')] + signature
-				if kid == "p256\x00" {
-					continue
+				header, err := json.Marshal(members{"alg": "ES256", "kid": kid})
+				if err != nil {
+					t.Fatal(err)
 				}
+				forged := segment(header) + rest
 				if got := present(t, s, forged); got.status != 401 || got.reason != "unknown-key" {
 					t.Fatalf("kid %q: got %d %q", kid, got.status, got.reason)
 				}
@@ -143,7 +145,7 @@ func TestUnknownKeyIDs(t *testing.T) {
 			if e.count() != 2 {
 				t.Errorf("%d fetches for 10,000 unknown kids in one interval, want 2 in all", e.count())
 			}
-			time.Sleep(30 * time.Second)
+			pass(30 * time.Second)
 			for n := range 100 {
 				by.id = fmt.Sprintf("later-%d", n)
 				want(t, s, "in the next interval", by.token(t, nil), 401, "unknown-key")
@@ -162,7 +164,7 @@ func TestARotatedKey(t *testing.T) {
 		e := &endpoint{keys: []members{jwk(p.p256, "old")}, maxAge: time.Hour}
 		s := remote(t, e, jwt.Fetch{})
 		want(t, s, "old", signer{"ES256", p.p256, "old"}.token(t, nil), 200, "")
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		e.publish(jwk(p.p256, "old"), jwk(p.other, "new"))
 		e.set(func(e *endpoint) { e.delay = time.Second })
 		var wait sync.WaitGroup
@@ -194,32 +196,32 @@ func TestAnEndpointThatIsDown(t *testing.T) {
 			if e.count() != 1 {
 				t.Errorf("%d attempts, want 1", e.count())
 			}
-			time.Sleep(time.Minute) // after 1, 2, 4, 8, 16 and 30 s
+			pass(time.Minute) // after 1, 2, 4, 8, 16 and 30 s
 			if e.count() != 6 {
 				t.Errorf("%d attempts in a minute, want 6", e.count())
 			}
 			e.fail(nil)
-			time.Sleep(30 * time.Second)
+			pass(30 * time.Second)
 			want(t, s, "fetched", token, 200, "")
 
 			e.fail(errDown)
-			time.Sleep(30 * time.Minute)
+			pass(30 * time.Minute)
 			want(t, s, "the last good set, remembered", token, 200, "")
 			want(t, s, "the last good set", by.token(t, day().with(members{"n": 1})), 200, "")
 			by.id = "unknown"
 			want(t, s, "a key that may exist", by.token(t, day()), 503, "unavailable")
 			by.id = "p256"
-			time.Sleep(35 * time.Minute)
+			pass(35 * time.Minute)
 			want(t, s, "beyond the bound, remembered", token, 503, "unavailable")
 			want(t, s, "beyond the bound", by.token(t, day().with(members{"n": 2})), 503, "unavailable")
 			e.fail(nil)
-			time.Sleep(30 * time.Second)
+			pass(30 * time.Second)
 			want(t, s, "back", token, 200, "")
 
 			e.publish() // an empty set is none
-			time.Sleep(30 * time.Minute)
+			pass(30 * time.Minute)
 			want(t, s, "the endpoint's set is empty", token, 200, "")
-			time.Sleep(40 * time.Minute)
+			pass(40 * time.Minute)
 			want(t, s, "empty beyond the bound", token, 503, "unavailable")
 		})
 	})
@@ -242,7 +244,7 @@ func TestASlowEndpoint(t *testing.T) {
 		if waited := time.Since(begun); waited != 5*time.Second {
 			t.Errorf("waited %v", waited)
 		}
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begun = time.Now()
@@ -271,7 +273,7 @@ func TestCacheControl(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := &endpoint{keys: []members{jwk(allPairs().p256, "p256")}, maxAge: tt.maxAge}
 				_ = remote(t, e, jwt.Fetch{})
-				time.Sleep(10*tt.every + time.Second)
+				pass(10*tt.every + time.Second)
 				if e.count() != 11 {
 					t.Errorf("%d fetches in ten intervals of %v, want 11", e.count(), tt.every)
 				}
@@ -292,7 +294,7 @@ func TestClosed(t *testing.T) {
 		unknown := es256()
 		unknown.id = "unknown"
 		want(t, s, "closed, a key that may exist", unknown.token(t, nil), 503, "")
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		want(t, s, "closed, and stale", token, 503, "")
 		if e.count() != 1 {
 			t.Errorf("%d fetches, want 1", e.count())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,19 +180,10 @@ func (r *remote) take(fresh *keySet) {
 	set, _ := newKeySet(kept) // as fresh was
 	r.held.Store(&held{set, time.Now()})
 	for _, before := range old.set.all {
-		if !contains(set.all, before) {
+		if !slices.Contains(set.all, before) {
 			before.gone.Store(true)
 		}
 	}
-}
-
-func contains(keys []*key, k *key) bool {
-	for _, other := range keys {
-		if other == k {
-			return true
-		}
-	}
-	return false
 }
 
 // await waits for f, or until ctx ends.
@@ -221,7 +213,7 @@ func (r *remote) current(ctx context.Context) (*keySet, error) {
 		defer r.mu.Unlock()
 		return nil, r.failed
 	}
-	f := r.begin()
+	f := r.begin() //nolint:contextcheck // an attempt is for everybody, and outlives who waits
 	r.mu.Unlock()
 	return r.await(ctx, f)
 }
@@ -248,7 +240,7 @@ func (r *remote) missing(ctx context.Context, had *keySet) (*keySet, error) {
 	if r.flight == nil {
 		r.unknown = time.Now()
 	}
-	f := r.begin()
+	f := r.begin() //nolint:contextcheck // an attempt is for everybody, and outlives who waits
 	r.mu.Unlock()
 	return r.await(ctx, f)
 }

@@ -38,7 +38,7 @@ func newSource(cfg *Issuer, i *issuer, all *Config) (source, error) {
 	for n, public := range cfg.Keys {
 		k, err := newKey("", "", public)
 		if _, secret := public.([]byte); secret || err != nil {
-			errs = append(errs, fmt.Errorf("Keys[%d]: want a public key of RSA with %d to %d bits and an exponent over 65536, of ECDSA, or of Ed25519", n, minRSA, maxRSA))
+			errs = append(errs, fmt.Errorf("entry %d of Keys: want a public key of RSA with %d to %d bits and an exponent over 65536, of ECDSA, or of Ed25519", n, minRSA, maxRSA))
 			continue
 		}
 		keys = append(keys, k)

@@ -246,3 +246,6 @@ func saltless(tb testing.TB) string {
 	}
 	return signed + "." + segment(signature)
 }
+
+// pass lets the clock of a bubble go on.
+func pass(d time.Duration) { <-time.After(d) }

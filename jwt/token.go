@@ -26,7 +26,7 @@ type token struct {
 // enc, zip); everything else is ignored, as RFC 7515, section 4, says: jwk, jku,
 // x5u and x5c too.
 func open(text string) (*token, error) {
-	if strings.Count(text, ".") != 2 {
+	if !Resembles(text) {
 		return nil, authn.Wrong("malformed")
 	}
 	signed, signature, _ := cutLast(text)
@@ -49,6 +49,11 @@ func open(text string) (*token, error) {
 	}
 	return t, t.read(header)
 }
+
+// Resembles reports whether text has the form of a token, three parts with dots
+// between them: for the Leave of a scheme that shares Authorization with this
+// one. It says nothing about what is in them.
+func Resembles(text string) bool { return strings.Count(text, ".") == 2 }
 
 func cutLast(text string) (before, after string, ok bool) {
 	i := strings.LastIndexByte(text, '.')

@@ -28,9 +28,15 @@ func TestGoodTokens(t *testing.T) {
 	all.Algorithms = []string{jwt.RS256, jwt.RS384, jwt.RS512, jwt.PS256, jwt.PS384, jwt.PS512, jwt.ES256, jwt.ES384, jwt.EdDSA}
 	s := scheme(t, all)
 	for _, by := range []signer{
-		{"RS256", p.rsa, "rsa"}, {"RS384", p.rsa, "rsa"}, {"RS512", p.rsa, "rsa"},
-		{"PS256", p.rsa, "rsa"}, {"PS384", p.rsa, "rsa"}, {"PS512", p.rsa, "rsa"},
-		{"ES256", p.p256, "p256"}, {"ES384", p.p384, "p384"}, {"EdDSA", p.ed, "ed"},
+		{"RS256", p.rsa, "rsa"},
+		{"RS384", p.rsa, "rsa"},
+		{"RS512", p.rsa, "rsa"},
+		{"PS256", p.rsa, "rsa"},
+		{"PS384", p.rsa, "rsa"},
+		{"PS512", p.rsa, "rsa"},
+		{"ES256", p.p256, "p256"},
+		{"ES384", p.p384, "p384"},
+		{"EdDSA", p.ed, "ed"},
 	} {
 		got := present(t, s, by.token(t, members{"scope": "a b", "plan": "pro"}))
 		if got.status != 200 || got.principal.Issuer != issuerName || got.principal.Subject != "alice" || got.principal.Scheme != "bearer" {
@@ -375,6 +381,23 @@ func TestLeave(t *testing.T) {
 	want(t, s, "a key's text", "warder_live_x", 401, "no-credential")
 	want(t, s, "a token", es256().token(t, nil), 200, "")
 	want(t, s, "something else", "other_live_x", 401, "malformed")
+}
+
+// A scheme for what is no JWT shares the field: each leaves to the other what is
+// not its own, and a token that is wrong is so for its own scheme only.
+func TestTwoSchemesShareAuthorization(t *testing.T) {
+	tokens := newScheme(t, jwt.Config{Issuers: []jwt.Issuer{issuer()}, Leave: func(token string) bool { return !jwt.Resembles(token) }})
+	keys := newScheme(t, jwt.Config{Name: "others", Issuers: []jwt.Issuer{issuer()}, Leave: jwt.Resembles})
+	stage, err := authn.New(authn.Config{Requirement: authn.Requirement{{{Scheme: tokens}}, {{Scheme: keys}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, reason := range map[string]string{es256().token(t, nil): "", es256().token(t, members{"aud": "x"}): "audience", "opaque": "malformed", "a.b.c": "malformed"} {
+		x := exchange.New(request(token))
+		if v := stage.Check(x); v.Passed() != (reason == "") || v.Reason() != reason {
+			t.Errorf("%.20s: got %v %q, want %q", token, v.Kind(), v.Reason(), reason)
+		}
+	}
 }
 
 func TestChallenges(t *testing.T) {

@@ -27,6 +27,7 @@ const (
 	TargetTooLong     Type = "target-too-long"     // 414, edge
 	Misdirected       Type = "misdirected-request" // 421, edge: a host that is not served here
 	RateLimited       Type = "rate-limited"        // 429, ratelimit: too many requests
+	LoginThrottled    Type = "login-throttled"     // 429, session/password: too many wrong passwords
 	Internal          Type = "internal"            // 500, recover
 	UpstreamFailed    Type = "upstream-failed"     // 502, upstream
 	Unavailable       Type = "unavailable"         // 503: a store gave no answer
@@ -42,7 +43,7 @@ func All() []Type {
 	return []Type{
 		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
 		CrossSite, HTTPSRequired, NotFound,
-		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, Internal, UpstreamFailed,
+		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, LoginThrottled, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
 }
@@ -72,7 +73,7 @@ func (t Type) Status() int {
 		return http.StatusRequestURITooLong
 	case Misdirected:
 		return http.StatusMisdirectedRequest
-	case RateLimited:
+	case RateLimited, LoginThrottled:
 		return http.StatusTooManyRequests
 	case UpstreamFailed:
 		return http.StatusBadGateway
@@ -115,6 +116,8 @@ func (t Type) Title() string {
 		return "The request body is too large"
 	case TargetTooLong:
 		return "The request target is too long"
+	case LoginThrottled:
+		return "Too many failed logins"
 	case UpstreamFailed:
 		return "The upstream gave no usable answer"
 	case UpstreamTimeout:

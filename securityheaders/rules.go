@@ -77,8 +77,8 @@ func checkPermissions(value string) error {
 		name, list, found := strings.Cut(part, "=")
 		inner, opened := strings.CutPrefix(list, "(")
 		_, closed := strings.CutSuffix(inner, ")")
-		word := list == "*" || list == "self"
-		if !found || !token(name) || name != strings.ToLower(name) || !word && !(opened && closed && strings.Count(list, "(")+strings.Count(list, ")") == 2) {
+		listed := opened && closed && strings.Count(list, "(")+strings.Count(list, ")") == 2
+		if !found || !token(name) || name != strings.ToLower(name) || !listed && list != "*" && list != "self" {
 			return fmt.Errorf("%q is not of the form feature=(), feature=(self) or feature=*", part)
 		}
 	}
@@ -98,8 +98,9 @@ func printable(value string) bool {
 // token reports whether name is the name of a field (RFC 9110, section 5.1).
 func token(name string) bool {
 	for i := range len(name) {
-		b := name[i]
-		if !('a' <= b|0x20 && b|0x20 <= 'z' || '0' <= b && b <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0) {
+		switch b := name[i]; {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0:
+		default:
 			return false
 		}
 	}

@@ -90,6 +90,12 @@ const (
 	maxClaims = 4096 // bytes as JSON
 )
 
+// Check reports everything that is wrong with u: what no session can hold.
+func (u User) Check() error {
+	_, err := u.normal()
+	return err
+}
+
 // normal returns u as every store gives it back: times in UTC with microseconds,
 // claims as JSON has them. It reports everything that no session can hold.
 func (u User) normal() (User, error) {

@@ -1,8 +1,13 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +88,42 @@ func wantNoSession(ctx context.Context, t *testing.T, store *sqlite.Sessions) {
 	if err == nil || errors.Is(err, session.ErrNotFound) || r.User.Subject != "" || strings.Contains(err.Error(), "canary") {
 		t.Errorf("Lookup = %q, %v, want an error that is no answer and quotes nothing", r.User.Subject, err)
 	}
+}
+
+// What is in the files is the digest of an id, and the id in no encoding.
+func TestNoSessionIDInAnyFile(t *testing.T) {
+	attack.Case(t, "SESS-08", attack.Library, func(t *testing.T) {
+		path := newPath(t)
+		m, err := session.New(session.Config{Store: open(t, path).Sessions(), Log: discard()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		user := session.User{Issuer: "password", Subject: "ada"}
+		id := func(change func(w http.ResponseWriter, r *http.Request) error, cookie string) string {
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil)
+			r.Header.Set("Cookie", m.Cookie()+"="+cookie)
+			if err := change(w, r); err != nil {
+				t.Fatal(err)
+			}
+			c, err := http.ParseSetCookie(w.Header().Get("Set-Cookie"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Value
+		}
+		first := id(func(w http.ResponseWriter, r *http.Request) error { return m.Login(w, r, user) }, "")
+		second := id(func(w http.ResponseWriter, r *http.Request) error { return m.Rotate(w, r, nil) }, first)
+		content := slices.Concat(contentOf(t, path), contentOf(t, path+"-wal"))
+		for _, text := range []string{first, second} {
+			raw, err := base64.RawURLEncoding.DecodeString(text)
+			if err != nil || len(raw) < 16 {
+				t.Fatalf("an id has %d bytes, %v", len(raw), err)
+			}
+			if found := encodingsIn(content, text); !slices.Equal(found, []string{"sha-256"}) || bytes.Contains(content, raw) {
+				t.Errorf("encodings of an id in the files = %q, want its digest only", found)
+			}
+		}
+	})
 }
 
 func TestSessionTextThatWouldNotComeBackIsRefused(t *testing.T) {

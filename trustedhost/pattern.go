@@ -114,7 +114,9 @@ func validLabel(label string) bool {
 		return false
 	}
 	for i := range len(label) {
-		if b := label[i]; !('a' <= b && b <= 'z' || '0' <= b && b <= '9' || b == '-' || b == '_') {
+		switch b := label[i]; {
+		case 'a' <= b && b <= 'z', '0' <= b && b <= '9', b == '-', b == '_':
+		default:
 			return false
 		}
 	}

@@ -120,8 +120,17 @@ func TestDate(t *testing.T) {
 		want  int64
 		ok    bool
 	}{
-		{int64(0), 0, true}, {int64(1), 1, true}, {1.9, 1, true}, {int64(253402300799), 253402300799, true}, {int64(253402300800), 0, false}, {-0.5, 0, false},
-		{int64(-1), 0, false}, {1e300, 0, false}, {"1", 0, false}, {nil, 0, false}, {true, 0, false},
+		{int64(0), 0, true},
+		{int64(1), 1, true},
+		{1.9, 1, true},
+		{int64(253402300799), 253402300799, true},
+		{int64(253402300800), 0, false},
+		{-0.5, 0, false},
+		{int64(-1), 0, false},
+		{1e300, 0, false},
+		{"1", 0, false},
+		{nil, 0, false},
+		{true, 0, false},
 	} {
 		got, ok := bearer.Date(map[string]any{"exp": tt.value}, "exp")
 		if ok != tt.ok || ok && got.Unix() != tt.want {

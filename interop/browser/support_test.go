@@ -52,6 +52,9 @@ func serve(t *testing.T, tls bool, stack *warder.Stack, handler http.Handler) *g
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, _ := net.SplitHostPort(r.Host)
 		switch {
+		case r.URL.Path == "/hop": // on the way through another origin
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusTemporaryRedirect)
 		case r.URL.Path == "/hidden": // a page that hides where it is
 			w.Header().Set("Referrer-Policy", "no-referrer")
 			browser.Page("hidden").ServeHTTP(w, r)
