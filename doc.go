@@ -52,6 +52,7 @@
 //   - securityheaders: what a browser may do with an answer
 //   - cors: which pages of other origins may read
 //   - csrf: what another site may have had a browser write
+//   - ratelimit: how many requests, of whom
 //
 // Identity:
 //

@@ -16,6 +16,7 @@ import (
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/requestid"
 	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
@@ -81,6 +82,10 @@ type Policy struct {
 	// BodyLimit bounds the body before anything reads it.
 	BodyLimit *bodylimit.Stage
 
+	// AddressLimit counts every request of the route before anybody is asked who
+	// sent it, so that guessing costs the one who guesses.
+	AddressLimit *ratelimit.Stage
+
 	// Deny refuses what came so far: the policy of requests that match no route
 	// says 404 or 405 here, after the stages that protect the server itself.
 	Deny *problem.Problem
@@ -96,6 +101,10 @@ type Policy struct {
 	// ends where its conditions do. Conditions on the address and the time also
 	// stand for a route without Authn.
 	Authz *authz.Stage
+
+	// PrincipalLimit counts the requests that nothing above refused, by who sent
+	// them, so that nobody can spend what is another's.
+	PrincipalLimit *ratelimit.Stage
 
 	once  sync.Once
 	links []link
@@ -165,10 +174,12 @@ func (p *Policy) order() []link {
 	c.add("target", true, paths{allowed: p.Paths})
 	c.add("cors", p.CORS != nil, p.CORS)
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
+	c.add("addresslimit", p.AddressLimit != nil, p.AddressLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
 	c.add("authn", p.Authn != nil, p.Authn)
 	c.add("csrf", p.CSRF != nil, p.CSRF)
 	c.add("authz", p.Authz != nil, p.Authz)
+	c.add("principallimit", p.PrincipalLimit != nil, p.PrincipalLimit)
 	return c
 }
 

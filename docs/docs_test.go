@@ -104,6 +104,7 @@ func meanings() map[problem.Type]string {
 		problem.BodyTooLarge:      "The body is over the route's limit. Send less.",
 		problem.TargetTooLong:     "The request's target is over the limit. Send a shorter one.",
 		problem.Misdirected:       "This host is not served here. Open a connection of its own for it.",
+		problem.RateLimited:       "Too many requests have come, by the count of a limit. `Retry-After` says in how many seconds the next one passes; `RateLimit` says, on every answer, what is left.",
 		problem.LoginThrottled:    "Too many logins have failed: for this user, from this address, or both. `Retry-After` says when to try again; the name and password were not looked at.",
 		problem.Internal:          "The server failed. It is not the request's fault; report the request id.",
 		problem.UpstreamFailed:    "The protected API could not be reached, or its answer was malformed. Try again later.",

@@ -26,6 +26,7 @@ const (
 	BodyTooLarge      Type = "body-too-large"      // 413, bodylimit
 	TargetTooLong     Type = "target-too-long"     // 414, edge
 	Misdirected       Type = "misdirected-request" // 421, edge: a host that is not served here
+	RateLimited       Type = "rate-limited"        // 429, ratelimit: too many requests
 	LoginThrottled    Type = "login-throttled"     // 429, session/password: too many wrong passwords
 	Internal          Type = "internal"            // 500, recover
 	UpstreamFailed    Type = "upstream-failed"     // 502, upstream
@@ -42,7 +43,7 @@ func All() []Type {
 	return []Type{
 		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
 		CrossSite, HTTPSRequired, NotFound,
-		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, LoginThrottled, Internal, UpstreamFailed,
+		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, LoginThrottled, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
 }
@@ -72,7 +73,7 @@ func (t Type) Status() int {
 		return http.StatusRequestURITooLong
 	case Misdirected:
 		return http.StatusMisdirectedRequest
-	case LoginThrottled:
+	case RateLimited, LoginThrottled:
 		return http.StatusTooManyRequests
 	case UpstreamFailed:
 		return http.StatusBadGateway
@@ -123,7 +124,7 @@ func (t Type) Title() string {
 		return "The upstream did not answer in time"
 	case Unavailable:
 		return "The request cannot be judged right now"
-	case Unauthorized, Forbidden, NotFound, MethodNotAllowed, Misdirected, Internal:
+	case Unauthorized, Forbidden, NotFound, MethodNotAllowed, Misdirected, RateLimited, Internal:
 		return http.StatusText(t.Status())
 	default:
 		return http.StatusText(t.Status())

@@ -1,0 +1,67 @@
+package ratelimit
+
+import "math/big"
+
+// A Counter is one subject of a quota, for tests that give the time themselves.
+type Counter struct {
+	r   rule
+	tat instant
+}
+
+// NewCounter returns a subject with its whole burst.
+func NewCounter(q Quota) (*Counter, error) {
+	r, err := q.rule()
+	return &Counter{r: r}, err
+}
+
+// Take counts n requests at now, in nanoseconds, when they may pass.
+func (c *Counter) Take(now int64, n uint64) bool {
+	next, ok := c.r.take(c.tat, now, n)
+	if ok {
+		c.tat = next
+	}
+	return ok
+}
+
+// Left, Wait and Whole are those of the rule.
+func (c *Counter) Left(now int64) uint64          { return c.r.left(c.tat, now) }
+func (c *Counter) Wait(now int64, n uint64) int64 { return c.r.wait(c.tat, now, n) }
+func (c *Counter) Whole(now int64) int64          { return c.r.whole(c.tat, now) }
+
+// At is the arrival time as an exact number of nanoseconds.
+func (c *Counter) At() *big.Rat {
+	frac := new(big.Rat).SetFrac(new(big.Int).SetUint64(uint64(c.tat.frac)), new(big.Int).SetUint64(c.r.count))
+	return frac.Add(frac, new(big.Rat).SetInt64(c.tat.ns))
+}
+
+// Remembered returns how many subjects l has slots for.
+func Remembered(l *Limit) int {
+	n := 0
+	for i := range l.table.shards {
+		s := &l.table.shards[i]
+		s.mu.Lock()
+		n += len(s.slots)
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// Sound reports whether the parts of l's table agree with each other.
+func Sound(l *Limit) bool {
+	used := int64(0)
+	for i := range l.table.shards {
+		s := &l.table.shards[i]
+		s.mu.Lock()
+		used += int64(len(s.slots))
+		ok := len(s.slots) == len(s.heap) && len(s.slots) == len(s.index)
+		for pos := range s.heap {
+			slot := &s.slots[s.heap[pos]]
+			ok = ok && int(slot.pos) == pos && s.index[slot.key] == s.heap[pos] && (pos == 0 || !s.before(int32(pos), int32((pos-1)/2)))
+		}
+		s.mu.Unlock()
+		if !ok {
+			return false
+		}
+	}
+	return used == l.table.used.Load() && used <= l.table.capacity
+}

@@ -1,0 +1,117 @@
+package ratelimit
+
+import (
+	"slices"
+
+	"github.com/warder-dev/warder/exchange"
+)
+
+// A claim on a limit is one request's wish to be counted by it.
+type wish struct {
+	limit *Limit
+	key   uint64
+	shard *shard
+	now   int64
+	slot  int32
+	tat   instant // before; when granted, after
+	ok    bool
+}
+
+// maxLimits is how many limits a stage may have.
+const maxLimits = 8
+
+// attempts is how often room is made for one request before it is told that
+// there is none: others may take what was made.
+const attempts = 3
+
+// wishes returns those of limits that count x, in the order in which they are
+// locked.
+func wishes(limits []*Limit, x *exchange.Exchange, into []wish) []wish {
+	for _, l := range limits { // sorted
+		if key, counts := l.key(x); counts {
+			into = append(into, wish{limit: l, key: key, shard: l.table.shard(key)})
+		}
+	}
+	return into
+}
+
+// take counts one request in every limit of all, or in none. Each wish says
+// afterwards whether its own limit would have let it pass. dry counts nothing.
+//
+// All shards are locked while it judges: two requests that compete for what is
+// left of two limits never get one each.
+func take(all []wish, dry bool) bool {
+	for range attempts {
+		passed, full := try(all, dry)
+		if full == nil {
+			return passed
+		}
+		if !full.limit.table.makeRoom(full.now) {
+			full.ok = false
+			return false
+		}
+	}
+	return false // others were faster each time; the last wish without room is not ok
+}
+
+// try is one attempt of take. It returns the wish for which there is no room.
+func try(all []wish, dry bool) (passed bool, full *wish) {
+	for i := range all {
+		all[i].shard.mu.Lock()
+	}
+	defer func() {
+		for i := range all {
+			all[i].shard.mu.Unlock()
+		}
+	}()
+	passed = true
+	for i := range all {
+		w := &all[i]
+		w.now = w.limit.now()
+		w.tat, w.slot = w.shard.find(w.key)
+		_, w.ok = w.limit.rule.take(w.tat, w.now, w.limit.cost)
+		passed = passed && w.ok
+	}
+	if !passed || dry {
+		return passed, nil
+	}
+	for i := range all {
+		w := &all[i]
+		if w.slot >= 0 || w.limit.table.reserve(w.shard, w.now) {
+			continue
+		}
+		w.ok = false
+		for j := range all[:i] { // give back what was promised
+			if all[j].slot < 0 {
+				all[j].limit.table.used.Add(-1)
+			}
+		}
+		return false, w
+	}
+	for i := range all {
+		w := &all[i]
+		w.tat, _ = w.limit.rule.take(w.tat, w.now, w.limit.cost)
+		w.shard.set(w.key, w.slot, w.tat)
+	}
+	return true, nil
+}
+
+// look reads the arrival time of w's subject.
+func (w *wish) look() {
+	w.shard.mu.Lock()
+	defer w.shard.mu.Unlock()
+	w.now = w.limit.now()
+	w.tat, w.slot = w.shard.find(w.key)
+}
+
+// locked sorts limits into the order in which they are locked.
+func locked(limits []*Limit) []*Limit {
+	sorted := slices.Clone(limits)
+	slices.SortFunc(sorted, func(a, b *Limit) int {
+		if a.order < b.order {
+			return -1
+		}
+		return 1
+	})
+	return sorted
+}
