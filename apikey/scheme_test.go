@@ -85,23 +85,33 @@ func places(tb testing.TB, v *apikey.Verifier) []place {
 	return []place{
 		{
 			newHeader(tb, v), "X-API-Key", func(k string) string { return k }, "apiKey", false,
-			`ApiKey realm="r", in="header", name="X-API-Key"`, openapi.SecurityScheme{Type: "apiKey", In: "header", Name: "X-API-Key", Description: text}, 0,
+			`ApiKey realm="r", in="header", name="X-API-Key"`,
+			openapi.SecurityScheme{Type: "apiKey", In: "header", Name: "X-API-Key", Description: text},
+			0,
 		},
 		{
 			newCookie(tb, v), "Cookie", func(k string) string { return "a=1; __Host-api_key=" + k + "; b" }, "apiKeyCookie", true,
-			`ApiKey realm="r", in="cookie", name="__Host-api_key"`, openapi.SecurityScheme{Type: "apiKey", In: "cookie", Name: "__Host-api_key", Description: text}, 0,
+			`ApiKey realm="r", in="cookie", name="__Host-api_key"`,
+			openapi.SecurityScheme{Type: "apiKey", In: "cookie", Name: "__Host-api_key", Description: text},
+			0,
 		},
 		{
 			newBearer(tb, apikey.BearerConfig{Verifier: v}), "Authorization", func(k string) string { return "bEARER  " + k }, "apiKeyBearer", false,
-			`Bearer realm="r"`, openapi.SecurityScheme{Type: "http", Scheme: "bearer", Description: text}, 0,
+			`Bearer realm="r"`,
+			openapi.SecurityScheme{Type: "http", Scheme: "bearer", Description: text},
+			0,
 		},
 		{
 			newBasic(tb, apikey.BasicConfig{Verifier: v}), "Authorization", func(k string) string { return userPass(k, "") }, "apiKeyBasic", true,
-			`Basic realm="r", charset="UTF-8"`, openapi.SecurityScheme{Type: "http", Scheme: "basic", Description: text}, 1, // the key's text
+			`Basic realm="r", charset="UTF-8"`,
+			openapi.SecurityScheme{Type: "http", Scheme: "basic", Description: text},
+			1, // the key's text
 		},
 		{
 			newQuery(tb, v), "?", func(k string) string { return "a=1&api_key=" + k + "&b" }, "apiKeyQuery", false,
-			`ApiKey realm="r", in="query", name="api_key"`, openapi.SecurityScheme{Type: "apiKey", In: "query", Name: "api_key", Description: text}, 4, // another request, its URL, its query and target
+			`ApiKey realm="r", in="query", name="api_key"`,
+			openapi.SecurityScheme{Type: "apiKey", In: "query", Name: "api_key", Description: text},
+			4, // another request, its URL, its query and target
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	rscors "github.com/rs/cors"
+
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/exchange"
 )

@@ -44,8 +44,13 @@ func (l *loader) checkCondition(field string, c *Condition) {
 		name  string
 		words []string
 	}{
-		{"methods", c.Methods}, {"paths", c.Paths}, {"addresses", c.Addresses}, {"environments", c.Environments},
-		{"owners", c.Owners}, {"issuers", c.Issuers}, {"schemes", c.Schemes},
+		{"methods", c.Methods},
+		{"paths", c.Paths},
+		{"addresses", c.Addresses},
+		{"environments", c.Environments},
+		{"owners", c.Owners},
+		{"issuers", c.Issuers},
+		{"schemes", c.Schemes},
 	} {
 		l.checkWords(field+"."+list.name, list.words)
 	}
