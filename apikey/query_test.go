@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -148,9 +149,7 @@ func TestAGoodQueryKey(t *testing.T) {
 							t.Error("the handler sees the key")
 						}
 					}
-					for name, values := range tt.says {
-						w.Header()[name] = values
-					}
+					maps.Copy(w.Header(), tt.says)
 				}))
 				r := httptest.NewRequest(http.MethodGet, "/orders?"+tt.query, nil)
 				if tt.key != "" {

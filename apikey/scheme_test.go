@@ -17,6 +17,7 @@ import (
 
 // must returns the scheme that a constructor made.
 func must[T any](tb testing.TB) func(T, error) T {
+	tb.Helper()
 	return func(v T, err error) T {
 		tb.Helper()
 		if err != nil {

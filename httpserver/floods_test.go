@@ -142,7 +142,7 @@ func serving(t *testing.T, cfg httpserver.Config) *memory {
 	var served sync.WaitGroup
 	served.Go(func() { _ = s.Serve(l) })
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Second)
 		defer cancel()
 		_ = s.Shutdown(ctx)
 		served.Wait()
@@ -151,6 +151,7 @@ func serving(t *testing.T, cfg httpserver.Config) *memory {
 }
 
 func handshakesEnd(t *testing.T, cfg httpserver.Config) {
+	t.Helper()
 	l := serving(t, cfg)
 	const each = 50
 	var silent, dripping ends
@@ -180,6 +181,7 @@ func handshakesEnd(t *testing.T, cfg httpserver.Config) {
 }
 
 func handshakesWait(t *testing.T, cfg httpserver.Config) {
+	t.Helper()
 	l := serving(t, cfg)
 	var accepted atomic.Int64
 	var e ends
@@ -215,7 +217,7 @@ func frame(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byt
 }
 
 func sendAll(r *raw, b []byte) error {
-	_, err := r.Conn.Write(b)
+	_, err := r.Write(b)
 	return err
 }
 
@@ -346,7 +348,7 @@ func counted(t *testing.T, cfg httpserver.Config) (open *atomic.Int64, addr stri
 	var served sync.WaitGroup
 	served.Go(func() { _ = s.Serve(&counting{l, open}) })
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Second)
 		defer cancel()
 		_ = s.Shutdown(ctx) // what a flood left behind is cut
 		served.Wait()

@@ -12,7 +12,7 @@ import (
 // response sets already is dropped: a browser would take the last of them, others
 // the first.
 func (m *Manager) setCookie(w http.ResponseWriter, value string, expires time.Time) {
-	c := m.newCookie(value)
+	c := m.newCookie(value) //nolint:gosec // G124: newCookie sets its attributes
 	if !expires.IsZero() {
 		c.MaxAge = max(1, int(time.Until(expires)/time.Second)) // never longer than the session
 	}
@@ -22,7 +22,7 @@ func (m *Manager) setCookie(w http.ResponseWriter, value string, expires time.Ti
 // deleteCookie tells the browser to forget its cookie. A browser knows it by name
 // and path, and with the prefix __Host- takes no order without Secure.
 func (m *Manager) deleteCookie(w http.ResponseWriter) {
-	c := m.newCookie("")
+	c := m.newCookie("") //nolint:gosec // G124: newCookie sets its attributes
 	c.MaxAge, c.Expires = -1, time.Unix(1, 0)
 	m.write(w, c)
 }

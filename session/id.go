@@ -27,7 +27,7 @@ func digestOf(text string) (d Digest, ok bool) {
 	var buffer [idLength]byte
 	copy(buffer[:], text)
 	for _, b := range buffer {
-		if !('A' <= b && b <= 'Z' || 'a' <= b && b <= 'z' || '0' <= b && b <= '9' || b == '-' || b == '_') {
+		if ('A' > b || b > 'Z') && ('a' > b || b > 'z') && ('0' > b || b > '9') && b != '-' && b != '_' {
 			return d, false
 		}
 	}

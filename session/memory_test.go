@@ -21,7 +21,10 @@ func newStore(tb testing.TB) *session.MemoryStore {
 }
 
 func TestMemoryStore(t *testing.T) {
-	sessiontest.TestStore(t, func(t *testing.T) session.Store { return newStore(t) })
+	sessiontest.TestStore(t, func(t *testing.T) session.Store {
+		t.Helper()
+		return newStore(t)
+	})
 }
 
 func TestAFullStoreEndsNoLiveSession(t *testing.T) {

@@ -53,7 +53,7 @@ func encodesStructure(path string) bool {
 		if high < 0 || low < 0 {
 			return true
 		}
-		if b := byte(high<<4 | low); b < ' ' || b == 0x7f || strings.IndexByte(`/\%`, b) >= 0 {
+		if b := byte(high<<4 | low); b < ' ' || b == 0x7f || strings.IndexByte(`/\%`, b) >= 0 { //nolint:gosec // G115: two hexadecimal digits
 			return true
 		}
 		i += 2

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -191,10 +192,5 @@ func grants(s exchange.Scopes, name string) bool {
 	if !strings.HasSuffix(name, "*") {
 		return s.Allow(name)
 	}
-	for _, own := range s.Names() {
-		if own == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.Names(), name)
 }

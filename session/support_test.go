@@ -192,7 +192,10 @@ func (h *hooked) DeleteUser(ctx context.Context, issuer, subject string) (int, e
 	return h.Store.DeleteUser(ctx, issuer, subject)
 }
 
-func newHooked(tb testing.TB) *hooked { return &hooked{Store: newStore(tb)} }
+func newHooked(tb testing.TB) *hooked {
+	tb.Helper()
+	return &hooked{Store: newStore(tb)}
+}
 
 // journal is where a logger of a test writes.
 type journal struct{ strings.Builder }

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -20,7 +21,10 @@ import (
 )
 
 func TestSessions(t *testing.T) {
-	sessiontest.TestStore(t, func(t *testing.T) session.Store { return open(t, newPath(t)).Sessions() })
+	sessiontest.TestStore(t, func(t *testing.T) session.Store {
+		t.Helper()
+		return open(t, newPath(t)).Sessions()
+	})
 }
 
 // newSession returns the nth session of a test.
@@ -155,24 +159,34 @@ func TestSessionQueriesUseIndexes(t *testing.T) {
 		`SELECT * FROM sessions WHERE issuer = 'a' AND subject = 'b' ORDER BY last_used`,
 		`SELECT digest FROM sessions WHERE min(idle_expires, expires) <= 1 LIMIT 10`,
 	} {
-		rows, err := openRaw(t, path).QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+where)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-				t.Fatal(err)
-			}
+		for _, detail := range plan(t, openRaw(t, path), where) {
 			if strings.HasPrefix(detail, "SCAN") {
 				t.Errorf("%s: %s", where, detail)
 			}
 		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	}
+}
+
+// plan returns the steps in which db would answer query.
+func plan(t *testing.T, db *sql.DB, query string) (steps []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
 			t.Fatal(err)
 		}
+		steps = append(steps, detail)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return steps
 }
 
 func BenchmarkSessionLookup(b *testing.B) {

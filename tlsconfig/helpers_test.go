@@ -2,7 +2,6 @@ package tlsconfig_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -63,7 +62,7 @@ func shake(t *testing.T, server, client *tls.Config) outcome {
 	side.Go(func() {
 		conn := tls.Server(accepted, server)
 		defer conn.Close()
-		if o.serverErr = conn.HandshakeContext(context.Background()); o.serverErr == nil {
+		if o.serverErr = conn.HandshakeContext(t.Context()); o.serverErr == nil {
 			o.server = conn.ConnectionState()
 			_, o.serverErr = conn.Write([]byte("x"))
 			_, _ = conn.Read(make([]byte, 1))

@@ -17,7 +17,7 @@ func (s *Source) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			_ = s.Reload() // logged, and kept for Status
+			_ = s.Reload() //nolint:contextcheck // logged, which no context ends, and kept for Status
 		}
 	}
 }

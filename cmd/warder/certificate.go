@@ -41,7 +41,7 @@ func certificateSum(arg string) (sum [sha256.Size]byte, err error) {
 func parseSum(digits string) (sum [sha256.Size]byte, err error) {
 	raw, err := hex.DecodeString(strings.ReplaceAll(digits, ":", ""))
 	if err != nil || len(raw) != len(sum) || sum == [sha256.Size]byte(raw) {
-		return sum, errors.New("want the 64 hexadecimal digits of a fingerprint after " + sumPrefix)
+		return sum, fmt.Errorf("want %s and the 64 hexadecimal digits of a fingerprint", sumPrefix)
 	}
 	return [sha256.Size]byte(raw), nil
 }

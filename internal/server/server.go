@@ -75,7 +75,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := p.join(ctx); err != nil {
 		return err
 	}
-	if err := p.build(); err != nil {
+	if err := p.build(); err != nil { //nolint:contextcheck // certificates are read again until close, not until ctx ends
 		return err
 	}
 	failed := make(chan error, len(p.servers))

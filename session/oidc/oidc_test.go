@@ -356,9 +356,7 @@ func TestGrants(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h, b := newHouse(t, func(c *oidc.Config) { c.Grants, c.Keep = tt.grants, nil }), browser{}
 			h.provider.claims = func(c map[string]any) {
-				for name, value := range tt.claims {
-					c[name] = value
-				}
+				maps.Copy(c, tt.claims)
 			}
 			w := h.end(t, b, h.begin(t, b, "/login"))
 			if tt.allow == "" {

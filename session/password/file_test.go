@@ -63,12 +63,10 @@ func TestFile(t *testing.T) {
 func TestFileErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users")
 	var lines []string
-	for _, line := range []string{
+	lines = append(lines, []string{
 		"canary", ":" + oneHash, " canary:" + oneHash, "canary :" + oneHash, "a\x00b:" + oneHash, "\xff:" + oneHash, strings.Repeat("a", 256) + ":" + oneHash,
 		"canary:", "canary:x", "canary:" + oneHash + "$canary", "canary:" + oneHash + ":a:b canary::x", "canary:" + oneHash + ":*:a",
-	} {
-		lines = append(lines, line)
-	}
+	}...)
 	write(t, path, "ada:"+oneHash+"\nada:"+twoHash+"\n"+strings.Join(lines, "\n"), 0o600)
 	_, err := password.NewFile(password.FileConfig{Path: path})
 	if err == nil {

@@ -233,7 +233,7 @@ func readForm(body string) (login, bool) {
 func readJSON(body []byte) (login, bool) {
 	var fields struct {
 		Username *string `json:"username"`
-		Password *string `json:"password"` //nolint:gosec // G117: it is read, never written
+		Password *string `json:"password"`
 		Return   string  `json:"return"`
 		Remember bool    `json:"remember"`
 	}

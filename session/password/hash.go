@@ -149,7 +149,7 @@ func parse(text string) (*encoded, error) {
 	case m < 512, m > maxMemory, t < 1, t > maxTime, p < 1, p > maxThreads, m < 8*p:
 		return nil, errCosts
 	}
-	return &encoded{params: Params{Memory: m, Time: t, Threads: uint8(p)}, salt: salt, key: key}, nil //nolint:gosec // G115: bounded above
+	return &encoded{params: Params{Memory: m, Time: t, Threads: uint8(p)}, salt: salt, key: key}, nil
 }
 
 // number reads a decimal number without leading zeros, sign or blanks.
@@ -159,7 +159,7 @@ func number(text, prefix string) (uint32, bool) {
 	if !ok || err != nil || strconv.FormatUint(n, 10) != digits {
 		return 0, false
 	}
-	return uint32(n), true //nolint:gosec // G115: of 32 bits
+	return uint32(n), true
 }
 
 // outdated reports whether a hash under e's parameters is to be renewed.

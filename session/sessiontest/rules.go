@@ -206,9 +206,9 @@ func expiredRules() []rule {
 	return []rule{
 		{"idle or absolute, at the instant, up to the limit", func(t *testing.T, s session.Store) {
 			now := at().Add(time.Minute)
-			for n, ends := range map[int][2]time.Duration{1: {0, 60}, 2: {60, 0}, 3: {-1, -1}, 4: {1, 1}, 5: {60, 60}} {
+			for n, ends := range map[int][2]int{1: {0, 60}, 2: {60, 0}, 3: {-1, -1}, 4: {1, 1}, 5: {60, 60}} {
 				r := simple(n, "ada")
-				r.IdleExpires, r.Expires = now.Add(ends[0]*time.Microsecond), now.Add(ends[1]*time.Microsecond)
+				r.IdleExpires, r.Expires = now.Add(time.Duration(ends[0])*time.Microsecond), now.Add(time.Duration(ends[1])*time.Microsecond)
 				mustCreate(t, s, r)
 			}
 			for _, want := range []int{2, 1, 0} {
