@@ -55,14 +55,20 @@ Every flag can be set by the environment: --admin-listen is WARDER_ADMIN_LISTEN.
 Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       programVersion(),
 		Args:          cobra.ArbitraryArgs, // group tells what is wrong with them
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return fromEnvironment(cmd.Flags(), p.environ)
 		},
-		RunE: group,
 	}
-	root.SetVersionTemplate("warder {{.Version}}\n")
+	// Not cobra's own Version: its template makes the linker keep every method of the program.
+	version := root.Flags().BoolP("version", "v", false, "print the version")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *version && len(args) == 0 {
+			_, err := fmt.Fprintln(p.stdout, "warder", programVersion())
+			return err
+		}
+		return group(cmd, args)
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fail(exitUsage, cmd.CommandPath()+" --help lists the flags", "%w", flagError(err))
 	})
