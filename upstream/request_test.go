@@ -344,6 +344,20 @@ func TestProxy23IdentityValuesAreEncoded(t *testing.T) {
 	})
 }
 
+func TestWhoeverHasNoKeyIsNamedByIssuerAndSubject(t *testing.T) {
+	r, _ := forwarded(t, func(x *exchange.Exchange) {
+		x.Principal = exchange.Principal{Issuer: "https://idp.example.com", Subject: "ada, the first"}
+	})
+	for name, want := range map[string][]string{"X-Warder-Issuer": {"https://idp.example.com"}, "X-Warder-Subject": {"ada%2C%20the%20first"}, "X-Warder-Key-Id": nil} {
+		if got := r.Header[name]; !slices.Equal(got, want) {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	if r, _ = forwarded(t, nil); r.Header["X-Warder-Subject"] != nil || r.Header["X-Warder-Issuer"] != nil {
+		t.Error("a key is named twice")
+	}
+}
+
 func TestLog08TraceContext(t *testing.T) {
 	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	attack.Case(t, "LOG-08", attack.Library, func(t *testing.T) {

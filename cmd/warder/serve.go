@@ -40,9 +40,10 @@ func newServe(p *process) *cobra.Command {
 
 // running tells where a server answers.
 type running struct {
-	public string // address of the gateway
-	admin  string // "" when off
-	store  *keyStore
+	public   string // address of the gateway
+	redirect string // address of what only leads to https; "" when there is none
+	admin    string // "" when off
+	store    *keyStore
 }
 
 // serve runs the gateway until ctx ends. The listeners come first: a port in use
@@ -54,6 +55,9 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 		return fail(causeOf(err), "", "%w", err)
 	}
 	defer listeners.Close()
+	if own, err := netip.ParseAddrPort(listeners.Public.Addr().String()); err == nil && cfg.TLS.Enabled() && strings.HasSuffix(cfg.Listen, ":0") {
+		cfg.HTTPS.Port = int(own.Port()) // nobody could have named it before
+	}
 	logs, err := server.OpenJournal(cfg.Log, stderr)
 	if err != nil {
 		return fail(causeOf(err), "name another file by --log-file", "%w", err)
@@ -67,6 +71,9 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	}
 	defer store.db.Close() //nolint:errcheck // the verifier and the node have stopped
 	at := running{public: listeners.Public.Addr().String(), store: store}
+	if listeners.Redirect != nil {
+		at.redirect = listeners.Redirect.Addr().String()
+	}
 	if listeners.Admin != nil {
 		at.admin = listeners.Admin.Addr().String()
 	}
