@@ -57,7 +57,7 @@ func (o *orders) list(w http.ResponseWriter, r *http.Request) {
 	item := r.FormValue("item")
 	rows, err := o.db.QueryContext(r.Context(), "SELECT id, item FROM orders WHERE item = ? OR ? = '' ORDER BY id", item, item)
 	if err != nil {
-		problem.New(problem.Internal, "The orders cannot be read.").Write(w, r, r.Header.Get("X-Request-Id"))
+		problem.New(problem.Internal, "The orders cannot be read.").Write(w, r, r.Header.Get("X-Request-ID"))
 		return
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err tells
@@ -71,7 +71,7 @@ func (o *orders) list(w http.ResponseWriter, r *http.Request) {
 		found = append(found, map[string]any{"id": id, "item": name})
 	}
 	if errors.Join(err, rows.Err()) != nil {
-		problem.New(problem.Internal, "The orders cannot be read.").Write(w, r, r.Header.Get("X-Request-Id"))
+		problem.New(problem.Internal, "The orders cannot be read.").Write(w, r, r.Header.Get("X-Request-ID"))
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{"orders": found, "for": caller(r)})
