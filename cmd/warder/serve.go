@@ -86,7 +86,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	err = server.Run(ctx, server.Options{
 		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Peppers: store.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(),
-		Ready: func() { ready(at) },
+		Ready: func() { ready(at); trimStart() },
 	})
 	if err != nil {
 		return fail(exitServer, "", "%w", err)
