@@ -6,7 +6,7 @@ func tls() []Entry {
 		{ID: "TLS-01", Sent: "handshakes of TLS 1.1 and older, with CBC, RC4, 3DES, static RSA, anonymous, with compression only", Must: "refused"},
 		{ID: "TLS-02", Sent: "the whole of what sslscan and testssl.sh try", Must: "nothing above a hint, but for what the test's own certificate causes"},
 		{ID: "TLS-03", Sent: "plain HTTP with path, query, odd port, POST, an unlisted Host, a credential in the query", Must: "308, or 301 by choice, to the listed host; 421; a credential is refused, never redirected"},
-		{ID: "TLS-04", Sent: "X-Forwarded-Proto from a listed peer, from another, with two values, in other case, beside Forwarded", Must: "no redirect; ignored; 400; read; only the configured field counts: no loop behind a proxy that ends TLS", Rest: "the same behind nginx and Caddy"},
+		{ID: "TLS-04", Sent: "X-Forwarded-Proto from a listed peer, from another, with two values, in other case, beside Forwarded", Must: "no redirect; ignored; 400; read; only the configured field counts: no loop behind a proxy that ends TLS"},
 		{ID: "TLS-05", Sent: "requests over http and https where HSTS is configured, and preload", Must: "the field over https only; preload with a year and all subdomains only"},
 		{ID: "TLS-06", Sent: "names in the handshake: none, unknown, an address, with the root's dot, in other case; one name there and another Host", Must: "as configured; 421 where the two differ"},
 		{ID: "TLS-07", Sent: "client certificates: none, self-signed, expired, of another CA, for servers, in a session from before the CA left; a CA file that is missing, empty or broken", Must: "refused; no start"},
