@@ -76,6 +76,7 @@ func (g *Gateway) build() error {
 	edge, edgeErr := g.edge()
 	routes := new(warder.Routes)
 	err := errors.Join(edgeErr, g.addBrowserStages())
+	routes.CORS = g.cors[config.DefaultCORS]
 	if err == nil {
 		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
 	}
