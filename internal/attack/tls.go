@@ -11,7 +11,7 @@ func tls() []Entry {
 		{ID: "TLS-06", Sent: "names in the handshake: none, unknown, an address, with the root's dot, in other case; one name there and another Host", Must: "as configured; 421 where the two differ"},
 		{ID: "TLS-07", Sent: "client certificates: none, self-signed, expired, of another CA, for servers, in a session from before the CA left; a CA file that is missing, empty or broken", Must: "refused; no start"},
 		{ID: "TLS-08", Sent: "a certificate that is replaced 100 times under load, by garbage, by one whose key differs", Must: "no handshake fails; the old one stays and it is told"},
-		{ID: "TLS-09", Sent: "a key file that everybody may read", Must: "told; refused in strict mode", Rest: "doctor names it"},
+		{ID: "TLS-09", Sent: "a key file that everybody may read", Must: "told, by config validate too; refused in strict mode"},
 		{ID: "TLS-10", Sent: "an unlisted name to certificates on demand; a challenge path that climbs; a directory with bad nonces, that is slow, that rejects", Must: "no order; 404; tried again later, and requests are served meanwhile"},
 		{ID: "TLS-11", Sent: "10,000 handshakes that are never ended, one that comes byte by byte", Must: "ended at the time-out, in bounded memory; others are served"},
 		{ID: "TLS-12", Sent: "HTTP/2 floods: resets, CONTINUATION, SETTINGS, PING, compressed headers, windows of zero", Must: "bounded, and the connection is closed; others are served"},
