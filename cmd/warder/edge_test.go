@@ -24,22 +24,22 @@ func validate(t *testing.T, lines string, args ...string) (output string, ok boo
 
 func TestInsecurePoliciesDoNotStart(t *testing.T) {
 	attack.Case(t, "CORS-04", attack.CLI, func(t *testing.T) {
-		for policy, want := range map[string]string{
-			`origins: ["*"], credentials: true`:                                             "cors.default.credentials",
-			`origins: ["*"], private_network: true`:                                         "cors.default.private_network",
-			`origins: ["null"]`:                                                             "any page can have this origin",
-			`origins: ["https://*.com"]`:                                                    "public suffix",
-			`origins: ["https://*.github.io"]`:                                              "public suffix",
-			`origins: ["https://*"]`:                                                        "cors.default.origins[0]",
-			`origins: ["http://app.example.com"], credentials: true`:                        "insecure_http_origins",
-			`origins: ["https://app.example.com/"]`:                                         "cors.default.origins[0]",
-			`origins: ["/https:\/\/.*/"]`:                                                   "cors.default.origins[0]",
-			`origins: [reflect]`:                                                            "cors.default.origins[0]",
-			`origins: ["*", "https://app.example.com"]`:                                     "let it stand alone",
-			`origins: ["https://app.example.com"], exposed_headers: ["*"], credentials: on`: "cors.default",
+		for _, tt := range []struct{ policy, want string }{
+			{`origins: ["*"], credentials: true`, "cors.default.credentials"},
+			{`origins: ["*"], private_network: true`, "cors.default.private_network"},
+			{`origins: ["null"]`, "any page can have this origin"},
+			{`origins: ["https://*.com"]`, "public suffix"},
+			{`origins: ["https://*.github.io"]`, "public suffix"},
+			{`origins: ["https://*"]`, "cors.default.origins[0]"},
+			{`origins: ["http://app.example.com"], credentials: true`, "insecure_http_origins"},
+			{`origins: ["https://app.example.com/"]`, "cors.default.origins[0]"},
+			{`origins: ["/https:\/\/.*/"]`, "cors.default.origins[0]"},
+			{`origins: [reflect]`, "cors.default.origins[0]"},
+			{`origins: ["*", "https://app.example.com"]`, "let it stand alone"},
+			{`origins: ["https://app.example.com"], exposed_headers: ["*"], credentials: on`, "cors.default"},
 		} {
-			if out, ok := validate(t, "cors: {default: {"+policy+"}}"); ok || !strings.Contains(out, want) {
-				t.Errorf("%s: valid %v, want a refusal that says %q:\n%s", policy, ok, want, out)
+			if out, ok := validate(t, "cors: {default: {"+tt.policy+"}}"); ok || !strings.Contains(out, tt.want) {
+				t.Errorf("%s: valid %v, want a refusal that says %q:\n%s", tt.policy, ok, tt.want, out)
 			}
 		}
 		out, ok := validate(t, `cors: {default: {origins: ["http://app.example.com"], credentials: true, insecure_http_origins: true}}`)
