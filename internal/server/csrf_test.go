@@ -224,3 +224,25 @@ func (r shootingRange) tossed(t *testing.T, ada, mine, theirs string) {
 		}
 	})
 }
+
+// The page's own configuration starts, and trusts whom it names.
+func TestTheConfigurationOfThePage(t *testing.T) {
+	blocks := onPage(t, "../../docs/guide/csrf.md", "What is proof", "yaml")
+	if len(blocks) != 1 {
+		t.Fatalf("the page has %d blocks of YAML, want 1", len(blocks))
+	}
+	keys := filepath.Join(t.TempDir(), "csrf")
+	if err := os.WriteFile(keys, []byte(strings.Repeat("new", 20)+"\n"+strings.Repeat("old", 20)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newRange(t, strings.ReplaceAll(blocks[0], "/run/secrets/csrf", keys)+`
+schemes: {cookieKey: {key: {in: cookie}}}
+routes:
+  - {match: "/", upstream: api, security: [{cookieKey: []}]}
+`, wire.OK)
+	for from, want := range map[string]int{"https://admin.example.com": 200, "https://other.example.com": 403} {
+		if w, _ := r.send(t, "POST /", "Cookie: __Host-api_key="+r.key+"\r\nOrigin: "+from+"\r\n", ""); w.StatusCode != want {
+			t.Errorf("from %s: %d, want %d", from, w.StatusCode, want)
+		}
+	}
+}

@@ -42,7 +42,10 @@ func (g *whole) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/favicon.ico": // on the browser's own account
 		w.WriteHeader(http.StatusNotFound)
 		return
-	case r.URL.Path == "/page":
+	case r.URL.Path == "/page", r.URL.Path == "/page/hidden":
+		if r.URL.Path != "/page" {
+			w.Header().Set("Referrer-Policy", "no-referrer")
+		}
 		browser.Page("the site's own").ServeHTTP(w, r)
 		return
 	case r.Header.Get("Upgrade") != "":
@@ -88,6 +91,7 @@ cors:
 upstreams: {api: {url: "{API}"}}
 routes:
   - {match: "GET /page", upstream: api, public: true, cors: "off"}
+  - {match: "GET /page/hidden", upstream: api, public: true, cors: "off"}
   - {match: "/", upstream: api}
   - {match: "GET /open", upstream: api, public: true}
 `
@@ -196,6 +200,7 @@ func TestPagesThroughTheWholeGateway(t *testing.T) {
 	attack.Case(t, "CSRF-08", attack.Browser, g.sockets)
 	attack.Case(t, "CSRF-11", attack.Browser, g.readerWrites)
 	attack.Case(t, "KEY-25", attack.Browser, g.tossedSessions)
+	t.Run("the script of the guide", g.guide)
 }
 
 // reads: simple, preflighted and credentialed, of listed origins.
@@ -393,6 +398,37 @@ func (g *whole) readerWrites(t *testing.T) {
 		got := b.Fetch(g.URL(app, "/orders"), options)
 		if reached := g.reached(); got.Status != status || (reached != "") != (status == 200) {
 			t.Errorf("%s: %+v, and %q reached the API; want %d", options, got, reached, status)
+		}
+	}
+}
+
+// guide runs the script of the guide's page, in a page that hides where it is.
+func (g *whole) guide(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/guide/csrf.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, _ := strings.Cut(string(text), "```js\n")
+	script, _, found := strings.Cut(script, "```\n")
+	if !found {
+		t.Fatal("the page has no script")
+	}
+	b := g.login(t, "alice")
+	b.Open(g.URL(app, "/page/hidden"))
+	var answer struct {
+		Status int
+		Token  string
+	}
+	b.Eval("(async () => { "+script+" return {Status: answer.status, Token: csrf_token}; })()", &answer)
+	if reached := g.reached(); answer.Status != http.StatusOK || reached != "POST /orders" {
+		t.Errorf("the script of the guide: %+v, and %q reached the API; want 200", answer, reached)
+	}
+	for token, status := range map[string]int{"": 403, answer.Token: 200, answer.Token[1:]: 403} {
+		b.Open(g.URL(app, "/page/hidden"))
+		page := b.Submit(browser.Form{Action: g.URL(app, "/orders"), Fields: map[string]string{"csrf_token": token}})
+		if reached := g.reached(); page.Status != status || (reached != "") != (status == 200) {
+			t.Errorf("a form of a page that hides itself, with the token %q: %d, and %q reached the API; want %d", token, page.Status, reached, status)
 		}
 	}
 }
