@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -128,7 +130,7 @@ func (f front) client() *http.Client {
 	}
 	return &http.Client{
 		Transport: &http.Transport{
-			DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: &own,
+			DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: &own, ForceAttemptHTTP2: true,
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				to := f.http
 				if strings.HasSuffix(addr, ":443") {
@@ -237,7 +239,7 @@ func (b behind) hsts(t *testing.T) {
 
 func (b behind) exposed(t *testing.T) {
 	t.Helper()
-	before := len(b.upstream.Received())
+	before, counted := len(b.upstream.Received()), b.counted(t)
 	w := b.ask(t, "http://"+publicName+"/a", "X-API-Key", b.key)
 	if w.StatusCode != http.StatusForbidden || w.Header.Get("Location") != "" {
 		t.Errorf("a key over http: %d to %q, want 403 and no redirect", w.StatusCode, w.Header.Get("Location"))
@@ -245,6 +247,23 @@ func (b behind) exposed(t *testing.T) {
 	if len(b.upstream.Received()) != before {
 		t.Error("the upstream was asked")
 	}
+	if got := b.counted(t); got != counted+1 {
+		t.Errorf("%d exposed keys were counted, want one more than %d", got, counted)
+	}
+}
+
+// counted is how many exposed credentials the metrics tell of.
+func (b behind) counted(t *testing.T) (n int) {
+	t.Helper()
+	metrics, err := io.ReadAll(do(t, newRequest(t, "http://"+b.admin+"/metrics")).Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, behind, _ := strings.Cut(string(metrics), "\nwarder_exposed_credentials_total ")
+	if _, err := fmt.Sscan(behind, &n); err != nil {
+		t.Fatalf("the metrics do not count exposed credentials: %v", err)
+	}
+	return n
 }
 
 // around asks warder itself, from an address that is not listed.

@@ -199,7 +199,7 @@ func TestPagesThroughTheWholeGateway(t *testing.T) {
 	attack.Case(t, "CSRF-07", attack.Browser, g.logins)
 	attack.Case(t, "CSRF-08", attack.Browser, g.sockets)
 	attack.Case(t, "CSRF-11", attack.Browser, g.readerWrites)
-	attack.Case(t, "KEY-25", attack.Browser, g.tossedSessions)
+	attack.Case(t, "SESS-05", attack.Browser, g.tossedSessions)
 	t.Run("the script of the guide", g.guide)
 }
 
@@ -356,6 +356,13 @@ func (g *whole) tossedSessions(t *testing.T) {
 	if got := b.Cookies(g.URL(app, "/orders"))["__Host-session"]; theirs == "" || got != mine {
 		t.Errorf("the session became %q, want it to stay", got)
 	}
+	// Of a browser that is logged in nowhere, it makes no one.
+	b = browser.Start(t)
+	b.Open(g.pages.URL(sibling, "/"))
+	b.Eval(`document.cookie = "__Host-session=`+theirs+`; Domain=site.test; Path=/; Secure"`, nil)
+	if page := b.Open(g.URL(app, "/orders")); page.Status != http.StatusUnauthorized {
+		t.Errorf("somebody without a session: %d, want 401", page.Status)
+	}
 }
 
 // logins: another site logs its visitor in as somebody else.
@@ -399,6 +406,10 @@ func (g *whole) readerWrites(t *testing.T) {
 		if reached := g.reached(); got.Status != status || (reached != "") != (status == 200) {
 			t.Errorf("%s: %+v, and %q reached the API; want %d", options, got, reached, status)
 		}
+	}
+	// Nor does it read the token with which it could.
+	if got := b.Fetch(g.URL(app, "/auth/csrf"), `{credentials: "include"}`); got.Failed == "" {
+		t.Errorf("the token: %+v, want nothing to read", got)
 	}
 }
 
