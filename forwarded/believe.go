@@ -175,6 +175,9 @@ func blank(b byte) bool { return b == ' ' || b == '\t' }
 // "[2001:db8::1]", "[2001:db8::1]:80". Zones are for the sender's own machine
 // (RFC 4007, section 11) and refused.
 func address(text string) (netip.Addr, bool) {
+	if a, n := ipv4(text); n > 0 && (n == len(text) || text[n] == ':' && validPort(text[n+1:])) {
+		return a, true
+	}
 	if text == "" || len(text) > maxEntry || strings.IndexByte(text, '%') >= 0 {
 		return netip.Addr{}, false
 	}

@@ -126,6 +126,11 @@ func peer(remote string) netip.AddrPort {
 	if remote == "" || remote[0] == '@' || remote[0] == '/' {
 		return netip.AddrPort{} // a Unix socket
 	}
+	if a, n := ipv4(remote); n > 0 && n < len(remote) && remote[n] == ':' {
+		if p, ok := port(remote[n+1:]); ok {
+			return netip.AddrPortFrom(a, p)
+		}
+	}
 	p, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.AddrPort{}

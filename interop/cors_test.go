@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -226,9 +227,16 @@ func TestCORSAsOthersDoIt(t *testing.T) {
 			}
 		}
 	}
+	page, err := os.ReadFile("../docs/guide/cors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, d := range differences() {
 		if !used[d.why] {
 			t.Errorf("no case shows that %s", d.why)
+		}
+		if !strings.Contains(string(page), "\n- "+d.why+"\n") {
+			t.Errorf("the guide does not say that %s", d.why)
 		}
 	}
 }

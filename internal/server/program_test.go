@@ -36,6 +36,7 @@ type program struct {
 // settings changes how a program is started.
 type settings struct {
 	yaml  string                          // more of the configuration file
+	api   string                          // more fields of the upstream, with a comma before each
 	flags map[string]string               // by flag name
 	spec  apikey.Spec                     // of the key; zero for one with every scope of "orders"
 	store func(apikey.Store) apikey.Store // puts a store of the test's own in between
@@ -86,7 +87,7 @@ func (s settings) load(t *testing.T, folder, upstream string) *config.Config {
 		source.Flags["upstream"] = upstream
 	} else {
 		source.File = filepath.Join(folder, "warder.yaml")
-		text := s.yaml + "\nupstreams:\n  api: {url: \"" + upstream + "\"}\n"
+		text := s.yaml + "\nupstreams:\n  api: {url: \"" + upstream + "\"" + s.api + "}\n"
 		if err := os.WriteFile(source.File, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,8 @@ package browser
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -86,4 +88,24 @@ func Page(html string) http.Handler {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write([]byte("<!doctype html><title>page</title><body>" + html))
 	})
+}
+
+// At is a server of somebody else's, such as a program that the test started: it
+// listens on port of 127.0.0.1, and shows the [Certificate] when the scheme is
+// "https".
+func At(scheme, port string) *Site { return &Site{scheme: scheme, port: port} }
+
+// Certificate returns the certificate that the package's Chromium believes, with
+// its key, in PEM form: for a server that is not [ServeTLS].
+func Certificate(tb testing.TB) (cert, key []byte) {
+	tb.Helper()
+	if err := shared.start(); err != nil {
+		tb.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(shared.cert.PrivateKey)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shared.cert.Certificate[0]}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
