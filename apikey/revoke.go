@@ -21,25 +21,63 @@ func Revoke(ctx context.Context, store Store, by By, id ID, reason string) (Reco
 	if err := errors.Join(by.check(), checkReason(reason)); err != nil {
 		return Record{}, err
 	}
+	return update(ctx, store, by, id, OpRevoke, func(r *Record, now time.Time) bool {
+		if !r.Revoked.IsZero() {
+			return false
+		}
+		r.Revoked, r.Reason = now, reason
+		return true
+	})
+}
+
+// Disable takes the key out of use until [Enable]: it is refused like an unknown
+// one. A key that is disabled or revoked already is returned as it is. Errors are
+// those of [Revoke].
+func Disable(ctx context.Context, store Store, by By, id ID) (Record, error) {
+	if err := by.check(); err != nil {
+		return Record{}, err
+	}
+	return update(ctx, store, by, id, OpDisable, func(r *Record, _ time.Time) bool {
+		change := !r.Disabled && r.Revoked.IsZero()
+		r.Disabled = r.Disabled || change
+		return change
+	})
+}
+
+// Enable ends what [Disable] did. A key that is not disabled, or that is revoked,
+// is returned as it is. Errors are those of [Revoke].
+func Enable(ctx context.Context, store Store, by By, id ID) (Record, error) {
+	if err := by.check(); err != nil {
+		return Record{}, err
+	}
+	return update(ctx, store, by, id, OpEnable, func(r *Record, _ time.Time) bool {
+		change := r.Disabled && r.Revoked.IsZero()
+		r.Disabled = r.Disabled && !change
+		return change
+	})
+}
+
+// update writes what mend makes of the record, again when another change came
+// between. mend reports false when nothing is to be changed.
+func update(ctx context.Context, store Store, by By, id ID, op Op, mend func(r *Record, now time.Time) bool) (Record, error) {
 	var err error
 	for range changeTries {
 		var before Record
 		if before, err = store.Lookup(ctx, id); err != nil {
 			break
 		}
-		if !before.Revoked.IsZero() {
+		after, now := before, moment(time.Now())
+		if !mend(&after, now) {
 			return before, nil
 		}
-		after, now := before, moment(time.Now())
-		after.Revoked, after.Reason = now, reason
-		if err = apply(ctx, store, by, OpRevoke, &before, &after, now); err == nil {
+		if err = apply(ctx, store, by, op, &before, &after, now); err == nil {
 			return after, nil
 		}
 		if !errors.Is(err, ErrConflict) {
 			break
 		}
 	}
-	return Record{}, fmt.Errorf("apikey: revoke: %w", err)
+	return Record{}, fmt.Errorf("apikey: %s: %w", op, err)
 }
 
 // Revoke is the function Revoke on the issuer's store, and tells Changed.

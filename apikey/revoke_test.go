@@ -130,3 +130,44 @@ func TestReason(t *testing.T) {
 		t.Errorf("all of it wrong: %v, want actor, reason and source refused", err)
 	}
 }
+
+func TestDisableAndEnable(t *testing.T) {
+	store, record := revocable(t)
+	off, err := apikey.Disable(t.Context(), store, by(), record.ID)
+	if err != nil || !off.Disabled || off.Revision <= record.Revision {
+		t.Fatalf("Disable = %+v, %v", off, err)
+	}
+	if again, err := apikey.Disable(t.Context(), store, by(), record.ID); err != nil || !reflect.DeepEqual(again, off) || store.applied != 1 {
+		t.Errorf("again: %+v, %v, after %d changes, want the record as it is after 1", again, err, store.applied)
+	}
+	on, err := apikey.Enable(t.Context(), store, by(), record.ID)
+	if err != nil || on.Disabled || on.Revision <= off.Revision {
+		t.Fatalf("Enable = %+v, %v", on, err)
+	}
+	if again, err := apikey.Enable(t.Context(), store, by(), record.ID); err != nil || !reflect.DeepEqual(again, on) || store.applied != 2 {
+		t.Errorf("again: %+v, %v, after %d changes, want the record as it is after 2", again, err, store.applied)
+	}
+	gone, err := apikey.Revoke(t.Context(), store, by(), record.ID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func() (apikey.Record, error){
+		"Disable": func() (apikey.Record, error) { return apikey.Disable(t.Context(), store, by(), record.ID) },
+		"Enable":  func() (apikey.Record, error) { return apikey.Enable(t.Context(), store, by(), record.ID) },
+	} {
+		if got, err := change(); err != nil || !reflect.DeepEqual(got, gone) {
+			t.Errorf("%s of a revoked key: %+v, %v, want it as it is", name, got, err)
+		}
+	}
+	for _, err := range []error{
+		func() error { _, err := apikey.Disable(t.Context(), store, apikey.By{}, record.ID); return err }(),
+		func() error { _, err := apikey.Enable(t.Context(), store, apikey.By{}, record.ID); return err }(),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "actor") {
+			t.Errorf("by nobody: %v, want an error that names the actor", err)
+		}
+	}
+	if _, err := apikey.Disable(t.Context(), store, by(), "000000000000"); !errors.Is(err, apikey.ErrNotFound) {
+		t.Errorf("an unknown key: %v, want ErrNotFound", err)
+	}
+}

@@ -64,20 +64,37 @@ func withFile(s config.Source, args []string) config.Source {
 }
 
 func newConfigValidate(p *process) *cobra.Command {
+	var strict bool
 	cmd := &cobra.Command{
 		Use:   "validate [FILE]",
-		Short: "Report everything that is wrong with the configuration",
+		Short: "Report everything that is wrong with the configuration, and what weakens it",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := loadConfig(withFile(source(cmd.Flags(), p.environ), args)); err != nil {
+			cfg, err := loadConfig(withFile(source(cmd.Flags(), p.environ), args))
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(p.stderr, "The configuration is valid.")
-			return err
+			return p.tellFindings(cfg.Findings(), strict)
 		},
 	}
+	cmd.Flags().BoolVar(&strict, "strict", false, "fail when something weakens the configuration")
 	addConfigFlags(cmd, serveFlags()...)
 	return cmd
+}
+
+// tellFindings says that the configuration is valid, and what weakens it: with
+// strict, that is a failure.
+func (p *process) tellFindings(found []config.Finding, strict bool) error {
+	for _, f := range found {
+		if _, err := fmt.Fprintln(p.stderr, "warning: "+clean(f.String())); err != nil {
+			return err
+		}
+	}
+	if strict && len(found) > 0 {
+		return fail(exitUsage, "", "config: %d warnings", len(found))
+	}
+	_, err := fmt.Fprintln(p.stderr, "The configuration is valid.")
+	return err
 }
 
 func newConfigPrint(p *process) *cobra.Command {

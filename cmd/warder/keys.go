@@ -19,8 +19,8 @@ import (
 func newKeys(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list, show and revoke API keys",
-		Long: `Make, list, show and revoke API keys.
+		Short: "Make, list, show, disable and revoke API keys",
+		Long: `Make, list, show, disable and revoke API keys.
 
 The commands work on the database itself, also while warder serve runs: it sees a
 change within a second. Results go to standard output, everything said to a person
@@ -30,11 +30,14 @@ to standard error, so that KEY=$(warder keys create --output secret) works.`,
 	}
 	create, list, show, revoke := newKeysCreate(p), newKeysList(p), newKeysShow(p), newKeysRevoke(p)
 	completeOutput(create, asTable, asJSON, asYAML, asID, asSecret)
-	for _, one := range []*cobra.Command{list, show, revoke} {
+	disable, enable := newKeysDisable(p), newKeysEnable(p)
+	for _, one := range []*cobra.Command{list, show, revoke, disable, enable} {
 		completeOutput(one, asTable, asJSON, asYAML, asID)
 	}
-	show.ValidArgsFunction, revoke.ValidArgsFunction = completeIDs(p), completeIDs(p)
-	cmd.AddCommand(create, list, show, revoke)
+	for _, one := range []*cobra.Command{show, revoke, disable, enable} {
+		one.ValidArgsFunction = completeIDs(p)
+	}
+	cmd.AddCommand(create, list, show, revoke, disable, enable)
 	return cmd
 }
 

@@ -68,7 +68,8 @@ type revocation struct {
 	database string
 	record   apikey.Record
 	receipt  fleet.Receipt
-	before   bool // the key was revoked already
+	before   bool   // the key was so already
+	done     string // "revoked", "disabled" or "enabled"
 }
 
 // revokeKey revokes, and waits for the running nodes.
@@ -77,7 +78,7 @@ func revokeKey(ctx context.Context, p *process, db *sqlite.DB, id apikey.ID, rea
 	if err != nil {
 		return r, err
 	}
-	r.before = !found.Revoked.IsZero()
+	r.before, r.done = !found.Revoked.IsZero(), "revoked"
 	r.record, err = apikey.Revoke(ctx, db.APIKeys(), by(p), id, reason)
 	if err != nil {
 		return r, specFailure(err, "keys revoke", "the key is not revoked")
@@ -102,7 +103,7 @@ func (r revocation) print(p *process, form format) error {
 	}
 	if !r.receipt.Complete() {
 		return fail(exitServer, "stop those nodes, or wait: they stop to trust their cache after the freshness bound",
-			"the key is revoked, but %s running nodes confirmed it; missing: %s", r.receipt, strings.Join(v.Nodes.Missing, ", "))
+			"the key is %s, but %s running nodes confirmed it; missing: %s", r.done, r.receipt, strings.Join(v.Nodes.Missing, ", "))
 	}
 	_, _ = fmt.Fprintln(p.stderr, r.summary())
 	return nil
@@ -110,9 +111,12 @@ func (r revocation) print(p *process, form format) error {
 
 // summary says in one line what holds now.
 func (r revocation) summary() string {
-	begin := "Revoked in " + r.database + "."
-	if r.before {
+	begin := strings.ToUpper(r.done[:1]) + r.done[1:] + " in " + r.database + "."
+	switch {
+	case r.before && !r.record.Revoked.IsZero():
 		begin = "It was revoked before, at " + r.record.Revoked.UTC().Format(time.RFC3339) + "."
+	case r.before:
+		begin = "It was " + r.done + " before."
 	}
 	switch {
 	case r.receipt.Nodes > 0:

@@ -26,6 +26,6 @@ func proxy() []Entry {
 		{ID: "PROXY-21", Sent: "an upstream address in path, Host or header", Must: "impossible: it comes from the configuration"},
 		{ID: "PROXY-22", Sent: "answers that a cache in front may store, asked for again without a key", Must: "private and varying by the credential's field; nobody else gets them"},
 		{ID: "PROXY-23", Sent: "owners and scopes with line breaks, NUL, commas, non-ASCII, or huge", Must: "refused when made, or encoded; never a second value"},
-		{ID: "PROXY-24", Sent: "identity fields forged straight to the upstream", Must: "a signature or certificate tells them apart", Rest: "signed identity as a setting of the gateway"},
+		{ID: "PROXY-24", Sent: "identity fields forged straight to the upstream", Must: "a signature or certificate tells them apart"},
 	}
 }

@@ -120,9 +120,45 @@ warder.yaml:2:65: forwarded.trusted_proxies[1]: holds nearly everybody; list the
 		{"redirects to any host", shorthand + "forwarded: {from: forwarded, trusted_proxies: [10.0.0.1], proto: true}\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: needs hosts: redirects go to names that are known; list the gateway's names in hosts`},
 		{"preload too soon", shorthand + "https: {hsts: 1d, hsts_preload: true}\n", `warder.yaml:2:33: https.hsts_preload: needs hsts of 365d or more, and hsts_subdomains`},
 		{"origins", shorthand + "cors: {default: {origins: ['null', 'https://a/', 'https://*.a', a.example]}}\n", `
-warder.yaml:2:28: cors.default.origins[0]: "null" is not an origin; write it like https://app.example.com, with a port if need be
-warder.yaml:2:36: cors.default.origins[1]: this value is not an origin; write it like https://app.example.com, with a port if need be
-warder.yaml:2:65: cors.default.origins[3]: "a.example" is not an origin; write it like https://app.example.com, with a port if need be`},
+warder.yaml:2:28: cors.default.origins[0]: "null" is refused: any page can have this origin; write it like https://app.example.com, with a port if need be
+warder.yaml:2:36: cors.default.origins[1]: this value is refused: want scheme://host[:port], lower case, nothing behind; write it like https://app.example.com, with a port if need be
+warder.yaml:2:50: cors.default.origins[2]: this value is refused: everybody can have a name below this public suffix; write it like https://app.example.com, with a port if need be
+warder.yaml:2:65: cors.default.origins[3]: "a.example" is refused: want scheme://host[:port], lower case, nothing behind; write it like https://app.example.com, with a port if need be`},
+		{"everybody with credentials", shorthand + "cors: {default: {origins: ['*'], credentials: true, private_network: true, exposed_headers: ['*']}}\n", `
+warder.yaml:2:47: cors.default.credentials: is set for every origin: any site could read what is its visitors'; list the origins
+warder.yaml:2:70: cors.default.private_network: is set for every origin: any site could read what is behind its visitors' walls; list the origins
+warder.yaml:2:94: cors.default.exposed_headers[0]: "*" is refused: exposed headers: "*" stands alone, and not with Credentials, where it is a name like any other`},
+		{"everybody among others", shorthand + "cors: {default: {origins: ['*', 'https://a.example'], exposed_headers: ['*', X-A], max_age: 1500ms}}\n", `
+warder.yaml:2:27: cors.default.origins: has * among others; let it stand alone, or list the origins
+warder.yaml:2:72: cors.default.exposed_headers: has * among others; let it stand alone
+warder.yaml:2:93: cors.default.max_age: is not in whole seconds`},
+		{"public suffixes", shorthand + "cors: {default: {origins: ['https://*.github.io', 'https://*.co.uk', 'https://*.com']}}\n", `
+warder.yaml:2:28: cors.default.origins[0]: this value is refused: everybody can have a name below this public suffix; write it like https://app.example.com, with a port if need be
+warder.yaml:2:51: cors.default.origins[1]: this value is refused: everybody can have a name below this public suffix; write it like https://app.example.com, with a port if need be
+warder.yaml:2:70: cors.default.origins[2]: this value is refused: everybody can have a name below this public suffix; write it like https://app.example.com, with a port if need be`},
+		{"plain HTTP with credentials", shorthand + "cors: {default: {origins: ['http://a.example', 'http://localhost:3000'], credentials: true}}\n", `
+warder.yaml:2:28: cors.default.origins[0]: this value is refused: plain http is anybody's on the network path; use https, or set insecure_http_origins`},
+		{"what no page can send or read", shorthand + "cors: {default: {origins: ['https://a.example'], methods: [put, TRACE], request_headers: [Cookie, 'a b'], exposed_headers: [Set-Cookie]}}\n", `
+warder.yaml:2:60: cors.default.methods[0]: "put" is refused: want a method in upper case
+warder.yaml:2:65: cors.default.methods[1]: "TRACE" is refused: no browser lets a page use it
+warder.yaml:2:91: cors.default.request_headers[0]: "Cookie" is refused: no browser lets a page set it
+warder.yaml:2:99: cors.default.request_headers[1]: "a b" is refused: want a field name
+warder.yaml:2:125: cors.default.exposed_headers[0]: "Set-Cookie" is refused: no browser lets a page read it`},
+		{"preflights that nobody lets through", "cors: {default: {origins: ['https://a.example'], preflight: pass}}\n" + reports + "  - {match: /a, upstream: a}\n  - {match: POST /a, upstream: a}\n  - {match: OPTIONS /b, upstream: a, public: true}\n  - {match: /c, upstream: a, security: [{apiKey: []}, {}]}\n  - {match: /d, upstream: a, cors: 'off'}\n", `warder.yaml:5:6: routes[0]: has the CORS policy "default", which passes preflights on, and asks for a credential, which no preflight has; give preflights a public route of their own, such as "OPTIONS /orders", or let the policy answer them`},
+		{"origins that may write", shorthand + "csrf: {trusted_origins: ['http://a.example', 'https://*.a.example', 'https://A.example', 'null'], lifetime: 8d}\n", `
+warder.yaml:2:26: csrf.trusted_origins[0]: this value is refused: plain http is anybody's on the network path; write it like https://app.example.com, as browsers send it
+warder.yaml:2:46: csrf.trusted_origins[1]: this value is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
+warder.yaml:2:69: csrf.trusted_origins[2]: this value is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
+warder.yaml:2:90: csrf.trusted_origins[3]: "null" is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
+warder.yaml:2:109: csrf.lifetime: is out of range; want 1m to 7d`},
+		{"hosts that are none", shorthand + "hosts: ['*', '*.com', 'https://a.example', 'a b', 'a:0', '::1']\n", `
+warder.yaml:2:9: hosts[0]: "*" is refused: every host; write it like api.example.com, "*.example.com" or api.example.com:8443
+warder.yaml:2:14: hosts[1]: "*.com" is refused: wildcard for a whole domain of the top level; write it like api.example.com, "*.example.com" or api.example.com:8443
+warder.yaml:2:23: hosts[2]: this value is refused: malformed port; write it like api.example.com, "*.example.com" or api.example.com:8443
+warder.yaml:2:44: hosts[3]: "a b" is refused: malformed name; write it like api.example.com, "*.example.com" or api.example.com:8443
+warder.yaml:2:51: hosts[4]: "a:0" is refused: malformed port; write it like api.example.com, "*.example.com" or api.example.com:8443
+warder.yaml:2:58: hosts[5]: "::1" is refused: IPv6 address without brackets; write it like api.example.com, "*.example.com" or api.example.com:8443`},
+		{"a key disabled where none is refused", shorthand + "https: {on_exposed_key: disable}\n", `warder.yaml:2:25: https.on_exposed_key: has no effect without require`},
 		{"unknown CORS policy", reports + "  - {match: /, upstream: a, cors: of}\n", `warder.yaml:4:35: routes[0].cors: no policy is called "of"; did you mean "off"?`},
 		{"strip prefix form", reports + "  - {match: /a/, upstream: a, strip_prefix: /a/}\n", `warder.yaml:4:45: routes[0].strip_prefix: is not a plain path; write it like /v1/orders, without / at the end`},
 		{"strip prefix of another path", reports + "  - {match: /ab/, upstream: a, strip_prefix: /a}\n", `warder.yaml:4:46: routes[0].strip_prefix: the path of match does not begin with it`},

@@ -74,6 +74,8 @@ type Forwarded struct {
 type HTTPS struct {
 	// Require redirects plain HTTP to https, and refuses with 403 what carries a credential. Behind a proxy that ends TLS it needs forwarded.proto. Default false.
 	Require bool `yaml:"require" default:"false"`
+	// OnExposedKey is what becomes of an API key that comes over plain HTTP, where it may have been read: refuse refuses that request; disable also disables the key, if it is a good one, until it is enabled again. Only with require. Default refuse.
+	OnExposedKey string `yaml:"on_exposed_key" default:"refuse" enum:"refuse|disable"`
 	// GetStatus is the status of redirects of GET and HEAD: 308 keeps method and body of others too. Default 308.
 	GetStatus int `yaml:"get_status" default:"308" min:"301" max:"308"`
 	// Port is the port of https in redirects, 1 to 65535. Default 443.
@@ -118,6 +120,10 @@ type CORSPolicy struct {
 	MaxAge time.Duration `yaml:"max_age" default:"10m" min:"0s" max:"1d"`
 	// PrivateNetwork lets public pages reach an API in a private network. Default false.
 	PrivateNetwork bool `yaml:"private_network" default:"false"`
+	// Preflight is what becomes of the question that browsers ask before a request: answer answers it, pass sends it to the upstream like other requests, on routes that need no credential. What the answer says of CORS is this policy's in any case. Default answer.
+	Preflight string `yaml:"preflight" default:"answer" enum:"answer|pass"`
+	// Explain logs why each permission was withheld, and what would give it, for as long as somebody looks for a mistake: it puts header fields of requests into the log. Default false.
+	Explain bool `yaml:"explain" default:"false"`
 	// Shadow counts and logs what would be withheld, and withholds nothing. Default false.
 	Shadow bool `yaml:"shadow" default:"false"`
 	// InsecureHTTPOrigins accepts origins of plain HTTP together with credentials. It costs: whoever is on the way is that origin. Default false.
@@ -131,8 +137,8 @@ type CSRF struct {
 	Keys secret.Text `yaml:"keys"`
 	// TrustedOrigins lists other origins whose pages may act for the user, such as https://app.example.com. Default: none.
 	TrustedOrigins []string `yaml:"trusted_origins"`
-	// Lifetime is for how long a token holds, 1m to 30d. Default 12h.
-	Lifetime time.Duration `yaml:"lifetime" default:"12h" min:"1m" max:"30d"`
+	// Lifetime is for how long a token holds, 1m to 7d. Default 12h.
+	Lifetime time.Duration `yaml:"lifetime" default:"12h" min:"1m" max:"7d"`
 	// Shadow counts and logs what would be refused, and lets it pass. Default false.
 	Shadow bool `yaml:"shadow" default:"false"`
 }

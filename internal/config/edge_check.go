@@ -3,8 +3,6 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -63,11 +61,7 @@ func (l *loader) checkACME(field string, a *ACME) {
 // checkOrigin checks where a request may say that it comes from and goes to.
 func (l *loader) checkOrigin() {
 	c := l.config
-	if len(c.Hosts) > maxHosts {
-		l.reject("hosts", fmt.Sprintf("are %d, want at most %d", len(c.Hosts), maxHosts), "")
-	} else {
-		l.checkWords("hosts", c.Hosts)
-	}
+	l.checkHosts()
 	f := &c.Forwarded
 	direct := f.From == "direct"
 	for name, set := range map[string]bool{
@@ -113,6 +107,9 @@ func (l *loader) checkHTTPS() {
 	if h.GetStatus != 308 && h.GetStatus != 301 && !l.failed("https.get_status") {
 		l.reject("https.get_status", "is neither 301 nor 308", "")
 	}
+	if h.OnExposedKey == ExposedDisable && !h.Require && !l.failed("https.on_exposed_key") {
+		l.reject("https.on_exposed_key", "has no effect without require", "")
+	}
 	if h.Port == httpPort {
 		l.reject("https.port", "is that of plain HTTP", "")
 	}
@@ -140,46 +137,4 @@ func (l *loader) checkHeaders() {
 		}
 	}
 	l.eachWord("headers.remove", h.Remove, validToken, "is not the name of a header field", "")
-}
-
-func (l *loader) checkCORS() {
-	for _, name := range sortedKeys(l.config.CORS) {
-		field, p := "cors."+name, l.config.CORS[name]
-		if name == Off {
-			l.reject(field, "is the word for no policy", "give it another name")
-		}
-		if len(p.Origins) == 0 && !l.failed(field+".origins") && !l.failed(field) {
-			l.reject(field, "has no origins", "")
-		}
-		l.checkWords(field+".origins", p.Origins)
-		l.eachWord(field+".origins", p.Origins, originLike, "is not an origin", "write it like https://app.example.com, with a port if need be")
-		l.eachWord(field+".methods", p.Methods, validToken, "is not a method", "")
-		l.eachWord(field+".request_headers", p.RequestHeaders, validToken, "is not the name of a header field", "")
-		l.eachWord(field+".exposed_headers", p.ExposedHeaders, validToken, "is not the name of a header field", "")
-	}
-}
-
-// originLike reports whether text has the form of an origin or of a pattern of
-// origins; package cors judges what it stands for.
-func originLike(text string) bool {
-	if text == "*" {
-		return true
-	}
-	u, err := url.Parse(strings.Replace(text, "://*.", "://", 1))
-	if err != nil || u.Path != "" || u.RawQuery != "" || u.User != nil || strings.Contains(text, "#") {
-		return false
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return false
-		}
-	}
-	_, ipErr := netip.ParseAddr(u.Hostname())
-	return (u.Scheme == "http" || u.Scheme == "https") && (validHost(u.Hostname()) || ipErr == nil) && !strings.HasSuffix(u.Host, ":")
-}
-
-func (l *loader) checkCSRF() {
-	c := &l.config.CSRF
-	l.checkWords("csrf.trusted_origins", c.TrustedOrigins)
-	l.eachWord("csrf.trusted_origins", c.TrustedOrigins, func(text string) bool { return originLike(text) && !strings.Contains(text, "*") }, "is not an origin", "write it like https://app.example.com")
 }

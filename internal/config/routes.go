@@ -75,6 +75,7 @@ func (l *loader) checkRoute(field string, r *Route) {
 	if _, known := l.config.CORS[r.CORS]; r.CORS != "" && r.CORS != Off && !known && !l.failed(field+".cors") {
 		l.reject(field+".cors", "no policy is called "+l.show(field+".cors"), didYouMean(r.CORS, append(sortedKeys(l.config.CORS), Off)))
 	}
+	l.checkPreflight(field, r)
 	l.checkAllow(field+".allow", r.Allow)
 	l.checkStrip(field+".strip_prefix", r)
 }

@@ -91,6 +91,9 @@ func (a *answer) finish() {
 	if text := strings.TrimSpace(a.body.String()); !a.skipped && strings.HasPrefix(text, "{") && isVisible(text) {
 		h.Set(ProblemField, text)
 	}
+	if challenges := h["Www-Authenticate"]; len(challenges) > 1 {
+		h["Www-Authenticate"] = []string{strings.Join(challenges, ", ")} // nginx before 1.23 passes on one line alone
+	}
 	h.Del("Content-Length")
 	h.Del("Content-Type")
 	a.ResponseWriter.WriteHeader(a.dialect.status(a.status))

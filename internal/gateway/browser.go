@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/warder-dev/warder/cors"
@@ -21,7 +22,7 @@ func (g *Gateway) addBrowserStages() error {
 	g.csrf, err = g.newCSRF(false)
 	errs = append(errs, err)
 	for name, policy := range g.cfg.Config.CORS {
-		if g.cors[name], err = g.newCORS(&policy); err != nil {
+		if g.cors[name], err = g.newCORS(name, &policy); err != nil {
 			errs = append(errs, fmt.Errorf("cors.%s: %w", name, err))
 		}
 	}
@@ -81,19 +82,38 @@ func (g *Gateway) corsOf(route *config.Route) (*cors.Stage, error) {
 	return stage, nil
 }
 
-func (g *Gateway) newCORS(p *config.CORSPolicy) (*cors.Stage, error) {
-	cfg := cors.Config{
-		Origins: p.Origins, Credentials: p.Credentials, InsecureHTTPOrigins: p.InsecureHTTPOrigins, Methods: p.Methods,
-		RequestHeaders: p.RequestHeaders, ExposedHeaders: p.ExposedHeaders, MaxAge: p.MaxAge, PrivateNetwork: p.PrivateNetwork, Shadow: p.Shadow,
-	}
-	if len(p.Origins) == 1 && p.Origins[0] == "*" {
-		cfg.Origins, cfg.AnyOrigin = nil, true
-	}
-	if p.MaxAge == 0 {
-		cfg.MaxAge = -1 // none, where zero leaves it to the browser
-	}
-	if p.Shadow {
-		cfg.Report = func(x *exchange.Exchange, r cors.Refusal) { g.cfg.Shadowed(x, "cors", r.Reason) }
+func (g *Gateway) newCORS(name string, p *config.CORSPolicy) (*cors.Stage, error) {
+	cfg := p.Library()
+	if p.Shadow || p.Explain {
+		cfg.Report = func(x *exchange.Exchange, r cors.Refusal) {
+			if p.Shadow {
+				g.cfg.Shadowed(x, "cors", r.Reason)
+			}
+			if p.Explain {
+				g.explain(x, name, r)
+			}
+		}
 	}
 	return cors.New(cfg)
+}
+
+// explain tells the operator of a permission that was withheld, and what would
+// give it. It quotes the request, which is why nobody is told unasked.
+func (g *Gateway) explain(x *exchange.Exchange, policy string, r cors.Refusal) {
+	field := "cors." + policy + "."
+	var mend string
+	switch r.Reason {
+	case "origin-not-listed":
+		mend = "list it in " + field + "origins"
+	case "method-not-listed":
+		mend = "list it in " + field + "methods"
+	case "header-not-listed":
+		mend = "list each of them in " + field + "request_headers"
+	case "private-network":
+		mend = "set " + field + "private_network"
+	default:
+		mend = "no setting allows this"
+	}
+	g.cfg.Log.Info("a page was not allowed to read: cors."+policy+" explains",
+		slog.String("id", x.ID), slog.String("route", x.Route), slog.String("why", r.String()), slog.String("mend", mend))
 }

@@ -1,15 +1,11 @@
 package gateway
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/accesslog"
-	"github.com/warder-dev/warder/apikey"
-	"github.com/warder-dev/warder/credential"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
@@ -93,37 +89,7 @@ func (g *Gateway) https(hosts *trustedhost.Stage) (*httpserver.HTTPS, error) {
 		known = hosts.Lists
 	}
 	return httpserver.NewHTTPS(httpserver.HTTPSConfig{
-		Known: known, Carries: g.carries, Exposed: g.cfg.Exposed, Port: h.Port, GETStatus: h.GetStatus,
+		Known: known, Carries: g.carries, Exposed: g.exposed, Port: h.Port, GETStatus: h.GetStatus,
 		HSTS: httpserver.HSTS{MaxAge: h.HSTS, IncludeSubDomains: h.HSTSSubdomains, Preload: h.HSTSPreload},
 	})
-}
-
-// carries reports whether x carries what may be one of our credentials, and the
-// key's id when it has the form of a key.
-func (g *Gateway) carries(x *exchange.Exchange) (id string, carries bool) {
-	note := func(value string, s credential.State) {
-		if s == credential.Absent {
-			return
-		}
-		carries = true
-		if info, err := apikey.Parse(value); err == nil {
-			id = cmp.Or(id, string(info.ID))
-		}
-	}
-	for _, name := range g.carriers.headers {
-		values := x.Request.Header[name]
-		for _, value := range values {
-			if name == "Authorization" {
-				_, value, _ = strings.Cut(value, " ")
-			}
-			note(value, credential.Once)
-		}
-	}
-	for _, name := range g.carriers.cookies {
-		note(credential.Cookie(x.Request.Header, name))
-	}
-	for _, name := range g.carriers.parameters {
-		note(credential.Query(x.Request.URL.RawQuery, name))
-	}
-	return id, carries
 }

@@ -4,6 +4,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,10 @@ type Config struct {
 	// Exposed is told of each credential that came over plain HTTP where https is
 	// required, by the id of the key if it has one. nil for nobody.
 	Exposed func(x *exchange.Exchange, id string)
+
+	// Disable disables a key that was exposed so, where the configuration wants that.
+	// nil where it does not.
+	Disable func(ctx context.Context, id apikey.ID) error
 }
 
 // A Gateway judges and forwards requests. It is safe for concurrent use.
@@ -79,6 +84,7 @@ func (g *Gateway) build() error {
 	edge, edgeErr := g.edge()
 	routes := new(warder.Routes)
 	err := errors.Join(edgeErr, g.addBrowserStages())
+	routes.CORS = g.cors[config.DefaultCORS]
 	if err == nil {
 		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
 	}

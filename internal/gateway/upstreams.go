@@ -4,8 +4,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
+	"slices"
 
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
@@ -48,7 +50,7 @@ func (g *Gateway) newUpstream(u config.Upstream, route *config.Route) (*upstream
 		URL:                u.URL,
 		Name:               route.Upstream,
 		StripPrefix:        route.StripPrefix,
-		RemoveHeaders:      g.carriers.headers,
+		RemoveHeaders:      g.removed(),
 		RemoveCookies:      g.carriers.cookies,
 		RemoveQuery:        g.carriers.parameters,
 		Credential:         u.Credential,
@@ -84,6 +86,18 @@ func (g *Gateway) newUpstream(u config.Upstream, route *config.Route) (*upstream
 		return nil, err
 	}
 	return upstream.New(settings)
+}
+
+// removed are the fields that no upstream sees: credentials, and what only listed
+// proxies may say, since an upstream cannot tell who did.
+func (g *Gateway) removed() []string {
+	names := slices.Clone(g.carriers.headers)
+	for _, name := range []string{g.cfg.Config.Forwarded.ClientCertHeader, g.cfg.Config.Forwarded.Header} {
+		if name != "" {
+			names = append(names, http.CanonicalHeaderKey(name))
+		}
+	}
+	return names
 }
 
 // readPool reads the authorities of a PEM file.

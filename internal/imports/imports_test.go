@@ -105,8 +105,10 @@ func table() map[string]row {
 		// program
 		"internal/fleet": {module: vocabulary("apikey")},
 		"internal/config": {
-			module: vocabulary("accesslog", "apikey", "authn", "bodylimit", "forwarded", "httpserver", "openapi", "requestid", "target", "upstream"),
-			third:  []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
+			module: vocabulary(
+				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "target", "trustedhost", "upstream",
+			),
+			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
 		"internal/gateway": {module: vocabulary(
 			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/config",

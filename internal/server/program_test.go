@@ -23,6 +23,7 @@ type program struct {
 	gateway string // host:port
 	admin   string
 	health  string
+	asked   string // where proxies ask; "" when none may
 	folder  string // holds warder.db, warder.log
 	keys    *sqlite.APIKeys
 	nodes   *sqlite.Nodes
@@ -36,6 +37,7 @@ type program struct {
 // settings changes how a program is started.
 type settings struct {
 	yaml  string                          // more of the configuration file
+	api   string                          // more fields of the upstream, with a comma before each
 	flags map[string]string               // by flag name
 	spec  apikey.Spec                     // of the key; zero for one with every scope of "orders"
 	store func(apikey.Store) apikey.Store // puts a store of the test's own in between
@@ -52,6 +54,9 @@ func start(t *testing.T, upstream string, s settings) *program {
 		t.Fatal(err)
 	}
 	p.gateway, p.admin, p.health = listeners.Public.Addr().String(), listeners.Admin.Addr().String(), listeners.Health.Addr().String()
+	if listeners.Decision != nil {
+		p.asked = listeners.Decision.Addr().String()
+	}
 	logs, err := server.OpenJournal(cfg.Log, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +82,16 @@ func start(t *testing.T, upstream string, s settings) *program {
 // load makes the configuration of a program on free ports.
 func (s settings) load(t *testing.T, folder, upstream string) *config.Config {
 	t.Helper()
+	cfg, err := config.Load(s.source(t, folder, upstream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// source writes the configuration of a program on free ports.
+func (s settings) source(t *testing.T, folder, upstream string) config.Source {
+	t.Helper()
 	source := config.Source{Flags: map[string]string{
 		"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "health-listen": "127.0.0.1:0",
 		"db": filepath.Join(folder, "warder.db"), "log-file": filepath.Join(folder, "warder.log"),
@@ -86,16 +101,12 @@ func (s settings) load(t *testing.T, folder, upstream string) *config.Config {
 		source.Flags["upstream"] = upstream
 	} else {
 		source.File = filepath.Join(folder, "warder.yaml")
-		text := s.yaml + "\nupstreams:\n  api: {url: \"" + upstream + "\"}\n"
+		text := s.yaml + "\nupstreams:\n  api: {url: \"" + upstream + "\"" + s.api + "}\n"
 		if err := os.WriteFile(source.File, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cfg, err := config.Load(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
+	return source
 }
 
 func newPeppers(t *testing.T) *apikey.Peppers {

@@ -125,7 +125,7 @@ func (p *program) build() error {
 	var err error
 	p.gateway, err = gateway.New(gateway.Config{
 		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer,
-		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed,
+		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
 	})
 	if err != nil {
 		return err
@@ -183,6 +183,14 @@ func (p *program) exposed(x *exchange.Exchange, id string) {
 	p.metrics.Exposed()
 	p.options.Log.Warn("a credential came over plain HTTP: whoever is on the way may have it; replace it",
 		slog.String("id", x.ID), slog.String("key_id", id), slog.String("client", x.Client.String()))
+}
+
+// disable takes a key out of use that was exposed, here at once and on every other
+// node as soon as it follows.
+func (p *program) disable(ctx context.Context, id apikey.ID) error {
+	_, err := apikey.Disable(ctx, p.options.Store, apikey.By{Actor: "system", Source: "gateway"}, id)
+	p.verifier.Invalidate(id)
+	return err
 }
 
 // watch adds the figures that are read when metrics are asked for.

@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"log/slog"
+	"strings"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/credential"
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/config"
+)
+
+// maxExposed bounds the keys of one request that are looked at.
+const maxExposed = 4
+
+// carried calls note with each text of x that may be one of our credentials.
+func (g *Gateway) carried(x *exchange.Exchange, note func(text string)) {
+	once := func(value string, s credential.State) {
+		if s != credential.Absent {
+			note(value)
+		}
+	}
+	for _, name := range g.carriers.headers {
+		for _, value := range x.Request.Header[name] {
+			if name != "Authorization" {
+				note(value)
+				continue
+			}
+			scheme, rest, _ := strings.Cut(value, " ")
+			note(strings.TrimLeft(rest, " "))
+			if strings.EqualFold(scheme, "Basic") {
+				eachHalf(rest, note)
+			}
+		}
+	}
+	for _, name := range g.carriers.cookies {
+		once(credential.Cookie(x.Request.Header, name))
+	}
+	for _, name := range g.carriers.parameters {
+		once(credential.Query(x.Request.URL.RawQuery, name))
+	}
+}
+
+// eachHalf calls note with the name and the password of HTTP Basic (RFC 7617,
+// section 2).
+func eachHalf(encoded string, note func(text string)) {
+	text, err := base64.StdEncoding.DecodeString(strings.Trim(encoded, " "))
+	if err != nil {
+		return
+	}
+	name, password, _ := strings.Cut(string(text), ":")
+	note(name)
+	note(password)
+}
+
+// carries reports whether x carries what may be one of our credentials, and the
+// key's id when it has the form of a key.
+func (g *Gateway) carries(x *exchange.Exchange) (id string, carries bool) {
+	g.carried(x, func(text string) {
+		carries = true
+		if info, err := apikey.Parse(text); err == nil {
+			id = cmp.Or(id, string(info.ID))
+		}
+	})
+	return id, carries
+}
+
+// exposed is told of a credential that came over plain HTTP.
+func (g *Gateway) exposed(x *exchange.Exchange, id string) {
+	if g.cfg.Exposed != nil {
+		g.cfg.Exposed(x, id)
+	}
+	if g.cfg.Config.HTTPS.OnExposedKey != config.ExposedDisable || g.cfg.Disable == nil {
+		return
+	}
+	var keys []string
+	g.carried(x, func(text string) {
+		if _, err := apikey.Parse(text); err == nil && len(keys) < maxExposed {
+			keys = append(keys, text)
+		}
+	})
+	for _, key := range keys {
+		g.disable(x, key)
+	}
+}
+
+// disable disables a key that was exposed, if it is a good one: an id alone is no
+// secret, and whoever knows it must not be able to take the key away. It goes on
+// when the client has left.
+func (g *Gateway) disable(x *exchange.Exchange, key string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.Request.Context()), g.cfg.Config.Timeouts.Store)
+	defer cancel()
+	who, err := g.cfg.Verifier.Verify(ctx, key)
+	if err != nil {
+		return // it is of no use to whoever read it; or nobody knows, and the log says that the store is away
+	}
+	told := []slog.Attr{slog.String("id", x.ID), slog.String("key_id", who.KeyID), slog.String("client", x.Client.String())}
+	if err := g.cfg.Disable(ctx, apikey.ID(who.KeyID)); err != nil {
+		g.cfg.Log.LogAttrs(ctx, slog.LevelError, "an exposed key could not be disabled: do it by hand", append(told, slog.String("error", err.Error()))...)
+		return
+	}
+	g.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "an exposed key is disabled: replace it, or enable it again", told...)
+}

@@ -1,0 +1,65 @@
+package server_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/warder-dev/warder/internal/wire"
+)
+
+// startCaddy runs a real Caddy with one site, as the guide shows it, under a
+// local authority of its own. site begins with the global options.
+func startCaddy(t *testing.T, site string) front {
+	t.Helper()
+	name, err := exec.LookPath("caddy")
+	if err != nil {
+		t.Fatalf("caddy is needed (make needs installs it): %v", err)
+	}
+	folder := t.TempDir()
+	f := front{http: wire.FreeAddress(t), https: wire.FreeAddress(t)}
+	_, plain, _ := net.SplitHostPort(f.http)
+	_, secure, _ := net.SplitHostPort(f.https)
+	options := "{\n\tadmin off\n\tlocal_certs\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n\thttp_port " + plain +
+		"\n\thttps_port " + secure + "\n\tstorage file_system " + folder + "/storage\n"
+	text := strings.Replace(site, "{\n", options, 1)
+	file := filepath.Join(folder, "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, f.https, func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, name, "run", "--config", file, "--adapter", "caddyfile")
+		cmd.Env = []string{"HOME=" + folder, "XDG_DATA_HOME=" + folder, "XDG_CONFIG_HOME=" + folder}
+		return cmd
+	})
+	await(t, nil, func() bool { // it signs its certificate meanwhile
+		root, err := os.ReadFile(filepath.Join(folder, "storage/pki/authorities/local/root.crt"))
+		if err != nil {
+			return false
+		}
+		f.roots = x509.NewCertPool()
+		f.roots.AppendCertsFromPEM(root)
+		d := tls.Dialer{Config: &tls.Config{RootCAs: f.roots, ServerName: publicName, MinVersion: tls.VersionTLS12}}
+		conn, err := d.DialContext(t.Context(), "tcp", f.https)
+		return err == nil && conn.Close() == nil
+	})
+	return f
+}
+
+// TestBehindCaddy runs what the guide shows.
+func TestBehindCaddy(t *testing.T) {
+	upstream := wire.Listen(t, serveSockets)
+	p := start(t, upstream.URL(), settings{yaml: proxyYAML(t, "Caddy")})
+	blocks := onPage(t, proxyPage, "Caddy", "caddy")
+	if len(blocks) != 1 {
+		t.Fatalf("the page has %d blocks for Caddy, want 1", len(blocks))
+	}
+	f := startCaddy(t, strings.ReplaceAll(blocks[0], "127.0.0.1:8080", p.gateway))
+	behind{program: p, front: f, upstream: upstream}.attacks(t)
+}

@@ -1,0 +1,112 @@
+package server_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"hash/crc32"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/wire"
+)
+
+// disabling wants https, and disables what came without it.
+const disabling = `
+hosts: [api.test]
+forwarded: {from: x-forwarded-for, trusted_proxies: [127.0.0.1], proto: true}
+https: {require: true, on_exposed_key: disable}
+schemes:
+  queryKey: {key: {in: query}}
+  cookieKey: {key: {in: cookie}}
+  bearerKey: {key: {in: bearer}}
+  basicKey: {key: {in: basic}}
+routes:
+  - {match: "/", upstream: api}
+`
+
+// overHTTPS asks with the key as a proxy that ends TLS does.
+func overHTTPS(t *testing.T, p *program, key string) int {
+	t.Helper()
+	r := newRequest(t, "http://"+p.gateway+"/")
+	r.Host = "api.test"
+	r.Header.Set("X-Forwarded-Proto", "https")
+	r.Header.Set("X-API-Key", key)
+	return do(t, r).StatusCode
+}
+
+// guessed is a text of the right form with key's id and another secret.
+func guessed(key string) string {
+	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	body := key[:len(key)-6-32] + strings.Repeat("a", 32)
+	sum, check := crc32.ChecksumIEEE([]byte(body)), make([]byte, 6)
+	for i := len(check) - 1; i >= 0; i-- {
+		check[i], sum = alphabet[sum%62], sum/62
+	}
+	return body + string(check)
+}
+
+func TestExposedKeysAreDisabled(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{yaml: disabling})
+	r := shootingRange{p, upstream}
+	spec := apikey.Spec{Environment: "live", Name: "k", Owner: "acme"}
+	attack.Case(t, "KEY-24", attack.Gateway, func(t *testing.T) {
+		for name, put := range map[string]func(key string) (line, fields string){
+			"header": func(key string) (string, string) { return "GET /", "X-API-Key: " + key + "\r\n" },
+			"query":  func(key string) (string, string) { return "GET /?a=b&api_key=" + key, "" },
+			"cookie": func(key string) (string, string) { return "GET /", "Cookie: a=b; __Host-api_key=" + key + "\r\n" },
+			"bearer": func(key string) (string, string) { return "GET /", "Authorization: bearer  " + key + "\r\n" },
+			"basic": func(key string) (string, string) {
+				return "GET /", "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(key+":")) + "\r\n"
+			},
+		} {
+			record, key := p.create(t, spec)
+			if got := overHTTPS(t, p, key); got != http.StatusOK {
+				t.Fatalf("%s: %d over https, want 200", name, got)
+			}
+			for _, wrong := range []string{guessed(key), key[:len(key)-1]} {
+				line, fields := put(wrong)
+				r.one(t, shot{name: name + ", another secret", line: line, head: "Host: api.test\r\n" + fields, want: 403, answer: []string{"Location: -"}})
+			}
+			if got := overHTTPS(t, p, key); got != http.StatusOK {
+				t.Errorf("%s: %d after somebody guessed, want 200: knowing the id must not take the key away", name, got)
+			}
+			line, fields := put(key)
+			r.one(t, shot{name: name, line: line, head: "Host: api.test\r\n" + fields, want: 403, answer: []string{"Location: -"}})
+			if got := overHTTPS(t, p, key); got != http.StatusUnauthorized {
+				t.Errorf("%s: %d after it was exposed, want 401", name, got)
+			}
+			stored, err := p.keys.Lookup(t.Context(), record.ID)
+			if err != nil || !stored.Disabled || !stored.Revoked.IsZero() {
+				t.Errorf("%s: stored %+v, %v, want it disabled", name, stored, err)
+			}
+			if _, err := apikey.Enable(t.Context(), p.keys, apikey.By{Actor: "user:ada", Source: "test"}, record.ID); err != nil {
+				t.Error(err)
+			}
+			eventually(t, func() (struct{}, bool) { return struct{}{}, overHTTPS(t, p, key) == http.StatusOK })
+		}
+	})
+	if log := r.log(t); strings.Count(log, "an exposed key is disabled") != 5 || strings.Contains(log, p.key[len(p.key)-20:]) {
+		t.Errorf("the log does not tell of five disabled keys:\n%.3000s", log)
+	}
+}
+
+// away is a store that takes no changes.
+type away struct{ apikey.Store }
+
+func (away) Apply(_ context.Context, _ apikey.Change) (apikey.Revision, error) {
+	return 0, errors.New("the disk is full")
+}
+
+func TestAnExposedKeyThatCannotBeDisabled(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{yaml: disabling, store: func(s apikey.Store) apikey.Store { return away{s} }})
+	shootingRange{p, upstream}.one(t, shot{name: "no store", head: "Host: api.test\r\nX-API-Key: {K}\r\n", want: 403})
+	if log := p.log(t); !strings.Contains(log, "could not be disabled") || !strings.Contains(log, string(p.record.ID)) {
+		t.Errorf("the log does not say that the key is still good:\n%s", log)
+	}
+}
