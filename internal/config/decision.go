@@ -7,13 +7,16 @@ import "fmt"
 type Decision struct {
 	// Listen is the address (host:port) of one more listener, where proxies ask. Beyond loopback it speaks TLS with the certificates of tls. Default: none.
 	Listen string `yaml:"listen"`
-	// Dialect is the kind of proxy that asks: nginx by auth_request, caddy by forward_auth, traefik by ForwardAuth. Required with listen. Default: none.
-	Dialect string `yaml:"dialect" enum:"nginx|caddy|traefik"`
+	// Dialect is the kind of proxy that asks: nginx by auth_request, caddy by forward_auth, traefik by ForwardAuth. Required with listen. Default none.
+	Dialect string `yaml:"dialect" default:"none" enum:"none|nginx|caddy|traefik"`
 	// Proxies lists the addresses and networks that are answered. Default: this machine.
 	Proxies []string `yaml:"proxies"`
 	// InsecureListen lets listen be plain HTTP beyond loopback. It costs: keys cross the network in clear text. Default false.
 	InsecureListen bool `yaml:"insecure_listen" default:"false"`
 }
+
+// noDialect says that nobody asks.
+const noDialect = "none"
 
 // On reports whether proxies may ask.
 func (d *Decision) On() bool { return d.Listen != "" }
@@ -31,7 +34,7 @@ func (l *loader) checkDecision() {
 	d := &c.Decision
 	l.eachWord("decision.proxies", d.Proxies, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
 	if !d.On() {
-		for name, given := range map[string]bool{"dialect": d.Dialect != "", "proxies": len(d.Proxies) > 0, "insecure_listen": d.InsecureListen} {
+		for name, given := range map[string]bool{"dialect": d.Dialect != noDialect, "proxies": len(d.Proxies) > 0, "insecure_listen": d.InsecureListen} {
 			if given && !l.failed("decision."+name) {
 				l.reject("decision."+name, "has no effect without decision.listen", "")
 			}
@@ -44,7 +47,7 @@ func (l *loader) checkDecision() {
 	} {
 		l.checkDistinct("decision.listen", d.Listen, other.field, other.address)
 	}
-	if d.Dialect == "" && !l.failed("decision.dialect") {
+	if d.Dialect == noDialect && !l.failed("decision.dialect") {
 		l.reject("decision.listen", "the kind of proxy is not said", "set decision.dialect: it is never guessed from what arrives")
 	}
 	if !l.failed("decision.listen") && !loopback(d.Listen) && !c.TLS.Enabled() && !d.InsecureListen {
