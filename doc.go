@@ -77,6 +77,7 @@
 //
 //   - internal/config: file, environment and flags as one checked value
 //   - internal/gateway: routes, each with its policy and upstream
+//   - internal/decision: the same routes, for proxies that only ask
 //   - internal/fleet: who runs, and who has applied a change
 //   - internal/server: listeners, and everything above joined
 //   - cmd/warder: the command line

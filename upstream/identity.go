@@ -22,7 +22,7 @@ func (u *Upstream) header(x *exchange.Exchange, identity string, upgrade bool) h
 	removeNamed(out, in["Connection"])
 	cleanTrace(out)
 	u.credentials.clean(out)
-	setIdentity(out, &x.Principal)
+	SetIdentity(out, &x.Principal)
 	if identity != "" {
 		out["X-Warder-Identity"] = []string{identity}
 	}
@@ -40,10 +40,17 @@ func (u *Upstream) header(x *exchange.Exchange, identity string, upgrade bool) h
 	return out
 }
 
-// setIdentity tells the upstream whom the credential proved: a key by its id,
+// IdentityFields returns the names of the fields that [SetIdentity] sets, as
+// http.Header has them.
+func IdentityFields() []string {
+	return []string{"X-Warder-Key-Id", "X-Warder-Issuer", "X-Warder-Subject", "X-Warder-Owner", "X-Warder-Scopes"}
+}
+
+// SetIdentity tells the upstream whom the credential proved: a key by its id,
 // everybody else by the issuer and the subject, which are unique only together.
-// What has no value is absent.
-func setIdentity(h http.Header, p *exchange.Principal) {
+// What is not plain in a value is percent-encoded (RFC 3986, section 2.1). What
+// has no value is left as it is in h.
+func SetIdentity(h http.Header, p *exchange.Principal) {
 	switch {
 	case p.KeyID != "":
 		h["X-Warder-Key-Id"] = []string{encode(p.KeyID)}

@@ -7,15 +7,16 @@ type Front string
 
 // The fronts that exist.
 const (
-	Library Front = "library" // the package's own API or its net/http middleware
-	Gateway Front = "gateway" // the reverse proxy, over a socket
-	Admin   Front = "admin"   // the admin and health listeners, over a socket
-	CLI     Front = "cli"     // the command line
-	Browser Front = "browser" // Chromium: what a page can do, and what it can read
+	Library Front = "library"      // the package's own API or its net/http middleware
+	Gateway Front = "gateway"      // the reverse proxy, over a socket
+	Asked   Front = "forward-auth" // what a proxy is told, over a socket
+	Admin   Front = "admin"        // the admin and health listeners, over a socket
+	CLI     Front = "cli"          // the command line
+	Browser Front = "browser"      // Chromium: what a page can do, and what it can read
 )
 
 // Fronts returns every front, in the order of the report.
-func Fronts() []Front { return []Front{Library, Gateway, Admin, CLI, Browser} }
+func Fronts() []Front { return []Front{Library, Gateway, Asked, Admin, CLI, Browser} }
 
 // An Entry is one case of the catalogue.
 type Entry struct {
@@ -36,7 +37,7 @@ func (e Entry) Area() string {
 // Catalogue returns every case, by area and number.
 func Catalogue() []Entry {
 	var all []Entry
-	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit()} {
+	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), fwd()} {
 		all = append(all, area...)
 	}
 	return all
@@ -75,6 +76,8 @@ func Title(area string) string {
 		return "Writing from other sites"
 	case "LIMIT":
 		return "Limits and credits"
+	case "FWD":
+		return "Proxies that ask"
 	case "PROXY":
 		return "What reaches the upstream, and what comes back"
 	case "LOG":

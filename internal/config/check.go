@@ -16,6 +16,7 @@ import (
 func (l *loader) check() {
 	l.checkListeners()
 	l.checkTLS()
+	l.checkDecision()
 	l.checkOrigin()
 	l.checkHTTPS()
 	l.checkHeaders()

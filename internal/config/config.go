@@ -29,6 +29,8 @@ type Config struct {
 	TLS TLS `yaml:"tls"`
 	// ProxyProtocol says which peers begin with a PROXY line.
 	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
+	// Decision lets other proxies ask whether a request may pass.
+	Decision Decision `yaml:"decision"`
 	// Hosts are the names that the gateway answers to: "api.example.com", "*.example.com" for one label, with ":8443" for that port alone. Others are 421. At most 10,000. Default: every name.
 	Hosts []string `yaml:"hosts"`
 	// Forwarded says who is believed about where a request comes from.
@@ -173,8 +175,8 @@ type Upstream struct {
 type Route struct {
 	// Match is a pattern "[METHOD ][HOST]/PATH" of net/http's ServeMux, such as "GET /orders/{id}" or "api.example.com/". Required.
 	Match string `yaml:"match" jsonschema:"required"`
-	// Upstream is the name of the upstream to which matching requests go. Required.
-	Upstream string `yaml:"upstream" jsonschema:"required"`
+	// Upstream is the name of the upstream to which matching requests go. Required, unless decision.listen is given: then a route may be for proxies alone.
+	Upstream string `yaml:"upstream"`
 	// Scopes are what the credential must grant, all of them, such as "orders:read"; without "*". Not together with security. Default: none, any valid credential will do.
 	Scopes []string `yaml:"scopes"`
 	// Security is what the route asks for; see the top level's. Default: the top level's, with scopes added to each scheme.

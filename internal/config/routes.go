@@ -57,6 +57,7 @@ func (l *loader) checkRoute(field string, r *Route) {
 	switch _, known := l.config.Upstreams[r.Upstream]; {
 	case known, l.failed(field + ".upstream"):
 	case l.config.Upstream != "" && r.Upstream == "": // told once, at "upstream"
+	case r.Upstream == "" && l.config.Decision.On(): // the proxy that asks forwards by itself
 	case r.Upstream == "":
 		l.reject(field, "has no upstream", "")
 	default:

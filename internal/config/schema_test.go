@@ -191,7 +191,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"listn: a", "listen: 5", "log: {level: loud}", "log: {level: [info]}", "log: 5", "keys: {cache_size: -1}", "keys: {cache_size: 10000001}",
 		"keys: {cache_size: many}", "keys: {cache_size: 1.5}", "timeouts: {idle: 5}", "timeouts: {idle: soon}", "timeouts: {idle: 5 s}", "timeouts: {nothing: 5s}",
 		"limits: {body_bytes: 5 apples}", "limits: {body_bytes: -1}", "limits: {connections: 1000001}", "insecure_admin_listen: 'yes'",
-		"peppers: {value: plain}", "upstreams: {a: {}}", "upstreams: {a: {url: 5}}", "upstreams: [a]", "routes: {}", "routes: [{match: /}]", "routes: [{upstream: a}]",
+		"peppers: {value: plain}", "upstreams: {a: {}}", "upstreams: {a: {url: 5}}", "upstreams: [a]", "routes: {}", "routes: [{upstream: a}]",
 		"routes: [{match: /, upstream: a, allow: [all]}]", "routes: [{match: /, upstream: a, scopes: a}]",
 		"schemes: {a: {}}", "schemes: {a: {key: {}, session: {}}}", "schemes: {a: {key: {in: body}}}", "schemes: {a: {jwt: {}}}", "security: {a: []}", "security: [{a: b}]",
 		"routes: [{match: /, upstream: a, conditions: [{}]}]", "session: {oidc: {issuer: a}}", "routes: [{match: /, upstream: a, x: 1}]", "[]", "a",

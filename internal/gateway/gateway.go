@@ -15,8 +15,10 @@ import (
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/jwt"
+	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/password"
@@ -51,6 +53,7 @@ type Config struct {
 // A Gateway judges and forwards requests. It is safe for concurrent use.
 type Gateway struct {
 	cfg       Config
+	stack     *warder.Stack
 	handler   http.Handler
 	schemes   *schemes
 	carriers  carriers
@@ -85,8 +88,8 @@ func (g *Gateway) build() error {
 	if err == nil {
 		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
 	}
-	stack := &warder.Stack{Edge: edge, Route: routes}
-	g.handler = stack.Wrap(http.HandlerFunc(g.forward))
+	g.stack = &warder.Stack{Edge: edge, Route: routes}
+	g.handler = g.stack.Wrap(http.HandlerFunc(g.forward))
 	return err
 }
 
@@ -106,6 +109,9 @@ func (g *Gateway) addRoute(routes *warder.Routes, route *config.Route) error {
 	policy, err := g.policy(route)
 	if err != nil {
 		return err
+	}
+	if route.Upstream == "" {
+		return g.handle(routes, route.Match, policy, http.HandlerFunc(notHere))
 	}
 	to, err := g.to(route)
 	if err != nil {
@@ -130,6 +136,20 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTP judges r and forwards it, or refuses.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// Decider is the Stack for a front that only decides: it makes the requests that
+// are judged, each with the client as the peer.
+func (g *Gateway) Decider() *warder.Stack {
+	edge := g.stack.Edge
+	edge.Forwarded, edge.SNI = forwarded.Direct(), nil // both are about a connection that the proxy holds
+	return &warder.Stack{Edge: edge, Route: g.stack.Route}
+}
+
+// notHere answers for a route without an upstream: some proxy asks about it and
+// forwards by itself.
+func notHere(w http.ResponseWriter, r *http.Request) {
+	exchange.Respond(w, r, problem.New(problem.NotFound, "This route is reached through another proxy."), "no-upstream", nil)
+}
 
 // Poisoned is how many connections were given up because an upstream sent bytes
 // on them that no request had asked for.

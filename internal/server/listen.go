@@ -18,6 +18,7 @@ type Listeners struct {
 	Redirect net.Listener // of plain HTTP beside TLS; nil when there is none
 	Admin    net.Listener // nil when it is off
 	Health   net.Listener // nil when there is none
+	Decision net.Listener // where proxies ask; nil when there is none
 }
 
 // off is the address that switches a listener off.
@@ -43,6 +44,7 @@ func Listen(ctx context.Context, cfg *config.Config) (*Listeners, error) {
 	open("tls.redirect_listen", cfg.TLS.RedirectListen, &l.Redirect)
 	open("admin_listen", cfg.AdminListen, &l.Admin)
 	open("health_listen", cfg.HealthListen, &l.Health)
+	open("decision.listen", cfg.Decision.Listen, &l.Decision)
 	if err := errors.Join(errs...); err != nil {
 		l.Close()
 		return nil, err
@@ -66,7 +68,7 @@ func listenError(field, address string, err error) error {
 
 // Close closes what is open.
 func (l *Listeners) Close() {
-	for _, listener := range []net.Listener{l.Public, l.Redirect, l.Admin, l.Health} {
+	for _, listener := range []net.Listener{l.Public, l.Redirect, l.Admin, l.Health, l.Decision} {
 		if listener != nil {
 			_ = listener.Close() // a socket that nobody reads any more
 		}

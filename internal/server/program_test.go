@@ -23,6 +23,7 @@ type program struct {
 	gateway string // host:port
 	admin   string
 	health  string
+	asked   string // where proxies ask; "" when none may
 	folder  string // holds warder.db, warder.log
 	keys    *sqlite.APIKeys
 	nodes   *sqlite.Nodes
@@ -53,6 +54,9 @@ func start(t *testing.T, upstream string, s settings) *program {
 		t.Fatal(err)
 	}
 	p.gateway, p.admin, p.health = listeners.Public.Addr().String(), listeners.Admin.Addr().String(), listeners.Health.Addr().String()
+	if listeners.Decision != nil {
+		p.asked = listeners.Decision.Addr().String()
+	}
 	logs, err := server.OpenJournal(cfg.Log, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +82,16 @@ func start(t *testing.T, upstream string, s settings) *program {
 // load makes the configuration of a program on free ports.
 func (s settings) load(t *testing.T, folder, upstream string) *config.Config {
 	t.Helper()
+	cfg, err := config.Load(s.source(t, folder, upstream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// source writes the configuration of a program on free ports.
+func (s settings) source(t *testing.T, folder, upstream string) config.Source {
+	t.Helper()
 	source := config.Source{Flags: map[string]string{
 		"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "health-listen": "127.0.0.1:0",
 		"db": filepath.Join(folder, "warder.db"), "log-file": filepath.Join(folder, "warder.log"),
@@ -92,11 +106,7 @@ func (s settings) load(t *testing.T, folder, upstream string) *config.Config {
 			t.Fatal(err)
 		}
 	}
-	cfg, err := config.Load(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
+	return source
 }
 
 func newPeppers(t *testing.T) *apikey.Peppers {

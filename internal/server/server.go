@@ -144,6 +144,9 @@ func (p *program) build() error {
 		health, err := newHealth(p.probes, p.keySet(), o.Log)
 		errs = append(errs, err, p.add("health", o.Listeners.Health, health, nil))
 	}
+	if o.Listeners.Decision != nil {
+		errs = append(errs, p.addDecision())
+	}
 	return errors.Join(append(errs, p.watch())...)
 }
 

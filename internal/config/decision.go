@@ -1,0 +1,61 @@
+package config
+
+import "fmt"
+
+// A Decision says whether other proxies may ask if a request may pass, instead
+// of sending it through the gateway.
+type Decision struct {
+	// Listen is the address (host:port) of one more listener, where proxies ask. Beyond loopback it speaks TLS with the certificates of tls. Default: none.
+	Listen string `yaml:"listen"`
+	// Dialect is the kind of proxy that asks: nginx by auth_request, caddy by forward_auth, traefik by ForwardAuth. Required with listen. Default none.
+	Dialect string `yaml:"dialect" default:"none" enum:"none|nginx|caddy|traefik"`
+	// Proxies lists the addresses and networks that are answered. Default: this machine.
+	Proxies []string `yaml:"proxies"`
+	// InsecureListen lets listen be plain HTTP beyond loopback. It costs: keys cross the network in clear text. Default false.
+	InsecureListen bool `yaml:"insecure_listen" default:"false"`
+}
+
+// noDialect says that nobody asks.
+const noDialect = "none"
+
+// On reports whether proxies may ask.
+func (d *Decision) On() bool { return d.Listen != "" }
+
+// Networks are those whose proxies are answered.
+func (d *Decision) Networks() []string {
+	if len(d.Proxies) == 0 {
+		return []string{"127.0.0.0/8", "::1/128"}
+	}
+	return d.Proxies
+}
+
+func (l *loader) checkDecision() {
+	c := l.config
+	d := &c.Decision
+	l.eachWord("decision.proxies", d.Proxies, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
+	if !d.On() {
+		for name, given := range map[string]bool{"dialect": d.Dialect != noDialect, "proxies": len(d.Proxies) > 0, "insecure_listen": d.InsecureListen} {
+			if given && !l.failed("decision."+name) {
+				l.reject("decision."+name, "has no effect without decision.listen", "")
+			}
+		}
+		return
+	}
+	l.checkAddress("decision.listen", d.Listen)
+	for _, other := range []struct{ field, address string }{
+		{"listen", c.Listen}, {"tls.redirect_listen", c.TLS.RedirectListen}, {"admin_listen", c.AdminListen}, {"health_listen", c.HealthListen},
+	} {
+		l.checkDistinct("decision.listen", d.Listen, other.field, other.address)
+	}
+	if d.Dialect == noDialect && !l.failed("decision.dialect") {
+		l.reject("decision.listen", "the kind of proxy is not said", "set decision.dialect: it is never guessed from what arrives")
+	}
+	if !l.failed("decision.listen") && !loopback(d.Listen) && !c.TLS.Enabled() && !d.InsecureListen {
+		l.reject("decision.listen", "is plain HTTP and not a loopback address", "set tls, or decision.insecure_listen if nobody else is on that network")
+	}
+	for i := range c.Routes {
+		if field := fmt.Sprintf("routes[%d].body_bytes", i); c.Routes[i].BodyBytes > 0 && !l.failed(field) {
+			l.reject(field, "cannot hold where proxies ask by decision.listen: the body is not there", "bound it in the proxy, and leave it to limits.body_bytes here")
+		}
+	}
+}

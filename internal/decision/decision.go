@@ -1,0 +1,158 @@
+// Package decision is the front for proxies that ask before they forward:
+// nginx's auth_request, Caddy's forward_auth, Traefik's ForwardAuth. It decides
+// by the same Stack as the gateway and forwards nothing.
+//
+// A request is allowed, with 200, when every stage of the Stack passed it, and
+// never otherwise: what a stage answers by itself (a preflight, a redirect) goes
+// out as a denial, whose real status is in [StatusField]. Every identity field is
+// in the answer, empty where nothing is known, since proxies keep the client's
+// otherwise.
+package decision
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/warder-dev/warder"
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/upstream"
+)
+
+// Fields of answers that are for the proxy alone.
+const (
+	// StatusField is the status that the client ought to get.
+	StatusField = "X-Warder-Status"
+
+	// ProblemField is the problem that the client ought to get, as one line of JSON,
+	// for proxies that pass on no body of ours.
+	ProblemField = "X-Warder-Problem"
+)
+
+// Path is where decisions are asked for, with any method: proxies ask with GET or
+// with the client's own.
+const Path = "/authz"
+
+// Config configures a [Front]. Every field is required.
+type Config struct {
+	_ [0]func()
+
+	// Stack decides. Its Forwarded stage must be forwarded.Direct: the front makes
+	// the request that it judges, with the client as the peer.
+	Stack *warder.Stack
+
+	Dialect Dialect
+	Proxies []netip.Prefix // who is answered
+	Log     *slog.Logger
+}
+
+// A Front answers proxies. It is safe for concurrent use.
+type Front struct {
+	cfg     Config
+	handler http.Handler
+	refused atomic.Uint64 // asked by peers that are not listed
+	logged  atomic.Int64  // when that was last logged, in Unix seconds
+
+	notFound, stranger, unreadable *problem.Problem
+}
+
+// New reports everything that is wrong with cfg at once.
+func New(cfg Config) (*Front, error) {
+	var errs []error
+	if cfg.Stack == nil {
+		errs = append(errs, errors.New("decision: Stack is missing"))
+	}
+	if cfg.Dialect.name == "" {
+		errs = append(errs, errors.New("decision: Dialect is missing"))
+	}
+	if len(cfg.Proxies) == 0 {
+		errs = append(errs, errors.New("decision: Proxies is empty: nobody would be answered"))
+	}
+	if cfg.Log == nil {
+		errs = append(errs, errors.New("decision: Log is missing"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Front{
+		cfg: cfg, handler: cfg.Stack.Wrap(http.HandlerFunc(allow)),
+		notFound:   problem.New(problem.NotFound, "Ask "+Path+"."),
+		stranger:   problem.New(problem.Forbidden, "This listener answers the proxies that it knows."),
+		unreadable: problem.New(problem.InvalidTarget, "The proxy must name the request by method, target, scheme, host and client, each once: see the guide for the wiring."),
+	}, nil
+}
+
+// Refused is how many requests came from peers that are not listed.
+func (f *Front) Refused() uint64 { return f.refused.Load() }
+
+// ServeHTTP answers whether the request that r tells of may pass.
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store") // limits, revocation and time are judged anew each time
+	if r.ContentLength != 0 {
+		h.Set("Connection", "close") // a proxy may announce the client's body and never send it: do not wait
+	}
+	switch {
+	case !f.listed(r.RemoteAddr):
+		f.tellStranger(r)
+		f.stranger.Write(w, r, "")
+		return
+	case r.URL.Path != Path:
+		f.notFound.Write(w, r, "")
+		return
+	}
+	asked, err := f.cfg.Dialect.read(r)
+	if err != nil {
+		f.cfg.Log.Warn("a proxy asked in a form that names no request", slog.String("error", err.Error()))
+		f.unreadable.Write(w, r, "")
+		return
+	}
+	a := newAnswer(w, &f.cfg.Dialect)
+	f.handler.ServeHTTP(a, asked)
+	a.finish()
+}
+
+func (f *Front) listed(remote string) bool {
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	address := peer.Addr().Unmap().WithZone("")
+	for _, network := range f.cfg.Proxies {
+		if network.Contains(address) {
+			return true
+		}
+	}
+	return false
+}
+
+// strangers are logged once in this many seconds.
+const strangers = 10
+
+func (f *Front) tellStranger(r *http.Request) {
+	f.refused.Add(1)
+	now, last := time.Now().Unix(), f.logged.Load()
+	if now-last >= strangers && f.logged.CompareAndSwap(last, now) {
+		f.cfg.Log.Warn("somebody who is not listed in decision.proxies asked for a decision", slog.String("peer", r.RemoteAddr))
+	}
+}
+
+// allow answers what every stage passed.
+func allow(w http.ResponseWriter, r *http.Request) {
+	a, ok := answerOf(w)
+	if !ok {
+		panic("decision: the Stack hides the writer") // never a pass by accident
+	}
+	h := w.Header()
+	for _, name := range upstream.IdentityFields() {
+		h[name] = []string{""}
+	}
+	x := exchange.From(r.Context())
+	upstream.SetIdentity(h, &x.Principal)
+	a.allowed = true
+	w.WriteHeader(http.StatusOK)
+}

@@ -1,0 +1,107 @@
+package decision
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// read makes the request that r tells of. Whatever is missing, empty, repeated or
+// unreadable is an error: to guess would be to judge another request than the one
+// that the proxy holds.
+func (d *Dialect) read(r *http.Request) (*http.Request, error) {
+	var errs []error
+	one := func(field string) string {
+		values := r.Header[field]
+		if len(values) != 1 || values[0] == "" {
+			errs = append(errs, fmt.Errorf("%s stands there %d times or is empty, want once", field, len(values)))
+			return ""
+		}
+		return values[0]
+	}
+	method, raw, scheme, host, from := one(d.method), one(d.target), one(d.scheme), one(d.host), one(d.client)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if scheme != "http" && scheme != "https" {
+		errs = append(errs, fmt.Errorf("%s is neither http nor https", d.scheme))
+	}
+	client, err := lastAddress(from)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("%s does not end in an address", d.client))
+	}
+	target, err := parseTarget(raw)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("%s is no target", d.target))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	asked := (&http.Request{
+		Method: method, URL: target, RequestURI: raw, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: d.header(r.Header), Body: http.NoBody, RemoteAddr: netip.AddrPortFrom(client, 0).String(),
+	}).WithContext(r.Context())
+	if scheme == "https" {
+		asked.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true} // the proxy's handshake: no certificate is known of it
+	}
+	return asked, nil
+}
+
+// parseTarget reads origin-form or asterisk-form (RFC 9112, section 3.2).
+func parseTarget(raw string) (*url.URL, error) {
+	if raw != "*" && raw[0] != '/' {
+		return nil, errors.New("neither a path nor *")
+	}
+	return url.ParseRequestURI(raw)
+}
+
+// lastAddress reads the last entry of a list: the address of whom the proxy
+// itself talks to, which it appends. What stands before is the client's word.
+func lastAddress(list string) (netip.Addr, error) {
+	entry := strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:])
+	if address, err := netip.ParseAddr(entry); err == nil {
+		return address.Unmap().WithZone(""), nil
+	}
+	both, err := netip.ParseAddrPort(entry)
+	return both.Addr().Unmap().WithZone(""), err
+}
+
+// header is the client's fields: those of r without the proxy's own. A body is
+// never judged here.
+func (d *Dialect) header(in http.Header) http.Header {
+	out := make(http.Header, len(in))
+	for name, values := range in {
+		if !d.own(name) && !ofConnection(name) {
+			out[name] = values
+		}
+	}
+	if d.narrow {
+		out["Accept"] = []string{"application/problem+json"} // the problem goes into a field, which takes one line
+	}
+	if d.upgrade != "" {
+		delete(out, "Upgrade")
+		if upgrade := in[d.upgrade]; len(upgrade) > 0 && upgrade[0] != "" {
+			out["Upgrade"], out["Connection"] = upgrade, []string{"Upgrade"}
+		}
+		return out
+	}
+	if _, upgrades := in["Upgrade"]; upgrades {
+		out["Connection"] = []string{"Upgrade"}
+	}
+	return out
+}
+
+// ofConnection reports whether the field is about the connection between the
+// proxy and this front, or about a body that is not here.
+func ofConnection(name string) bool {
+	switch name {
+	case "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer", "Keep-Alive", "Expect":
+		return true
+	default:
+		return false
+	}
+}

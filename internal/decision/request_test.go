@@ -1,0 +1,73 @@
+package decision_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"github.com/warder-dev/warder/internal/decision"
+)
+
+// FuzzQuestion reads whatever a proxy may send: what is read is what was named,
+// and nothing of the proxy's own words is left among the client's.
+func FuzzQuestion(f *testing.F) {
+	f.Add("GET", "/orders/1?a=b", "https", "api.example.com", "192.0.2.7", "websocket", true)
+	f.Add("POST", "*", "http", "[::1]:8080", "192.0.2.9, ::ffff:192.0.2.7", "", false)
+	f.Add("", "//a", "ftp", "", "x", "", false)
+	f.Add("GET", "/%zz#", "https", "a b", "[fe80::1%eth0]:80", "h2c", true)
+	f.Fuzz(func(t *testing.T, method, target, scheme, host, client, upgrade string, nginx bool) {
+		d := decision.Caddy()
+		if nginx {
+			d = decision.Nginx()
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, decision.Path, http.NoBody)
+		r.Header = http.Header{"X-Api-Key": {"k"}}
+		for i, field := range d.Fields() {
+			r.Header[field] = []string{[]string{method, target, scheme, host, client, upgrade}[i]}
+		}
+		asked, err := d.Read(r)
+		if err != nil {
+			if asked != nil {
+				t.Error("an error and a request")
+			}
+			return
+		}
+		if asked.Method != method || asked.RequestURI != target || asked.Host != host || (asked.TLS != nil) != (scheme == "https") {
+			t.Errorf("read %q %q %q", asked.Method, asked.RequestURI, asked.Host)
+		}
+		for name := range asked.Header {
+			if slices.Contains(d.Fields(), name) {
+				t.Errorf("%s is left", name)
+			}
+		}
+		if asked.Header.Get("X-Api-Key") != "k" || asked.RemoteAddr == "" {
+			t.Error("the client's part is lost")
+		}
+		if nginx && asked.Header.Get("Upgrade") != upgrade {
+			t.Errorf("Upgrade is %q, want %q", asked.Header.Get("Upgrade"), upgrade)
+		}
+	})
+}
+
+func TestNoStatusOfADenialIsAPass(t *testing.T) {
+	for i, d := range []decision.Dialect{decision.Nginx(), decision.Caddy(), decision.Traefik()} {
+		for status := 100; status < 600; status++ {
+			if got := d.Status(status); got < 300 || i == 0 && got != 401 && got != 403 {
+				t.Errorf("%d: %d goes out as %d", i, status, got)
+			}
+		}
+	}
+}
+
+func TestLastAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "192.0.2.9, 192.0.2.7": "192.0.2.7", "192.0.2.9,\t192.0.2.7:8080": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7",
+		"[2001:db8::1]:443": "2001:db8::1", "fe80::1%eth0": "fe80::1", "192.0.2.7,": "", "unknown": "", "": "", "192.0.2.7 192.0.2.8": "", "010.0.0.1": "",
+	} {
+		got, err := decision.LastAddress(text)
+		if err != nil && want != "" || err == nil && got.String() != want {
+			t.Errorf("%q: %v, %v, want %q", text, got, err, want)
+		}
+	}
+}

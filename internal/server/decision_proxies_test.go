@@ -1,0 +1,212 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/wire"
+)
+
+const askedPage = "../../docs/guide/forward-auth.md"
+
+// severalSchemes is a route with two challenges.
+const severalSchemes = `
+  - {match: /either/, upstream: api, security: [{apiKey: []}, {bearer: []}]}
+schemes: {bearer: {key: {in: bearer}}}
+`
+
+// A guarded is a proxy that asks a program, as the guide shows it.
+type guarded struct {
+	*program
+	proxy    string // host:port
+	upstream *wire.Upstream
+	down     int // what the proxy answers when warder does not
+}
+
+func TestNginxAsks(t *testing.T) {
+	upstream := wire.Listen(t, serveSockets)
+	p := start(t, upstream.URL(), settings{yaml: askedYAML("nginx") + severalSchemes})
+	blocks := onPage(t, askedPage, "nginx", "nginx")
+	if len(blocks) != 1 {
+		t.Fatalf("the page has %d blocks for nginx, want 1", len(blocks))
+	}
+	proxy := startNginx(t, strings.NewReplacer(
+		"listen 80;", "listen {ADDR};", "127.0.0.1:8083", p.asked, "127.0.0.1:8000", upstreamAddress(upstream),
+	).Replace(blocks[0]))
+	guarded{p, proxy, upstream, http.StatusInternalServerError}.attacks(t)
+}
+
+func TestCaddyAsks(t *testing.T) {
+	upstream := wire.Listen(t, serveSockets)
+	p := start(t, upstream.URL(), settings{yaml: askedYAML("caddy") + severalSchemes})
+	blocks := onPage(t, askedPage, "Caddy", "caddy")
+	if len(blocks) != 1 {
+		t.Fatalf("the page has %d blocks for Caddy, want 1", len(blocks))
+	}
+	proxy := startPlainCaddy(t, strings.NewReplacer("127.0.0.1:8083", p.asked, "127.0.0.1:8000", upstreamAddress(upstream)).Replace(blocks[0]))
+	guarded{p, proxy, upstream, http.StatusBadGateway}.attacks(t)
+}
+
+func upstreamAddress(u *wire.Upstream) string { return strings.TrimPrefix(u.URL(), "http://") }
+
+// startPlainCaddy runs Caddy with one site on plain HTTP.
+func startPlainCaddy(t *testing.T, site string) string {
+	t.Helper()
+	name, err := exec.LookPath("caddy")
+	if err != nil {
+		t.Fatalf("caddy is needed (make needs installs it): %v", err)
+	}
+	folder, addr := t.TempDir(), wire.FreeAddress(t)
+	_, port, _ := net.SplitHostPort(addr)
+	text := strings.Replace(site, "{\n", "{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port "+port+"\n\tauto_https off\n", 1)
+	text = strings.Replace(text, "\napi.example.com {", "\nhttp://api.example.com:"+port+" {", 1)
+	file := filepath.Join(folder, "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, addr, func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, name, "run", "--config", file, "--adapter", "caddyfile")
+		cmd.Env = []string{"HOME=" + folder, "XDG_DATA_HOME=" + folder, "XDG_CONFIG_HOME=" + folder}
+		return cmd
+	})
+	return addr
+}
+
+// through sends a request to the proxy.
+func (g guarded) through(t *testing.T, method, path string, fields ...string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+g.proxy+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "api.example.com"
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Add(fields[i], fields[i+1])
+	}
+	return do(t, r)
+}
+
+// arrived is how many requests reached the upstream, and all that they said.
+func (g guarded) arrived() (n int, text string) {
+	all := g.upstream.Received()
+	text = strings.Join(all, "")
+	return strings.Count(text, " HTTP/1."), text
+}
+
+func (g guarded) attacks(t *testing.T) {
+	t.Helper()
+	if w := g.through(t, http.MethodGet, "/orders/1", "X-API-Key", g.key); w.StatusCode != http.StatusOK {
+		t.Fatalf("with the key: %d, want 200", w.StatusCode)
+	}
+	attack.Case(t, "FWD-17", attack.Asked, func(t *testing.T) {
+		if _, text := g.arrived(); strings.Contains(text, g.key) || !strings.Contains(strings.ToLower(text), "x-warder-owner: acme") {
+			t.Errorf("the upstream got:\n%s", text)
+		}
+	})
+	before, _ := g.arrived()
+	attack.Case(t, "FWD-02", attack.Asked, g.spoofs)
+	attack.Case(t, "FWD-05", attack.Asked, func(t *testing.T) {
+		for _, field := range []string{"X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Proto", "X-Forwarded-Host"} {
+			if w := g.through(t, http.MethodGet, "/admin/x", "X-API-Key", g.key, field, "/public"); w.StatusCode != http.StatusForbidden {
+				t.Errorf("%s: %d, want 403", field, w.StatusCode)
+			}
+		}
+	})
+	attack.Case(t, "FWD-14", attack.Asked, g.refusals)
+	if w := g.through(t, http.MethodGet, "/either/"); !strings.Contains(strings.Join(w.Header.Values("Www-Authenticate"), ", "), "ApiKey") ||
+		!strings.Contains(strings.Join(w.Header.Values("Www-Authenticate"), ", "), "Bearer") {
+		t.Errorf("two challenges: %d %q", w.StatusCode, w.Header.Values("Www-Authenticate"))
+	}
+	attack.Case(t, "FWD-20", attack.Asked, func(t *testing.T) {
+		w := g.through(t, http.MethodOptions, "/orders/1", "Origin", "https://app.example.com", "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "x-api-key")
+		if w.StatusCode != http.StatusNoContent || w.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" || !strings.EqualFold(w.Header.Get("Access-Control-Allow-Headers"), "x-api-key") {
+			t.Errorf("a preflight: %d %v", w.StatusCode, w.Header)
+		}
+	})
+	if after, _ := g.arrived(); after != before {
+		t.Errorf("%d refused requests reached the upstream", after-before)
+	}
+	attack.Case(t, "FWD-07", attack.Asked, g.identities)
+	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
+		if err := g.stop(); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := g.arrived()
+		for _, path := range []string{"/orders/1", "/public/"} {
+			if w := g.through(t, http.MethodGet, path, "X-API-Key", g.key); w.StatusCode != g.down {
+				t.Errorf("%s without warder: %d, want %d", path, w.StatusCode, g.down)
+			}
+		}
+		if after, _ := g.arrived(); after != before {
+			t.Error("a request that nobody judged reached the upstream")
+		}
+	})
+}
+
+// spoofs sends what only the proxy may say.
+func (g guarded) spoofs(t *testing.T) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"X-Original-Uri": "/public/", "X-Original-Url": "/public/", "X-Forwarded-Uri": "/public/", "X-Original-Method": "GET", "X-Forwarded-Method": "GET",
+		"X-Original-Host": "x", "X-Original-Addr": "127.0.0.1", "X-Forwarded-For": "127.0.0.1", "X-Rewrite-Url": "/public/", "X-Original-Upgrade": "websocket",
+	} {
+		if w := g.through(t, http.MethodGet, "/admin/x", "X-API-Key", g.key, name, value); w.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d, want 403", name, w.StatusCode)
+		}
+	}
+}
+
+// refusals checks what reaches the client of a refusal.
+func (g guarded) refusals(t *testing.T) {
+	t.Helper()
+	for _, tt := range []struct {
+		path, key string
+		want      int
+		field     string
+	}{
+		{"/orders/1", "", http.StatusUnauthorized, "Www-Authenticate"},
+		{"/orders/1", "wrong", http.StatusUnauthorized, "Www-Authenticate"},
+		{"/admin/x", g.key, http.StatusForbidden, ""},
+		{"/nowhere", g.key, http.StatusNotFound, ""},
+		{"/public/a;b", g.key, http.StatusBadRequest, ""},
+	} {
+		w := g.through(t, http.MethodGet, tt.path, "X-API-Key", tt.key)
+		var told struct {
+			Status int    `json:"status"`
+			Type   string `json:"type"`
+		}
+		if err := json.NewDecoder(w.Body).Decode(&told); err != nil || told.Status != tt.want || told.Type == "" || w.StatusCode != tt.want {
+			t.Errorf("%s: %d, problem %+v, %v, want %d", tt.path, w.StatusCode, told, err, tt.want)
+		}
+		if values := w.Header.Values(tt.field); tt.field != "" && (len(values) != 1 || values[0] == "") {
+			t.Errorf("%s: %s = %q", tt.path, tt.field, values)
+		}
+		if got := w.Header.Get("Content-Type"); got != "application/problem+json" {
+			t.Errorf("%s: Content-Type %q", tt.path, got)
+		}
+	}
+}
+
+// identities sends identity fields of the client's own.
+func (g guarded) identities(t *testing.T) {
+	t.Helper()
+	_, nobodys := g.create(t, apikey.Spec{Environment: "live", Name: "no owner", Scopes: []string{"orders:read"}})
+	for _, path := range []string{"/orders/1", "/public/"} {
+		before := len(strings.Join(g.upstream.Received(), ""))
+		if w := g.through(t, http.MethodGet, path, "X-API-Key", nobodys, "X-Warder-Owner", "evil", "X_Warder_Owner", "evil", "X-Warder-Subject", "evil", "X-Warder-Key-Id", "evil"); w.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, w.StatusCode)
+		}
+		if _, text := g.arrived(); strings.Contains(text[before:], "evil") {
+			t.Errorf("%s: the client's identity arrived:\n%s", path, text[before:])
+		}
+	}
+}

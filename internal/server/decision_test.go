@@ -1,0 +1,273 @@
+package server_test
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/wire"
+)
+
+// askedYAML lets a proxy of the kind ask, about routes of all sorts.
+func askedYAML(dialect string) string {
+	return `
+decision: {listen: "127.0.0.1:0", dialect: ` + dialect + `}
+cors: {default: {origins: ["https://app.example.com"], request_headers: [X-API-Key]}}
+routes:
+  - {match: /orders/, upstream: api, scopes: ["orders:read"]}
+  - {match: "/admin/", upstream: api, scopes: ["admin"]}
+  - {match: /public/, upstream: api, public: true}
+  - {match: GET /here/}
+`
+}
+
+// A question is what a proxy sends: by field, "" for what is not there.
+type question map[string]string
+
+// nginxAsks is a whole question in nginx's dialect.
+func nginxAsks(method, target string) question {
+	return question{
+		"X-Original-Method": method, "X-Original-Uri": target, "X-Original-Proto": "https", "X-Original-Host": "api.example.com", "X-Original-Addr": "192.0.2.7",
+	}
+}
+
+// question sends one and returns the answer.
+func (p *program) question(t *testing.T, q question, fields ...string) *http.Response {
+	t.Helper()
+	r := newRequest(t, "http://"+p.asked+"/authz")
+	for name, value := range q {
+		if value != "" {
+			r.Header[name] = []string{value}
+		}
+	}
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Add(fields[i], fields[i+1])
+	}
+	return do(t, r)
+}
+
+func TestWhatAProxyAsks(t *testing.T) {
+	p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: askedYAML("nginx")})
+	good := nginxAsks("GET", "/orders/1")
+	if w := p.question(t, good, "X-Api-Key", p.key); w.StatusCode != http.StatusOK || w.Header.Get("X-Warder-Owner") != "acme" || w.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("a good question: %d %v", w.StatusCode, w.Header)
+	}
+	attack.Case(t, "FWD-03", attack.Asked, func(t *testing.T) {
+		w := p.question(t, nginxAsks("GET", "/admin/x"), "X-Api-Key", p.key, "X-Forwarded-Uri", "/public/", "X-Forwarded-Method", "GET", "X-Forwarded-For", "127.0.0.1")
+		if w.StatusCode != http.StatusForbidden {
+			t.Errorf("%d, want 403", w.StatusCode)
+		}
+	})
+	attack.Case(t, "FWD-04", attack.Asked, func(t *testing.T) {
+		for name := range good {
+			for what, bad := range map[string][]string{"absent": nil, "empty": {""}, "twice": {good[name], good[name]}, "unreadable": {"b\u00e4d"}} {
+				r := newRequest(t, "http://"+p.asked+"/authz")
+				for other, value := range good {
+					r.Header[other] = []string{value}
+				}
+				r.Header["X-Api-Key"] = []string{p.key}
+				r.Header[name] = bad
+				if w := do(t, r); w.StatusCode == http.StatusOK || w.StatusCode >= 500 {
+					t.Errorf("%s %s: %d", name, what, w.StatusCode)
+				}
+			}
+		}
+	})
+	attack.Case(t, "FWD-06", attack.Asked, func(t *testing.T) {
+		for _, target := range []string{
+			"/public/../admin/x", "/public/%2e%2e/admin/x", "/public//x", "/public/a%2fb", "/public;/x", "/admin/x#/public/", "/admin/x?/public/", "/public/%00", "*", "public/", "/public/\\x",
+			"/public/x", "/orders/1?a=b", "/nowhere", "/ORDERS/1",
+		} {
+			w := p.question(t, nginxAsks("GET", target), "X-Api-Key", p.key)
+			conn := wire.Dial(t, p.gateway)
+			conn.Send("GET " + target + " HTTP/1.1\r\nHost: api.example.com\r\nX-API-Key: " + p.key + "\r\nConnection: close\r\n\r\n")
+			through, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Errorf("%s: %v", target, err)
+				continue
+			}
+			_ = through.Body.Close()
+			told := w.Header.Get("X-Warder-Status")
+			if w.StatusCode == http.StatusOK {
+				told = "200"
+			}
+			if told == "" { // it names no request at all
+				told = fmt.Sprint(w.StatusCode)
+			}
+			if told != fmt.Sprint(through.StatusCode) {
+				t.Errorf("%s: %s, by the gateway %d", target, told, through.StatusCode)
+			}
+		}
+	})
+	attack.Case(t, "FWD-08", attack.Asked, func(t *testing.T) {
+		for _, agent := range []string{"ELB-HealthChecker/2.0", "GoogleHC/1.0", "kube-probe/1.30"} {
+			for _, path := range []string{"/orders/1", "/ping", "/healthz", "/ready"} {
+				if w := p.question(t, nginxAsks("GET", path), "User-Agent", agent); w.StatusCode == http.StatusOK {
+					t.Errorf("%s of %s passed", path, agent)
+				}
+			}
+		}
+	})
+	attack.Case(t, "FWD-11", attack.Asked, func(t *testing.T) {
+		for _, body := range []string{"", "hello"} {
+			for _, key := range []string{p.key, "nothing"} {
+				conn := wire.Dial(t, p.asked)
+				var fields strings.Builder
+				for name, value := range good {
+					fields.WriteString(name + ": " + value + "\r\n")
+				}
+				conn.Send("GET /authz HTTP/1.1\r\nHost: warder\r\n" + fields.String() + "X-API-Key: " + key + "\r\nContent-Length: 1000\r\n\r\n" + body)
+				w, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatalf("%q: %v", body, err)
+				}
+				_ = w.Body.Close()
+				if (w.StatusCode == http.StatusOK) != (key == p.key) {
+					t.Errorf("%q with key %v: %d", body, key == p.key, w.StatusCode)
+				}
+			}
+		}
+	})
+	attack.Case(t, "FWD-15", attack.Asked, func(t *testing.T) {
+		if w := p.question(t, nginxAsks("HEAD", "/orders/1"), "X-Api-Key", p.key); w.StatusCode != http.StatusOK {
+			t.Errorf("HEAD: %d", w.StatusCode)
+		}
+		socket := nginxAsks("GET", "/orders/1")
+		socket["X-Original-Upgrade"] = "websocket"
+		if w := p.question(t, socket, "X-Api-Key", p.key); w.StatusCode != http.StatusOK {
+			t.Errorf("a handshake with a key: %d", w.StatusCode)
+		}
+	})
+	attack.Case(t, "FWD-20", attack.Asked, func(t *testing.T) {
+		w := p.question(t, nginxAsks("OPTIONS", "/orders/1"), "Origin", "https://app.example.com", "Access-Control-Request-Method", "GET")
+		if w.StatusCode != http.StatusForbidden || w.Header.Get("X-Warder-Status") != "204" || w.Header.Get("Access-Control-Allow-Origin") == "" {
+			t.Errorf("a preflight: %d %v", w.StatusCode, w.Header)
+		}
+	})
+	attack.Case(t, "FWD-22", attack.Asked, func(t *testing.T) {
+		for _, key := range []string{p.key, "", "wrong"} {
+			if w := p.question(t, good, "X-Api-Key", key); w.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("Cache-Control: %q", w.Header.Get("Cache-Control"))
+			}
+		}
+	})
+	attack.Case(t, "FWD-09", attack.Asked, func(t *testing.T) {
+		record, key := p.create(t, apikey.Spec{Environment: "live", Name: "second", Owner: "globex", Scopes: []string{"orders:read"}})
+		if w := p.question(t, good, "X-Api-Key", key); w.Header.Get("X-Warder-Owner") != "globex" || w.Header.Get("X-Warder-Key-Id") != string(record.ID) {
+			t.Errorf("another key: %d %v", w.StatusCode, w.Header)
+		}
+		if w := p.question(t, nginxAsks("GET", "/admin/"), "X-Api-Key", key); w.StatusCode == http.StatusOK {
+			t.Error("another route passed")
+		}
+		revoked, err := p.issuer.Revoke(t.Context(), apikey.By{Actor: "system", Source: "test"}, record.ID, "superseded")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.awaitNodes(t, revoked.Revision)
+		if w := p.question(t, good, "X-Api-Key", key); w.StatusCode != http.StatusUnauthorized || w.Header.Get("X-Warder-Owner") != "" {
+			t.Errorf("a revoked key: %d", w.StatusCode)
+		}
+	})
+	if w := p.get(t, "/here/", p.key); w.StatusCode != http.StatusNotFound {
+		t.Errorf("the gateway, for a route that is a proxy's: %d, want 404", w.StatusCode)
+	}
+	if w := p.question(t, nginxAsks("GET", "/here/"), "X-Api-Key", p.key); w.StatusCode != http.StatusOK {
+		t.Errorf("a proxy, for that route: %d, want 200", w.StatusCode)
+	}
+}
+
+func TestFwd07EveryIdentityFieldIsInEveryAnswer(t *testing.T) {
+	p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: askedYAML("caddy")})
+	asks := func(target string) question {
+		return question{"X-Forwarded-Method": "GET", "X-Forwarded-Uri": target, "X-Forwarded-Proto": "http", "X-Forwarded-Host": "api.example.com", "X-Forwarded-For": "192.0.2.9, 192.0.2.7"}
+	}
+	attack.Case(t, "FWD-07", attack.Asked, func(t *testing.T) {
+		_, nobodys := p.create(t, apikey.Spec{Environment: "live", Name: "no owner", Scopes: []string{"orders:read"}})
+		for _, key := range []string{p.key, nobodys, "wrong", ""} {
+			w := p.question(t, asks("/orders/1"), "X-Api-Key", key, "X-Warder-Owner", "evil", "X-Warder-Subject", "evil", "X-Warder-Scopes", "evil")
+			for _, name := range []string{"X-Warder-Key-Id", "X-Warder-Issuer", "X-Warder-Subject", "X-Warder-Owner", "X-Warder-Scopes"} {
+				if values := w.Header[name]; len(values) != 1 || values[0] == "evil" {
+					t.Errorf("%s: %q, want one value of ours", name, values)
+				}
+			}
+		}
+	})
+	attack.Case(t, "FWD-10", attack.Asked, func(t *testing.T) {
+		keys := map[string]string{}
+		for i := range 20 {
+			owner := fmt.Sprintf("owner-%d", i)
+			_, keys[owner] = p.create(t, apikey.Spec{Environment: "live", Name: owner, Owner: owner, Scopes: []string{"orders:read"}})
+		}
+		var wg sync.WaitGroup
+		for _, owner := range slices.Repeat(slices.Collect(maps.Keys(keys)), 50) {
+			wg.Go(func() {
+				if w := p.question(t, asks("/orders/1"), "X-Api-Key", keys[owner]); w.Header.Get("X-Warder-Owner") != owner {
+					t.Errorf("%s got the identity of %q (%d)", owner, w.Header.Get("X-Warder-Owner"), w.StatusCode)
+				}
+			})
+		}
+		wg.Wait()
+	})
+	attack.Case(t, "FWD-13", attack.Asked, func(t *testing.T) {
+		w := p.question(t, asks("/orders/1"), "X-Api-Key", p.key, "X-Long", strings.Repeat("x", 1<<20))
+		if w.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("a megabyte of fields: %d, want 431", w.StatusCode)
+		}
+		var scopes []string
+		for i := range 100 {
+			scopes = append(scopes, fmt.Sprintf("orders:%d", i))
+		}
+		_, key := p.create(t, apikey.Spec{Environment: "live", Name: "many", Scopes: append(scopes[:99], "orders:read")})
+		if w := p.question(t, asks("/orders/1"), "X-Api-Key", key); w.StatusCode != http.StatusOK || len(w.Header.Get("X-Warder-Scopes")) > 64<<10 {
+			t.Errorf("many scopes: %d, %d bytes", w.StatusCode, len(w.Header.Get("X-Warder-Scopes")))
+		}
+	})
+}
+
+func TestFwd01StrangersAreNotAnswered(t *testing.T) {
+	attack.Case(t, "FWD-01", attack.Asked, func(t *testing.T) {
+		yaml := strings.Replace(askedYAML("nginx"), "dialect: nginx", `dialect: nginx, proxies: ["192.0.2.0/24"]`, 1)
+		p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: yaml})
+		for _, target := range []string{"/public/", "/orders/1"} {
+			if w := p.question(t, nginxAsks("GET", target), "X-Api-Key", p.key, "X-Forwarded-For", "192.0.2.1"); w.StatusCode != http.StatusForbidden {
+				t.Errorf("%s: %d, want 403", target, w.StatusCode)
+			}
+		}
+		if log := p.log(t); !strings.Contains(log, "not listed in decision.proxies") || strings.Contains(log, p.key) {
+			t.Errorf("the log:\n%s", log)
+		}
+	})
+}
+
+func TestWhereProxiesMayAsk(t *testing.T) {
+	wrong := func(t *testing.T, yaml, want string) {
+		t.Helper()
+		s := settings{yaml: yaml, flags: map[string]string{"listen": "127.0.0.1:0"}}
+		if err := s.fails(t, "http://127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s\n%v, want %q in it", yaml, err, want)
+		}
+	}
+	attack.Case(t, "FWD-19", attack.Asked, func(t *testing.T) {
+		wrong(t, strings.Replace(askedYAML("nginx"), "127.0.0.1:0", "0.0.0.0:0", 1), "decision.listen: is plain HTTP and not a loopback address")
+	})
+	attack.Case(t, "FWD-21", attack.Asked, func(t *testing.T) {
+		wrong(t, askedYAML("nginx")+"  - {match: /big/, body_bytes: 5MiB}\n", "body_bytes: cannot hold where proxies ask")
+	})
+	wrong(t, strings.Replace(askedYAML("nginx"), ", dialect: nginx", "", 1), "the kind of proxy is not said")
+	wrong(t, "decision: {dialect: caddy}\nroutes: [{match: /, upstream: api}]\n", "has no effect without decision.listen")
+}
+
+// fails loads a configuration that is wrong.
+func (s settings) fails(t *testing.T, upstream string) error {
+	t.Helper()
+	_, err := config.Load(s.source(t, t.TempDir(), upstream))
+	return err
+}
