@@ -41,6 +41,7 @@
 //
 //   - httpserver: a server with its limits set, HTTP/2, recovery from panics, graceful stop, the way to https
 //   - tlsconfig: TLS, certificates that are followed, client certificates
+//   - proxyproto: who connected to a load balancer of connections
 //   - forwarded: peer, client address, scheme and host, believed from listed proxies only
 //   - trustedhost: which hosts are served
 //   - target: one reading of the path

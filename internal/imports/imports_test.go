@@ -31,7 +31,7 @@ func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "credential", "csrf", "exchange", "forwarded", "http3",
 		"httpserver", "internal/config", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "introspection", "jwt", "mtls",
-		"openapi", "problem", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
+		"openapi", "problem", "proxyproto", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
 		"sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 	}
 	x := []string{"golang.org/x"}
@@ -48,6 +48,7 @@ func table() map[string]row {
 		"bodylimit":   {module: vocabulary(), third: x},
 		"forwarded":   {module: vocabulary(), third: x},
 		"httpserver":  {module: vocabulary(), third: x},
+		"proxyproto":  {module: vocabulary(), third: x},
 		"requestid":   {module: vocabulary(), third: x},
 		"target":      {module: vocabulary(), third: x},
 		"tlsconfig":   {module: vocabulary(), third: x},
@@ -249,7 +250,7 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 	identity := []string{"apikey", "mtls", "session"}
 	asking := []string{"introspection", "jwt"}
 	edge := []string{
-		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
+		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "proxyproto", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
 		"trustedhost", "upstream",
 	}
 	for name, r := range rows {
