@@ -77,6 +77,7 @@
 // The program:
 //
 //   - internal/config: file, environment and flags as one checked value
+//   - internal/systemd: sockets and words of the service manager
 //   - internal/gateway: routes, each with its policy and upstream
 //   - internal/fleet: who runs, and who has applied a change
 //   - internal/server: listeners, and everything above joined

@@ -30,7 +30,7 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "credential", "csrf", "exchange", "forwarded", "http3",
-		"httpserver", "internal/config", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "introspection", "jwt", "mtls",
+		"httpserver", "internal/config", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "internal/systemd", "introspection", "jwt", "mtls",
 		"openapi", "problem", "proxyproto", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
 		"sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 	}
@@ -104,7 +104,8 @@ func table() map[string]row {
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
 		// program
-		"internal/fleet": {module: vocabulary("apikey")},
+		"internal/fleet":   {module: vocabulary("apikey")},
+		"internal/systemd": {third: x},
 		"internal/config": {
 			module: vocabulary("accesslog", "apikey", "authn", "bodylimit", "forwarded", "httpserver", "openapi", "requestid", "target", "upstream"),
 			third:  []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
@@ -115,7 +116,7 @@ func table() map[string]row {
 			"session/password", "target", "trustedhost", "upstream",
 		)},
 		"internal/server": {
-			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "internal/server" }), // no driver
+			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "internal/server" || p == "internal/systemd" }), // no driver
 			third:  []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
 		"cmd/warder": {
