@@ -134,7 +134,7 @@ func table() map[string]row {
 		"internal/golden":        {},
 		"internal/imports":       {},
 		"internal/testcert":      {},
-		"internal/wire":          {},
+		"internal/wire":          {third: x},
 	}
 }
 
