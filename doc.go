@@ -41,6 +41,7 @@
 //
 //   - httpserver: a server with its limits set, HTTP/2, recovery from panics, graceful stop, the way to https
 //   - tlsconfig: TLS, certificates that are followed, client certificates
+//   - proxyproto: who connected to a load balancer of connections
 //   - forwarded: peer, client address, scheme and host, believed from listed proxies only
 //   - trustedhost: which hosts are served
 //   - target: one reading of the path
@@ -76,6 +77,7 @@
 // The program:
 //
 //   - internal/config: file, environment and flags as one checked value
+//   - internal/systemd: sockets and words of the service manager
 //   - internal/gateway: routes, each with its policy and upstream
 //   - internal/decision: the same routes, for proxies that only ask
 //   - internal/fleet: who runs, and who has applied a change

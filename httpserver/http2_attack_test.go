@@ -41,86 +41,25 @@ func TestHTTP2Requests(t *testing.T) {
 	cfg, client := secured(t, httpserver.Config{Handler: handler})
 	s, addr := start(t, cfg)
 	attack.Case(t, "PROXY-17", attack.Library, func(t *testing.T) {
-		for _, tt := range []struct {
-			name   string
-			body   string
-			fields []string
-			sent   string // what the upstream's request text must hold; "" for a refusal
-		}{
-			{"plain", "", getting(), "GET / HTTP/1.1\r\n"},
-			{"a body with its length", "abc", getting(":method", "POST", "content-length", "3"), "Content-Length: 3\r\n"},
-			{"a body without a length", "abc", getting(":method", "POST"), "Transfer-Encoding: chunked\r\n"},
-			{"no body with its length", "", getting(":method", "POST", "content-length", "0"), "Content-Length: 0\r\n"},
-			{"a host that is the authority's", "", getting("host", "LOCALHOST"), "GET / HTTP/1.1\r\n"},
-			{"a scheme that is not the connection's: the connection counts", "", getting(":scheme", "http"), "X-Forwarded-Proto: https\r\n"},
-			{"crumbled cookies are joined", "", getting("cookie", "a=1", "cookie", "b=2"), "Cookie: a=1; b=2\r\n"},
-
-			{"blank in the path", "", getting(":path", "/a b"), ""},
-			{"a second line in the path", "", getting(":path", "/a HTTP/1.1\r\nX-Owner: root\r\n\r\n"), ""},
-			{"hash in the path", "", getting(":path", "/a#b"), ""},
-			{"absolute form", "", getting(":path", "https://localhost/a"), ""},
-			{"absolute form of another host", "", getting(":path", "http://evil.example/a"), ""},
-			{"a path without a slash", "", getting(":path", "a"), ""},
-			{"no path", "", getting(":path", ""), ""},
-			{"star", "", getting(":path", "*"), ""},
-			{"blank in the method", "", getting(":method", "GET /x"), ""},
-			{"a second line in the method", "", getting(":method", "GET / HTTP/1.1\r\nA: b\r\n\r\nGET"), ""},
-			{"no method", "", getting(":method", ""), ""},
-			{"method twice", "", append([]string{":method", "POST"}, getting()...), ""},
-			{"CONNECT", "", []string{":method", "CONNECT", ":authority", "localhost:443"}, ""},
-			{"extended CONNECT", "", getting(":method", "CONNECT", ":protocol", "websocket"), ""},
-			{"blank in the authority", "", getting(":authority", "local host"), ""},
-			{"comma in the authority", "", getting(":authority", "localhost,evil.example"), ""},
-			{"user in the authority", "", getting(":authority", "evil@localhost"), ""},
-			{"path in the authority", "", getting(":authority", "localhost/a"), ""},
-			{"a second line in the authority", "", getting(":authority", "localhost\r\nX-Owner: root"), ""},
-			{"a host that differs", "", getting("host", "evil.example"), ""},
-			{"a host that differs by its port", "", getting("host", "localhost:8443"), ""},
-			{"host twice", "", getting("host", "localhost", "host", "localhost"), ""},
-			{"host twice, one of them good", "", getting("host", "localhost", "host", "evil.example"), ""},
-			{"hosts and no authority", "", []string{":method", "GET", ":scheme", "https", ":path", "/", "host", "localhost", "host", "evil.example"}, ""},
-			{"an empty host", "", getting("host", ""), ""},
-			{"neither host nor authority", "", []string{":method", "GET", ":scheme", "https", ":path", "/"}, ""},
-			{"unknown scheme", "", getting(":scheme", "ftp"), ""},
-			{"a length and no body", "", getting(":method", "POST", "content-length", "5"), ""},
-			{"a length that is too long", "abc", getting(":method", "POST", "content-length", "5"), ""},
-			{"a length that is too short", "abc", getting(":method", "POST", "content-length", "2"), ""},
-			{"lengths that differ", "abc", getting(":method", "POST", "content-length", "3", "content-length", "4"), ""},
-			{"lengths that are equal", "abc", getting(":method", "POST", "content-length", "3", "content-length", "3"), ""},
-			{"a signed length", "abc", getting(":method", "POST", "content-length", "+3"), ""},
-			{"a list of lengths", "abc", getting(":method", "POST", "content-length", "3, 3"), ""},
-			{"an empty length", "", getting("content-length", ""), ""},
-			{"an upper-case name", "", getting("X-Owner", "root"), ""},
-			{"a name with a colon", "", getting(":x", "1"), ""},
-			{"a name with a blank", "", getting("a b", "1"), ""},
-			{"a name with a line break", "", getting("a\r\nb", "1"), ""},
-			{"a value with a line break", "", getting("a", "1\r\nX-Owner: root"), ""},
-			{"a value with NUL", "", getting("a", "\x00"), ""},
-			{"transfer-encoding", "abc", getting(":method", "POST", "transfer-encoding", "chunked"), ""},
-			{"connection", "", getting("connection", "x-owner"), ""},
-			{"upgrade", "", getting("upgrade", "websocket"), ""},
-			{"keep-alive", "", getting("keep-alive", "1"), ""},
-			{"te", "", getting("te", "gzip"), ""},
-			{"a pseudo field behind others", "", append([]string{"a", "b"}, getting()...), ""},
-		} {
+		for _, tt := range wire.HTTP2Shapes() {
 			before := whole(behind)
 			r := dialRaw(t, addr, client)
-			if err := r.send(1, tt.body, tt.fields...); err != nil {
+			if err := r.send(1, tt.Body, tt.Fields...); err != nil {
 				t.Fatal(err)
 			}
 			got := r.await(1)
 			_ = r.Close()
 			told := strings.TrimPrefix(whole(behind), before)
 			switch {
-			case tt.sent != "" && (got.status != "200" || !strings.Contains(told, tt.sent)):
-				t.Errorf("%s: got %+v; the upstream was sent %q, want %q in it", tt.name, got, told, tt.sent)
-			case tt.sent == "" && !got.reset && !got.closed && !refusal2(got.status):
-				t.Errorf("%s: got %+v, want a refusal", tt.name, got)
-			case tt.sent == "" && complete(told):
-				t.Errorf("%s: the upstream was sent a whole request: %q", tt.name, told)
+			case tt.Sent != "" && (got.status != "200" || !strings.Contains(told, tt.Sent)):
+				t.Errorf("%s: got %+v; the upstream was sent %q, want %q in it", tt.Name, got, told, tt.Sent)
+			case tt.Sent == "" && !got.reset && !got.closed && !refusal2(got.status):
+				t.Errorf("%s: got %+v, want a refusal", tt.Name, got)
+			case tt.Sent == "" && complete(told):
+				t.Errorf("%s: the upstream was sent a whole request: %q", tt.Name, told)
 			}
 			if strings.Contains(strings.ToLower(told), "x-owner") || strings.Count(strings.ToLower(told), "\r\nhost:") > 1 {
-				t.Errorf("%s: the upstream was sent %q", tt.name, told)
+				t.Errorf("%s: the upstream was sent %q", tt.Name, told)
 			}
 		}
 	})

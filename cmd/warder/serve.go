@@ -31,7 +31,11 @@ func newServe(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), p.stderr, cfg, nil)
+			manager, err := supervise(p.environ)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), p.stderr, cfg, manager, nil)
 		},
 	}
 	addConfigFlags(cmd, serveFlags()...)
@@ -47,10 +51,10 @@ type running struct {
 }
 
 // serve runs the gateway until ctx ends. The listeners come first: a port in use
-// leaves no file behind. ready is called when requests are answered; nil prints
-// the greeting.
-func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func(running)) error {
-	listeners, err := server.Listen(ctx, cfg)
+// leaves no file behind. manager is who started the program. ready is called when
+// requests are answered; nil prints the greeting.
+func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager supervised, ready func(running)) error {
+	listeners, err := server.ListenOn(ctx, cfg, manager.sockets)
 	if err != nil {
 		return fail(causeOf(err), "", "%w", err)
 	}
@@ -63,7 +67,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 		return fail(causeOf(err), "name another file by --log-file", "%w", err)
 	}
 	defer logs.Close() //nolint:errcheck // the last place to tell it is the log itself
-	defer reopenOnHangup(logs)()
+	defer reopenOnHangup(logs, manager)()
 	defer tameStandardLog(logs.Main)()
 	store, err := openStore(ctx, cfg, logs.Main)
 	if err != nil {
@@ -83,10 +87,12 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 			_, _ = fmt.Fprintf(stderr, "warder: stopping; what runs gets at most %s. A second signal stops at once.\n", cfg.Timeouts.Drain)
 		})()
 	}
+	unfollow := func() {}
+	defer func() { unfollow() }()
 	err = server.Run(ctx, server.Options{
 		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Peppers: store.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(),
-		Ready: func() { ready(at); trimStart() },
+		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
 	})
 	if err != nil {
 		return fail(exitServer, "", "%w", err)
@@ -96,7 +102,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 
 // reopenOnHangup opens the log file anew at each SIGHUP, for rotation, until the
 // returned func is called.
-func reopenOnHangup(logs *server.Journal) (stop func()) {
+func reopenOnHangup(logs *server.Journal, manager supervised) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	done := make(chan struct{})
@@ -106,7 +112,7 @@ func reopenOnHangup(logs *server.Journal) (stop func()) {
 			case <-done:
 				return
 			case <-hangups:
-				logs.Reopen()
+				manager.reloaded(logs.Main, logs.Reopen)
 			}
 		}
 	}()

@@ -39,6 +39,11 @@ func (l *loader) checkTLS() {
 		l.reject("tls.client_auth", "has no effect without client_ca_file", "")
 	}
 	l.eachWord("proxy_protocol.trusted_peers", l.config.ProxyProtocol.TrustedPeers, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
+	for i, text := range l.config.ProxyProtocol.TrustedPeers {
+		if n, err := netip.ParsePrefix(text); err == nil && n.Bits() < 8 {
+			l.reject(fmt.Sprintf("proxy_protocol.trusted_peers[%d]", i), "holds nearly everybody", "list the load balancers' own networks")
+		}
+	}
 }
 
 func (l *loader) checkACME(field string, a *ACME) {

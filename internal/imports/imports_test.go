@@ -32,6 +32,8 @@ func table() map[string]row {
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "credential", "csrf", "exchange", "forwarded", "http3",
 		"httpserver", "internal/config", "internal/decision", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "introspection", "jwt", "mtls",
 		"openapi", "problem", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
+		"httpserver", "internal/config", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "internal/systemd", "introspection", "jwt", "mtls",
+		"openapi", "problem", "proxyproto", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
 		"sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 	}
 	x := []string{"golang.org/x"}
@@ -48,6 +50,7 @@ func table() map[string]row {
 		"bodylimit":   {module: vocabulary(), third: x},
 		"forwarded":   {module: vocabulary(), third: x},
 		"httpserver":  {module: vocabulary(), third: x},
+		"proxyproto":  {module: vocabulary(), third: x},
 		"requestid":   {module: vocabulary(), third: x},
 		"target":      {module: vocabulary(), third: x},
 		"tlsconfig":   {module: vocabulary(), third: x},
@@ -103,7 +106,8 @@ func table() map[string]row {
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
 		// program
-		"internal/fleet": {module: vocabulary("apikey")},
+		"internal/fleet":   {module: vocabulary("apikey")},
+		"internal/systemd": {third: x},
 		"internal/config": {
 			module: vocabulary(
 				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "target", "trustedhost", "upstream",
@@ -117,7 +121,7 @@ func table() map[string]row {
 		)},
 		"internal/decision": {module: vocabulary("", "upstream")},
 		"internal/server": {
-			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "internal/server" }), // no driver
+			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "internal/server" || p == "internal/systemd" }), // no driver
 			third:  []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
 		"cmd/warder": {
@@ -135,7 +139,7 @@ func table() map[string]row {
 		"internal/golden":        {},
 		"internal/imports":       {},
 		"internal/testcert":      {},
-		"internal/wire":          {},
+		"internal/wire":          {third: x},
 	}
 }
 
@@ -252,7 +256,7 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 	identity := []string{"apikey", "mtls", "session"}
 	asking := []string{"introspection", "jwt"}
 	edge := []string{
-		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
+		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "proxyproto", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
 		"trustedhost", "upstream",
 	}
 	for name, r := range rows {

@@ -27,29 +27,7 @@ const off = "off"
 // Listen opens the configured listeners, or none: it reports every address that
 // cannot be had at once.
 func Listen(ctx context.Context, cfg *config.Config) (*Listeners, error) {
-	var l Listeners
-	var errs []error
-	open := func(field, address string, to *net.Listener) {
-		if address == "" || address == off {
-			return
-		}
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-		if err != nil {
-			errs = append(errs, listenError(field, address, err))
-			return
-		}
-		*to = listener
-	}
-	open("listen", cfg.Listen, &l.Public)
-	open("tls.redirect_listen", cfg.TLS.RedirectListen, &l.Redirect)
-	open("admin_listen", cfg.AdminListen, &l.Admin)
-	open("health_listen", cfg.HealthListen, &l.Health)
-	open("decision.listen", cfg.Decision.Listen, &l.Decision)
-	if err := errors.Join(errs...); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return &l, nil
+	return ListenOn(ctx, cfg, nil)
 }
 
 // listenError says in one line what is wrong with an address and how to mend it.

@@ -20,18 +20,19 @@ import (
 // A program is a whole running warder: gateway, admin and health listeners on
 // free ports, a database in a temporary folder, one key.
 type program struct {
-	gateway string // host:port
-	admin   string
-	health  string
-	asked   string // where proxies ask; "" when none may
-	folder  string // holds warder.db, warder.log
-	keys    *sqlite.APIKeys
-	nodes   *sqlite.Nodes
-	issuer  *apikey.Issuer
-	peppers *apikey.Peppers
-	record  apikey.Record
-	key     string
-	stop    func() error // drains; called at the end of the test in any case
+	gateway  string // host:port
+	admin    string
+	health   string
+	redirect string // "" when there is none
+	asked    string // where proxies ask; "" when none may
+	folder   string // holds warder.db, warder.log
+	keys     *sqlite.APIKeys
+	nodes    *sqlite.Nodes
+	issuer   *apikey.Issuer
+	peppers  *apikey.Peppers
+	record   apikey.Record
+	key      string
+	stop     func() error // drains; called at the end of the test in any case
 }
 
 // settings changes how a program is started.
@@ -56,6 +57,9 @@ func start(t *testing.T, upstream string, s settings) *program {
 	p.gateway, p.admin, p.health = listeners.Public.Addr().String(), listeners.Admin.Addr().String(), listeners.Health.Addr().String()
 	if listeners.Decision != nil {
 		p.asked = listeners.Decision.Addr().String()
+	}
+	if listeners.Redirect != nil {
+		p.redirect = listeners.Redirect.Addr().String()
 	}
 	logs, err := server.OpenJournal(cfg.Log, os.Stderr)
 	if err != nil {

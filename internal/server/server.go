@@ -19,6 +19,7 @@ import (
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/jwt"
+	"github.com/warder-dev/warder/proxyproto"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/tlsconfig"
 )
@@ -56,6 +57,7 @@ type program struct {
 	servers  []service
 
 	certificates *tlsconfig.Source // nil for plain HTTP
+	balancers    []*proxyproto.Listener
 }
 
 // A service is one listener with its server.
@@ -132,9 +134,9 @@ func (p *program) build() error {
 	}
 	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateTrouble}
 	public := p.metrics.InFlight(p.gateway)
-	errs := []error{p.add("public", o.Listeners.Public, public, p.publicTLS())}
+	errs := []error{p.addPublic("public", o.Listeners.Public, public, p.publicTLS())}
 	if o.Listeners.Redirect != nil {
-		errs = append(errs, p.add("redirect", o.Listeners.Redirect, public, nil))
+		errs = append(errs, p.addPublic("redirect", o.Listeners.Redirect, public, nil))
 	}
 	if o.Listeners.Admin != nil {
 		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log)
@@ -148,6 +150,15 @@ func (p *program) build() error {
 		errs = append(errs, p.addDecision())
 	}
 	return errors.Join(append(errs, p.watch())...)
+}
+
+// addPublic makes the server of a listener that load balancers may stand before.
+func (p *program) addPublic(name string, l net.Listener, h http.Handler, secure *tls.Config) error {
+	l, err := p.balanced(l)
+	if err != nil {
+		return err
+	}
+	return p.add(name, l, h, secure)
 }
 
 // add makes the server of one listener.
@@ -210,6 +221,7 @@ func (p *program) watch() error {
 		p.metrics.Watch("warder_store_revision_applied", "Every change of keys up to this revision holds on this node.",
 			func() float64 { return float64(p.verifier.Applied()) }),
 		p.watchTLS(),
+		p.watchBalancers(),
 	)
 }
 

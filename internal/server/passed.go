@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+
+	"github.com/warder-dev/warder/internal/config"
+)
+
+// socket is one listener: its setting, which is its name for whoever passes it
+// opened already, its address, and where it goes.
+type socket struct {
+	field, address string
+	to             *net.Listener
+}
+
+func (l *Listeners) sockets(cfg *config.Config) []socket {
+	return []socket{
+		{"listen", cfg.Listen, &l.Public},
+		{"tls.redirect_listen", cfg.TLS.RedirectListen, &l.Redirect},
+		{"admin_listen", cfg.AdminListen, &l.Admin},
+		{"health_listen", cfg.HealthListen, &l.Health},
+		{"decision.listen", cfg.Decision.Listen, &l.Decision},
+	}
+}
+
+// ListenOn is [Listen], with sockets that were opened for the program already, by
+// the name of their setting: each takes the place of the setting's address. When
+// it fails, they are closed too.
+func ListenOn(ctx context.Context, cfg *config.Config, passed map[string]net.Listener) (*Listeners, error) {
+	var l Listeners
+	var errs []error
+	left := maps.Clone(passed)
+	for _, s := range l.sockets(cfg) {
+		if given := left[s.field]; given != nil {
+			*s.to = given
+			delete(left, s.field)
+			errs = append(errs, s.fits(cfg))
+			continue
+		}
+		errs = append(errs, s.open(ctx))
+	}
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		errs = append(errs, fmt.Errorf("the socket called %q is for nothing: name it listen, admin_listen, health_listen, decision.listen or tls.redirect_listen (FileDescriptorName in its unit)", name),
+			left[name].Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &l, nil
+}
+
+// open opens the address, unless there is none.
+func (s socket) open(ctx context.Context) error {
+	if s.address == "" || s.address == off {
+		return nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.address)
+	if err != nil {
+		return listenError(s.field, s.address, err)
+	}
+	*s.to = listener
+	return nil
+}
+
+// fits checks a passed socket against the settings, as the address in its place
+// would have been.
+func (s socket) fits(cfg *config.Config) error {
+	at := (*s.to).Addr()
+	tcp, isTCP := at.(*net.TCPAddr)
+	switch {
+	case s.address == off:
+		return fmt.Errorf("%s: it is off, and a socket is passed for it (%s): take one of both away", s.field, at)
+	case at.Network() != "tcp" && at.Network() != "unix":
+		return fmt.Errorf("%s: the passed socket (%s) is neither TCP nor a stream of Unix", s.field, at.Network())
+	case s.field == "tls.redirect_listen" && !cfg.TLS.Enabled():
+		return fmt.Errorf("%s: a socket is passed for it (%s), and has no effect without certificates or acme", s.field, at)
+	case s.field == "admin_listen" && isTCP && !tcp.IP.IsLoopback() && !cfg.InsecureAdminListen:
+		return fmt.Errorf("%s: the passed socket (%s) is not on loopback: bind it to 127.0.0.1, or set insecure_admin_listen", s.field, at)
+	case s.field == "decision.listen" && !isTCP:
+		return fmt.Errorf("%s: the passed socket (%s) is not TCP, and proxies are known by their addresses", s.field, at)
+	case s.field == "decision.listen" && !cfg.Decision.On():
+		return fmt.Errorf("%s: a socket is passed for it (%s), but the configuration says nothing of proxies that ask: set decision.listen and decision.dialect", s.field, at)
+	case s.field == "decision.listen" && isTCP && !tcp.IP.IsLoopback() && !cfg.TLS.Enabled() && !cfg.Decision.InsecureListen:
+		return fmt.Errorf("%s: the passed socket (%s) is plain HTTP and not on loopback: set tls, or decision.insecure_listen", s.field, at)
+	default:
+		return nil
+	}
+}
