@@ -41,8 +41,12 @@ func (u *Upstream) header(x *exchange.Exchange, identity string, upgrade bool) h
 }
 
 // setIdentity tells the upstream whom the credential proved. What has no value
-// is absent.
+// is absent. A key has its own id; everybody else is a subject of who vouches for
+// it: without the issuer, one of two people with one name could pass for the other.
 func setIdentity(h http.Header, p *exchange.Principal) {
+	if p.KeyID == "" && p.Subject != "" {
+		h["X-Warder-Issuer"], h["X-Warder-Subject"] = []string{encode(p.Issuer)}, []string{encode(p.Subject)}
+	}
 	if p.KeyID != "" {
 		h["X-Warder-Key-Id"] = []string{encode(p.KeyID)}
 	}

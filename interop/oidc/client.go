@@ -33,6 +33,7 @@ func (registered) AuthMethod() oidc.AuthMethod         { return oidc.AuthMethodB
 func (registered) ResponseTypes() []oidc.ResponseType {
 	return []oidc.ResponseType{oidc.ResponseTypeCode}
 }
+
 func (registered) LoginURL(id string) string            { return loginPath + "?id=" + url.QueryEscape(id) }
 func (registered) IDTokenLifetime() time.Duration       { return lifetime }
 func (registered) DevMode() bool                        { return false }
@@ -51,6 +52,7 @@ func (c registered) AccessTokenType() op.AccessTokenType {
 	return op.AccessTokenTypeBearer
 }
 
+//nolint:staticcheck // ST1003: the library calls it so
 func (registered) RestrictAdditionalIdTokenScopes() func([]string) []string { return all }
 
 func (registered) RestrictAdditionalAccessTokenScopes() func([]string) []string { return all }

@@ -55,7 +55,7 @@ type Provider struct {
 const (
 	KeysPath       = "/keys"
 	IntrospectPath = "/oauth/introspect"
-	TokenPath      = "/oauth/token"
+	TokenPath      = "/oauth/token" //nolint:gosec // G101: a path
 	RevokePath     = "/revoke"
 	loginPath      = "/login"
 )

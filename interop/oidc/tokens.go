@@ -48,7 +48,7 @@ func (p *Provider) post(tb testing.TB, client Client, path string, form url.Valu
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer w.Body.Close()
+	defer func() { _ = w.Body.Close() }() // what was read counts
 	body, err := io.ReadAll(w.Body)
 	if err != nil || w.StatusCode != http.StatusOK {
 		tb.Fatalf("oidc: %s answered %d %s, %v", path, w.StatusCode, body, err)
