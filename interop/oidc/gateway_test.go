@@ -22,8 +22,6 @@ import (
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/interop/browser"
 	"github.com/warder-dev/warder/interop/oidc"
-	"github.com/warder-dev/warder/secret"
-	"github.com/warder-dev/warder/session/password"
 )
 
 // program is the warder of this test run.
@@ -151,14 +149,10 @@ func startGateway(t *testing.T) *gateway {
 	g.write("site.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
 	g.write("secret", clientSecret)
 	g.write("asker", asker().Secret)
-	hash, err := password.Hash(secret.New("local"), password.Params{Memory: 7 << 10, Time: 2, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.write("users", "eve:"+hash+":orders:read\n")
 	g.write("warder.yaml", strings.NewReplacer(
 		"{ca}", g.provider.CAFile(), "{issuer}", g.provider.Issuer(), "{folder}", g.folder, "{site}", g.url, "{upstream}", upstream.URL,
 	).Replace(settings))
+	g.run("local\n", "users", "add", "eve", "--scopes", "orders:read", "--config", "warder.yaml")
 	g.forward(front, g.start())
 	return g
 }
@@ -198,6 +192,16 @@ func (g *gateway) start() (address string) {
 	}
 	g.t.Fatalf("warder serve ended: %s\n%s", strings.Join(all, "\n"), g.log())
 	return ""
+}
+
+// run runs another command of the program.
+func (g *gateway) run(stdin string, args ...string) {
+	g.t.Helper()
+	command := exec.CommandContext(g.t.Context(), program.path(g.t), args...)
+	command.Dir, command.Env, command.Stdin = g.folder, []string{"HOME=" + g.folder}, strings.NewReader(stdin)
+	if out, err := command.CombinedOutput(); err != nil {
+		g.t.Fatalf("warder %s: %v: %s", strings.Join(args, " "), err, out)
+	}
 }
 
 // forward passes connections on to address, until l is closed.
@@ -349,7 +353,7 @@ func (g *gateway) testPassword(t *testing.T) {
 	if p := a.get(g.url + "/orders"); p.status != http.StatusOK || !strings.Contains(p.body, g.says("eve", "password", "orders:read")) {
 		t.Errorf("%d %s", p.status, p.body)
 	}
-	g.write("users", "# nobody\n")
+	g.run("", "users", "remove", "eve", "--config", "warder.yaml")
 	eventually(t, "the session of a user who is gone is refused", func() bool { return a.get(g.url+"/orders").status == http.StatusUnauthorized })
 }
 
