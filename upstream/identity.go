@@ -40,15 +40,15 @@ func (u *Upstream) header(x *exchange.Exchange, identity string, upgrade bool) h
 	return out
 }
 
-// setIdentity tells the upstream whom the credential proved. What has no value
-// is absent. A key has its own id; everybody else is a subject of who vouches for
-// it: without the issuer, one of two people with one name could pass for the other.
+// setIdentity tells the upstream whom the credential proved: a key by its id,
+// everybody else by the issuer and the subject, which are unique only together.
+// What has no value is absent.
 func setIdentity(h http.Header, p *exchange.Principal) {
-	if p.KeyID == "" && p.Subject != "" {
-		h["X-Warder-Issuer"], h["X-Warder-Subject"] = []string{encode(p.Issuer)}, []string{encode(p.Subject)}
-	}
-	if p.KeyID != "" {
+	switch {
+	case p.KeyID != "":
 		h["X-Warder-Key-Id"] = []string{encode(p.KeyID)}
+	case p.Subject != "":
+		h["X-Warder-Issuer"], h["X-Warder-Subject"] = []string{encode(p.Issuer)}, []string{encode(p.Subject)}
 	}
 	if p.Owner != "" {
 		h["X-Warder-Owner"] = []string{encode(p.Owner)}
