@@ -19,6 +19,7 @@ func configFlags() map[string]string {
 		"health-listen": "address of the probes alone, for orchestrators (default none)",
 		"db":            "SQLite database file (default ./warder.db)",
 		"peppers-file":  "pepper file (default: the database's name with .peppers)",
+		"users-file":    "file of people who log in by name and password (default: users.file of the configuration)",
 		"log-file":      "log file; SIGHUP opens it anew (default standard error)",
 	}
 }

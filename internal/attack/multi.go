@@ -9,11 +9,11 @@ func multi() []Entry {
 		{ID: "MULTI-04", Sent: "a bad credential where none is needed", Must: "401: nobody becomes anonymous by being wrong"},
 		{ID: "MULTI-05", Sent: "credentials of two schemes while one's store is away", Must: "503 when its own is among them; the other's alone passes"},
 		{ID: "MULTI-06", Sent: "two credentials that have one of the two scopes each", Must: "403: what two principals may is never added up"},
-		{ID: "MULTI-07", Sent: "a requirement that is empty, missing, or names what does not exist", Must: "refused at start: public and optional are words, not omissions", Rest: "requirements read from a document"},
+		{ID: "MULTI-07", Sent: "a requirement that is empty, missing, or names what does not exist", Must: "refused at start: public and optional are words, not omissions"},
 		{ID: "MULTI-08", Sent: "the same request a thousand times", Must: "the same principal by the same scheme"},
 		{ID: "MULTI-09", Sent: "a realm with quotes, line breaks or other letters", Must: "refused at start"},
 		{ID: "MULTI-10", Sent: "a field or query that cannot be read whole, where a credential is optional", Must: "400, never anonymous"},
 		{ID: "MULTI-11", Sent: "a malformed key where a token may stand too", Must: "judged as a key alone: 401"},
-		{ID: "MULTI-12", Sent: "one subject from two issuers; a token's subject that is a key's owner or id", Must: "different principals", Rest: "limits, sessions and the audit log, which tell them apart"},
+		{ID: "MULTI-12", Sent: "one subject from two issuers; a token's subject that is a key's owner or id", Must: "different principals", Rest: "the audit log, which tells them apart"},
 	}
 }

@@ -88,6 +88,18 @@ func (g *Gateway) addOIDC(routes *warder.Routes, begin func() *warder.Policy) er
 	)
 }
 
+// loginCookies are those of a session and of a login under way, whether or not a
+// route asks for a session.
+func loginCookies(s *config.Session) (names []string) {
+	if s.Password || s.OIDC != nil {
+		names = append(names, s.Cookie)
+	}
+	if s.OIDC != nil {
+		names = append(names, oidc.CookieName)
+	}
+	return names
+}
+
 func (g *Gateway) newOIDC(o *config.OIDCLogin) (*oidc.Client, error) {
 	pool, err := poolOf(o.CAFile)
 	if err != nil {

@@ -267,15 +267,12 @@ type carriers struct {
 // carriersOf lists the places of every scheme, also of those that no route uses
 // now: no credential is meant for an upstream.
 func carriersOf(cfg *config.Config) carriers {
-	var c carriers
+	c := carriers{cookies: loginCookies(&cfg.Session)}
 	authorization := false
 	for _, scheme := range cfg.Schemes {
 		switch {
 		case scheme.Key == nil:
 			authorization = authorization || scheme.JWT != nil || scheme.Introspection != nil || scheme.Basic != nil
-			if scheme.Session != nil {
-				c.cookies = append(c.cookies, cfg.Session.Cookie)
-			}
 		case scheme.Key.In == config.InHeader:
 			c.headers = append(c.headers, http.CanonicalHeaderKey(cfg.KeyName(scheme.Key)))
 		case scheme.Key.In == config.InCookie:

@@ -34,6 +34,7 @@ type arrival struct {
 // A guarded host is a stack and a handler; every other host shows pages.
 type guarded struct {
 	*browser.Site
+	answer   func(w http.ResponseWriter) // before /toss of any other host is answered; may be nil
 	mu       sync.Mutex
 	arrivals []*arrival // guarded by mu
 }
@@ -57,6 +58,9 @@ func serve(t *testing.T, tls bool, stack *warder.Stack, handler http.Handler) *g
 		case r.URL.Path == "/hidden": // a page that hides where it is
 			w.Header().Set("Referrer-Policy", "no-referrer")
 			browser.Page("hidden").ServeHTTP(w, r)
+		case r.URL.Path == "/toss" && host != app && g.answer != nil:
+			g.answer(w)
+			browser.Page("tossed").ServeHTTP(w, r)
 		case host != app || r.URL.Path == "/page":
 			browser.Page(host).ServeHTTP(w, r)
 		default:

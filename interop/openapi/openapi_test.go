@@ -177,7 +177,7 @@ func parse(t *testing.T, text []byte) any {
 
 func TestDocumentsMeetTheSpecificationsSchema(t *testing.T) {
 	schema := metaSchema(t)
-	documents := map[string][]byte{"warder.API": registrar(t), "huma": guarded(t)}
+	documents := map[string][]byte{"warder.API": registrar(t), "huma": guarded(t), "every scheme": everything(t)}
 	for _, file := range []string{"testdata/openapi.json", "openapi/testdata/document.json", "authn/testdata/describe.json"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))
 		if err != nil {
@@ -212,7 +212,7 @@ func TestLinter(t *testing.T) {
 	}
 	dir := t.TempDir()
 	files := map[string][]byte{
-		"warder.json": registrar(t), "huma.json": guarded(t),
+		"warder.json": registrar(t), "huma.json": guarded(t), "every.json": everything(t),
 		"wrong.json": []byte(`{"openapi":"3.1.1","info":{"title":"a","version":"1"},"servers":[{"url":"https://api.example.org"}],"paths":{"/a":{"get":{"security":[{"none":[]}],"responses":{}}}}}`),
 	}
 	for name, text := range files {
@@ -229,7 +229,7 @@ func TestLinter(t *testing.T) {
 		err := cmd.Run()
 		return said.String(), err
 	}
-	if said, err := lint("warder.json", "huma.json"); err != nil {
+	if said, err := lint("warder.json", "huma.json", "every.json"); err != nil {
 		t.Errorf("%v: %s", err, said)
 	}
 	if said, err := lint("wrong.json"); err == nil || !strings.Contains(said, "security-defined") {

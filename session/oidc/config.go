@@ -42,7 +42,7 @@ type Config struct {
 	// for all nodes. Default: drawn by this process, so that a login that began before
 	// a restart, or at another node, has to begin anew.
 	Key    secret.Text
-	Cookie string // its name, beginning with "__Host-". Default "__Host-login".
+	Cookie string // its name, beginning with "__Host-". Default [CookieName].
 
 	Home        string // where a login leads that asks for no way back. Default "/".
 	AfterLogout string // where the provider leads after Logout, as registered: an https URL. Default: nowhere, Logout leads Home.
@@ -79,6 +79,10 @@ type Client struct {
 	method, foreign, malformed, refused, forbidden, away *problem.Problem
 }
 
+// CookieName is the name of the cookie of a login under way, unless
+// [Config.Cookie] says otherwise.
+const CookieName = cookiePrefix + "login"
+
 const (
 	cookiePrefix = "__Host-"
 	minKey       = 32 // bytes
@@ -88,7 +92,7 @@ const (
 // New reports everything that is wrong with cfg at once. It does not ask the
 // provider.
 func New(cfg Config) (*Client, error) {
-	cfg.Cookie = cmp.Or(cfg.Cookie, cookiePrefix+"login")
+	cfg.Cookie = cmp.Or(cfg.Cookie, CookieName)
 	cfg.Home = cmp.Or(cfg.Home, "/")
 	cfg.Title = cmp.Or(cfg.Title, "name")
 	cfg.Realm = cmp.Or(cfg.Realm, "warder")

@@ -110,7 +110,7 @@ func TestBasicFollowsTheUser(t *testing.T) {
 	}{
 		"another hash": {func(p *people) {
 			u := p.users["ada"]
-			u.Hash = hashOf(t, "another", cheap())
+			u.Hash = hashOf(t, "another", password.Quick())
 			p.set(u)
 		}, "wrong-password"},
 		"disabled": {func(p *people) {
@@ -173,7 +173,7 @@ func counting(tb testing.TB, p *people, remembered int) (*password.Basic, *atomi
 	tb.Helper()
 	compared := new(atomic.Int64)
 	c := newChecker(tb, password.Config{
-		Users: p, Params: password.Params{Memory: 8 << 10, Time: 2, Threads: 1},
+		Users: p, Params: costly(),
 		Rehash: func(context.Context, password.User, string) error { compared.Add(1); return errDown },
 	})
 	b, err := password.NewBasic(password.BasicConfig{Checker: c, Remembered: remembered})
@@ -233,7 +233,7 @@ func BenchmarkBasic(b *testing.B) {
 
 func BenchmarkCheck(b *testing.B) {
 	p := newPeople(b)
-	p.set(password.User{Name: "ada", Hash: hashOf(b, right, password.Params{})})
+	p.set(password.User{Name: "ada", Hash: hashOf(b, right, password.Params{Memory: 19 << 10, Time: 2, Threads: 1})})
 	c := newChecker(b, password.Config{Users: p, Params: password.Params{Memory: 19 << 10, Time: 2, Threads: 1}})
 	b.ReportAllocs()
 	for b.Loop() {

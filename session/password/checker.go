@@ -74,13 +74,16 @@ type Checker struct {
 }
 
 // New reports everything that is wrong with cfg at once.
-func New(cfg Config) (*Checker, error) {
+func New(cfg Config) (*Checker, error) { return newChecker(cfg, Params.check) }
+
+// newChecker is New with a check of the costs.
+func newChecker(cfg Config, check func(Params) error) (*Checker, error) {
 	cfg.Params = cfg.Params.withDefaults()
 	cfg.Issuer = cmp.Or(cfg.Issuer, "password")
 	cfg.Memory = cmp.Or(cfg.Memory, int64(cfg.Params.Memory)*int64(min(4, runtime.GOMAXPROCS(0))))
 	cfg.Queue = cmp.Or(cfg.Queue, 64)
 	cfg.Wait = cmp.Or(cfg.Wait, 5*time.Second)
-	errs := []error{cfg.Params.check()}
+	errs := []error{check(cfg.Params)}
 	if cfg.Users == nil {
 		errs = append(errs, errors.New("password: Users is missing"))
 	}
@@ -144,21 +147,21 @@ func (c *Checker) Check(ctx context.Context, from netip.Addr, name string, passw
 func (c *Checker) compare(ctx context.Context, name string, password secret.Text) (User, error) {
 	u, err := c.users.Lookup(ctx, name)
 	known := err == nil
-	hash := c.nobody
+	stored := c.nobody
 	switch {
 	case errors.Is(err, ErrNoUser):
 	case err != nil:
 		return User{}, fmt.Errorf("password: look up: %w", err)
 	default:
-		if hash, err = parse(u.Hash); err != nil {
+		if stored, err = parse(u.Hash); err != nil {
 			return User{}, err
 		}
 	}
-	leave, err := c.queue.enter(ctx, hash.params.Memory)
+	leave, err := c.queue.enter(ctx, stored.params.Memory)
 	if err != nil {
 		return User{}, err
 	}
-	holds := hash.holds(password)
+	holds := stored.holds(password)
 	leave()
 	switch {
 	case !known:
@@ -183,16 +186,16 @@ func (c *Checker) renew(ctx context.Context, u User, password secret.Text) User 
 	if err != nil {
 		return u // the next login will do
 	}
-	hash, err := Hash(password, c.params)
+	renewed, err := hash(password, c.params)
 	leave()
 	if err == nil {
-		err = c.rehash(ctx, u, hash)
+		err = c.rehash(ctx, u, renewed)
 	}
 	if err != nil {
 		c.log.LogAttrs(ctx, slog.LevelWarn, "hash of a password was not renewed", slog.String("user", u.Name), slog.Any("error", err))
 		return u
 	}
-	u.Hash = hash
+	u.Hash = renewed
 	return u
 }
 

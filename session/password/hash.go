@@ -78,6 +78,11 @@ func Hash(password secret.Text, p Params) (string, error) {
 	if err := p.check(); err != nil {
 		return "", err
 	}
+	return hash(password, p)
+}
+
+// hash is Hash under costs that were checked.
+func hash(password secret.Text, p Params) (string, error) {
 	text := password.Reveal()
 	if text == "" || len(text) > maxPassword {
 		return "", errLength

@@ -9,8 +9,9 @@ import (
 )
 
 func TestHash(t *testing.T) {
-	one, two := hashOf(t, right, password.Params{}), hashOf(t, right, password.Params{})
-	if one == two || !strings.HasPrefix(one, "$argon2id$v=19$m=19456,t=2,p=1$") || len(one) != len("$argon2id$v=19$m=19456,t=2,p=1$")+22+1+43 {
+	one, errOne := password.Hash(secret.New(right), password.Params{})
+	two, errTwo := password.Hash(secret.New(right), password.Params{})
+	if errOne != nil || errTwo != nil || one == two || !strings.HasPrefix(one, "$argon2id$v=19$m=19456,t=2,p=1$") || len(one) != len("$argon2id$v=19$m=19456,t=2,p=1$")+22+1+43 {
 		t.Errorf("hashes %q and %q", one, two)
 	}
 	for name, tt := range map[string]struct {

@@ -21,11 +21,14 @@ import (
 // cheap are the lowest costs that there are.
 func cheap() password.Params { return password.Params{Memory: 7 << 10, Time: 2, Threads: 1} }
 
+// costly are other costs than those of [password.Quick], and nearly as low.
+func costly() password.Params { return password.Params{Memory: 1 << 10, Time: 1, Threads: 1} }
+
 const right, wrong = "correct horse", "battery staple"
 
 func hashOf(tb testing.TB, text string, p password.Params) string {
 	tb.Helper()
-	h, err := password.Hash(secret.New(text), p)
+	h, err := password.HashQuick(secret.New(text), p)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -75,7 +78,7 @@ var errDown = errors.New("users are away")
 // newPeople returns users called by the names, whose password is right.
 func newPeople(tb testing.TB, names ...string) *people {
 	tb.Helper()
-	hash := hashOf(tb, right, cheap())
+	hash := hashOf(tb, right, password.Quick())
 	p := &people{users: make(map[string]password.User)}
 	for _, name := range names {
 		p.set(password.User{Name: name, Hash: hash, Scopes: exchange.PatternScopes("orders:*")})
@@ -83,15 +86,16 @@ func newPeople(tb testing.TB, names ...string) *people {
 	return p
 }
 
+// newChecker returns a checker whose hashes cost next to nothing.
 func newChecker(tb testing.TB, cfg password.Config) *password.Checker {
 	tb.Helper()
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Params == (password.Params{}) {
-		cfg.Params = cheap()
+		cfg.Params = password.Quick()
 	}
-	c, err := password.New(cfg)
+	c, err := password.NewQuick(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
