@@ -36,7 +36,7 @@ func (e Entry) Area() string {
 // Catalogue returns every case, by area and number.
 func Catalogue() []Entry {
 	var all []Entry
-	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit()} {
+	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), sql()} {
 		all = append(all, area...)
 	}
 	return all
@@ -75,6 +75,8 @@ func Title(area string) string {
 		return "Writing from other sites"
 	case "LIMIT":
 		return "Limits and credits"
+	case "SQL":
+		return "Injection into SQL"
 	case "PROXY":
 		return "What reaches the upstream, and what comes back"
 	case "LOG":
