@@ -123,6 +123,10 @@ warder.yaml:2:65: forwarded.trusted_proxies[1]: holds nearly everybody; list the
 warder.yaml:2:28: cors.default.origins[0]: "null" is not an origin; write it like https://app.example.com, with a port if need be
 warder.yaml:2:36: cors.default.origins[1]: this value is not an origin; write it like https://app.example.com, with a port if need be
 warder.yaml:2:65: cors.default.origins[3]: "a.example" is not an origin; write it like https://app.example.com, with a port if need be`},
+		{"everybody", shorthand + "cors: {a: {origins: ['*'], credentials: true, private_network: true}, b: {origins: ['*', https://a.example]}}\n", `
+warder.yaml:2:41: cors.a.credentials: is set for every origin: every page could read as its visitor; list the origins
+warder.yaml:2:64: cors.a.private_network: is set for every origin: every page could reach into the network; list the origins
+warder.yaml:2:84: cors.b.origins: has * beside other origins; list the origins, or * alone`},
 		{"unknown CORS policy", reports + "  - {match: /, upstream: a, cors: of}\n", `warder.yaml:4:35: routes[0].cors: no policy is called "of"; did you mean "off"?`},
 		{"strip prefix form", reports + "  - {match: /a/, upstream: a, strip_prefix: /a/}\n", `warder.yaml:4:45: routes[0].strip_prefix: is not a plain path; write it like /v1/orders, without / at the end`},
 		{"strip prefix of another path", reports + "  - {match: /ab/, upstream: a, strip_prefix: /a}\n", `warder.yaml:4:46: routes[0].strip_prefix: the path of match does not begin with it`},

@@ -152,6 +152,7 @@ func (l *loader) checkCORS() {
 			l.reject(field, "has no origins", "")
 		}
 		l.checkWords(field+".origins", p.Origins)
+		l.checkEverybody(field, &p)
 		l.eachWord(field+".origins", p.Origins, originLike, "is not an origin", "write it like https://app.example.com, with a port if need be")
 		l.eachWord(field+".methods", p.Methods, validToken, "is not a method", "")
 		l.eachWord(field+".request_headers", p.RequestHeaders, validToken, "is not the name of a header field", "")
