@@ -15,6 +15,7 @@ import (
 
 	main "github.com/warder-dev/warder/examples/eleven"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/golden"
 	"github.com/warder-dev/warder/openapi/openapitest"
 )
 
@@ -72,6 +73,7 @@ func TestTheDocumentIsEnforced(t *testing.T) {
 	w := main.NewWorld(t)
 	openapitest.RequireDeclared(t, w.API, func(r *http.Request) { r.Host = "localhost:8443" })
 	answer := expect(t, w, http.StatusOK, http.MethodGet, "/openapi.json")
+	golden.Compare(t, "testdata/openapi.json", answer.Body.Bytes())
 	var doc struct {
 		Security   []map[string][]string
 		Components struct {
