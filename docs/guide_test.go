@@ -1,9 +1,12 @@
 package docs_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -142,5 +145,27 @@ func judged(t *testing.T, a, b authn.Scheme, both, optional bool) string {
 		return "nobody"
 	default:
 		return x.Principal.Subject
+	}
+}
+
+// TestTheSnippetsAreWrong runs the Python blocks of the page for those who come
+// from FastAPI, and shows what the page says of each.
+func TestTheSnippetsAreWrong(t *testing.T) {
+	page, err := os.ReadFile("guide/coming-from-fastapi.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for _, m := range regexp.MustCompile("(?ms)^```python\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
+		blocks = append(blocks, m[1])
+	}
+	input, err := json.Marshal(blocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	python := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/snippets.py") // Debian's, whose FastAPI make needs installs
+	python.Stdin = bytes.NewReader(input)
+	if out, err := python.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "all ") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
