@@ -16,8 +16,9 @@ import (
 	"github.com/warder-dev/warder/internal/wire"
 )
 
-// A block is one fenced piece of a page: "sh" must succeed, "sh fails" must not
-// with its last line, "sh server" runs in the background to the end of the page
+// A block is one fenced piece of a page: "sh" must succeed, the last line of "sh
+// fails" must not, that of "sh fails 403", which is curl's, must be answered so,
+// "sh server" runs in the background to the end of the page
 // and so does "sh api", which is what the page protects; "yaml" is a whole
 // configuration that must be valid.
 type block struct{ kind, text string }
@@ -119,20 +120,32 @@ func runPage(t *testing.T, all []block) {
 
 // script returns the block as a part of the page's script.
 func (b block) script(text, gateway, api string) string {
+	if status, fails := strings.CutPrefix(b.kind, "sh fails"); fails {
+		return failing(text, strings.TrimSpace(status))
+	}
 	switch b.kind {
 	case "yaml":
 		return exports(text) + "cat >checked.yaml <<'END OF THE BLOCK'\n" + text + "END OF THE BLOCK\n./warder config validate checked.yaml\n"
 	case "sh api":
 		return background(text, api)
-	case "sh fails":
-		lines := strings.Split(strings.TrimSpace(text), "\n")
-		last := len(lines) - 1
-		return strings.Join(lines[:last], "\n") + "\nif " + lines[last] + "; then echo 'this should fail'; exit 1; fi\n"
 	case "sh server":
 		return background(text, gateway)
 	default:
 		return text
 	}
+}
+
+// failing runs text, whose last line has to fail, with an HTTP status if one is
+// given: not because nobody answers.
+func failing(text, status string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	last := lines[len(lines)-1]
+	script := strings.Join(lines[:len(lines)-1], "\n") + "\n"
+	if status == "" {
+		return script + "if " + last + "; then echo 'this should fail'; exit 1; fi\n"
+	}
+	return script + "got=$(" + last + " -o /dev/null -w '%{http_code}' || true)\n" +
+		"[ \"$got\" = " + status + " ] || { echo \"this is answered $got in place of " + status + "\"; exit 1; }\n"
 }
 
 // background starts the command of text, and waits until address answers.
