@@ -25,6 +25,10 @@ func (s *service) addCSRF() error {
 
 // order is a write.
 func order(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	w.WriteHeader(http.StatusCreated)
-	answer(w, "an order of %s", exchange.From(r.Context()).Principal.Subject)
+	answer(w, "%s has ordered: %q", exchange.From(r.Context()).Principal.Subject, r.PostForm.Get("item"))
 }

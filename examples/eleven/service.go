@@ -141,8 +141,8 @@ func (s *service) addAPI() error {
 			Responses: openapi.Responses{"303": {Description: "The session has ended."}},
 		}, s.sessions.LogoutHandler("/openapi.json")),
 		api.HandleFunc("POST /orders", warder.Operation{
-			ID: "order", Summary: "A write with a cookie", Requirement: authn.Require(person, "orders:write"),
-			Responses: openapi.Responses{"201": {Description: "The order was taken."}},
+			ID: "order", Summary: "A write with a cookie", RequestBody: form("item"), Requirement: authn.Require(person, "orders:write"),
+			Responses: openapi.Responses{"201": {Description: "The order was taken."}, "400": {Description: "The form cannot be read."}},
 		}, order),
 		api.HandleFunc("GET /items", warder.Operation{ID: "items", Summary: "Five requests an hour", Policy: few}, items),
 		api.HandleFunc("GET /reports", warder.Operation{
