@@ -22,7 +22,8 @@
 //	}
 //	server, err := httpserver.New(httpserver.Config{Handler: stack.Wrap(api), Log: log}) // api finds the principal with exchange.From
 //
-// The package's example is the same in whole, and examples/library a program of it.
+// The package's example is the same in whole, examples/library a program of it,
+// and examples/eleven a service with everything around it.
 //
 // An [API] is a Stack with operations: each of them is guarded and described in
 // OpenAPI by one value, so that the document says what is enforced.

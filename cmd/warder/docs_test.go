@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,9 +16,18 @@ import (
 	"github.com/warder-dev/warder/internal/wire"
 )
 
-// A block is one fenced piece of a page: "sh" must succeed, "sh fails" must not,
-// "sh server" runs in the background to the end of the page.
+// A block is one fenced piece of a page: "sh" must succeed, the last line of "sh
+// fails" must not, that of "sh fails 403", which is curl's, must be answered so,
+// "sh server" runs in the background to the end of the page
+// and so does "sh api", which is what the page protects; "yaml" is a whole
+// configuration that must be valid.
 type block struct{ kind, text string }
+
+// checked reports whether a kind of block is run here.
+func checked(kind string) bool {
+	word, _, _ := strings.Cut(kind, " ")
+	return word == "sh" || word == "yaml"
+}
 
 // blocks returns the commands of a page, in order.
 func blocks(t *testing.T, page string) (all []block) {
@@ -33,7 +43,7 @@ func blocks(t *testing.T, page string) (all []block) {
 		case fence && current == nil:
 			current = &block{kind: kind}
 		case fence:
-			if strings.HasPrefix(current.kind, "sh") {
+			if checked(current.kind) {
 				all = append(all, *current)
 			}
 			current = nil
@@ -58,7 +68,7 @@ func TestTheCommandsInTheDocs(t *testing.T) {
 	for _, page := range append(pages, "../../README.md") {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			all := blocks(t, page)
-			if len(all) == 0 {
+			if !slices.ContainsFunc(all, func(b block) bool { return strings.HasPrefix(b.kind, "sh") }) {
 				t.Fatal("the page shows no command")
 			}
 			runPage(t, all)
@@ -77,19 +87,25 @@ func runPage(t *testing.T, all []block) {
 		t.Fatal(err)
 	}
 	defer api.close()
+	protected := strings.TrimPrefix(api.url, "http://")
+	if slices.ContainsFunc(all, func(b block) bool { return b.kind == "sh api" }) {
+		protected = wire.FreeAddress(t)
+	}
 	gateway, admin := wire.FreeAddress(t), wire.FreeAddress(t)
 	replace := strings.NewReplacer(
 		"go run ./cmd/warder", "./warder",
 		"CGO_ENABLED=0 go build -o warder ./cmd/warder", "true",
 		"go build -o warder ./cmd/warder", "true",
 		"make test", "true",
-		"http://127.0.0.1:8000", api.url,
+		"127.0.0.1:8000", protected,
+		"--port 8000", "--port "+protected[strings.LastIndexByte(protected, ':')+1:],
+		"python3 -m uvicorn", "/usr/bin/python3 -m uvicorn", // Debian's, as make needs installs it
 		"127.0.0.1:8080", gateway,
 		"127.0.0.1:8081", admin,
 	)
 	script := "set -eu\ncp '" + warder + "' ./warder\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
 	for _, b := range all {
-		script += b.script(replace.Replace(b.text), gateway)
+		script += b.script(replace.Replace(b.text), gateway, protected)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -103,18 +119,47 @@ func runPage(t *testing.T, all []block) {
 }
 
 // script returns the block as a part of the page's script.
-func (b block) script(text, gateway string) string {
+func (b block) script(text, gateway, api string) string {
+	if status, fails := strings.CutPrefix(b.kind, "sh fails"); fails {
+		return failing(text, strings.TrimSpace(status))
+	}
 	switch b.kind {
-	case "sh fails":
-		lines := strings.Split(strings.TrimSpace(text), "\n")
-		last := len(lines) - 1
-		return strings.Join(lines[:last], "\n") + "\nif " + lines[last] + "; then echo 'this should fail'; exit 1; fi\n"
+	case "yaml":
+		return exports(text) + "cat >checked.yaml <<'END OF THE BLOCK'\n" + text + "END OF THE BLOCK\n./warder config validate checked.yaml\n"
+	case "sh api":
+		return background(text, api)
 	case "sh server":
-		return fmt.Sprintf("%s >server.log 2>&1 &\nfor i in $(seq 200); do curl -s -o /dev/null http://%s/ && break; sleep 0.05; done\n",
-			strings.TrimSpace(text), gateway)
+		return background(text, gateway)
 	default:
 		return text
 	}
+}
+
+// failing runs text, whose last line has to fail, with an HTTP status if one is
+// given: not because nobody answers.
+func failing(text, status string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	last := lines[len(lines)-1]
+	script := strings.Join(lines[:len(lines)-1], "\n") + "\n"
+	if status == "" {
+		return script + "if " + last + "; then echo 'this should fail'; exit 1; fi\n"
+	}
+	return script + "got=$(" + last + " -o /dev/null -w '%{http_code}' || true)\n" +
+		"[ \"$got\" = " + status + " ] || { echo \"this is answered $got in place of " + status + "\"; exit 1; }\n"
+}
+
+// background starts the command of text, and waits until address answers.
+func background(text, address string) string {
+	return fmt.Sprintf("%s >%s.log 2>&1 &\nfor i in $(seq 600); do curl -s -o /dev/null http://%s/ && break; sleep 0.05; done\n",
+		strings.TrimSpace(text), strings.ReplaceAll(address, ":", "-"), address)
+}
+
+// exports gives each variable that text refers to a value.
+func exports(text string) (script string) {
+	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)\}`).FindAllStringSubmatch(text, -1) {
+		script += "export " + m[1] + "=0123456789abcdef0123456789abcdef\n"
+	}
+	return script
 }
 
 // TestTheKeyInTheGuide is one that warder would take.

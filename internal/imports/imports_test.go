@@ -131,6 +131,13 @@ func table() map[string]row {
 
 		// as a user writes it: nothing internal
 		"examples/library": {module: vocabulary("", "accesslog", "apikey", "authn", "bodylimit", "forwarded", "httpserver", "requestid", "target")},
+		"examples/eleven": {
+			module: vocabulary(
+				"", "accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "httpserver", "jwt", "openapi", "ratelimit", "requestid",
+				"securityheaders", "session", "session/password", "tlsconfig", "trustedhost",
+			),
+			third: []string{"golang.org/x/sync", "modernc.org/sqlite"},
+		},
 
 		// what only tests and tools use
 		"docs":                   {},

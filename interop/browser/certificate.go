@@ -2,6 +2,8 @@ package browser
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"testing"
 )
 
@@ -14,4 +16,17 @@ func Certificate(tb testing.TB) tls.Certificate {
 		tb.Fatal(err)
 	}
 	return shared.cert
+}
+
+// CertificatePEM is [Certificate] with its key in PEM form, for programs that read
+// files.
+func CertificatePEM(tb testing.TB) (cert, key []byte) {
+	tb.Helper()
+	own := Certificate(tb)
+	der, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }

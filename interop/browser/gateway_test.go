@@ -103,7 +103,7 @@ func startWhole(t *testing.T) *whole {
 	api := httptest.NewServer(g)
 	t.Cleanup(api.Close)
 	folder, listen := t.TempDir(), wire.FreeAddress(t)
-	cert, key := browser.Certificate(t)
+	cert, key := browser.CertificatePEM(t)
 	hash, err := password.Hash(secret.New("correct horse"), password.Params{Memory: 7168, Time: 5, Threads: 1})
 	if err != nil {
 		t.Fatal(err)

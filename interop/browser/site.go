@@ -3,8 +3,6 @@ package browser
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -94,18 +92,3 @@ func Page(html string) http.Handler {
 // listens on port of 127.0.0.1, and shows the [Certificate] when the scheme is
 // "https".
 func At(scheme, port string) *Site { return &Site{scheme: scheme, port: port} }
-
-// Certificate returns the certificate that the package's Chromium believes, with
-// its key, in PEM form: for a server that is not [ServeTLS].
-func Certificate(tb testing.TB) (cert, key []byte) {
-	tb.Helper()
-	if err := shared.start(); err != nil {
-		tb.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(shared.cert.PrivateKey)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shared.cert.Certificate[0]}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-}

@@ -3,8 +3,6 @@ package oidc_test
 import (
 	"bufio"
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -141,12 +139,9 @@ func startGateway(t *testing.T) *gateway {
 		_, _ = fmt.Fprintf(w, "<!doctype html><title>page</title><body>for %s of %s with %s", r.Header.Get("X-Warder-Subject"), r.Header.Get("X-Warder-Issuer"), r.Header.Get("X-Warder-Scopes"))
 	}))
 	t.Cleanup(upstream.Close)
-	g.write("site.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})))
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.write("site.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	site, key := browser.CertificatePEM(t)
+	g.write("site.pem", string(site))
+	g.write("site.key", string(key))
 	g.write("secret", clientSecret)
 	g.write("asker", asker().Secret)
 	g.write("warder.yaml", strings.NewReplacer(

@@ -178,7 +178,7 @@ func parse(t *testing.T, text []byte) any {
 func TestDocumentsMeetTheSpecificationsSchema(t *testing.T) {
 	schema := metaSchema(t)
 	documents := map[string][]byte{"warder.API": registrar(t), "huma": guarded(t), "every scheme": everything(t)}
-	for _, file := range []string{"testdata/openapi.json", "openapi/testdata/document.json", "authn/testdata/describe.json"} {
+	for _, file := range []string{"testdata/openapi.json", "openapi/testdata/document.json", "authn/testdata/describe.json", "examples/eleven/testdata/openapi.json"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))
 		if err != nil {
 			t.Fatal(err)
@@ -215,6 +215,9 @@ func TestLinter(t *testing.T) {
 		"warder.json": registrar(t), "huma.json": guarded(t), "every.json": everything(t),
 		"wrong.json": []byte(`{"openapi":"3.1.1","info":{"title":"a","version":"1"},"servers":[{"url":"https://api.example.org"}],"paths":{"/a":{"get":{"security":[{"none":[]}],"responses":{}}}}}`),
 	}
+	if files["eleven.json"], err = os.ReadFile(filepath.FromSlash("../../examples/eleven/testdata/openapi.json")); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
@@ -229,7 +232,7 @@ func TestLinter(t *testing.T) {
 		err := cmd.Run()
 		return said.String(), err
 	}
-	if said, err := lint("warder.json", "huma.json", "every.json"); err != nil {
+	if said, err := lint("warder.json", "huma.json", "every.json", "eleven.json"); err != nil {
 		t.Errorf("%v: %s", err, said)
 	}
 	if said, err := lint("wrong.json"); err == nil || !strings.Contains(said, "security-defined") {

@@ -1,0 +1,127 @@
+package main_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	main "github.com/warder-dev/warder/examples/eleven"
+	"github.com/warder-dev/warder/internal/attack"
+)
+
+// injections are texts that end a statement, widen it, or add another.
+func injections() []string {
+	return []string{
+		`"`, "`", `''`, `\'`, `\`, `;`, `--`, `/*`, `*/`, `#`, `' --`, `' #`, `')`, `'))`, `'; --`,
+		`' OR '1'='1`, `' OR 1=1 --`, `' OR 1=1#`, `' OR 1=1/*`, `') OR ('1'='1`, `')) OR 1=1 --`, `" OR "1"="1`, `" OR 1=1 --`, `1 OR 1=1`, `' OR TRUE --`,
+		`admin' --`, `admin'/*`, `' AND 1=0 UNION SELECT 1, password FROM users --`, `' UNION SELECT NULL --`, `' UNION SELECT NULL, NULL --`,
+		`' UNION SELECT 1, name FROM sqlite_master --`, `') UNION SELECT 1, sql FROM sqlite_master --`, `' UNION ALL SELECT 1, password FROM users; --`,
+		`'; DROP TABLE users; --`, `'); DROP TABLE users; --`, `Robert'); DELETE FROM users; --`, `'; UPDATE users SET name = 'x'; --`,
+		`'; INSERT INTO users (name, password) VALUES ('x', 'y'); --`, `'; ATTACH DATABASE '/tmp/x' AS x; --`, `'; PRAGMA writable_schema = 1; --`,
+		`'; SELECT load_extension('x'); --`, `' || (SELECT password FROM users LIMIT 1) || '`, `' AND randomblob(100000000) --`, `' AND (SELECT count(*) FROM users) > 0 --`,
+		`' AND substr((SELECT password FROM users), 1, 1) = 'n' --`, `' ORDER BY 10 --`, `' GROUP BY id HAVING 1=1 --`, `' LIMIT 1 OFFSET 1 --`, `'; WAITFOR DELAY '0:0:5' --`,
+		`' OR sleep(5) --`, `' AND pg_sleep(5) --`, `'; EXEC xp_cmdshell('dir') --`, `%27%20OR%201=1`, `%00' OR 1=1`, `' oR '1' lIkE '1`, `'/**/OR/**/1=1--`, "'\nOR\n1=1--",
+		`ʼ OR 1=1`, `＇ OR 1=1`, `$1`, `?`, `?1`, `:name`, `@name`, `{{1}}`, `${1}`, `0x27`, `char(39)`, `x'27'`, `NULL`,
+	}
+}
+
+// A searcher searches. It works in a bubble, where no time passes but what it
+// says, so that limits let it go on.
+type searcher struct {
+	*main.World
+	key string
+}
+
+func newSearcher(t *testing.T) searcher {
+	t.Helper()
+	w := main.NewWorld(t)
+	return searcher{w, w.Key(t, "users:read")}
+}
+
+// find returns the names of the users that a search finds.
+func (w searcher) find(t *testing.T, name string) (names []string) {
+	t.Helper()
+	time.Sleep(time.Second) //nolint:forbidigo // no time passes in a bubble
+	answer := expect(t, w.World, http.StatusOK, http.MethodGet, "/users?name="+url.QueryEscape(name), "X-API-Key: "+w.key)
+	var users []struct{ Name string }
+	if err := json.Unmarshal(answer.Body.Bytes(), &users); err != nil {
+		t.Errorf("%s: %v", answer.Body, err)
+	}
+	for _, u := range users {
+		names = append(names, u.Name)
+	}
+	return names
+}
+
+func TestNoSQLInjection(t *testing.T) {
+	t.Run("what is there is found", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSearcher(t)
+			for part, want := range map[string][]string{"a": {"Ada Lovelace", "Grace Hopper"}, "O'Brien": {"Miles O'Brien"}, "'": {"Miles O'Brien"}, "not for you": nil} {
+				if got := w.find(t, part); !slices.Equal(got, want) {
+					t.Errorf("users with %q: %q, want %q", part, got, want)
+				}
+			}
+		})
+	})
+	attack.Case(t, "SQL-01", attack.Library, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSearcher(t)
+			rows := w.Users(t)
+			for _, text := range injections() {
+				if got := w.find(t, text); len(got) != 0 {
+					t.Errorf("%q finds %q", text, got)
+				}
+				w.everywhere(t, text)
+				if n := w.Users(t); n != rows {
+					t.Fatalf("%q: %d rows, want %d", text, n, rows)
+				}
+			}
+		})
+	})
+	attack.Case(t, "SQL-06", attack.Library, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSearcher(t)
+			for _, query := range []string{"name=%ff%fe", "name=a%00b", "name=%zz", "name=" + strings.Repeat("a", 101), "name=", "", "name=a&name=b", "name=a;b"} {
+				expect(t, w.World, http.StatusBadRequest, http.MethodGet, "/users?"+query, "X-API-Key: "+w.key)
+			}
+			expect(t, w.World, http.StatusRequestURITooLong, http.MethodGet, "/users?name="+strings.Repeat("a", 1<<20), "X-API-Key: "+w.key)
+		})
+	})
+	attack.Case(t, "SQL-07", attack.Library, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSearcher(t)
+			for _, text := range []string{"%", "_", `\`, "%a%", "A_a", "*", "[A-Z]"} {
+				if got := w.find(t, text); len(got) != 0 {
+					t.Errorf("%q finds %q: it is a wildcard", text, got)
+				}
+			}
+		})
+	})
+}
+
+// everywhere sends text in the other places that take one.
+func (w searcher) everywhere(t *testing.T, text string) {
+	t.Helper()
+	line := strings.ReplaceAll(text, "\n", " ")
+	escaped := url.QueryEscape(text)
+	for _, sent := range [][]string{
+		{http.MethodGet, "/data", "X-API-Key: " + line},
+		{http.MethodGet, "/data", "X-API-Key: " + w.key + line},
+		{http.MethodGet, "/export?api_key=" + escaped},
+		{http.MethodGet, "/profile", "Cookie: __Host-session=" + line},
+		{http.MethodGet, "/reports", "Authorization: Bearer " + line},
+		{http.MethodPost, "/login", "Origin: " + origin, "Body: username=" + escaped + "&password=x"},
+		{http.MethodGet, "/nowhere/" + url.PathEscape(text), "X-API-Key: " + w.key},
+	} {
+		time.Sleep(time.Second) //nolint:forbidigo // no time passes in a bubble
+		if answer := send(t, w.World, sent[0], sent[1], sent[2:]...); answer.Code < 400 || answer.Code >= 500 {
+			t.Errorf("%q: %d, want a refusal", sent, answer.Code)
+		}
+	}
+}
