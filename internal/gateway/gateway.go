@@ -47,6 +47,7 @@ type Config struct {
 type Gateway struct {
 	cfg       Config
 	handler   http.Handler
+	redirect  http.Handler
 	schemes   *schemes
 	carriers  carriers
 	csrf      *csrf.Stage
@@ -81,7 +82,7 @@ func (g *Gateway) build() error {
 	}
 	stack := &warder.Stack{Edge: edge, Route: routes}
 	g.handler = stack.Wrap(http.HandlerFunc(g.forward))
-	return err
+	return errors.Join(err, g.buildRedirect(edge, routes))
 }
 
 // addRoutes makes each route's policy and its way to the upstream.

@@ -21,6 +21,7 @@ import (
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/tlsconfig"
+	"github.com/warder-dev/warder/tlsconfig/acme"
 )
 
 // Options are what [Run] needs. Every field is required but Ready.
@@ -56,6 +57,7 @@ type program struct {
 	servers  []service
 
 	certificates *tlsconfig.Source // nil for plain HTTP
+	managed      *acme.Manager     // nil when nobody is asked for certificates
 }
 
 // A service is one listener with its server.
@@ -81,6 +83,9 @@ func Run(ctx context.Context, o Options) error {
 	failed := make(chan error, len(p.servers))
 	for _, s := range p.servers {
 		go func() { failed <- s.serve() }()
+	}
+	if p.managed != nil {
+		p.managed.Start()
 	}
 	o.Log.Info("serving", slog.String("version", o.Version), slog.String("listen", o.Listeners.Public.Addr().String()))
 	if o.Ready != nil {
@@ -130,11 +135,11 @@ func (p *program) build() error {
 	if err != nil {
 		return err
 	}
-	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateTrouble}
+	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems}
 	public := p.metrics.InFlight(p.gateway)
 	errs := []error{p.add("public", o.Listeners.Public, public, p.publicTLS())}
 	if o.Listeners.Redirect != nil {
-		errs = append(errs, p.add("redirect", o.Listeners.Redirect, public, nil))
+		errs = append(errs, p.add("redirect", o.Listeners.Redirect, p.redirect(), nil))
 	}
 	if o.Listeners.Admin != nil {
 		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log)
@@ -239,6 +244,9 @@ func (p *program) close() {
 	}
 	if p.certificates != nil {
 		p.certificates.Close()
+	}
+	if p.managed != nil {
+		p.managed.Close()
 	}
 	if p.verifier != nil {
 		p.logFailure("stop the verifier", p.verifier.Close())
