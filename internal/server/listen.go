@@ -15,9 +15,10 @@ import (
 // anything is written, so that a port in use leaves nothing half done.
 type Listeners struct {
 	Public   net.Listener
-	Redirect net.Listener // of plain HTTP beside TLS; nil when there is none
-	Admin    net.Listener // nil when it is off
-	Health   net.Listener // nil when there is none
+	Packets  net.PacketConn // of HTTP/3, at Public's address; nil when there is none
+	Redirect net.Listener   // of plain HTTP beside TLS; nil when there is none
+	Admin    net.Listener   // nil when it is off
+	Health   net.Listener   // nil when there is none
 }
 
 // off is the address that switches a listener off.
@@ -40,6 +41,12 @@ func Listen(ctx context.Context, cfg *config.Config) (*Listeners, error) {
 		*to = listener
 	}
 	open("listen", cfg.Listen, &l.Public)
+	if cfg.TLS.HTTP3 && l.Public != nil {
+		var err error
+		if l.Packets, err = listenPackets(ctx, l.Public); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	open("tls.redirect_listen", cfg.TLS.RedirectListen, &l.Redirect)
 	open("admin_listen", cfg.AdminListen, &l.Admin)
 	open("health_listen", cfg.HealthListen, &l.Health)
@@ -66,6 +73,9 @@ func listenError(field, address string, err error) error {
 
 // Close closes what is open.
 func (l *Listeners) Close() {
+	if l.Packets != nil {
+		_ = l.Packets.Close() // as below
+	}
 	for _, listener := range []net.Listener{l.Public, l.Redirect, l.Admin, l.Health} {
 		if listener != nil {
 			_ = listener.Close() // a socket that nobody reads any more

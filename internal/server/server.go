@@ -14,6 +14,7 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/http3"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
@@ -55,6 +56,7 @@ type program struct {
 	probes   *readiness
 	metrics  *Metrics
 	servers  []service
+	http3    *http3.Server // nil when it is off
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	managed      *acme.Manager     // nil when nobody is asked for certificates
@@ -80,9 +82,12 @@ func Run(ctx context.Context, o Options) error {
 	if err := p.build(); err != nil { //nolint:contextcheck // certificates are read again until close, not until ctx ends
 		return err
 	}
-	failed := make(chan error, len(p.servers))
+	failed := make(chan error, len(p.servers)+1)
 	for _, s := range p.servers {
 		go func() { failed <- s.serve() }()
+	}
+	if p.http3 != nil {
+		go func() { failed <- p.serveHTTP3() }()
 	}
 	if p.managed != nil {
 		p.managed.Start()
@@ -137,7 +142,10 @@ func (p *program) build() error {
 	}
 	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems}
 	public := p.metrics.InFlight(p.gateway)
-	errs := []error{p.add("public", o.Listeners.Public, public, p.publicTLS())}
+	if err := p.add("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
+		return err
+	}
+	errs := []error{p.addHTTP3(p.servers[0])}
 	if o.Listeners.Redirect != nil {
 		errs = append(errs, p.add("redirect", o.Listeners.Redirect, p.redirect(), nil))
 	}
@@ -197,6 +205,9 @@ func (p *program) watch() error {
 			for _, s := range p.servers {
 				n += s.server.Refused()
 			}
+			if p.http3 != nil {
+				n += p.http3.Refused()
+			}
 			return float64(n)
 		}),
 		p.metrics.Watch("warder_upstream_unasked_bytes_total", "Connections to upstreams that were closed because bytes came on them that nobody had asked for.",
@@ -222,6 +233,7 @@ func (p *program) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.options.Config.Timeouts.Drain)
 	defer cancel()
 	var errs []error
+	http3Ended := p.drainHTTP3(ctx)
 	for _, s := range p.servers {
 		err := s.server.Shutdown(ctx)
 		switch {
@@ -229,6 +241,9 @@ func (p *program) drain(ctx context.Context) error {
 			p.options.Log.Warn("the drain bound is reached: what still ran was cut", slog.String("listener", s.name))
 		case err != nil:
 			errs = append(errs, fmt.Errorf("server: stop the %s listener: %w", s.name, err))
+		}
+		if s.name == "public" {
+			errs = append(errs, http3Ended()) // probes and metrics answer that long too
 		}
 	}
 	return errors.Join(errs...)
