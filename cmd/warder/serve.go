@@ -6,7 +6,6 @@ import (
 	"io"
 	"log" //nolint:depguard // only to take the standard log over, see tameStandardLog
 	"log/slog"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -40,9 +39,10 @@ func newServe(p *process) *cobra.Command {
 
 // running tells where a server answers.
 type running struct {
-	public string // address of the gateway
-	admin  string // "" when off
-	store  *keyStore
+	public   string // address of the gateway
+	admin    string // "" when off
+	redirect string // of plain HTTP beside TLS; "" when there is none
+	store    *keyStore
 }
 
 // serve runs the gateway until ctx ends. The listeners come first: a port in use
@@ -61,6 +61,12 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	defer logs.Close() //nolint:errcheck // the last place to tell it is the log itself
 	defer reopenOnHangup(logs)()
 	defer tameStandardLog(logs.Main)()
+	if cfg.TLS.HTTP3 {
+		// quic-go would log by itself that the system's buffers for UDP are small.
+		if err := os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true"); err != nil {
+			return fail(exitServer, "", "%w", err)
+		}
+	}
 	store, err := openStore(ctx, cfg, logs.Main)
 	if err != nil {
 		return err
@@ -69,6 +75,9 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	at := running{public: listeners.Public.Addr().String(), store: store}
 	if listeners.Admin != nil {
 		at.admin = listeners.Admin.Addr().String()
+	}
+	if listeners.Redirect != nil {
+		at.redirect = listeners.Redirect.Addr().String()
 	}
 	if ready == nil {
 		ready = func(at running) { greet(ctx, stderr, cfg, at) }
@@ -121,28 +130,6 @@ func tameStandardLog(to *slog.Logger) (restore func()) {
 	before := log.Writer()
 	log.SetOutput(countingWriter{to})
 	return func() { log.SetOutput(before) }
-}
-
-// greet tells a person what runs, what to beware of, and how to make a key while
-// there is none.
-func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running) {
-	_, _ = fmt.Fprintf(stderr, "warder: gateway on http://%s\n", at.public)
-	if at.admin != "" {
-		_, _ = fmt.Fprintf(stderr, "warder: metrics and probes on http://%s\n", at.admin)
-	}
-	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() {
-		_, _ = fmt.Fprintln(stderr, "warder: the gateway listens beyond this machine without TLS: keys travel in clear text unless a TLS proxy stands in front")
-	}
-	if first, err := at.store.keys.List(ctx, "", 1); err != nil || len(first) > 0 {
-		return
-	}
-	_, _ = fmt.Fprintf(stderr, `
-There is no key yet, so every request that needs one is refused. Make one in another terminal, and send it:
-
-  KEY=$(%s keys create%s --name first --output secret)
-  curl -H "%s: $KEY" http://%s/
-
-`, programName(), storeFlags(cfg), cfg.Keys.Header, at.public)
 }
 
 // programName is how this program was called, so that a printed line can be pasted.

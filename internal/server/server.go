@@ -87,7 +87,7 @@ func Run(ctx context.Context, o Options) error {
 		go func() { failed <- s.serve() }()
 	}
 	if p.http3 != nil {
-		go func() { failed <- p.serveHTTP3() }()
+		go func() { failed <- p.serveHTTP3() }() //nolint:contextcheck // drain ends it, as it ends the others
 	}
 	if p.managed != nil {
 		p.managed.Start()
