@@ -69,6 +69,12 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	defer logs.Close() //nolint:errcheck // the last place to tell it is the log itself
 	defer reopenOnHangup(logs, manager)()
 	defer tameStandardLog(logs.Main)()
+	if cfg.TLS.HTTP3 {
+		// quic-go would log by itself that the system's buffers for UDP are small.
+		if err := os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true"); err != nil {
+			return fail(exitServer, "", "%w", err)
+		}
+	}
 	store, err := openStore(ctx, cfg, logs.Main)
 	if err != nil {
 		return err
@@ -80,6 +86,9 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	}
 	if listeners.Admin != nil {
 		at.admin = listeners.Admin.Addr().String()
+	}
+	if listeners.Redirect != nil {
+		at.redirect = listeners.Redirect.Addr().String()
 	}
 	if ready == nil {
 		ready = func(at running) { greet(ctx, stderr, cfg, at) }
@@ -134,32 +143,6 @@ func tameStandardLog(to *slog.Logger) (restore func()) {
 	before := log.Writer()
 	log.SetOutput(countingWriter{to})
 	return func() { log.SetOutput(before) }
-}
-
-// greet tells a person what runs, what to beware of, and how to make a key while
-// there is none.
-func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running) {
-	scheme := "http"
-	if cfg.TLS.Enabled() {
-		scheme = "https"
-	}
-	_, _ = fmt.Fprintf(stderr, "warder: gateway on %s://%s\n", scheme, at.public)
-	if at.admin != "" {
-		_, _ = fmt.Fprintf(stderr, "warder: metrics and probes on http://%s\n", at.admin)
-	}
-	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() && !cfg.TLS.Enabled() && !cfg.Forwarded.Proto {
-		_, _ = fmt.Fprintln(stderr, "warder: the gateway listens beyond this machine without TLS: keys travel in clear text unless a TLS proxy stands in front")
-	}
-	if first, err := at.store.keys.List(ctx, "", 1); err != nil || len(first) > 0 {
-		return
-	}
-	_, _ = fmt.Fprintf(stderr, `
-There is no key yet, so every request that needs one is refused. Make one in another terminal, and send it:
-
-  KEY=$(%s keys create%s --name first --output secret)
-  curl -H "%s: $KEY" %s://%s/
-
-`, programName(), storeFlags(cfg), cfg.Keys.Header, scheme, at.public)
 }
 
 // programName is how this program was called, so that a printed line can be pasted.

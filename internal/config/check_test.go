@@ -119,6 +119,7 @@ warder.yaml:2:65: forwarded.trusted_proxies[1]: holds nearly everybody; list the
 		{"everybody a load balancer", shorthand + "proxy_protocol: {trusted_peers: [10.0.0.7, 0.0.0.0/0, 10.0.0.1/8]}\n", `
 warder.yaml:2:44: proxy_protocol.trusted_peers[1]: holds nearly everybody; list the load balancers' own networks
 warder.yaml:2:55: proxy_protocol.trusted_peers[2]: "10.0.0.1/8" is neither an address nor a network; write it like 10.0.0.0/8`},
+		{"a redirect to anywhere", shorthand + "tls: {redirect_listen: ':80', certificates: [{cert_file: a, key_file: b}]}\n", `warder.yaml:2:24: tls.redirect_listen: needs hosts: redirects go to names that are known; list the gateway's names in hosts`},
 		{"https that cannot be", shorthand + "hosts: [h.example]\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: can never be met: warder speaks no TLS, and believes no proxy that does; set tls.certificates, or forwarded.proto`},
 		{"redirects to any host", shorthand + "forwarded: {from: forwarded, trusted_proxies: [10.0.0.1], proto: true}\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: needs hosts: redirects go to names that are known; list the gateway's names in hosts`},
 		{"preload too soon", shorthand + "https: {hsts: 1d, hsts_preload: true}\n", `warder.yaml:2:33: https.hsts_preload: needs hsts of 365d or more, and hsts_subdomains`},

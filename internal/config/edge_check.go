@@ -35,6 +35,9 @@ func (l *loader) checkTLS() {
 			}
 		}
 	}
+	if t.RedirectListen != "" && t.Enabled() && len(l.config.Hosts) == 0 && !l.failed("hosts") {
+		l.reject("tls.redirect_listen", "needs hosts: redirects go to names that are known", "list the gateway's names in hosts")
+	}
 	if t.ClientAuth == "require" && t.ClientCAFile == "" {
 		l.reject("tls.client_auth", "has no effect without client_ca_file", "")
 	}

@@ -55,6 +55,7 @@ type Gateway struct {
 	cfg       Config
 	stack     *warder.Stack
 	handler   http.Handler
+	redirect  http.Handler
 	schemes   *schemes
 	carriers  carriers
 	csrf      *csrf.Stage
@@ -90,7 +91,7 @@ func (g *Gateway) build() error {
 	}
 	g.stack = &warder.Stack{Edge: edge, Route: routes}
 	g.handler = g.stack.Wrap(http.HandlerFunc(g.forward))
-	return err
+	return errors.Join(err, g.buildRedirect(edge, routes))
 }
 
 // addRoutes makes each route's policy and its way to the upstream.

@@ -15,10 +15,11 @@ import (
 // anything is written, so that a port in use leaves nothing half done.
 type Listeners struct {
 	Public   net.Listener
-	Redirect net.Listener // of plain HTTP beside TLS; nil when there is none
-	Admin    net.Listener // nil when it is off
-	Health   net.Listener // nil when there is none
-	Decision net.Listener // where proxies ask; nil when there is none
+	Packets  net.PacketConn // of HTTP/3, at Public's address; nil when there is none
+	Redirect net.Listener   // of plain HTTP beside TLS; nil when there is none
+	Admin    net.Listener   // nil when it is off
+	Health   net.Listener   // nil when there is none
+	Decision net.Listener   // where proxies ask; nil when there is none
 }
 
 // off is the address that switches a listener off.
@@ -46,6 +47,9 @@ func listenError(field, address string, err error) error {
 
 // Close closes what is open.
 func (l *Listeners) Close() {
+	if l.Packets != nil {
+		_ = l.Packets.Close() // as below
+	}
 	for _, listener := range []net.Listener{l.Public, l.Redirect, l.Admin, l.Health, l.Decision} {
 		if listener != nil {
 			_ = listener.Close() // a socket that nobody reads any more

@@ -44,6 +44,11 @@ func ListenOn(ctx context.Context, cfg *config.Config, passed map[string]net.Lis
 		}
 		errs = append(errs, s.open(ctx))
 	}
+	if cfg.TLS.HTTP3 && l.Public != nil {
+		var err error
+		l.Packets, err = listenPackets(ctx, l.Public)
+		errs = append(errs, err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
 		errs = append(errs, fmt.Errorf("the socket called %q is for nothing: name it listen, admin_listen, health_listen, decision.listen or tls.redirect_listen (FileDescriptorName in its unit)", name),
 			left[name].Close())

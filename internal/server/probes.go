@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 )
 
@@ -14,7 +15,7 @@ type readiness struct {
 
 	// certificates says what is wrong with the listener's certificates. The node
 	// stays ready: it serves with those that it has.
-	certificates func() error
+	certificates func() []error
 }
 
 // mount adds the probes to mux.
@@ -26,12 +27,23 @@ func (p *readiness) mount(mux *http.ServeMux) {
 			say(w, http.StatusServiceUnavailable, "draining")
 		case !p.fresh():
 			say(w, http.StatusServiceUnavailable, "store not confirmed")
-		case p.certificates() != nil:
-			say(w, http.StatusOK, "ready, but the certificates need care: see the log")
 		default:
-			say(w, http.StatusOK, "ready")
+			say(w, http.StatusOK, "ready"+p.detail())
 		}
 	})
+}
+
+// detail tells what needs care although the node is ready. Names and files are
+// for the log: whoever may probe need not know them.
+func (p *readiness) detail() string {
+	switch n := len(p.certificates()); n {
+	case 0:
+		return ""
+	case 1:
+		return ", but a certificate needs care: see the log"
+	default:
+		return ", but " + strconv.Itoa(n) + " certificates need care: see the log"
+	}
 }
 
 // say answers a probe in one line that no cache keeps.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/http3"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
@@ -22,6 +23,7 @@ import (
 	"github.com/warder-dev/warder/proxyproto"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/tlsconfig"
+	"github.com/warder-dev/warder/tlsconfig/acme"
 )
 
 // Options are what [Run] needs. Every field is required but Ready.
@@ -55,9 +57,11 @@ type program struct {
 	probes   *readiness
 	metrics  *Metrics
 	servers  []service
+	http3    *http3.Server // nil when it is off
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	balancers    []*proxyproto.Listener
+	managed      *acme.Manager // nil when nobody is asked for certificates
 }
 
 // A service is one listener with its server.
@@ -80,9 +84,15 @@ func Run(ctx context.Context, o Options) error {
 	if err := p.build(); err != nil { //nolint:contextcheck // certificates are read again until close, not until ctx ends
 		return err
 	}
-	failed := make(chan error, len(p.servers))
+	failed := make(chan error, len(p.servers)+1)
 	for _, s := range p.servers {
 		go func() { failed <- s.serve() }()
+	}
+	if p.http3 != nil {
+		go func() { failed <- p.serveHTTP3() }() //nolint:contextcheck // drain ends it, as it ends the others
+	}
+	if p.managed != nil {
+		p.managed.Start()
 	}
 	o.Log.Info("serving", slog.String("version", o.Version), slog.String("listen", o.Listeners.Public.Addr().String()))
 	if o.Ready != nil {
@@ -132,11 +142,14 @@ func (p *program) build() error {
 	if err != nil {
 		return err
 	}
-	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateTrouble}
+	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems}
 	public := p.metrics.InFlight(p.gateway)
-	errs := []error{p.addPublic("public", o.Listeners.Public, public, p.publicTLS())}
+	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
+		return err
+	}
+	errs := []error{p.addHTTP3(p.servers[0])}
 	if o.Listeners.Redirect != nil {
-		errs = append(errs, p.addPublic("redirect", o.Listeners.Redirect, public, nil))
+		errs = append(errs, p.addPublic("redirect", o.Listeners.Redirect, p.redirect(), nil))
 	}
 	if o.Listeners.Admin != nil {
 		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log)
@@ -214,6 +227,9 @@ func (p *program) watch() error {
 			for _, s := range p.servers {
 				n += s.server.Refused()
 			}
+			if p.http3 != nil {
+				n += p.http3.Refused()
+			}
 			return float64(n)
 		}),
 		p.metrics.Watch("warder_upstream_unasked_bytes_total", "Connections to upstreams that were closed because bytes came on them that nobody had asked for.",
@@ -240,6 +256,7 @@ func (p *program) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.options.Config.Timeouts.Drain)
 	defer cancel()
 	var errs []error
+	http3Ended := p.drainHTTP3(ctx)
 	for _, s := range p.servers {
 		err := s.server.Shutdown(ctx)
 		switch {
@@ -247,6 +264,9 @@ func (p *program) drain(ctx context.Context) error {
 			p.options.Log.Warn("the drain bound is reached: what still ran was cut", slog.String("listener", s.name))
 		case err != nil:
 			errs = append(errs, fmt.Errorf("server: stop the %s listener: %w", s.name, err))
+		}
+		if s.name == "public" {
+			errs = append(errs, http3Ended()) // probes and metrics answer that long too
 		}
 	}
 	return errors.Join(errs...)
@@ -262,6 +282,9 @@ func (p *program) close() {
 	}
 	if p.certificates != nil {
 		p.certificates.Close()
+	}
+	if p.managed != nil {
+		p.managed.Close()
 	}
 	if p.verifier != nil {
 		p.logFailure("stop the verifier", p.verifier.Close())

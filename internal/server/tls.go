@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +22,12 @@ func (p *program) tls() error {
 	}
 	if c.ClientCAFile != "" {
 		cfg.ClientCerts = tlsconfig.ClientCerts{CAFile: c.ClientCAFile, Mode: clientMode(c)}
+	}
+	if err := p.acme(); err != nil {
+		return fmt.Errorf("tls.acme: %w", err)
+	}
+	if p.managed != nil {
+		cfg.Managed = p.managed.Certificate
 	}
 	source, err := tlsconfig.New(cfg)
 	if err != nil {
@@ -45,13 +52,40 @@ func (p *program) publicTLS() *tls.Config {
 	return p.certificates.TLS()
 }
 
-// certificateTrouble says what is wrong with the certificates: nothing, when
-// there are none or all are well.
-func (p *program) certificateTrouble() error {
+// certificateProblems lists what is wrong with the certificates now: nothing,
+// when there are none or all are well.
+func (p *program) certificateProblems() (problems []error) {
 	if p.certificates == nil {
 		return nil
 	}
-	return p.certificates.Status().Err(time.Now())
+	now, status := time.Now(), p.certificates.Status()
+	for _, c := range status.Certificates {
+		if err := (tlsconfig.Status{Certificates: []tlsconfig.CertificateStatus{c}}).Err(now); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if ca := status.ClientCAs; ca != nil && ca.Err != nil {
+		problems = append(problems, ca.Err)
+	}
+	if p.managed != nil {
+		problems = append(problems, p.managed.Problems()...)
+	}
+	return problems
+}
+
+// firstExpiry is when the first of all certificates in use ends; the zero Time
+// when there is none.
+func (p *program) firstExpiry() time.Time {
+	first := p.certificates.Status().NotAfter()
+	if p.managed == nil {
+		return first
+	}
+	for _, s := range p.managed.Status() {
+		if !s.NotAfter.IsZero() && (first.IsZero() || s.NotAfter.Before(first)) {
+			first = s.NotAfter
+		}
+	}
+	return first
 }
 
 // watchTLS adds the figures of the certificates.
@@ -59,6 +93,20 @@ func (p *program) watchTLS() error {
 	if p.certificates == nil {
 		return nil
 	}
-	return p.metrics.Watch("warder_tls_certificate_expiry_seconds", "When the first of the certificates expires, in Unix seconds.",
-		func() float64 { return float64(p.certificates.Status().NotAfter().Unix()) })
+	errs := []error{
+		p.metrics.Watch("warder_tls_certificate_expiry_seconds", "When the first of the certificates expires, in Unix seconds; 0 while there is none.",
+			func() float64 {
+				if first := p.firstExpiry(); !first.IsZero() {
+					return float64(first.Unix())
+				}
+				return 0
+			}),
+		p.metrics.Watch("warder_tls_certificate_problems", "Certificates, and files of client authorities, that need care: expired, missing, or replaced by what cannot be used.",
+			func() float64 { return float64(len(p.certificateProblems())) }),
+	}
+	if p.managed != nil {
+		errs = append(errs, p.metrics.Watch("warder_acme_failures_total", "How often no certificate could be got from the authority.",
+			func() float64 { return float64(p.managed.Failures()) }))
+	}
+	return errors.Join(errs...)
 }

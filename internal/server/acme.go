@@ -1,0 +1,37 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/warder-dev/warder/tlsconfig/acme"
+)
+
+// acme makes what gets certificates by itself, when that is configured. It asks
+// nobody before the listeners are served.
+func (p *program) acme() error {
+	c := p.options.Config.TLS.ACME
+	if c == nil {
+		return nil
+	}
+	names := make([]string, len(c.Names))
+	for i, name := range c.Names {
+		names[i] = strings.ToLower(strings.TrimSuffix(name, "."))
+	}
+	var err error
+	p.managed, err = acme.New(acme.Config{
+		Names: names, Directory: c.Directory, CAFile: c.CAFile, Email: c.Email, AgreeToTerms: c.AgreeToTerms, Folder: c.Folder,
+		HTTP: p.options.Listeners.Redirect != nil, TLSALPN: true, Log: p.options.Log,
+	})
+	return err
+}
+
+// redirect is what the listener of plain HTTP serves beside TLS: challenges, and
+// the way to https.
+func (p *program) redirect() http.Handler {
+	h := p.metrics.InFlight(p.gateway.Redirect())
+	if p.managed != nil {
+		return p.managed.Challenges(h)
+	}
+	return h
+}
