@@ -33,7 +33,7 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 	if a := cfg.TLS.ACME; a != nil {
 		say("certificates for %s are got as they are needed; until there is one, clients of its name get none: see the log and /readyz", strings.Join(a.Names, ", "))
 	}
-	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() && !cfg.TLS.Enabled() {
+	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() && !cfg.TLS.Enabled() && !cfg.Forwarded.Proto {
 		say("the gateway listens beyond this machine without TLS: keys travel in clear text unless a TLS proxy stands in front")
 	}
 	if first, err := at.store.keys.List(ctx, "", 1); err != nil || len(first) > 0 {
