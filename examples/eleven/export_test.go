@@ -80,6 +80,14 @@ func (w *World) Users(t *testing.T) (n int) {
 	return n
 }
 
+// AddUser stores a user, as a registration would.
+func (w *World) AddUser(t *testing.T, name string) {
+	t.Helper()
+	if _, err := w.demo.settings.database.ExecContext(t.Context(), "INSERT INTO users (name, password) VALUES (?, ?)", name, "not for you"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // lines are a log that several write to.
 type lines struct {
 	mu   sync.Mutex

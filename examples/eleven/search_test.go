@@ -105,6 +105,31 @@ func TestNoSQLInjection(t *testing.T) {
 	})
 }
 
+// TestWhatIsStoredIsText: a name that was stored is used again, as it came back.
+func TestWhatIsStoredIsText(t *testing.T) {
+	attack.Case(t, "SQL-09", attack.Library, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSearcher(t)
+			for _, text := range injections() {
+				w.AddUser(t, "<"+text+">")
+			}
+			rows := w.Users(t)
+			for _, text := range injections() {
+				stored := w.find(t, "<"+text+">")
+				if !slices.Equal(stored, []string{"<" + text + ">"}) {
+					t.Fatalf("%q finds %q", text, stored)
+				}
+				if again := w.find(t, stored[0]); !slices.Equal(again, stored) {
+					t.Errorf("%q, as it came back, finds %q", text, again)
+				}
+			}
+			if n := w.Users(t); n != rows {
+				t.Errorf("%d rows, want %d", n, rows)
+			}
+		})
+	})
+}
+
 // everywhere sends text in the other places that take one.
 func (w searcher) everywhere(t *testing.T, text string) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +39,7 @@ func TestTheExampleDoesWhatItPrints(t *testing.T) {
 	if ctx.Err() != nil {
 		t.Errorf("the lines that are printed: %v\n%s", err, answers)
 	}
+	refusesOldTLS(t, regexp.MustCompile(`(?m)^URL=https://(\S+)$`).FindStringSubmatch(script)[1])
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +62,22 @@ func TestTheExampleDoesWhatItPrints(t *testing.T) {
 	}
 	if folder, _, _ := strings.Cut(strings.TrimPrefix(script, "cd '"), "'"); folder == "" || exists(folder) {
 		t.Errorf("the folder %q is left behind", folder)
+	}
+}
+
+// refusesOldTLS shakes hands as clients of twenty years ago did, and as those of
+// today.
+func refusesOldTLS(t *testing.T, address string) {
+	t.Helper()
+	for version, refused := range map[uint16]bool{tls.VersionTLS10: true, tls.VersionTLS11: true, tls.VersionTLS12: false, tls.VersionTLS13: false} {
+		dialer := tls.Dialer{Config: &tls.Config{MinVersion: version, MaxVersion: version, InsecureSkipVerify: true}} // curl has verified it
+		conn, err := dialer.DialContext(t.Context(), "tcp", address)
+		if (err != nil) != refused {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+		if conn != nil {
+			_ = conn.Close()
+		}
 	}
 }
 
