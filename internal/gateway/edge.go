@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/accesslog"
@@ -27,7 +26,7 @@ func (g *Gateway) edge() (warder.Edge, error) {
 	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.cfg.Metrics}
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
 	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path)})
-	edge.SecurityHeaders, errs[2] = newHeaders(&cfg.Headers)
+	edge.SecurityHeaders, errs[2] = securityheaders.New(cfg.Headers.Library())
 	edge.Forwarded, errs[3] = newForwarded(&cfg.Forwarded)
 	edge.Target, errs[4] = target.New(target.Config{MaxLength: int(cfg.Limits.TargetBytes), Allow: allow})
 	if len(cfg.Hosts) > 0 {
@@ -41,13 +40,9 @@ func (g *Gateway) edge() (warder.Edge, error) {
 
 // newForwarded makes the stage of the configured trust model.
 func newForwarded(f *config.Forwarded) (*forwarded.Stage, error) {
-	proxies, err := prefixesOf(f.TrustedProxies)
+	cfg, err := f.Library()
 	if err != nil {
-		return nil, fmt.Errorf("forwarded.trusted_proxies: %w", err)
-	}
-	cfg := forwarded.Config{
-		TrustedProxies: proxies, TrustUnixSocket: f.TrustUnixSocket, InsecureTrustAll: f.InsecureTrustAll,
-		ReadProto: f.Proto, ReadHost: f.Host, Header: f.Header, ClientCertHeader: f.ClientCertHeader,
+		return nil, err
 	}
 	switch f.From {
 	case "x-forwarded-for":
@@ -59,26 +54,6 @@ func newForwarded(f *config.Forwarded) (*forwarded.Stage, error) {
 	default:
 		return forwarded.Direct(), nil
 	}
-}
-
-// newHeaders makes the stage of response fields. "off" leaves a field to the
-// upstream.
-func newHeaders(h *config.Headers) (*securityheaders.Stage, error) {
-	field := func(value string) securityheaders.Field {
-		if value == config.Off {
-			return securityheaders.Field{InsecureOmit: true}
-		}
-		return securityheaders.Field{Value: value}
-	}
-	permissions := securityheaders.Field{}
-	if h.PermissionsPolicy != config.Off {
-		permissions.Value = h.PermissionsPolicy
-	}
-	return securityheaders.New(securityheaders.Config{
-		ContentSecurityPolicy: field(h.ContentSecurityPolicy), FrameOptions: field(h.FrameOptions), ReferrerPolicy: field(h.ReferrerPolicy),
-		CrossOriginResourcePolicy: field(h.CrossOriginResourcePolicy), CrossOriginOpenerPolicy: securityheaders.Field{InsecureOmit: true},
-		PermissionsPolicy: permissions, Remove: h.Remove,
-	})
 }
 
 // https makes the stage that wants https.
