@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -65,25 +64,20 @@ func (l *loader) checkHeaders() {
 	}
 }
 
-// Library returns what is believed as package forwarded has it. It fails for a
-// proxy that is neither an address nor a network.
-func (f *Forwarded) Library() (forwarded.Config, error) {
-	cfg := forwarded.Config{
-		TrustUnixSocket: f.TrustUnixSocket, InsecureTrustAll: f.InsecureTrustAll,
-		ReadProto: f.Proto, ReadHost: f.Host, Header: f.Header, ClientCertHeader: f.ClientCertHeader,
-	}
-	for _, text := range f.TrustedProxies {
+// networks reads addresses and networks; nil when one is neither.
+func networks(texts []string) (all []netip.Prefix) {
+	for _, text := range texts {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
-			var address netip.Addr
-			if address, err = netip.ParseAddr(text); err != nil {
-				return cfg, errors.New("forwarded.trusted_proxies: neither an address nor a network")
+			address, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil
 			}
 			network = netip.PrefixFrom(address, address.BitLen())
 		}
-		cfg.TrustedProxies = append(cfg.TrustedProxies, network)
+		all = append(all, network)
 	}
-	return cfg, nil
+	return all
 }
 
 // checkForwarded lets package forwarded judge what the fields stand for, each alone
@@ -105,12 +99,11 @@ func (l *loader) checkForwarded() {
 			return
 		}
 	}
-	all, err := f.Library()
-	if err != nil || len(all.TrustedProxies) == 0 {
+	all := networks(f.TrustedProxies)
+	if len(all) == 0 {
 		return
 	}
-	_, err = forwarded.XForwardedFor(forwarded.Config{TrustedProxies: all.TrustedProxies, InsecureTrustAll: f.InsecureTrustAll})
-	if err != nil {
+	if _, err := forwarded.XForwardedFor(forwarded.Config{TrustedProxies: all, InsecureTrustAll: f.InsecureTrustAll}); err != nil {
 		l.reject("forwarded.trusted_proxies", "hold every address of a family together", "list the proxies' own networks")
 	}
 }

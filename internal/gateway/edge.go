@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/accesslog"
@@ -40,9 +41,13 @@ func (g *Gateway) edge() (warder.Edge, error) {
 
 // newForwarded makes the stage of the configured trust model.
 func newForwarded(f *config.Forwarded) (*forwarded.Stage, error) {
-	cfg, err := f.Library()
+	proxies, err := prefixesOf(f.TrustedProxies)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("forwarded.trusted_proxies: %w", err)
+	}
+	cfg := forwarded.Config{
+		TrustedProxies: proxies, TrustUnixSocket: f.TrustUnixSocket, InsecureTrustAll: f.InsecureTrustAll,
+		ReadProto: f.Proto, ReadHost: f.Host, Header: f.Header, ClientCertHeader: f.ClientCertHeader,
 	}
 	switch f.From {
 	case "x-forwarded-for":

@@ -108,6 +108,17 @@ func prefixOf(text string) (netip.Prefix, error) {
 	return netip.ParsePrefix(text)
 }
 
+// prefixesOf reads addresses and networks.
+func prefixesOf(texts []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	var errs []error
+	for _, text := range texts {
+		network, err := prefixOf(text)
+		all, errs = append(all, network), append(errs, err)
+	}
+	return all, errors.Join(errs...)
+}
+
 func weekdays() map[string]time.Weekday {
 	return map[string]time.Weekday{
 		"mon": time.Monday, "tue": time.Tuesday, "wed": time.Wednesday, "thu": time.Thursday, "fri": time.Friday, "sat": time.Saturday, "sun": time.Sunday,
