@@ -162,6 +162,16 @@ warder.yaml:2:23: hosts[2]: this value is refused: malformed port; write it like
 warder.yaml:2:44: hosts[3]: "a b" is refused: malformed name; write it like api.example.com, "*.example.com" or api.example.com:8443
 warder.yaml:2:51: hosts[4]: "a:0" is refused: malformed port; write it like api.example.com, "*.example.com" or api.example.com:8443
 warder.yaml:2:58: hosts[5]: "::1" is refused: IPv6 address without brackets; write it like api.example.com, "*.example.com" or api.example.com:8443`},
+		{"fields that no browser understands", shorthand + "headers: {content_security_policy: 'a; a', referrer_policy: no-refferer, permissions_policy: camera, remove: ['a b']}\n", `
+warder.yaml:2:36: headers.content_security_policy: is refused: Content-Security-Policy: the directive a is there twice
+warder.yaml:2:61: headers.referrer_policy: is refused: Referrer-Policy: "no-refferer" is none of no-referrer, no-referrer-when-downgrade, same-origin, origin, strict-origin, origin-when-cross-origin, strict-origin-when-cross-origin, unsafe-url
+warder.yaml:2:94: headers.permissions_policy: is refused: Permissions-Policy: "camera" is not of the form feature=(), feature=(self) or feature=*
+warder.yaml:2:111: headers.remove[0]: "a b" is not the name of a header field`},
+		{"a field that is set and removed", shorthand + "headers: {remove: [Server, x-frame-options]}\n", `warder.yaml:2:19: headers.remove: has a field that headers sets; set that one to "off", or do not remove it`},
+		{"fields of other meanings", shorthand + "forwarded: {from: header, header: cookie, trusted_proxies: [10.0.0.1], client_cert_header: Authorization}\n", `
+warder.yaml:2:35: forwarded.header: "cookie" has another meaning; name the field that holds the client's address, and nothing else
+warder.yaml:2:92: forwarded.client_cert_header: "Authorization" has another meaning; name a field that holds nothing but the certificate`},
+		{"one field for two things", shorthand + "forwarded: {from: header, header: X-A, trusted_proxies: [10.0.0.1], client_cert_header: x-a}\n", `warder.yaml:2:89: forwarded.client_cert_header: is the same field as forwarded.header`},
 		{"a key disabled where none is refused", shorthand + "https: {on_exposed_key: disable}\n", `warder.yaml:2:25: https.on_exposed_key: has no effect without require`},
 		{"unknown CORS policy", reports + "  - {match: /, upstream: a, cors: of}\n", `warder.yaml:4:35: routes[0].cors: no policy is called "of"; did you mean "off"?`},
 		{"strip prefix form", reports + "  - {match: /a/, upstream: a, strip_prefix: /a/}\n", `warder.yaml:4:45: routes[0].strip_prefix: is not a plain path; write it like /v1/orders, without / at the end`},

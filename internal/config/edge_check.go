@@ -100,6 +100,7 @@ func (l *loader) checkOrigin() {
 	if f.Header != "" && f.From != "header" && !direct {
 		l.reject("forwarded.header", "has no effect without from: header", "")
 	}
+	l.checkForwarded()
 }
 
 const (
@@ -130,19 +131,4 @@ func (l *loader) checkHTTPS() {
 	if h.Require && len(l.config.Hosts) == 0 && !l.failed("hosts") {
 		l.reject("https.require", "needs hosts: redirects go to names that are known", "list the gateway's names in hosts")
 	}
-}
-
-func (l *loader) checkHeaders() {
-	h := &l.config.Headers
-	for name, value := range map[string]string{
-		"content_security_policy": h.ContentSecurityPolicy, "referrer_policy": h.ReferrerPolicy, "permissions_policy": h.PermissionsPolicy,
-	} {
-		field := "headers." + name
-		for i := range len(value) {
-			if b := value[i]; (b < ' ' || b > '~') && !l.failed(field) {
-				l.reject(field, "has characters that a header field cannot have", "use printable ASCII")
-			}
-		}
-	}
-	l.eachWord("headers.remove", h.Remove, validToken, "is not the name of a header field", "")
 }

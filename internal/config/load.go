@@ -116,10 +116,16 @@ func (l *loader) place() string {
 // it is, and does not look like a secret in the wrong place. Values from anywhere
 // else may be secrets.
 func (l *loader) show(field string) string {
-	if o := l.origins[field]; o.raw != "" && !o.substituted && len(o.raw) <= 128 && !likeSecret(o.raw) {
-		return fmt.Sprintf("%q", o.raw)
+	if l.shows(field) {
+		return fmt.Sprintf("%q", l.origins[field].raw)
 	}
 	return "this value"
+}
+
+// shows reports whether show quotes the value of field.
+func (l *loader) shows(field string) bool {
+	o := l.origins[field]
+	return o.raw != "" && !o.substituted && len(o.raw) <= 128 && !likeSecret(o.raw)
 }
 
 // likeSecret reports whether text looks like a URL, which may hold a password,

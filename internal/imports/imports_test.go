@@ -110,7 +110,8 @@ func table() map[string]row {
 		"internal/systemd": {third: x},
 		"internal/config": {
 			module: vocabulary(
-				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "target", "trustedhost", "upstream",
+				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "securityheaders",
+				"target", "trustedhost", "upstream",
 			),
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/warder-dev/warder/internal/testcert"
 	"github.com/warder-dev/warder/internal/wire"
 )
 
@@ -52,14 +53,32 @@ func startCaddy(t *testing.T, site string) front {
 	return f
 }
 
-// TestBehindCaddy runs what the guide shows.
-func TestBehindCaddy(t *testing.T) {
+// behindCaddy starts Caddy, as the guide says, in front of a program with the
+// guide's configuration. clients signs the certificates of clients; nil for none.
+func behindCaddy(t *testing.T, clients *testcert.CA) behind {
+	t.Helper()
 	upstream := wire.Listen(t, serveSockets)
-	p := start(t, upstream.URL(), settings{yaml: proxyYAML(t, "Caddy")})
-	blocks := onPage(t, proxyPage, "Caddy", "caddy")
-	if len(blocks) != 1 {
-		t.Fatalf("the page has %d blocks for Caddy, want 1", len(blocks))
+	blocks, yaml := onPage(t, proxyPage, "Caddy", "caddy"), proxyYAML(t, "Caddy")
+	if len(blocks) != 2 {
+		t.Fatalf("the page has %d blocks for Caddy, want the site and the certificates", len(blocks))
 	}
-	f := startCaddy(t, strings.ReplaceAll(blocks[0], "127.0.0.1:8080", p.gateway))
-	behind{program: p, front: f, upstream: upstream}.attacks(t)
+	site := blocks[0]
+	if clients != nil {
+		folder := t.TempDir()
+		testcert.Replace(t, folder+"/clients.crt", clients.PEM)
+		site = strings.ReplaceAll(blocks[1], "/etc/ssl", folder)
+		yaml = strings.Replace(yaml, "proto: true", "proto: true\n  client_cert_header: Ssl-Client-Cert", 1)
+	}
+	p := start(t, upstream.URL(), settings{yaml: yaml})
+	f := startCaddy(t, strings.ReplaceAll(site, "127.0.0.1:8080", p.gateway))
+	return behind{program: p, front: f, upstream: upstream}
+}
+
+// TestBehindCaddy runs what the guide shows.
+func TestBehindCaddy(t *testing.T) { behindCaddy(t, nil).attacks(t) }
+
+// TestACertificateThatCaddyForwards binds a key to a certificate of a client.
+func TestACertificateThatCaddyForwards(t *testing.T) {
+	clients := testcert.NewCA(t, "of clients")
+	behindCaddy(t, clients).certificates(t, clients)
 }

@@ -3,6 +3,8 @@ package server_test
 import (
 	"bufio"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -103,4 +105,24 @@ func (r shootingRange) one(t *testing.T, s shot) {
 			t.Errorf("%s: the answer has %s %q, want %q", s.name, name, got, want)
 		}
 	}
+}
+
+// logged stops the program and returns its log as soon as that is whole, which
+// the test knows by a count of something in it; the log as it is after a while.
+func (p *program) logged(t *testing.T, what string, times int) (text string) {
+	t.Helper()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		content, err := os.ReadFile(filepath.Join(p.folder, "warder.log"))
+		if text = string(content); err == nil && strings.Count(text, what) >= times {
+			return text
+		}
+		<-tick.C
+	}
+	t.Errorf("the log does not say %s %d times", what, times)
+	return text
 }

@@ -1,0 +1,109 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/warder-dev/warder/forwarded"
+	"github.com/warder-dev/warder/securityheaders"
+)
+
+// Library returns the fields as package securityheaders has them. "off" leaves a
+// field to the upstream.
+func (h *Headers) Library() securityheaders.Config {
+	field := func(value string) securityheaders.Field {
+		if value == Off {
+			return securityheaders.Field{InsecureOmit: true}
+		}
+		return securityheaders.Field{Value: value}
+	}
+	permissions := securityheaders.Field{}
+	if h.PermissionsPolicy != Off {
+		permissions.Value = h.PermissionsPolicy
+	}
+	return securityheaders.Config{
+		ContentSecurityPolicy: field(h.ContentSecurityPolicy), FrameOptions: field(h.FrameOptions), ReferrerPolicy: field(h.ReferrerPolicy),
+		CrossOriginResourcePolicy: field(h.CrossOriginResourcePolicy), CrossOriginOpenerPolicy: securityheaders.Field{InsecureOmit: true},
+		PermissionsPolicy: permissions, Remove: h.Remove,
+	}
+}
+
+// checkHeaders lets package securityheaders judge each field alone, and then all
+// of them together.
+func (l *loader) checkHeaders() {
+	h := &l.config.Headers
+	l.eachWord("headers.remove", h.Remove, validToken, "is not the name of a header field", "")
+	broken := slices.ContainsFunc(h.Remove, func(name string) bool { return !validToken(name) })
+	for _, one := range []struct {
+		name string
+		cfg  Headers
+	}{
+		{"content_security_policy", Headers{ContentSecurityPolicy: h.ContentSecurityPolicy}},
+		{"referrer_policy", Headers{ReferrerPolicy: h.ReferrerPolicy}},
+		{"permissions_policy", Headers{PermissionsPolicy: h.PermissionsPolicy}},
+	} {
+		field := "headers." + one.name
+		_, err := securityheaders.New(one.cfg.Library())
+		if err == nil || l.failed(field) {
+			continue
+		}
+		broken = true
+		reason := "no browser would understand it" // the library's own word repeats the value, which may be a secret
+		if l.shows(field) {
+			_, reason, _ = strings.Cut(firstLine(err.Error()), ": ")
+		}
+		l.reject(field, "is refused: "+reason, "")
+	}
+	if broken || l.failed("headers.frame_options") || l.failed("headers.cross_origin_resource_policy") {
+		return
+	}
+	if _, err := securityheaders.New(h.Library()); err != nil {
+		l.reject("headers.remove", "has a field that headers sets", `set that one to "off", or do not remove it`)
+	}
+}
+
+// networks reads addresses and networks; nil when one is neither.
+func networks(texts []string) (all []netip.Prefix) {
+	for _, text := range texts {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			address, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil
+			}
+			network = netip.PrefixFrom(address, address.BitLen())
+		}
+		all = append(all, network)
+	}
+	return all
+}
+
+// checkForwarded lets package forwarded judge what the fields stand for, each alone
+// so that the error has a place.
+func (l *loader) checkForwarded() {
+	f := &l.config.Forwarded
+	listed := []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)}
+	if _, err := forwarded.SingleHeader(forwarded.Config{TrustedProxies: listed, Header: f.Header}); f.Header != "" && f.From == "header" && err != nil && !l.failed("forwarded.header") {
+		l.reject("forwarded.header", l.show("forwarded.header")+" has another meaning", "name the field that holds the client's address, and nothing else")
+	}
+	if _, err := forwarded.XForwardedFor(forwarded.Config{TrustedProxies: listed, ClientCertHeader: f.ClientCertHeader}); err != nil && !l.failed("forwarded.client_cert_header") {
+		l.reject("forwarded.client_cert_header", l.show("forwarded.client_cert_header")+" has another meaning", "name a field that holds nothing but the certificate")
+	}
+	if f.Header != "" && strings.EqualFold(f.Header, f.ClientCertHeader) {
+		l.reject("forwarded.client_cert_header", "is the same field as forwarded.header", "")
+	}
+	for i := range f.TrustedProxies {
+		if l.failed(fmt.Sprintf("forwarded.trusted_proxies[%d]", i)) {
+			return
+		}
+	}
+	all := networks(f.TrustedProxies)
+	if len(all) == 0 {
+		return
+	}
+	if _, err := forwarded.XForwardedFor(forwarded.Config{TrustedProxies: all, InsecureTrustAll: f.InsecureTrustAll}); err != nil {
+		l.reject("forwarded.trusted_proxies", "hold every address of a family together", "list the proxies' own networks")
+	}
+}
