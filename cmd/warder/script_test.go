@@ -79,7 +79,7 @@ type runningServer struct {
 }
 
 func addressLine() *regexp.Regexp {
-	return regexp.MustCompile(`(gateway|metrics and probes) on http://(\S+)`)
+	return regexp.MustCompile(`(gateway|metrics and probes) on https?://(\S+)`)
 }
 
 // serveCommand starts `warder serve ARGS` on free ports, waits until it answers,

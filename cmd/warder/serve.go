@@ -132,11 +132,15 @@ func tameStandardLog(to *slog.Logger) (restore func()) {
 // greet tells a person what runs, what to beware of, and how to make a key while
 // there is none.
 func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running) {
-	_, _ = fmt.Fprintf(stderr, "warder: gateway on http://%s\n", at.public)
+	scheme := "http"
+	if cfg.TLS.Enabled() {
+		scheme = "https"
+	}
+	_, _ = fmt.Fprintf(stderr, "warder: gateway on %s://%s\n", scheme, at.public)
 	if at.admin != "" {
 		_, _ = fmt.Fprintf(stderr, "warder: metrics and probes on http://%s\n", at.admin)
 	}
-	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() {
+	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() && scheme == "http" {
 		_, _ = fmt.Fprintln(stderr, "warder: the gateway listens beyond this machine without TLS: keys travel in clear text unless a TLS proxy stands in front")
 	}
 	if first, err := at.store.keys.List(ctx, "", 1); err != nil || len(first) > 0 {
@@ -146,9 +150,9 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 There is no key yet, so every request that needs one is refused. Make one in another terminal, and send it:
 
   KEY=$(%s keys create%s --name first --output secret)
-  curl -H "%s: $KEY" http://%s/
+  curl -H "%s: $KEY" %s://%s/
 
-`, programName(), storeFlags(cfg), cfg.Keys.Header, at.public)
+`, programName(), storeFlags(cfg), cfg.Keys.Header, scheme, at.public)
 }
 
 // programName is how this program was called, so that a printed line can be pasted.

@@ -36,7 +36,7 @@ func (e Entry) Area() string {
 // Catalogue returns every case, by area and number.
 func Catalogue() []Entry {
 	var all []Entry
-	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit()} {
+	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), flood()} {
 		all = append(all, area...)
 	}
 	return all
@@ -73,6 +73,8 @@ func Title(area string) string {
 		return "Reading from other origins"
 	case "CSRF":
 		return "Writing from other sites"
+	case "FLOOD":
+		return "Bounded, whatever arrives"
 	case "LIMIT":
 		return "Limits and credits"
 	case "PROXY":
