@@ -15,7 +15,7 @@ import (
 func small(t *testing.T) []attack.Entry {
 	t.Helper()
 	var entries []attack.Entry
-	for _, id := range []string{"KEY-01", "KEY-17", "PROXY-11", "SMUG-01"} {
+	for _, id := range []string{"KEY-01", "KEY-17", "FLOOD-02", "SMUG-01"} {
 		e, ok := attack.Find(id)
 		if !ok {
 			t.Fatalf("no case %s", id)
@@ -60,9 +60,9 @@ func TestReportRows(t *testing.T) {
 	page, _ := attack.Report(small(t), []attack.Result{
 		{ID: "KEY-01", Front: attack.Gateway, Test: "TestB", Passed: true},
 		{ID: "KEY-01", Front: attack.Library, Test: "TestA", Passed: true},
-		{ID: "PROXY-11", Front: attack.Gateway, Test: "TestC", Passed: true},
+		{ID: "FLOOD-02", Front: attack.Gateway, Test: "TestC", Passed: true},
 	})
-	for _, want := range []string{"library, gateway | TestA, TestB |", "| waits for public keys |", "| gateway, waits: answers with two lengths | TestC |"} {
+	for _, want := range []string{"library, gateway | TestA, TestB |", "| waits for public keys |", "| gateway, waits: at most 450 MiB over TLS | TestC |"} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
@@ -106,7 +106,7 @@ func TestCatalogueIsWhole(t *testing.T) {
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got, want := strings.Join(rest, " "), "KEY-24 KEY-25 MULTI-07 MULTI-12 PROXY-11 PROXY-20 PROXY-24 TLS-04 TLS-09 LIMIT-06 LIMIT-09 LIMIT-10 FLOOD-02"; got != want {
+	if got, want := strings.Join(rest, " "), "KEY-24 KEY-25 MULTI-07 MULTI-12 PROXY-20 PROXY-24 TLS-04 TLS-09 LIMIT-06 LIMIT-09 LIMIT-10 FLOOD-02"; got != want {
 		t.Errorf("waiting in part: %s, want %s", got, want)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {
