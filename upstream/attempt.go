@@ -32,10 +32,10 @@ func (a *attempt) trace() *httptrace.ClientTrace {
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.reused.Store(info.Reused)
 	conn := info.Conn
-	if secure, ok := conn.(*tls.Conn); ok {
-		if secure.ConnectionState().NegotiatedProtocol == "h2" {
-			return // many streams, each frame with its number: nothing to guard
-		}
+	switch secure := conn.(type) {
+	case *tls.Conn:
+		return // HTTP/2: many streams, each frame with its number; nothing to guard
+	case *secureConn:
 		conn = secure.NetConn()
 	}
 	if g, ok := conn.(*guardedConn); ok {

@@ -25,3 +25,19 @@ func EncodeAll(values ...string) string { return encodeAll(values) }
 
 // CleanTrace deletes trace fields that are not of the standard's form.
 func CleanTrace(h http.Header) { cleanTrace(h) }
+
+// Contradicts reports whether a response that comes in pieces of so many bytes
+// says twice how long it is, and how much of it is passed on.
+func Contradicts(text []byte, piece int) (passed int, contradicts bool) {
+	var f framing
+	for len(text) > 0 {
+		n := min(piece, len(text))
+		m, err := f.read(text[:n], n, nil)
+		passed += m
+		if err != nil {
+			return passed, f.failed() != nil
+		}
+		text = text[n:]
+	}
+	return passed, false
+}

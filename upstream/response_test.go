@@ -190,6 +190,11 @@ func TestProxy11BadAnswers(t *testing.T) {
 			"status 600":                "HTTP/1.1 600 X\r\nContent-Length: 0\r\n\r\n",
 			"two lengths that differ":   "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
 			"length without its number": "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nab",
+			"both lengths":              "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+			"both lengths, turned":      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nX: y\r\nCONTENT-LENGTH: 2\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+			"both lengths, interim":     interim + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+			"both lengths, bare LF":     "HTTP/1.1 200 OK\nContent-Length: 2\nTransfer-Encoding: chunked\n\n2\r\nab\r\n0\r\n\r\n",
+			"both lengths, of no body":  "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
 			"nothing":                   "",
 		} {
 			t.Run(name, func(t *testing.T) {

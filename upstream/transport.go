@@ -21,10 +21,10 @@ type transport interface {
 // decodes nothing and gives up.
 func newTransport(cfg *Config, w *watch) *http.Transport {
 	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout, KeepAlive: cfg.KeepAlive}
+	dial := guardedDial(dialer, cfg.WriteTimeout, w)
 	t := &http.Transport{
 		Proxy:                  nil, // whatever HTTP_PROXY says
-		DialContext:            guardedDial(dialer, cfg.WriteTimeout, w),
-		TLSHandshakeTimeout:    cfg.TLSTimeout,
+		DialContext:            dial,
 		ResponseHeaderTimeout:  cfg.ResponseTimeout,
 		MaxResponseHeaderBytes: cfg.MaxHeaderBytes,
 		MaxIdleConns:           cfg.MaxIdleConnections,
@@ -46,6 +46,7 @@ func newTransport(cfg *Config, w *watch) *http.Transport {
 			return cert, nil
 		}
 	}
+	t.DialTLSContext = guardedTLS(dial, t.TLSClientConfig, cfg.TLSTimeout)
 	return t
 }
 
@@ -89,6 +90,7 @@ type guardedConn struct {
 	writeTimeout time.Duration
 	watch        *watch
 	once         sync.Once // for watch
+	framing      framing
 
 	mu       sync.Mutex
 	changed  sync.Cond // reading or closed became true
@@ -101,6 +103,9 @@ type guardedConn struct {
 }
 
 func (g *guardedConn) Read(p []byte) (int, error) {
+	if err := g.framing.failed(); err != nil {
+		return 0, err
+	}
 	g.mu.Lock()
 	g.reading, g.waited = true, true
 	g.changed.Broadcast()
@@ -115,6 +120,9 @@ func (g *guardedConn) Read(p []byte) (int, error) {
 	g.mu.Unlock()
 	if unasked {
 		g.tell()
+	}
+	if g.watch.plain {
+		return g.framing.read(p, n, err)
 	}
 	return n, err
 }
@@ -177,6 +185,7 @@ func (g *guardedConn) take() {
 	for !g.reading && !g.closed {
 		g.changed.Wait()
 	}
+	g.framing.restart()
 	g.idle, g.quiet = false, true
 }
 

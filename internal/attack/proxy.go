@@ -13,7 +13,7 @@ func proxy() []Entry {
 		{ID: "PROXY-08", Sent: "CONNECT, TRACE, PRI, OPTIONS *, and absolute targets for another host", Must: "405 for the first three; the others are judged, and forwarded as what they were judged as"},
 		{ID: "PROXY-09", Sent: "offers to upgrade to HTTP/2 or to something unknown", Must: "not forwarded"},
 		{ID: "PROXY-10", Sent: "WebSocket handshakes without a key, with one, from elsewhere, and one that the upstream declines", Must: "401; both directions work; 403; the answer arrives as it is"},
-		{ID: "PROXY-11", Sent: "an upstream that breaks the protocol: 101 unasked, endless 1xx, a huge header, a bad status line, bytes after the body", Must: "502 or a bound; such a connection is not used again", Rest: "answers with two lengths"},
+		{ID: "PROXY-11", Sent: "an upstream that breaks the protocol: 101 unasked, endless 1xx, a huge header, a bad status line, two lengths, bytes after the body", Must: "502 or a bound; such a connection is not used again"},
 		{ID: "PROXY-12", Sent: "a large, slow or missing body without a key, with and without Expect", Must: "refused before any 100, at once, in flat memory"},
 		{ID: "PROXY-13", Sent: "pooled connections that die, by method, body and moment", Must: "only what is safe is sent again, once; else 502"},
 		{ID: "PROXY-14", Sent: "clients that leave, upstreams that hang", Must: "the upstream is cancelled or 504; no goroutine stays"},

@@ -15,7 +15,7 @@ import (
 func small(t *testing.T) []attack.Entry {
 	t.Helper()
 	var entries []attack.Entry
-	for _, id := range []string{"KEY-01", "KEY-17", "PROXY-11", "SMUG-01"} {
+	for _, id := range []string{"KEY-01", "KEY-17", "FLOOD-02", "SMUG-01"} {
 		e, ok := attack.Find(id)
 		if !ok {
 			t.Fatalf("no case %s", id)
@@ -60,9 +60,9 @@ func TestReportRows(t *testing.T) {
 	page, _ := attack.Report(small(t), []attack.Result{
 		{ID: "KEY-01", Front: attack.Gateway, Test: "TestB", Passed: true},
 		{ID: "KEY-01", Front: attack.Library, Test: "TestA", Passed: true},
-		{ID: "PROXY-11", Front: attack.Gateway, Test: "TestC", Passed: true},
+		{ID: "FLOOD-02", Front: attack.Gateway, Test: "TestC", Passed: true},
 	})
-	for _, want := range []string{"library, gateway | TestA, TestB |", "| waits for public keys |", "| gateway, waits: answers with two lengths | TestC |"} {
+	for _, want := range []string{"library, gateway | TestA, TestB |", "| waits for public keys |", "| gateway, waits: at most 450 MiB over TLS | TestC |"} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
@@ -79,7 +79,7 @@ func TestReadResultsNamesTheLine(t *testing.T) {
 func TestCatalogueIsWhole(t *testing.T) {
 	want := map[string]int{
 		"KEY": 38, "SESS": 14, "JWT": 19, "MULTI": 12, "PROXY": 24, "LOG": 12, "PATH": 18, "SMUG": 24, "TLS": 16, "HOST": 10, "IP": 11, "CORS": 11, "CSRF": 13,
-		"LIMIT": 16, "FWD": 22, "SQL": 9,
+		"LIMIT": 16, "FWD": 22, "SQL": 9, "FLOOD": 7,
 	}
 	got, waiting, rest := map[string]int{}, []string{}, []string{}
 	for _, e := range attack.Catalogue() {
@@ -102,11 +102,11 @@ func TestCatalogueIsWhole(t *testing.T) {
 			t.Errorf("area %s has %d cases, want %d", area, got[area], n)
 		}
 	}
-	const open = "KEY-17 KEY-18 KEY-29 KEY-33 KEY-34 KEY-37 KEY-38 IP-11 LIMIT-04 LIMIT-05 LIMIT-08 LIMIT-12 LIMIT-14 FWD-16 FWD-18 SQL-02 SQL-03 SQL-04 SQL-05 SQL-08 SQL-09"
+	const open = "KEY-17 KEY-18 KEY-29 KEY-33 KEY-34 KEY-37 KEY-38 IP-11 LIMIT-04 LIMIT-05 LIMIT-08 LIMIT-12 LIMIT-14 FWD-16 FWD-18 SQL-02 SQL-03 SQL-04 SQL-05 SQL-08 FLOOD-04 FLOOD-05 FLOOD-06"
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got, want := strings.Join(rest, " "), "MULTI-12 PROXY-11 PROXY-20 LIMIT-06 LIMIT-09 LIMIT-10 FWD-09"; got != want {
+	if got, want := strings.Join(rest, " "), "MULTI-12 PROXY-20 LIMIT-06 LIMIT-09 LIMIT-10 FWD-09 SQL-09 FLOOD-02"; got != want {
 		t.Errorf("waiting in part: %s, want %s", got, want)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {
