@@ -102,6 +102,10 @@ type Policy struct {
 	// stand for a route without Authn.
 	Authz *authz.Stage
 
+	// Concurrency bounds what somebody has under way at once. It holds before
+	// PrincipalLimit, so that a request without a place spends nothing.
+	Concurrency *ratelimit.Concurrency
+
 	// PrincipalLimit counts the requests that nothing above refused, by who sent
 	// them, so that nobody can spend what is another's.
 	PrincipalLimit *ratelimit.Stage
@@ -179,6 +183,7 @@ func (p *Policy) order() []link {
 	c.add("authn", p.Authn != nil, p.Authn)
 	c.add("csrf", p.CSRF != nil, p.CSRF)
 	c.add("authz", p.Authz != nil, p.Authz)
+	c.add("concurrency", p.Concurrency != nil, p.Concurrency)
 	c.add("principallimit", p.PrincipalLimit != nil, p.PrincipalLimit)
 	return c
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/problem"
 )
 
 // LimitConfig configures a [Limit].
@@ -29,6 +30,13 @@ type LimitConfig struct {
 	// Cost is what one request counts: 1 to the quota's burst. Default 1.
 	Cost int
 
+	// CostHeader is a field of the handler's response that says in a whole number
+	// what the request came to: what is more than it counted so far is counted then,
+	// up to the burst, and the client gets an answer without the field. What is no
+	// number of 0 to 1,000,000,000 changes nothing: the request has counted already.
+	// Empty for none.
+	CostHeader string
+
 	// SkipMissing leaves requests alone that lack a part, such as one without a key
 	// in a limit by keys. By default they share one subject, so that nobody escapes by
 	// leaving something out. Set it where another limit counts them.
@@ -41,6 +49,14 @@ type LimitConfig struct {
 
 	// Shadow counts and never refuses: [Config.Shadowed] is told instead.
 	Shadow bool
+
+	// Soft names the limit in [exchange.Exchange.NearLimit], for the upstream, once
+	// four fifths of a subject's burst are spent.
+	Soft bool
+
+	// Plans are quotas for some subjects in place of Quota: the first that is
+	// theirs counts. At most 16, each with Capacity subjects of its own.
+	Plans []Plan
 }
 
 const (
@@ -57,9 +73,18 @@ type Limit struct {
 	rule   rule
 	by     []Part
 	cost   uint64
+	costs  string // CostHeader in canonical form
 	skip   bool
 	shadow bool
+	soft   bool
 	policy string // its member of RateLimit-Policy
+
+	refusal   *problem.Problem
+	plans     []plan
+	base      *Limit // of which this is a plan or an override; nil for none
+	overrides *overrides
+	counts    *counts
+	top       *top
 
 	seed  maphash.Seed // keys are known to this process alone: nobody can make two alike
 	table *table
@@ -84,11 +109,17 @@ func NewLimit(cfg LimitConfig) (*Limit, error) {
 		return nil, fmt.Errorf("ratelimit: limit %q: %w", cfg.Name, err)
 	}
 	seed := maphash.MakeSeed()
-	return &Limit{
+	l := &Limit{
 		name: cfg.Name, rule: r, by: slices.Clone(cfg.By), cost: uint64(cfg.Cost), skip: cfg.SkipMissing, shadow: cfg.Shadow, //nolint:gosec // 1 at least
 		policy: policy(cfg.Name, cfg.Quota), seed: seed, table: newTable(r, cfg.Capacity), began: time.Now(),
 		order: maphash.String(seed, cfg.Name), // of 64 random bits
-	}, nil
+		soft:  cfg.Soft, costs: http.CanonicalHeaderKey(cfg.CostHeader), overrides: new(overrides), counts: new(counts), top: new(top),
+		refusal: problem.New(problem.RateLimited, "The limit "+cfg.Name+" is reached. Send fewer requests: Retry-After says in how many seconds the next one passes."),
+	}
+	if err := l.addPlans(&cfg); err != nil {
+		return nil, fmt.Errorf("ratelimit: limit %q: %w", cfg.Name, err)
+	}
+	return l, nil
 }
 
 func (c *LimitConfig) check() (errs []error) {

@@ -29,6 +29,7 @@ const attempts = 3
 func wishes(limits []*Limit, x *exchange.Exchange, into []wish) []wish {
 	for _, l := range limits { // sorted
 		if key, counts := l.key(x); counts {
+			l = l.of(x, key)
 			into = append(into, wish{limit: l, key: key, shard: l.table.shard(key)})
 		}
 	}

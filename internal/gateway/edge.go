@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/warder-dev/warder"
@@ -31,7 +32,7 @@ func (g *Gateway) edge() (warder.Edge, error) {
 	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.cfg.Metrics}
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
 	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path)})
-	edge.SecurityHeaders, errs[2] = newHeaders(&cfg.Headers)
+	edge.SecurityHeaders, errs[2] = newHeaders(&cfg.Headers, costHeaders(cfg)...)
 	edge.Forwarded, errs[3] = newForwarded(&cfg.Forwarded)
 	edge.Target, errs[4] = target.New(target.Config{MaxLength: int(cfg.Limits.TargetBytes), Allow: allow})
 	if len(cfg.Hosts) > 0 {
@@ -67,7 +68,7 @@ func newForwarded(f *config.Forwarded) (*forwarded.Stage, error) {
 
 // newHeaders makes the stage of response fields. "off" leaves a field to the
 // upstream.
-func newHeaders(h *config.Headers) (*securityheaders.Stage, error) {
+func newHeaders(h *config.Headers, remove ...string) (*securityheaders.Stage, error) {
 	field := func(value string) securityheaders.Field {
 		if value == config.Off {
 			return securityheaders.Field{InsecureOmit: true}
@@ -81,7 +82,7 @@ func newHeaders(h *config.Headers) (*securityheaders.Stage, error) {
 	return securityheaders.New(securityheaders.Config{
 		ContentSecurityPolicy: field(h.ContentSecurityPolicy), FrameOptions: field(h.FrameOptions), ReferrerPolicy: field(h.ReferrerPolicy),
 		CrossOriginResourcePolicy: field(h.CrossOriginResourcePolicy), CrossOriginOpenerPolicy: securityheaders.Field{InsecureOmit: true},
-		PermissionsPolicy: permissions, Remove: h.Remove,
+		PermissionsPolicy: permissions, Remove: append(slices.Clone(h.Remove), remove...),
 	})
 }
 

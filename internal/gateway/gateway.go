@@ -54,6 +54,7 @@ type Gateway struct {
 	cors      map[string]*cors.Stage
 	routes    map[string]http.Handler // by pattern
 	upstreams map[destination]*upstream.Upstream
+	limits    limits
 }
 
 // New reports every route and upstream that cannot be built, at once. Close the
@@ -75,7 +76,8 @@ func New(cfg Config) (*Gateway, error) {
 func (g *Gateway) build() error {
 	edge, edgeErr := g.edge()
 	routes := new(warder.Routes)
-	err := errors.Join(edgeErr, g.addBrowserStages())
+	err := errors.Join(edgeErr, g.addBrowserStages(), g.addLimits())
+	routes.AddressLimit = g.limits.everybody
 	if err == nil {
 		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
 	}

@@ -22,7 +22,7 @@ func (g *Gateway) policy(route *config.Route) (*warder.Policy, error) {
 	if route.BodyBytes > 0 {
 		limit = route.BodyBytes
 	}
-	var errs [4]error
+	var errs [5]error
 	policy := &warder.Policy{Paths: ambiguities(route.Allow), CSRF: g.csrf}
 	policy.CORS, errs[0] = g.corsOf(route)
 	policy.BodyLimit, errs[1] = bodylimit.New(bodylimit.Config{Max: int64(limit)})
@@ -32,6 +32,7 @@ func (g *Gateway) policy(route *config.Route) (*warder.Policy, error) {
 	if len(route.Conditions) > 0 {
 		policy.Authz, errs[3] = g.authz(route.Conditions)
 	}
+	errs[4] = g.limit(policy, route)
 	return policy, errors.Join(errs[:]...)
 }
 

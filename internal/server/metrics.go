@@ -85,7 +85,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		reasons: knownReasons(reasons),
 		stages: set([]string{
 			"requestid", "accesslog", "securityheaders", "forwarded", "trustedhost", "sni", "target", "https",
-			"cors", "bodylimit", "route", "authn", "csrf", "authz", "handler",
+			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "concurrency", "principallimit", "handler",
 		}),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

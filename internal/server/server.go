@@ -69,7 +69,7 @@ type service struct {
 // accepted any more, running requests and upgraded connections get the
 // configured time. It returns nil after a stop in good order.
 func Run(ctx context.Context, o Options) error {
-	p := &program{options: o, metrics: NewMetrics(o.Version)}
+	p := &program{options: o, metrics: NewMetrics(o.Version, limitReasons(o.Config)...)}
 	defer o.Listeners.Close()
 	defer p.close() //nolint:contextcheck // it closes what has contexts of its own
 	if err := p.join(ctx); err != nil {
@@ -199,6 +199,7 @@ func (p *program) watch() error {
 		p.metrics.Watch("warder_store_revision_applied", "Every change of keys up to this revision holds on this node.",
 			func() float64 { return float64(p.verifier.Applied()) }),
 		p.watchTLS(),
+		p.metrics.register(limitCounts{p.gateway}),
 	)
 }
 

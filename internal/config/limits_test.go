@@ -1,0 +1,105 @@
+package config_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/warder-dev/warder/internal/config"
+)
+
+const someLimits = shorthand + "rate_limits:\n"
+
+func TestRateLimitsThatAreNone(t *testing.T) {
+	tests := []struct{ name, yaml, want string }{
+		{"no quota", someLimits + "  a: {by: [address]}\n", `warder.yaml:3:3: rate_limits.a: does not say how much; give count and per, such as count: 600 and per: 1m, or concurrent`},
+		{"count without per", someLimits + "  a: {count: 1, by: [address]}\n", `warder.yaml:3:3: rate_limits.a: does not say how much; give count and per, such as count: 600 and per: 1m, or concurrent`},
+		{"below nothing", someLimits + "  a: {count: -1, per: 1s, by: [address]}\n", `warder.yaml:3:14: rate_limits.a.count: is out of range; want 0 to 1000000000`},
+		{"half a microsecond", someLimits + "  a: {count: 1, per: 500us, by: [address]}\n", `warder.yaml:3:22: rate_limits.a.per: is less than 1ms`},
+		{"a burst of a lifetime", someLimits + "  a: {count: 1, per: 366d, burst: 11, by: [address]}\n", `warder.yaml:3:3: rate_limits.a: takes more than ten years to refill its burst`},
+		{"LIMIT-09: cost above the burst", someLimits + "  a: {count: 5, per: 1s, cost: 6, by: [address]}\n", `warder.yaml:3:32: rate_limits.a.cost: is more than the burst: no request would ever pass`},
+		{"LIMIT-09: cost of nothing", someLimits + "  a: {count: 5, per: 1s, cost: 0, by: [address]}\n", `warder.yaml:3:32: rate_limits.a.cost: is out of range; want 1 to 1000000000`},
+		{"nobody", someLimits + "  a: {count: 1, per: 1s}\n", `warder.yaml:3:3: rate_limits.a: has no by; say whom it counts: [address], [key], [owner]`},
+		{"by what is nothing", someLimits + "  a: {count: 1, per: 1s, by: [where, 'header:', 'claim:a..b', 'cel: ', key, key]}\n", `
+warder.yaml:3:31: rate_limits.a.by[0]: "where" does not tell subjects apart; write address, key, owner, session, principal, route, header:NAME, claim:NAME or cel:EXPRESSION
+warder.yaml:3:38: rate_limits.a.by[1]: "header:" does not tell subjects apart; write address, key, owner, session, principal, route, header:NAME, claim:NAME or cel:EXPRESSION
+warder.yaml:3:49: rate_limits.a.by[2]: "claim:a..b" does not tell subjects apart; write address, key, owner, session, principal, route, header:NAME, claim:NAME or cel:EXPRESSION
+warder.yaml:3:63: rate_limits.a.by[3]: "cel: " does not tell subjects apart; write address, key, owner, session, principal, route, header:NAME, claim:NAME or cel:EXPRESSION
+warder.yaml:3:77: rate_limits.a.by[5]: is in the list twice`},
+		{"both kinds", someLimits + "  a: {count: 1, per: 1s, concurrent: 2, by: [key]}\n", `warder.yaml:3:38: rate_limits.a.concurrent: is given together with what concerns requests per time; make a limit for each`},
+		{"a cost in a field with a meaning", someLimits + "  a: {count: 1, per: 1s, by: [key], cost_header: content-length}\n", `warder.yaml:3:50: rate_limits.a.cost_header: "content-length" is not a field that can tell a cost; use a name such as X-Cost`},
+		{"plans before anybody is known", someLimits + "  a: {count: 1, per: 1s, by: [address], plans: [{name: b, count: 2, owners: [c]}]}\n", `warder.yaml:3:48: rate_limits.a.plans: are for who is known, and this limit counts before anybody is asked; add key or owner to by`},
+		{"plans", someLimits + "  a: {count: 1, per: 1s, by: [key], plans: [{name: b, count: 2}, {name: b, count: 2, claim: c}, {name: d, owners: [e]}]}\n", `
+warder.yaml:3:46: rate_limits.a.plans[0]: fits everybody; name keys, owners, environments, a scope or a claim
+warder.yaml:3:67: rate_limits.a.plans[1]: has one of claim and value; give both
+warder.yaml:3:73: rate_limits.a.plans[1].name: is that of an earlier plan
+warder.yaml:3:98: rate_limits.a.plans[2]: has no count`},
+		{"name", someLimits + "  Off: {count: 1, per: 1s, by: [key]}\n  off: {count: 1, per: 1s, by: [key]}\n", `
+warder.yaml:3:3: rate_limits: this name is not one of a limit; use 1 to 40 lower case letters, digits, - and _, the first a letter or digit
+warder.yaml:4:3: rate_limits: this name is not one of a limit; use 1 to 40 lower case letters, digits, - and _, the first a letter or digit`},
+		{"default that is not there", someLimits + "  address: {count: 1, per: 1s, by: [address]}\ndefault_rate_limits: [addrez, address, address]\n", `
+warder.yaml:4:23: default_rate_limits[0]: no limit is called "addrez"; did you mean "address"?
+warder.yaml:4:40: default_rate_limits[2]: is in the list twice`},
+		{"bypass", shorthand + "rate_limit_bypass: {addresses: [everywhere]}\n", `warder.yaml:2:33: rate_limit_bypass.addresses[0]: "everywhere" is neither an address nor a network; write it like 10.0.0.0/8`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, tt.yaml, config.Source{})
+			wantErrors(t, err, tt.want)
+		})
+	}
+}
+
+func TestRouteLimits(t *testing.T) {
+	const limits = "rate_limits:\n  a: {count: 2, per: 1s, by: [address]}\n  k: {count: 9, per: 1s, by: [key]}\n  c: {concurrent: 1, by: [key]}\n  d: {concurrent: 1, by: [address]}\ndefault_rate_limits: [a, k]\n"
+	tests := []struct{ name, route, want string }{
+		{"unknown", "rate_limits: [b]", `warder.yaml:10:43: routes[0].rate_limits[0]: no limit is called "b"; did you mean "a"?`},
+		{"cost above a burst", "cost: 3", `warder.yaml:10:35: routes[0].cost: is more than the burst of a: no request would ever pass`},
+		{"nobody is known", "public: true, rate_limits: [k]", `warder.yaml:10:56: routes[0].rate_limits: names k, which counts by who is known: nobody is known on a public route; take a limit by address`},
+		{"two of the same sort", "rate_limits: [c, d]", `warder.yaml:10:6: routes[0]: has several limits with concurrent; keep one of them`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, limits+reports+"  - {match: /, upstream: a, "+tt.route+"}\n", config.Source{})
+			wantErrors(t, err, tt.want)
+		})
+	}
+	for route, want := range map[string][]string{
+		"rate_limits: []":           {"a", "k"},
+		"rate_limits: [c]":          {"a", "k", "c"},
+		"rate_limits: ['off', k]":   {"k"},
+		"rate_limits: [k], cost: 2": {"a", "k"},
+		"public: true":              {"a"},
+	} {
+		cfg, err := load(t, limits+reports+"  - {match: /, upstream: a, "+route+"}\n", config.Source{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.RouteLimits(&cfg.Routes[0]); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", route, got, want)
+		}
+	}
+}
+
+func TestWhereALimitCounts(t *testing.T) {
+	for _, tt := range []struct {
+		by    []string
+		early bool
+	}{
+		{[]string{"address"}, true},
+		{[]string{"route", "address", "header:X-Tenant"}, true},
+		{[]string{"route"}, false},
+		{[]string{"header:X-Tenant"}, false},
+		{[]string{"address", "key"}, false},
+		{[]string{"address", "cel:client"}, false},
+	} {
+		if got := (&config.RateLimit{By: tt.by}).Early(); got != tt.early {
+			t.Errorf("%v: early = %v, want %v", tt.by, got, tt.early)
+		}
+	}
+	if (&config.RateLimit{By: []string{"address"}, Concurrent: 1}).Early() {
+		t.Error("a limit of what runs at once counts early")
+	}
+	if b, ok := config.ParseBy(`claim:https://acme\.example/tier.name`); !ok || !slices.Equal(b.Path, []string{"https://acme.example/tier", "name"}) {
+		t.Errorf("got %+v, %v", b, ok)
+	}
+}
