@@ -31,6 +31,7 @@ routes:
   - {match: "/scoped", upstream: api, rate_limits: [key], scopes: ["nobody:has"]}
   - {match: "/free", upstream: api, rate_limits: ["off"]}
   - {match: "/open", upstream: api, public: true}
+  - {match: "/small", upstream: api, rate_limits: [key], body_bytes: 1KiB}
 `
 
 // statuses asks for path n times.
@@ -176,4 +177,23 @@ func TestBypass(t *testing.T) {
 		}
 		wantStatuses(t, bypass, p.statuses(t, "/dear", p.key, 2), 200, want)
 	}
+}
+
+// A body that is refused while it comes was let pass before: it counts, once.
+func TestABodyThatIsRefusedWhileItComes(t *testing.T) {
+	attack.Case(t, "LIMIT-06", attack.Gateway, func(t *testing.T) {
+		upstream := wire.Listen(t, wire.Answer(wire.OK))
+		p := start(t, upstream.URL(), settings{yaml: hours})
+		client := wire.Dial(t, p.gateway)
+		client.Send("POST /small HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + p.key + "\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n" + strings.Repeat("x", 2048) + "\r\n0\r\n\r\n")
+		if response, body := client.Response(http.MethodPost); response == nil || response.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Fatalf("response %v: %s", response, body)
+		}
+		wantStatuses(t, "three of four are left", p.statuses(t, "/", p.key, 4), 200, 200, 200, 429)
+		declared := wire.Dial(t, p.gateway)
+		declared.Send("POST /small HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + p.key + "\r\nContent-Length: 2048\r\n\r\n")
+		if response, _ := declared.Response(http.MethodPost); response == nil || response.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("one that says so: response %v, want 413 before anybody counts by key", response)
+		}
+	})
 }
