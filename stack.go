@@ -10,6 +10,7 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/bruteforce"
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
@@ -89,6 +90,10 @@ type Policy struct {
 	// Deny refuses what came so far: the policy of requests that match no route
 	// says 404 or 405 here, after the stages that protect the server itself.
 	Deny *problem.Problem
+
+	// Guard makes those wait whose credentials were wrong, so that nobody can guess
+	// for long.
+	Guard *bruteforce.Guard
 
 	// Authn requires a credential, so that nobody passes unproved.
 	Authn *authn.Stage
@@ -180,6 +185,7 @@ func (p *Policy) order() []link {
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
 	c.add("addresslimit", p.AddressLimit != nil, p.AddressLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
+	c.add("guard", p.Guard != nil, p.Guard)
 	c.add("authn", p.Authn != nil, p.Authn)
 	c.add("csrf", p.CSRF != nil, p.CSRF)
 	c.add("authz", p.Authz != nil, p.Authz)

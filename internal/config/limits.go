@@ -69,6 +69,27 @@ type RateLimitBypass struct {
 	Keys []string `yaml:"keys"`
 }
 
+// BruteForce says how those are slowed down who send wrong credentials: by
+// address, and by address and key. It is on.
+type BruteForce struct {
+	// Failures is how many wrong credentials of one address cost nothing, 1 to 1,000,000. Default 30.
+	Failures int `yaml:"failures" default:"30" min:"1" max:"1000000"`
+	// KeyFailures is how many of one address for one key cost nothing, 1 to 1,000,000. Default 10.
+	KeyFailures int `yaml:"key_failures" default:"10" min:"1" max:"1000000"`
+	// Delay is what the first one beyond has to wait, 1ms to 1h; each further one waits twice as long. Default 1s.
+	Delay time.Duration `yaml:"delay" default:"1s" min:"1ms" max:"1h"`
+	// LongestDelay is the longest of these, delay to 1d. Default 5m.
+	LongestDelay time.Duration `yaml:"longest_delay" default:"5m" min:"1ms" max:"1d"`
+	// Forget is the time without a failure after which all are forgotten, longest_delay to 7d. Default 1h.
+	Forget time.Duration `yaml:"forget" default:"1h" min:"1s" max:"7d"`
+	// Capacity is how many addresses and keys are remembered, at up to 100 bytes each, 16 to 16,777,216. Default 100000.
+	Capacity int `yaml:"capacity" default:"100000" min:"16" max:"16777216"`
+	// Shadow counts and logs what would have to wait, and lets it pass. Default false.
+	Shadow bool `yaml:"shadow" default:"false"`
+	// InsecureOff turns it off. It costs: whoever wants to may guess, as fast as the limits on addresses allow. Default false.
+	InsecureOff bool `yaml:"insecure_off" default:"false"`
+}
+
 // The words of [Config.RateLimitFields].
 const (
 	FieldsStandard = "standard"
@@ -172,6 +193,13 @@ func (l *loader) checkRateLimits() {
 	l.checkLimitNames("default_rate_limits", c.DefaultRateLimits, false)
 	l.eachWord("rate_limit_bypass.addresses", c.RateLimitBypass.Addresses, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
 	l.checkWords("rate_limit_bypass.keys", c.RateLimitBypass.Keys)
+	b := &c.BruteForce
+	if b.LongestDelay < b.Delay && !l.failed("brute_force.longest_delay") && !l.failed("brute_force.delay") {
+		l.reject("brute_force.longest_delay", "is less than brute_force.delay", "")
+	}
+	if b.Forget < b.LongestDelay && !l.failed("brute_force.forget") && !l.failed("brute_force.longest_delay") {
+		l.reject("brute_force.forget", "is less than brute_force.longest_delay", "")
+	}
 }
 
 func (l *loader) checkRateLimit(field string, r *RateLimit) {

@@ -39,6 +39,8 @@ warder.yaml:4:3: rate_limits: this name is not one of a limit; use 1 to 40 lower
 		{"default that is not there", someLimits + "  address: {count: 1, per: 1s, by: [address]}\ndefault_rate_limits: [addrez, address, address]\n", `
 warder.yaml:4:23: default_rate_limits[0]: no limit is called "addrez"; did you mean "address"?
 warder.yaml:4:40: default_rate_limits[2]: is in the list twice`},
+		{"delays that do not grow", shorthand + "brute_force: {delay: 2s, longest_delay: 1s, forget: 1s}\n", `warder.yaml:2:41: brute_force.longest_delay: is less than brute_force.delay`},
+		{"forgotten before it is over", shorthand + "brute_force: {forget: 1m}\n", `warder.yaml:2:23: brute_force.forget: is less than brute_force.longest_delay`},
 		{"bypass", shorthand + "rate_limit_bypass: {addresses: [everywhere]}\n", `warder.yaml:2:33: rate_limit_bypass.addresses[0]: "everywhere" is neither an address nor a network; write it like 10.0.0.0/8`},
 	}
 	for _, tt := range tests {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/bruteforce"
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
@@ -55,6 +56,7 @@ type Gateway struct {
 	routes    map[string]http.Handler // by pattern
 	upstreams map[destination]*upstream.Upstream
 	limits    limits
+	guard     *bruteforce.Guard
 }
 
 // New reports every route and upstream that cannot be built, at once. Close the
@@ -76,7 +78,7 @@ func New(cfg Config) (*Gateway, error) {
 func (g *Gateway) build() error {
 	edge, edgeErr := g.edge()
 	routes := new(warder.Routes)
-	err := errors.Join(edgeErr, g.addBrowserStages(), g.addLimits())
+	err := errors.Join(edgeErr, g.addBrowserStages(), g.addLimits(), g.addGuard())
 	routes.AddressLimit = g.limits.everybody
 	if err == nil {
 		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))

@@ -27,6 +27,7 @@ func (g *Gateway) policy(route *config.Route) (*warder.Policy, error) {
 	policy.CORS, errs[0] = g.corsOf(route)
 	policy.BodyLimit, errs[1] = bodylimit.New(bodylimit.Config{Max: int64(limit)})
 	if !route.Public {
+		policy.Guard = g.guard
 		policy.Authn, errs[2] = g.authn(cfg.RouteSecurity(route))
 	}
 	if len(route.Conditions) > 0 {

@@ -29,7 +29,7 @@ func vocabulary(more ...string) []string {
 // package that is missing here may not exist; a missing import is forbidden.
 func table() map[string]row {
 	everything := []string{
-		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "credential", "csrf", "exchange", "forwarded", "http3",
+		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded", "http3",
 		"httpserver", "internal/config", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "introspection", "jwt", "mtls",
 		"openapi", "problem", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
 		"sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
@@ -57,6 +57,7 @@ func table() map[string]row {
 		"http3":          {module: vocabulary("httpserver"), third: append([]string{"github.com/quic-go/quic-go"}, x...)},
 
 		// protection: never a sibling either
+		"bruteforce":      {module: vocabulary(), third: x},
 		"cors":            {module: vocabulary(), third: x},
 		"csrf":            {module: vocabulary(), third: x},
 		"securityheaders": {module: vocabulary(), third: x},
@@ -90,7 +91,7 @@ func table() map[string]row {
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
-			"accesslog", "authn", "authz", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "ratelimit", "requestid",
+			"accesslog", "authn", "authz", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "openapi", "ratelimit", "requestid",
 			"securityheaders", "target", "trustedhost",
 		)},
 
@@ -109,7 +110,7 @@ func table() map[string]row {
 			third:  []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
 		"internal/gateway": {module: vocabulary(
-			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/config",
+			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "internal/config",
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream",
 		)},
@@ -249,7 +250,7 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 	identity := []string{"apikey", "mtls", "session"}
 	asking := []string{"introspection", "jwt"}
 	edge := []string{
-		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
+		"bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
 		"trustedhost", "upstream",
 	}
 	for name, r := range rows {

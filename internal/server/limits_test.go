@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"slices"
@@ -196,4 +197,53 @@ func TestABodyThatIsRefusedWhileItComes(t *testing.T) {
 			t.Errorf("one that says so: response %v, want 413 before anybody counts by key", response)
 		}
 	})
+}
+
+// Guessing at one key, from an address that its holder may share, through one
+// route or another.
+func TestGuessingThroughTheGateway(t *testing.T) {
+	attack.Case(t, "LIMIT-13", attack.Gateway, func(t *testing.T) {
+		upstream := wire.Listen(t, wire.Answer(wire.OK))
+		p := start(t, upstream.URL(), settings{yaml: "brute_force: {failures: 9, key_failures: 3, delay: 1h, longest_delay: 1h}\n" + strings.TrimPrefix(everyPlace, "\nhosts: [localhost, 127.0.0.1]")})
+		record, own := p.create(t, apikey.Spec{Environment: "live", Name: "another", Owner: "globex"})
+		p.awaitNodes(t, record.Revision)
+		wantStatuses(t, "a good key", p.statuses(t, "/header", p.key, 1), 200)
+		guess := wrongSecret(t, own)
+		wantStatuses(t, "guesses", p.statuses(t, "/header", guess, 2), 401, 401)
+		wantStatuses(t, "guesses in other places, of the same key", p.statuses(t, "/query?api_key="+guess, "", 3), 401, 401, 429)
+		wantStatuses(t, "the right one does not end it", p.statuses(t, "/header", own, 1), 429)
+		wantStatuses(t, "whoever else is there", p.statuses(t, "/header", p.key, 1), 200)
+		wantStatuses(t, "without a key", p.statuses(t, "/header", "", 1), 401)
+		for n := range 6 {
+			_, other := p.create(t, apikey.Spec{Environment: "live", Name: "more", Owner: "globex"})
+			wantStatuses(t, fmt.Sprintf("a spray, %d", n), p.statuses(t, "/header", wrongSecret(t, other), 1), 401)
+		}
+		wantStatuses(t, "the address waits, and who was known there does not", append(p.statuses(t, "/header", "", 1), p.statuses(t, "/header", p.key, 1)...), 429, 200)
+		response := p.get(t, "/header", guess)
+		if got := response.Header.Get("Retry-After"); got != "3600" && got != "3599" {
+			t.Errorf("Retry-After %q", got)
+		}
+	})
+}
+
+// wrongSecret returns a key of the same id whose check is right and whose secret
+// is not.
+func wrongSecret(t *testing.T, key string) string {
+	t.Helper()
+	const digits, check, secret = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 6, 32
+	body := []byte(key[:len(key)-check])
+	for i := len(body) - secret; i < len(body); i++ {
+		body[i] = 'x'
+	}
+	var end [check]byte
+	sum := crc32.ChecksumIEEE(body)
+	for i := check - 1; i >= 0; i-- {
+		end[i] = digits[sum%62]
+		sum /= 62
+	}
+	text := string(body) + string(end[:])
+	if _, err := apikey.Parse(text); err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

@@ -101,7 +101,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 // and fronts say.
 func knownReasons(more []string) map[string]struct{} {
 	words := []string{
-		"no-credential", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable",
+		"no-credential", "brute-force", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable",
 		"panic", "method", "malformed-target", "no-target",
 		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "client-gone", "stopped", "body-invalid", "no-scheme", "no-host", "half-a-principal", "dry", "prefix-absent", "prefix-ambiguous",
 	}
