@@ -66,6 +66,10 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 		return err
 	}
 	defer store.db.Close() //nolint:errcheck // the verifier and the node have stopped
+	token, err := openAdminToken(cfg)
+	if err != nil {
+		return err
+	}
 	at := running{public: listeners.Public.Addr().String(), store: store}
 	if listeners.Admin != nil {
 		at.admin = listeners.Admin.Addr().String()
@@ -78,7 +82,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	}
 	err = server.Run(ctx, server.Options{
 		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Peppers: store.peppers,
-		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(),
+		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token,
 		Ready: func() { ready(at) },
 	})
 	if err != nil {

@@ -19,11 +19,12 @@ import (
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/jwt"
+	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/tlsconfig"
 )
 
-// Options are what [Run] needs. Every field is required but Ready.
+// Options are what [Run] needs. Every field is required but AdminToken and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -36,7 +37,11 @@ type Options struct {
 	Log       *slog.Logger
 	Dropped   func() uint64 // log records that were lost
 	Version   string
-	Ready     func() // called once, when requests are answered
+	// AdminToken is what the admin listener wants of those who ask about limits or
+	// change them. Without it nobody can.
+	AdminToken secret.Text
+
+	Ready func() // called once, when requests are answered
 }
 
 // pollInterval is how often changes of keys are asked for. An idle poll costs
@@ -137,7 +142,8 @@ func (p *program) build() error {
 		errs = append(errs, p.add("redirect", o.Listeners.Redirect, public, nil))
 	}
 	if o.Listeners.Admin != nil {
-		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log)
+		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log,
+			func(mux *http.ServeMux) { mountLimits(mux, o.AdminToken, o.Config, p.gateway) })
 		errs = append(errs, err, p.add("admin", o.Listeners.Admin, admin, nil))
 	}
 	if o.Listeners.Health != nil {
