@@ -77,6 +77,7 @@ func New(cfg Config) (*Stage, error) {
 	if len(s.shadow) > 0 && cfg.Shadowed == nil {
 		errs = append(errs, errors.New("ratelimit: there is a limit with Shadow, and no Shadowed to tell"))
 	}
+	errs = append(errs, together(s.enforced)...)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -93,18 +94,36 @@ func New(cfg Config) (*Stage, error) {
 // is rounded up: whoever waits so long passes, unless others of the same subject
 // come first. A dry exchange is judged and not counted.
 func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
-	var some [maxLimits]wish
-	all := wishes(s.enforced, x, some[:0])
-	if !take(all, x.Dry) {
-		return s.refuse(all)
+	if len(s.shadow) > 0 {
+		return s.checkTrying(x)
 	}
-	for _, l := range s.shadow {
-		one := wishes([]*Limit{l}, x, some[:0])
-		if !take(one, x.Dry) && !x.Dry {
-			s.shadowed(x, l.name)
+	var some [maxLimits]wish
+	return s.verdict(x, wishes(s.enforced, x, some[:0]), nil)
+}
+
+// checkTrying is Check with limits that are only tried.
+func (s *Stage) checkTrying(x *exchange.Exchange) exchange.Verdict {
+	var some, more [maxLimits]wish
+	tried := wishes(s.shadow, x, more[:0])
+	v := s.verdict(x, wishes(s.enforced, x, some[:0]), tried)
+	for i := range tried {
+		if v.Passed() && !tried[i].ok && !x.Dry {
+			s.shadowed(x, tried[i].limit.name)
 		}
 	}
-	return exchange.Pass()
+	return v
+}
+
+func (s *Stage) verdict(x *exchange.Exchange, all, tried []wish) exchange.Verdict {
+	passed, err := judge(x, all, tried)
+	switch {
+	case err != nil:
+		return exchange.Fail(err)
+	case !passed:
+		return s.refuse(all)
+	default:
+		return exchange.Pass()
+	}
 }
 
 // refuse names the limit for which the request has to wait longest.
