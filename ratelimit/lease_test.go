@@ -27,7 +27,7 @@ func excess(q ratelimit.Quota, times []time.Duration) int64 {
 		}
 		best = max(best, level-least+per)
 	}
-	return (best-int64(q.Burst)*per + per - 1) / per
+	return (best - int64(q.Burst)*per + per - 1) / per
 }
 
 func TestExcess(t *testing.T) {

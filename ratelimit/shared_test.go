@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/ratelimit"
 )
 
@@ -103,6 +104,34 @@ func TestTwoNodesCountTogether(t *testing.T) {
 		if got := h.Get("RateLimit"); got != `"a";r=0;t=3600` {
 			t.Errorf("RateLimit %q", got)
 		}
+	})
+}
+
+// Nodes whose clocks are hours apart count together all the same.
+func TestNodesWithClocksOfTheirOwn(t *testing.T) {
+	attack.Case(t, "LIMIT-05", attack.Library, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store := newFlaky(t)
+			q := ratelimit.Quota{Count: 10, Per: time.Hour}
+			var stages []*ratelimit.Stage
+			for _, off := range []time.Duration{0, -time.Hour, -2 * time.Hour} {
+				l := stored(t, "a", q, store)
+				ratelimit.SetClock(l, time.Now().Add(off))
+				stages = append(stages, newStage(t, l))
+			}
+			for hour, want := range []int{10, 10, 10} {
+				got := 0
+				for range 20 {
+					for _, s := range stages {
+						got += count(t, s, 1, anyone)
+					}
+				}
+				if got != want {
+					t.Errorf("hour %d: %d passed, want %d", hour, got, want)
+				}
+				<-time.After(time.Hour)
+			}
+		})
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/ratelimit/ratelimittest"
 	"github.com/warder-dev/warder/redis"
@@ -155,6 +156,11 @@ func TestRate(t *testing.T) {
 // A server's clock that is set back locks nobody out for longer than two bursts
 // take, and one that is set forward gives one burst.
 func TestTheServersClock(t *testing.T) {
+	attack.Case(t, "LIMIT-05", attack.Library, theServersClock)
+}
+
+func theServersClock(t *testing.T) {
+	t.Helper()
 	s := newScripted(t)
 	s.now += 7_200_000_000 // the server itself forgets by its own clock, which must not come first here
 	q := ratelimit.Quota{Count: 1, Per: time.Second, Burst: 3}
@@ -171,15 +177,15 @@ func TestTheServersClock(t *testing.T) {
 	}
 	s.now -= 3_600_000_000
 	if got := s.take(t, false, claim("a", 1, q, 1))[0]; got.OK || got.Debt > 6*time.Second+2*time.Microsecond {
-		t.Errorf("LIMIT-05: set back by an hour: passes %v, owed %v, want at most two bursts of 3 s", got.OK, got.Debt)
+		t.Errorf("set back by an hour: passes %v, owed %v, want at most two bursts of 3 s", got.OK, got.Debt)
 	}
 	s.now += 4_100_000
 	if got := spend(); got != 1 {
-		t.Errorf("LIMIT-05: 4.1 seconds later %d passed, want 1", got)
+		t.Errorf("4.1 seconds later %d passed, want 1", got)
 	}
 	s.now += 3_600_000_000
 	if got := spend(); got != 3 {
-		t.Errorf("LIMIT-05: set forward by an hour %d passed, want 3", got)
+		t.Errorf("set forward by an hour %d passed, want 3", got)
 	}
 }
 

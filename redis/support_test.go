@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -28,6 +29,7 @@ type server struct {
 	address string
 	port    int
 	dir     string
+	bus     bool // it is of a cluster
 	args    []string
 	cmd     *exec.Cmd
 	ended   chan struct{}
@@ -36,7 +38,7 @@ type server struct {
 // startServer starts redis-server on a free port. It is killed when the test ends.
 func startServer(tb testing.TB, args ...string) *server {
 	tb.Helper()
-	s := &server{dir: tb.TempDir(), args: args}
+	s := &server{dir: tb.TempDir(), args: args, bus: slices.Contains(args, "--cluster-enabled")}
 	for range 20 { // somebody else may take the port between
 		s.port = freePort(tb)
 		s.address = "127.0.0.1:" + strconv.Itoa(s.port)
@@ -63,6 +65,9 @@ func freePort(tb testing.TB) int {
 func (s *server) start(tb testing.TB) bool {
 	tb.Helper()
 	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir, "--loglevel", "warning"}, s.args...)
+	if s.bus {
+		args = append(args, "--cluster-port", strconv.Itoa(freePort(tb)))
+	}
 	var log bytes.Buffer
 	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), "redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = &log, &log
