@@ -54,7 +54,7 @@ func (s *Stage) settleOne(x *exchange.Exchange, l *Limit, values []string) {
 			s.badCost(x, l.name)
 		}
 		if most = min(n, most); ok && most > w.limit.cost {
-			w.charge(most - w.limit.cost)
+			w.charge(x, most-w.limit.cost)
 		}
 	}
 }
@@ -77,7 +77,11 @@ func costOf(values []string) (uint64, bool) {
 // charge counts n more requests of w's subject, whether they may pass or not. Who
 // owes more than a whole burst beyond the limit owes no more: the wait stays
 // bounded whatever an upstream says.
-func (w *wish) charge(n uint64) {
+func (w *wish) charge(x *exchange.Exchange, n uint64) {
+	if w.limit.remote != nil {
+		w.chargeShared(x, n)
+		return
+	}
 	w.shard.mu.Lock()
 	defer w.shard.mu.Unlock()
 	r := &w.limit.rule

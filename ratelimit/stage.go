@@ -97,6 +97,7 @@ func New(cfg Config) (*Stage, error) {
 	if len(s.shadow) > 0 && cfg.Shadowed == nil {
 		errs = append(errs, errors.New("ratelimit: there is a limit with Shadow, and no Shadowed to tell"))
 	}
+	errs = append(errs, together(s.enforced)...)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -115,23 +116,40 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	if s.bypasses(x) {
 		return exchange.Pass()
 	}
+	if len(s.shadow) > 0 {
+		return s.checkTrying(x)
+	}
 	var some [maxLimits]wish
-	all := wishes(s.enforced, x, some[:0])
-	passed := take(all, x.Dry)
+	return s.verdict(x, wishes(s.enforced, x, some[:0]), nil)
+}
+
+// checkTrying is Check with limits that are only tried.
+func (s *Stage) checkTrying(x *exchange.Exchange) exchange.Verdict {
+	var some, more [maxLimits]wish
+	tried := wishes(s.shadow, x, more[:0])
+	v := s.verdict(x, wishes(s.enforced, x, some[:0]), tried)
+	for i := range tried {
+		w := &tried[i]
+		switch {
+		case !v.Passed() || x.Dry: // nobody is told
+		case w.ok:
+			w.limit.counts.passed.Add(1)
+		default:
+			w.limit.counts.shadowed.Add(1)
+			s.cfg.Shadowed(x, w.limit.name)
+		}
+	}
+	return v
+}
+
+func (s *Stage) verdict(x *exchange.Exchange, all, tried []wish) exchange.Verdict {
+	passed, err := judge(x, all, tried)
+	if err != nil {
+		return exchange.Fail(err)
+	}
 	s.note(x, all, passed)
 	if !passed {
 		return s.refuse(all)
-	}
-	for _, l := range s.shadow {
-		one := wishes([]*Limit{l}, x, some[:0])
-		switch {
-		case len(one) == 0, x.Dry: // nobody is told
-		case take(one, false):
-			l.counts.passed.Add(1)
-		default:
-			l.counts.shadowed.Add(1)
-			s.cfg.Shadowed(x, l.name)
-		}
 	}
 	return exchange.Pass()
 }

@@ -41,6 +41,9 @@ func (l *Limit) Name() string { return l.name }
 // refuses is counted by no other.
 type Counts struct{ Passed, Refused, Shadowed uint64 }
 
+// Shared reports whether the limit has a [Store].
+func (l *Limit) Shared() bool { return l.remote != nil }
+
 // Counts returns what the limit, its plans and those with another cost decided.
 func (l *Limit) Counts() Counts {
 	c := l.counts
@@ -58,8 +61,8 @@ func (l *Limit) Remembered() int {
 
 type counts struct{ passed, refused, shadowed atomic.Uint64 }
 
-// Reset forgets what s has spent: its burst is whole. It reports whether anything
-// was remembered.
+// Reset forgets what s has spent in this process: its burst is whole. It reports
+// whether anything was remembered. [Limit.ResetFor] is for limits with a [Store].
 func (l *Limit) Reset(s Subject) bool {
 	known := false
 	for _, t := range l.tables(s) {
@@ -81,19 +84,6 @@ func (l *Limit) tables(s Subject) []*table {
 		}
 	}
 	return all
-}
-
-func (t *table) forget(key uint64) bool {
-	s := t.shard(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, slot := s.find(key)
-	if slot < 0 {
-		return false
-	}
-	s.remove(s.slots[slot].pos)
-	t.used.Add(-1)
-	return true
 }
 
 // An override is a quota that one subject was given by hand.
@@ -170,11 +160,6 @@ func (w *wish) standing() Standing {
 		Quota: r.quota(), Left: r.left(w.tat, w.now),
 		Wait: time.Duration(r.wait(w.tat, w.now, 1)), Whole: time.Duration(r.whole(w.tat, w.now)),
 	}
-}
-
-// quota is what the rule was made of.
-func (r *rule) quota() Quota {
-	return Quota{Count: int(r.count), Per: time.Duration(r.per), Burst: int(r.burst)} //nolint:gosec // from a Quota
 }
 
 // Quota returns the limit's own quota, its burst said.

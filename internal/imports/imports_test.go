@@ -31,7 +31,7 @@ func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded", "http3",
 		"httpserver", "internal/config", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "introspection", "jwt", "mtls",
-		"openapi", "problem", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
+		"openapi", "problem", "ratelimit", "redact", "redis", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
 		"sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 	}
 	x := []string{"golang.org/x"}
@@ -80,9 +80,10 @@ func table() map[string]row {
 		"session/password": {module: vocabulary("authn", "openapi", "session"), third: x},
 		"session/oidc":     {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
 		// a conformance suite knows the concept that it tests
-		"apikey/apikeytest":   {module: vocabulary("apikey")},
-		"openapi/openapitest": {module: vocabulary("", "openapi")},
-		"session/sessiontest": {module: vocabulary("session")},
+		"apikey/apikeytest":       {module: vocabulary("apikey")},
+		"openapi/openapitest":     {module: vocabulary("", "openapi")},
+		"session/sessiontest":     {module: vocabulary("session")},
+		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
@@ -100,6 +101,7 @@ func table() map[string]row {
 			module: vocabulary("apikey", "internal/fleet", "session"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
+		"redis": {module: vocabulary("ratelimit"), third: []string{"github.com/redis/rueidis"}},
 
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
@@ -115,7 +117,7 @@ func table() map[string]row {
 			"session/password", "target", "trustedhost", "upstream",
 		)},
 		"internal/server": {
-			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "internal/server" }), // no driver
+			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "redis" || p == "internal/server" }), // no driver
 			third:  []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
 		"cmd/warder": {
@@ -266,8 +268,10 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 		if slices.Contains(asking, name) && !slices.Equal(r.module, vocabulary("authn", "openapi", "internal/bearer", "internal/outgoing")) {
 			t.Errorf("row %q allows more than identity and how to ask a provider: %v", name, r.module)
 		}
-		if slices.Contains(r.module, "sqlite") && name != "cmd/warder" {
-			t.Errorf("row %q allows a driver", name)
+		for _, driver := range []string{"sqlite", "redis"} {
+			if slices.Contains(r.module, driver) && name != "cmd/warder" {
+				t.Errorf("row %q allows a driver", name)
+			}
 		}
 	}
 }

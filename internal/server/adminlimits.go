@@ -216,11 +216,21 @@ func (a *adminLimits) standing(r *http.Request) (any, error) {
 }
 
 func (a *adminLimits) reset(r *http.Request) (any, error) {
-	l, _, s, _, err := a.asked(r)
+	l, _, s, x, err := a.asked(r)
 	if err != nil {
 		return nil, err
 	}
-	return SubjectView{Subject: s.String(), Known: l.Reset(s)}, nil
+	v := SubjectView{Subject: s.String(), Known: l.Reset(s)}
+	if l.Shared() {
+		if x == nil {
+			return nil, errors.New("the limit is shared by nodes, which know the subject by other ids: name it by its parts")
+		}
+		if err := l.ResetFor(r.Context(), x); err != nil {
+			return nil, errors.New("the store of the limit gave no answer: see the log")
+		}
+		v.Known = true
+	}
+	return v, nil
 }
 
 func (a *adminLimits) override(r *http.Request) (any, error) {
