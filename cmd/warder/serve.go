@@ -70,6 +70,11 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	if err != nil {
 		return err
 	}
+	limits, err := openLimitStore(&cfg.Redis, logs.Main)
+	if err != nil {
+		return err
+	}
+	defer limits.close() //nolint:errcheck // what it counted is on its server
 	at := running{public: listeners.Public.Addr().String(), store: store}
 	if listeners.Admin != nil {
 		at.admin = listeners.Admin.Addr().String()
@@ -82,7 +87,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	}
 	err = server.Run(ctx, server.Options{
 		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Peppers: store.peppers,
-		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token,
+		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: limits.store, LimitStoreUp: limits.up,
 		Ready: func() { ready(at) },
 	})
 	if err != nil {

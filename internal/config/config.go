@@ -59,6 +59,8 @@ type Config struct {
 	DefaultRateLimits []string `yaml:"default_rate_limits"`
 	// RateLimitFields says how clients are told what they have left: by RateLimit and RateLimit-Policy, by X-RateLimit-Limit, -Remaining and -Reset, by both, or not at all. Default standard.
 	RateLimitFields string `yaml:"rate_limit_fields" default:"standard" enum:"standard|legacy|both|off"`
+	// Redis is the server by which nodes share limits.
+	Redis Redis `yaml:"redis"`
 	// BruteForce says how those are slowed down whose credentials were wrong.
 	BruteForce BruteForce `yaml:"brute_force"`
 	// RateLimitBypass lists whom no limit counts.

@@ -33,6 +33,12 @@ type RateLimit struct {
 	Shadow bool `yaml:"shadow" default:"false"`
 	// Soft tells the upstream in X-Warder-Limit-Near once four fifths of the burst are spent. Default false.
 	Soft bool `yaml:"soft" default:"false"`
+	// Store is where the limit counts: in memory, each node for itself; in redis, exactly, asked for each request; or leased, of which each node takes some ahead, so that nodes admit at most lease each more than the limit says. Default memory.
+	Store string `yaml:"store" default:"memory" enum:"memory|redis|leased"`
+	// Lease is how much a node takes ahead for a subject, 1 to burst. Only with leased. Default: a hundredth of burst, 1 at least.
+	Lease int `yaml:"lease" min:"0" max:"1000000000"`
+	// OnStoreFailure is what becomes of requests while the store gives no answer: share divides the limit by the nodes last seen, closed answers 503, insecure_open lets everything pass. It costs, insecure_open: whoever can slow the store down has no limit. Default share.
+	OnStoreFailure string `yaml:"on_store_failure" default:"share" enum:"share|closed|insecure_open"`
 	// Plans are other quotas for some subjects: the first that fits counts. Not with concurrent, or where by is known before authentication. At most 16.
 	Plans []RatePlan `yaml:"plans"`
 }
@@ -191,6 +197,8 @@ func (l *loader) checkRateLimits() {
 		l.checkRateLimit("rate_limits."+name, &limit)
 	}
 	l.checkLimitNames("default_rate_limits", c.DefaultRateLimits, false)
+	l.checkTogether("default_rate_limits", c.DefaultRateLimits)
+	l.checkRedis()
 	l.eachWord("rate_limit_bypass.addresses", c.RateLimitBypass.Addresses, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
 	l.checkWords("rate_limit_bypass.keys", c.RateLimitBypass.Keys)
 	b := &c.BruteForce
@@ -222,6 +230,7 @@ func (l *loader) checkRateLimit(field string, r *RateLimit) {
 		l.reject(field+".cost_header", l.show(field+".cost_header")+" is not a field that can tell a cost", "use a name such as X-Cost")
 	}
 	l.checkPlans(field+".plans", r)
+	l.checkStoreOf(field, r)
 }
 
 // checkQuota wants a burst that refills in time, and one that has room for a
@@ -349,6 +358,9 @@ func (l *loader) checkRouteLimits(field string, r *Route) {
 				break
 			}
 		}
+	}
+	if len(r.RateLimits) > 0 { // else it is told of the default ones
+		l.checkTogether(field, names)
 	}
 	if concurrent > 1 {
 		l.reject(field, "has several limits with concurrent", "keep one of them")

@@ -41,6 +41,18 @@ warder.yaml:4:23: default_rate_limits[0]: no limit is called "addrez"; did you m
 warder.yaml:4:40: default_rate_limits[2]: is in the list twice`},
 		{"delays that do not grow", shorthand + "brute_force: {delay: 2s, longest_delay: 1s, forget: 1s}\n", `warder.yaml:2:41: brute_force.longest_delay: is less than brute_force.delay`},
 		{"forgotten before it is over", shorthand + "brute_force: {forget: 1m}\n", `warder.yaml:2:23: brute_force.forget: is less than brute_force.longest_delay`},
+		{"a store that is not there", someLimits + "  a: {count: 1, per: 1s, by: [key], store: redis}\n", `warder.yaml:3:44: rate_limits.a.store: has no server; set redis.addresses`},
+		{"a store for nothing", someLimits + "  a: {count: 1, per: 1s, by: [key], on_store_failure: closed, lease: 1}\n", `
+warder.yaml:3:55: rate_limits.a.on_store_failure: has no effect without a store; set store: redis or store: leased
+warder.yaml:3:70: rate_limits.a.lease: has no effect without store: leased`},
+		{"a lease of more than there is", "redis: {addresses: ['h:1']}\n" + someLimits + "  a: {count: 2, per: 1s, by: [key], store: leased, lease: 3}\n  b: {concurrent: 1, by: [key], store: leased}\n", `
+warder.yaml:4:59: rate_limits.a.lease: is more than the burst
+warder.yaml:5:40: rate_limits.b.store: cannot be had together with concurrent: requests under way are counted on each node`},
+		{"exact and in memory", "redis: {addresses: ['h:1']}\n" + someLimits + "  a: {count: 2, per: 1s, by: [key], store: redis}\n  b: {count: 2, per: 1s, by: [owner]}\ndefault_rate_limits: [a, b]\n", `warder.yaml:6:22: default_rate_limits: has the limits a with store: redis and b with store: memory, which count together; give both store: redis, or the first store: leased`},
+		{"servers", shorthand + "redis: {addresses: ['redis://u:hunter2@h:1', h], ca_file: a}\n", `
+warder.yaml:2:21: redis.addresses[0]: this value is not an address; write it like 127.0.0.1:6379
+warder.yaml:2:46: redis.addresses[1]: "h" is not an address; write it like 127.0.0.1:6379
+warder.yaml:2:59: redis.ca_file: has no effect without tls`},
 		{"bypass", shorthand + "rate_limit_bypass: {addresses: [everywhere]}\n", `warder.yaml:2:33: rate_limit_bypass.addresses[0]: "everywhere" is neither an address nor a network; write it like 10.0.0.0/8`},
 	}
 	for _, tt := range tests {

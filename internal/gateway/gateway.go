@@ -17,6 +17,7 @@ import (
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/jwt"
+	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/password"
@@ -25,15 +26,16 @@ import (
 
 // Config configures a [Gateway]. Every field is required unless it says so.
 type Config struct {
-	_         [0]func()
-	Config    *config.Config    // valid, as config.Load returns it
-	Verifier  *apikey.Verifier  // proves keys
-	Sessions  *session.Manager  // of people who logged in; nil when no scheme is a session
-	People    *password.Checker // who log in by name and password; nil when there are none
-	Signer    *jwt.Signer       // signs identities for upstreams; nil when none wants that
-	AccessLog *slog.Logger      // one record per request
-	Log       *slog.Logger      // everything else
-	Metrics   exchange.Finisher // told of every outcome; nil for none
+	_          [0]func()
+	Config     *config.Config    // valid, as config.Load returns it
+	Verifier   *apikey.Verifier  // proves keys
+	Sessions   *session.Manager  // of people who logged in; nil when no scheme is a session
+	People     *password.Checker // who log in by name and password; nil when there are none
+	Signer     *jwt.Signer       // signs identities for upstreams; nil when none wants that
+	LimitStore ratelimit.Store   // counts what nodes share; nil when no limit is shared
+	AccessLog  *slog.Logger      // one record per request
+	Log        *slog.Logger      // everything else
+	Metrics    exchange.Finisher // told of every outcome; nil for none
 
 	// Shadowed is told of each request that a stage in shadow would have refused.
 	// nil for nobody.

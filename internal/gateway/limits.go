@@ -60,12 +60,29 @@ func (g *Gateway) addLimit(name string, settings *config.RateLimit) error {
 		Name: name, Quota: ratelimit.Quota{Count: settings.Count, Per: settings.Per, Burst: settings.Burst}, By: by, Cost: settings.Cost,
 		CostHeader: settings.CostHeader, SkipMissing: settings.SkipMissing, Capacity: settings.Capacity, Shadow: settings.Shadow, Soft: settings.Soft,
 	}
+	if settings.Shared() {
+		if g.cfg.LimitStore == nil {
+			return errors.New("it is shared by nodes, and there is no store")
+		}
+		cfg.Store, cfg.Lease, cfg.Outage = g.cfg.LimitStore, settings.LeaseUnits(), outageOf(settings.OnStoreFailure)
+	}
 	for i := range settings.Plans {
 		p := &settings.Plans[i]
 		cfg.Plans = append(cfg.Plans, ratelimit.Plan{Name: p.Name, Quota: ratelimit.Quota{Count: p.Count, Per: p.Per, Burst: p.Burst}, For: whose(p)})
 	}
 	g.limits.rates[name], err = ratelimit.NewLimit(cfg)
 	return err
+}
+
+func outageOf(word string) ratelimit.Outage {
+	switch word {
+	case config.FailClosed:
+		return ratelimit.Closed
+	case config.FailOpen:
+		return ratelimit.InsecureOpen
+	default:
+		return ratelimit.Share
+	}
 }
 
 // shadowedLimit tells of requests that a limit in shadow would have refused.

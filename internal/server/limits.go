@@ -64,3 +64,16 @@ func (c limitCounts) tell(to chan<- prometheus.Metric, name string, n ratelimit.
 	}
 	to <- prometheus.MustNewConstMetric(c.subjects(), prometheus.GaugeValue, float64(subjects), name)
 }
+
+// watchLimitStore tells whether the store of limits answers.
+func (p *program) watchLimitStore() error {
+	if p.options.LimitStore == nil {
+		return nil
+	}
+	return p.metrics.Watch("warder_limit_store_up", "1 while the store of limits answers in time, else 0.", func() float64 {
+		if p.options.LimitStoreUp() {
+			return 1
+		}
+		return 0
+	})
+}

@@ -19,12 +19,14 @@ import (
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/jwt"
+	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/tlsconfig"
 )
 
-// Options are what [Run] needs. Every field is required but AdminToken and Ready.
+// Options are what [Run] needs. Every field is required but LimitStore,
+// AdminToken and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -37,6 +39,11 @@ type Options struct {
 	Log       *slog.Logger
 	Dropped   func() uint64 // log records that were lost
 	Version   string
+	// LimitStore counts what nodes share; nil when no limit is shared. LimitStoreUp
+	// reports whether it answers.
+	LimitStore   ratelimit.Store
+	LimitStoreUp func() bool
+
 	// AdminToken is what the admin listener wants of those who ask about limits or
 	// change them. Without it nobody can.
 	AdminToken secret.Text
@@ -129,7 +136,7 @@ func (p *program) build() error {
 	}
 	var err error
 	p.gateway, err = gateway.New(gateway.Config{
-		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer,
+		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore,
 		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed,
 	})
 	if err != nil {
@@ -206,6 +213,7 @@ func (p *program) watch() error {
 			func() float64 { return float64(p.verifier.Applied()) }),
 		p.watchTLS(),
 		p.metrics.register(limitCounts{p.gateway}),
+		p.watchLimitStore(),
 	)
 }
 
