@@ -70,7 +70,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 	if err != nil {
 		return err
 	}
-	limits, err := openLimitStore(&cfg.Redis, logs.Main)
+	limits, err := openLimitStore(&cfg.Redis, logs.Main) //nolint:contextcheck // it connects in the background until it is closed
 	if err != nil {
 		return err
 	}

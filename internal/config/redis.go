@@ -72,10 +72,6 @@ func (l *loader) checkRedis() {
 	if r.CAFile != "" && !r.TLS {
 		l.reject("redis.ca_file", "has no effect without tls", "")
 	}
-	const least = 16
-	if n := len(r.HashKey.Reveal()); n > 0 && n < least && !l.failed("redis.hash_key") {
-		l.reject("redis.hash_key", "is shorter than 16 bytes", "make one by openssl rand -base64 32")
-	}
 }
 
 // checkStoreOf checks where a limit counts.
