@@ -133,7 +133,7 @@ func refusalsOf(name string) (statuses []int, known bool) {
 		return []int{http.StatusForbidden}, true
 	case "authz":
 		return []int{http.StatusForbidden, http.StatusServiceUnavailable}, true
-	case "addresslimit", "principallimit":
+	case "addresslimit", "guard", "concurrency", "principallimit":
 		return []int{http.StatusTooManyRequests}, true
 	case "bodylimit":
 		return []int{http.StatusRequestEntityTooLarge}, true

@@ -13,6 +13,7 @@ import (
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/ratelimit"
 )
 
 // Routes is a [Route] whose patterns are written and chosen as those of
@@ -43,6 +44,10 @@ type Routes struct {
 	// CORS lets pages of other origins read that nothing matched. It must not be
 	// changed after the first Match. nil for nobody.
 	CORS *cors.Stage
+
+	// AddressLimit counts what nothing matched. It must not be changed after the first
+	// Match. nil for none.
+	AddressLimit *ratelimit.Stage
 
 	mux      http.ServeMux
 	patterns []string
@@ -429,7 +434,7 @@ func (r *Routes) deny(set methodSet) *Policy {
 	if r.denied == nil {
 		r.denied = make(map[methodSet]*Policy)
 	}
-	p = &Policy{CORS: r.CORS, Deny: r.refusal(set)}
+	p = &Policy{CORS: r.CORS, AddressLimit: r.AddressLimit, Deny: r.refusal(set)}
 	r.denied[set] = p
 	return p
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/bruteforce"
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
@@ -90,6 +91,10 @@ type Policy struct {
 	// says 404 or 405 here, after the stages that protect the server itself.
 	Deny *problem.Problem
 
+	// Guard makes those wait whose credentials were wrong, so that nobody can guess
+	// for long.
+	Guard *bruteforce.Guard
+
 	// Authn requires a credential, so that nobody passes unproved.
 	Authn *authn.Stage
 
@@ -101,6 +106,10 @@ type Policy struct {
 	// ends where its conditions do. Conditions on the address and the time also
 	// stand for a route without Authn.
 	Authz *authz.Stage
+
+	// Concurrency bounds what somebody has under way at once. It holds before
+	// PrincipalLimit, so that a request without a place spends nothing.
+	Concurrency *ratelimit.Concurrency
 
 	// PrincipalLimit counts the requests that nothing above refused, by who sent
 	// them, so that nobody can spend what is another's.
@@ -176,9 +185,11 @@ func (p *Policy) order() []link {
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
 	c.add("addresslimit", p.AddressLimit != nil, p.AddressLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
+	c.add("guard", p.Guard != nil, p.Guard)
 	c.add("authn", p.Authn != nil, p.Authn)
 	c.add("csrf", p.CSRF != nil, p.CSRF)
 	c.add("authz", p.Authz != nil, p.Authz)
+	c.add("concurrency", p.Concurrency != nil, p.Concurrency)
 	c.add("principallimit", p.PrincipalLimit != nil, p.PrincipalLimit)
 	return c
 }

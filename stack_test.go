@@ -15,6 +15,7 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/authz"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/bruteforce"
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
@@ -136,7 +137,7 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	if got := warder.EdgeOrder(&edge); !slices.Equal(got, want) {
 		t.Errorf("edge: %v, want the order of the fields %v", got, want)
 	}
-	policy := &warder.Policy{AddressLimit: new(ratelimit.Stage), PrincipalLimit: new(ratelimit.Stage), CORS: new(cors.Stage), Authz: new(authz.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
+	policy := &warder.Policy{AddressLimit: new(ratelimit.Stage), PrincipalLimit: new(ratelimit.Stage), Concurrency: new(ratelimit.Concurrency), CORS: new(cors.Stage), Authz: new(authz.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Guard: new(bruteforce.Guard), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
 	want = nil
 	for _, f := range fields(policy) {
 		switch f {

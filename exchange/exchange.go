@@ -62,6 +62,10 @@ type Exchange struct {
 	// Set by authn. The zero Principal is nobody.
 	Principal Principal
 
+	// NearLimit is set by ratelimit: the name of a limit that the request's subject
+	// has nearly reached, for the upstream; "" for none.
+	NearLimit string
+
 	// Set by bodylimit: bytes that the handler may read, 0 for no limit. The
 	// adapter enforces it.
 	BodyLimit int64

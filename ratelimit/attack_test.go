@@ -31,6 +31,8 @@ func TestAttackCases(t *testing.T) {
 		{"LIMIT-03", TestSubjects},
 		{"LIMIT-06", TestAllOrNone},
 		{"LIMIT-09", TestLimitsThatAreNone},
+		{"LIMIT-09", TestCostsThatAreTold},
+		{"PROXY-20", TestLegacyFields},
 		{"LIMIT-10", TestRefusal},
 		{"LIMIT-11", TestSubjects},
 		{"LIMIT-15", TestShadow},
@@ -38,6 +40,24 @@ func TestAttackCases(t *testing.T) {
 	} {
 		attack.Case(t, c.id, attack.Library, c.run)
 	}
+}
+
+// All the addresses that one customer of a provider can choose from are one.
+func TestTheAddressesOfOneNetwork(t *testing.T) {
+	attack.Case(t, "IP-11", attack.Library, func(t *testing.T) {
+		l := newLimit(t, ratelimit.LimitConfig{Name: "a", Quota: ratelimit.Quota{Count: 3, Per: 366 * 24 * time.Hour}, By: []ratelimit.Part{ratelimit.ByAddress()}})
+		s, x := newStage(t, l), request()
+		passed, address := 0, netip.MustParseAddr("2001:db8:0:1::").As16()
+		for n := range 1 << 16 {
+			address[8], address[15] = byte(n>>8), byte(n)
+			if x.Client = netip.AddrFrom16(address); passes(t, s, x) {
+				passed++
+			}
+		}
+		if passed != 3 || ratelimit.Remembered(l) != 1 {
+			t.Errorf("%d passed as %d subjects, want 3 as one", passed, ratelimit.Remembered(l))
+		}
+	})
 }
 
 func TestAFlood(t *testing.T) {

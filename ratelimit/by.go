@@ -78,6 +78,27 @@ func ByFunc(name string, read func(x *exchange.Exchange) (string, bool)) Part {
 	return Part{kind: byText, name: "func:" + name, read: read}
 }
 
+// Text returns what the part is of x, as text: of a claim a string, a number or a
+// boolean, of a header its first line. It reports false when x has no such part.
+func (p *Part) Text(x *exchange.Exchange) (string, bool) {
+	switch p.kind {
+	case byText:
+		return p.read(x)
+	case byAddress:
+		a, ok := network(x.Client)
+		return a.String(), ok
+	case byHeader:
+		return x.Request.Header.Get(p.name), len(x.Request.Header[p.name]) > 0
+	case byClaim:
+		value, ok := claim(x.Principal.Claims, p.path)
+		if !ok {
+			return "", false
+		}
+		return value[1:], true // without its type
+	}
+	return "", false
+}
+
 func text(name string, read func(*exchange.Exchange) string) Part {
 	return Part{kind: byText, name: name, read: func(x *exchange.Exchange) (string, bool) {
 		s := read(x)
@@ -155,7 +176,7 @@ func claim(all map[string]any, path []string) (string, bool) {
 	case string:
 		return "s" + v, true
 	case bool:
-		return strconv.FormatBool(v), true
+		return "b" + strconv.FormatBool(v), true
 	case float64:
 		return "n" + strconv.FormatFloat(v, 'g', -1, 64), true
 	case interface{ String() string }: // json.Number

@@ -1,6 +1,11 @@
 package ratelimit
 
-import "math/big"
+import (
+	"math/big"
+	"time"
+
+	"github.com/warder-dev/warder/exchange"
+)
 
 // A Counter is one subject of a quota, for tests that give the time themselves.
 type Counter struct {
@@ -64,4 +69,27 @@ func Sound(l *Limit) bool {
 		}
 	}
 	return used == l.table.used.Load() && used <= l.table.capacity
+}
+
+// Charge counts n requests more of x in a limit with a store.
+func Charge(l *Limit, x *exchange.Exchange, n uint64) {
+	for _, w := range wishes([]*Limit{l}, x, nil) {
+		w.chargeShared(x, n)
+	}
+}
+
+// SetClock makes the limit's clock, which began with it, begin at another time.
+func SetClock(l *Limit, began time.Time) { l.began = began }
+
+// Leased returns how many units l holds, or has asked for, of all subjects.
+func Leased(l *Limit) (n uint64) {
+	for i := range l.table.shards {
+		s := &l.table.shards[i]
+		s.mu.Lock()
+		for _, e := range s.leases {
+			n += e.units + e.asked
+		}
+		s.mu.Unlock()
+	}
+	return n
 }

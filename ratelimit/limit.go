@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/problem"
 )
 
 // LimitConfig configures a [Limit].
@@ -29,6 +30,13 @@ type LimitConfig struct {
 	// Cost is what one request counts: 1 to the quota's burst. Default 1.
 	Cost int
 
+	// CostHeader is a field of the handler's response that says in a whole number
+	// what the request came to: what is more than it counted so far is counted then,
+	// up to the burst, and the client gets an answer without the field. What is no
+	// number of 0 to 1,000,000,000 changes nothing: the request has counted already.
+	// Empty for none.
+	CostHeader string
+
 	// SkipMissing leaves requests alone that lack a part, such as one without a key
 	// in a limit by keys. By default they share one subject, so that nobody escapes by
 	// leaving something out. Set it where another limit counts them.
@@ -41,6 +49,33 @@ type LimitConfig struct {
 
 	// Shadow counts and never refuses: [Config.Shadowed] is told instead.
 	Shadow bool
+
+	// Soft names the limit in [exchange.Exchange.NearLimit], for the upstream, once
+	// four fifths of a subject's burst are spent.
+	Soft bool
+
+	// Plans are quotas for some subjects in place of Quota: the first that is
+	// theirs counts. At most 16, each with Capacity subjects of its own.
+	Plans []Plan
+
+	// Store counts the limit for all processes that share it. nil: this process
+	// counts alone. Limits that share a Store and have one Name count together, and
+	// must be of one By.
+	Store Store
+
+	// Lease 0 asks the Store for each request: that is exact. Otherwise this node
+	// takes up to so many units ahead for each subject, 1 to the burst, in the
+	// background, and decides by itself; a subject that comes seldom is asked for each
+	// time. The nodes then admit at most Lease each more than the limit says.
+	Lease int
+
+	// Outage is what becomes of requests while the Store gives no answer.
+	Outage Outage
+
+	// Spread are those parts of By by which counters are spread over the servers of a
+	// cluster. Exact limits of one stage have the same Spread, since they are asked for in
+	// one call. None: all counters of limits without Spread are on one server.
+	Spread []Part
 }
 
 const (
@@ -57,14 +92,24 @@ type Limit struct {
 	rule   rule
 	by     []Part
 	cost   uint64
+	costs  string // CostHeader in canonical form
 	skip   bool
 	shadow bool
+	soft   bool
 	policy string // its member of RateLimit-Policy
 
-	seed  maphash.Seed // keys are known to this process alone: nobody can make two alike
-	table *table
-	began time.Time // with the monotonic clock: setting the wall clock changes nothing
-	order uint64    // in which limits are locked, so that two stages with the same ones never wait for each other
+	refusal   *problem.Problem
+	plans     []plan
+	base      *Limit // of which this is a plan or an override; nil for none
+	overrides *overrides
+	counts    *counts
+	top       *top
+
+	seed   maphash.Seed // keys are known to this process alone: nobody can make two alike
+	table  *table
+	began  time.Time // with the monotonic clock: setting the wall clock changes nothing
+	remote *remote   // nil for a limit that counts in memory
+	order  uint64    // in which limits are locked, so that two stages with the same ones never wait for each other
 }
 
 // NewLimit reports everything that is wrong with cfg at once.
@@ -77,6 +122,10 @@ func NewLimit(cfg LimitConfig) (*Limit, error) {
 	}
 	r, err := cfg.Quota.rule()
 	errs := append([]error{err}, cfg.check()...)
+	shared, wrong := cfg.newRemote(r)
+	if err == nil {
+		errs = append(errs, wrong...)
+	}
 	if err == nil && (cfg.Cost < 1 || uint64(cfg.Cost) > r.burst) {
 		errs = append(errs, fmt.Errorf("the Cost is %d, want 1 to the burst, %d", cfg.Cost, r.burst))
 	}
@@ -84,11 +133,17 @@ func NewLimit(cfg LimitConfig) (*Limit, error) {
 		return nil, fmt.Errorf("ratelimit: limit %q: %w", cfg.Name, err)
 	}
 	seed := maphash.MakeSeed()
-	return &Limit{
+	l := &Limit{
 		name: cfg.Name, rule: r, by: slices.Clone(cfg.By), cost: uint64(cfg.Cost), skip: cfg.SkipMissing, shadow: cfg.Shadow, //nolint:gosec // 1 at least
 		policy: policy(cfg.Name, cfg.Quota), seed: seed, table: newTable(r, cfg.Capacity), began: time.Now(),
-		order: maphash.String(seed, cfg.Name), // of 64 random bits
-	}, nil
+		order:  maphash.String(seed, cfg.Name), // of 64 random bits
+		remote: shared, soft: cfg.Soft, costs: http.CanonicalHeaderKey(cfg.CostHeader), overrides: new(overrides), counts: new(counts), top: new(top),
+		refusal: problem.New(problem.RateLimited, "The limit "+cfg.Name+" is reached. Send fewer requests: Retry-After says in how many seconds the next one passes."),
+	}
+	if err := l.addPlans(&cfg); err != nil {
+		return nil, fmt.Errorf("ratelimit: limit %q: %w", cfg.Name, err)
+	}
+	return l, nil
 }
 
 func (c *LimitConfig) check() (errs []error) {

@@ -3,7 +3,8 @@
 //
 // A [Limit] is a quota for each of its subjects: an address, a key, an owner, or
 // whatever else tells one from another. A [Stage] has several: a request passes
-// all of them and is counted by all, or is counted by none.
+// all of them and is counted by all, or is counted by none. A [Concurrency]
+// bounds instead what a subject has under way at once.
 //
 // Limits count in this process, exactly, by a clock that nobody can set. Memory
 // is bounded, whoever comes: see [LimitConfig].
@@ -19,7 +20,6 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/exchange"
-	"github.com/warder-dev/warder/problem"
 )
 
 // Config configures a [Stage]. The zero value is invalid.
@@ -31,6 +31,28 @@ type Config struct {
 	// what it has left (draft-ietf-httpapi-ratelimit-headers-10).
 	Quiet bool
 
+	// Legacy tells it in X-RateLimit-Limit, -Remaining and -Reset as well, or, with
+	// Quiet, instead: of the one limit of which least is left, in requests and
+	// seconds.
+	Legacy bool
+
+	// Replace takes such fields away that the handler set, so that there is one who
+	// tells. Set it in the innermost stage of several.
+	Replace bool
+
+	// KeepCostHeaders leaves the fields that say what a request came to in the answer,
+	// for a stage further out that reads them too.
+	KeepCostHeaders bool
+
+	// BadCost is told of each field [LimitConfig.CostHeader] that is no cost, or is
+	// more than the limit's burst, by the name of the limit. It is called by many at
+	// once. nil for nobody.
+	BadCost func(x *exchange.Exchange, limit string)
+
+	// Bypass leaves a request alone, neither judged nor counted. It is called by many
+	// at once. nil for none.
+	Bypass func(x *exchange.Exchange) bool
+
 	// Shadowed is told of each request that a limit with Shadow would have refused,
 	// by the name of the limit. It is called by many at once. Required when there is one.
 	Shadowed func(x *exchange.Exchange, limit string)
@@ -39,13 +61,11 @@ type Config struct {
 // A Stage refuses requests over one of its limits. It is safe for concurrent
 // use.
 type Stage struct {
+	cfg      Config
 	limits   []*Limit // in the order of Config
 	enforced []*Limit // in the order of locking
 	shadow   []*Limit
-	quiet    bool
-	shadowed func(*exchange.Exchange, string)
 	policies []string // values of RateLimit-Policy
-	refusal  *problem.Problem
 }
 
 // New reports everything that is wrong with cfg at once. Changing cfg later has
@@ -56,7 +76,7 @@ func New(cfg Config) (*Stage, error) {
 		return nil, fmt.Errorf("ratelimit: Limits has %d limits, want 1 to %d", n, maxLimits)
 	}
 	names := make(map[string]bool)
-	s := &Stage{quiet: cfg.Quiet, shadowed: cfg.Shadowed, limits: slices.Clone(cfg.Limits)}
+	s := &Stage{cfg: cfg, limits: slices.Clone(cfg.Limits)}
 	var policies []string
 	for i, l := range cfg.Limits {
 		if l == nil {
@@ -77,6 +97,7 @@ func New(cfg Config) (*Stage, error) {
 	if len(s.shadow) > 0 && cfg.Shadowed == nil {
 		errs = append(errs, errors.New("ratelimit: there is a limit with Shadow, and no Shadowed to tell"))
 	}
+	errs = append(errs, together(s.enforced)...)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -84,7 +105,6 @@ func New(cfg Config) (*Stage, error) {
 	if policies != nil {
 		s.policies = []string{strings.Join(policies, ", ")}
 	}
-	s.refusal = problem.New(problem.RateLimited, "Send fewer requests. Retry-After says in how many seconds the next one passes.")
 	return s, nil
 }
 
@@ -93,67 +113,87 @@ func New(cfg Config) (*Stage, error) {
 // is rounded up: whoever waits so long passes, unless others of the same subject
 // come first. A dry exchange is judged and not counted.
 func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
-	var some [maxLimits]wish
-	all := wishes(s.enforced, x, some[:0])
-	if !take(all, x.Dry) {
-		return s.refuse(all)
+	if s.bypasses(x) {
+		return exchange.Pass()
 	}
-	for _, l := range s.shadow {
-		one := wishes([]*Limit{l}, x, some[:0])
-		if !take(one, x.Dry) && !x.Dry {
-			s.shadowed(x, l.name)
+	if len(s.shadow) > 0 {
+		return s.checkTrying(x)
+	}
+	var some [maxLimits]wish
+	return s.verdict(x, wishes(s.enforced, x, some[:0]), nil)
+}
+
+// checkTrying is Check with limits that are only tried.
+func (s *Stage) checkTrying(x *exchange.Exchange) exchange.Verdict {
+	var some, more [maxLimits]wish
+	tried := wishes(s.shadow, x, more[:0])
+	v := s.verdict(x, wishes(s.enforced, x, some[:0]), tried)
+	for i := range tried {
+		w := &tried[i]
+		switch {
+		case !v.Passed() || x.Dry: // nobody is told
+		case w.ok:
+			w.limit.counts.passed.Add(1)
+		default:
+			w.limit.counts.shadowed.Add(1)
+			s.cfg.Shadowed(x, w.limit.name)
 		}
+	}
+	return v
+}
+
+func (s *Stage) verdict(x *exchange.Exchange, all, tried []wish) exchange.Verdict {
+	passed, err := judge(x, all, tried)
+	if err != nil {
+		return exchange.Fail(err)
+	}
+	s.note(x, all, passed)
+	if !passed {
+		return s.refuse(all)
 	}
 	return exchange.Pass()
 }
 
+func (s *Stage) bypasses(x *exchange.Exchange) bool { return s.cfg.Bypass != nil && s.cfg.Bypass(x) }
+
+// note counts what was decided, and tells the upstream of a limit that is nearly
+// reached.
+func (s *Stage) note(x *exchange.Exchange, all []wish, passed bool) {
+	if x.Dry {
+		return
+	}
+	for i := range all {
+		w := &all[i]
+		switch {
+		case passed:
+			w.limit.counts.passed.Add(1)
+			if w.limit.near(w) {
+				x.NearLimit = w.limit.name
+			}
+		case !w.ok:
+			w.limit.counts.refused.Add(1)
+			w.limit.top.note(w.key, w.limit, x)
+		}
+	}
+}
+
 // refuse names the limit for which the request has to wait longest.
 func (s *Stage) refuse(all []wish) exchange.Verdict {
-	wait, name := int64(-1), ""
+	wait, longest := int64(-1), all[0].limit
 	for i := range all {
 		w := &all[i]
 		if w.ok {
 			continue
 		}
 		if d := w.limit.rule.wait(w.tat, w.now, w.limit.cost); d > wait {
-			wait, name = d, w.limit.name
+			wait, longest = d, w.limit
 		}
 	}
-	return exchange.Refuse(s.refusal.With("Retry-After", strconv.FormatInt(max(1, seconds(wait)), 10)), "limit:"+name)
+	return exchange.Refuse(longest.refusal.With("Retry-After", strconv.FormatInt(max(1, seconds(wait)), 10)), "limit:"+longest.name)
 }
 
 // seconds rounds nanoseconds up.
 func seconds(ns int64) int64 { return (ns + int64(time.Second) - 1) / int64(time.Second) }
-
-// Headers adds the fields RateLimit-Policy and RateLimit, as lists of structured
-// fields (RFC 9651): what each limit grants, what the subject of x has left, and
-// in how many seconds it has all of it again. Other stages' members stay.
-func (s *Stage) Headers(x *exchange.Exchange, h http.Header) {
-	if s.quiet || s.policies == nil {
-		return
-	}
-	var some [maxLimits]wish
-	var b []byte
-	for _, l := range s.limits {
-		if l.shadow {
-			continue
-		}
-		for _, w := range wishes([]*Limit{l}, x, some[:0]) {
-			w.look()
-			if len(b) > 0 {
-				b = append(b, ", "...)
-			}
-			b = strconv.AppendQuote(b, l.name)
-			b = strconv.AppendUint(append(b, ";r="...), l.rule.left(w.tat, w.now), 10)
-			b = strconv.AppendInt(append(b, ";t="...), seconds(l.rule.whole(w.tat, w.now)), 10)
-		}
-	}
-	if len(b) == 0 {
-		return
-	}
-	h["Ratelimit-Policy"] = append(slices.Clip(h["Ratelimit-Policy"]), s.policies...)
-	h["Ratelimit"] = append(slices.Clip(h["Ratelimit"]), string(b))
-}
 
 // Wrap is Check as net/http middleware, for use without a Stack.
 func (s *Stage) Wrap(next http.Handler) http.Handler { return exchange.Wrap(s, next) }

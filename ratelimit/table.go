@@ -17,17 +17,22 @@ type table struct {
 	capacity int64
 	used     atomic.Int64 // slots of all shards, and those promised
 	shards   []shard
+
+	// of limits with a store
+	epoch  atomic.Uint64         // of the store, in which all of this was learnt
+	outage atomic.Pointer[table] // what counts while the store is away
 }
 
 // A shard is a part of the table with a lock of its own: subjects whose keys end
 // alike. Its heap has the earliest arrival time first, which with one
 // quota is who has spent least.
 type shard struct {
-	mu    sync.Mutex
-	index map[uint64]int32 // slot by key
-	slots []slot
-	heap  []int32  // slots
-	_     [40]byte // the locks of two shards are on no line of the cache together
+	mu     sync.Mutex
+	index  map[uint64]int32 // slot by key
+	slots  []slot
+	heap   []int32 // slots
+	leases map[uint64]*lease
+	_      [32]byte // the locks of two shards are on no line of the cache together
 }
 
 type slot struct {

@@ -12,9 +12,21 @@ type wish struct {
 	key   uint64
 	shard *shard
 	now   int64
-	slot  int32
 	tat   instant // before; when granted, after
+	slot  int32
+	nodes uint32 // by which a limit is divided while its store is away; 0: it is not
+	held  uint32 // units of a lease that were taken
 	ok    bool
+
+	judged bool // ok is what the store said, or what a lease allows
+}
+
+// table is where w counts.
+func (w *wish) table() *table {
+	if w.nodes > 0 {
+		return w.limit.table.spare()
+	}
+	return w.limit.table
 }
 
 // maxLimits is how many limits a stage may have.
@@ -29,6 +41,7 @@ const attempts = 3
 func wishes(limits []*Limit, x *exchange.Exchange, into []wish) []wish {
 	for _, l := range limits { // sorted
 		if key, counts := l.key(x); counts {
+			l = l.of(x, key)
 			into = append(into, wish{limit: l, key: key, shard: l.table.shard(key)})
 		}
 	}
@@ -46,7 +59,7 @@ func take(all []wish, dry bool) bool {
 		if full == nil {
 			return passed
 		}
-		if !full.limit.table.makeRoom(full.now) {
+		if !full.table().makeRoom(full.now) {
 			full.ok = false
 			return false
 		}
@@ -68,8 +81,12 @@ func try(all []wish, dry bool) (passed bool, full *wish) {
 	for i := range all {
 		w := &all[i]
 		w.now = w.limit.now()
+		said := w.tat
 		w.tat, w.slot = w.shard.find(w.key)
-		_, w.ok = w.limit.rule.take(w.tat, w.now, w.limit.cost)
+		if w.nodes > 0 && said.after(w.tat) { // by the store, when it was there
+			w.tat = said
+		}
+		_, w.ok = w.next()
 		passed = passed && w.ok
 	}
 	if !passed || dry {
@@ -77,23 +94,32 @@ func try(all []wish, dry bool) (passed bool, full *wish) {
 	}
 	for i := range all {
 		w := &all[i]
-		if w.slot >= 0 || w.limit.table.reserve(w.shard, w.now) {
+		if w.slot >= 0 || w.table().reserve(w.shard, w.now) {
 			continue
 		}
 		w.ok = false
 		for j := range all[:i] { // give back what was promised
 			if all[j].slot < 0 {
-				all[j].limit.table.used.Add(-1)
+				all[j].table().used.Add(-1)
 			}
 		}
 		return false, w
 	}
 	for i := range all {
 		w := &all[i]
-		w.tat, _ = w.limit.rule.take(w.tat, w.now, w.limit.cost)
+		w.tat, _ = w.next()
 		w.shard.set(w.key, w.slot, w.tat)
 	}
 	return true, nil
+}
+
+// next returns the arrival time after one request more, and whether it may pass.
+func (w *wish) next() (instant, bool) {
+	if w.nodes == 0 {
+		return w.limit.rule.take(w.tat, w.now, w.limit.cost)
+	}
+	next, wait := w.share()
+	return next, wait == 0
 }
 
 // look reads the arrival time of w's subject.

@@ -26,6 +26,9 @@ func (u *Upstream) header(x *exchange.Exchange, identity string, upgrade bool) h
 	if identity != "" {
 		out["X-Warder-Identity"] = []string{identity}
 	}
+	if x.NearLimit != "" {
+		out["X-Warder-Limit-Near"] = []string{encode(x.NearLimit)}
+	}
 	setForwarded(out, x)
 	if hasToken(in["Te"], "trailers") {
 		out["Te"] = []string{"trailers"} // the one member that says what the client's side can do (RFC 9110, section 10.1.4)

@@ -76,6 +76,12 @@ var _ authz.Condition = (*Condition)(nil)
 
 // New compiles the expression of cfg. Its errors name the line and column.
 func New(cfg Config) (*Condition, error) {
+	return compile(cfg, types.BoolType, "bool; compare with == true what a token holds")
+}
+
+// compile makes a condition of an expression whose value is of type t; want says
+// so in an error.
+func compile(cfg Config, t *types.Type, want string) (*Condition, error) {
 	if cfg.MaxCost == 0 {
 		cfg.MaxCost = defaultMaxCost
 	}
@@ -96,7 +102,7 @@ func New(cfg Config) (*Condition, error) {
 		return nil, faults(issues)
 	}
 	c := &Condition{info: compiled.NativeRep().SourceInfo()}
-	if err := c.check(compiled); err != nil {
+	if err := c.check(compiled, t, want); err != nil {
 		return nil, err
 	}
 	estimate, err := env.EstimateCost(compiled, sizes{})
@@ -137,10 +143,10 @@ func (c *Condition) at(id int64) string {
 }
 
 // check reports what CEL allows and a condition does not.
-func (c *Condition) check(compiled *cel.Ast) error {
+func (c *Condition) check(compiled *cel.Ast, want *types.Type, text string) error {
 	var errs []error
-	if t := compiled.OutputType(); !t.IsExactType(types.BoolType) {
-		errs = append(errs, fmt.Errorf("celcond: the expression is of type %s, want bool; compare with == true what a token holds", t))
+	if t := compiled.OutputType(); !t.IsExactType(want) {
+		errs = append(errs, fmt.Errorf("celcond: the expression is of type %s, want %s", t, text))
 	}
 	ast.PreOrderVisit(compiled.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() != ast.CallKind {

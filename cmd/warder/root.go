@@ -73,7 +73,7 @@ Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server.`,
 		return fail(exitUsage, cmd.CommandPath()+" --help lists the flags", "%w", flagError(err))
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newUsers(p), newConfig(p), newVersion(p))
+	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newUsers(p), newLimits(p), newConfig(p), newVersion(p))
 	return root
 }
 

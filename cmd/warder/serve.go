@@ -80,6 +80,15 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 		return err
 	}
 	defer store.db.Close() //nolint:errcheck // the verifier and the node have stopped
+	token, err := openAdminToken(cfg)
+	if err != nil {
+		return err
+	}
+	limits, err := openLimitStore(&cfg.Redis, logs.Main) //nolint:contextcheck // it connects in the background until it is closed
+	if err != nil {
+		return err
+	}
+	defer limits.close() //nolint:errcheck // what it counted is on its server
 	at := running{public: listeners.Public.Addr().String(), store: store}
 	if listeners.Redirect != nil {
 		at.redirect = listeners.Redirect.Addr().String()
@@ -100,7 +109,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	defer func() { unfollow() }()
 	err = server.Run(ctx, server.Options{
 		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Peppers: store.peppers,
-		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(),
+		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: limits.store, LimitStoreUp: limits.up,
 		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ func proxy() []Entry {
 		{ID: "PROXY-17", Sent: "HTTP/2 requests whose fields contradict HTTP/1.1", Must: "refused; nothing of it reaches the upstream"},
 		{ID: "PROXY-18", Sent: "our session cookie among others", Must: "removed; the others arrive as sent"},
 		{ID: "PROXY-19", Sent: "ranges, validators, encodings, trailers, event streams, answers without a body", Must: "untouched"},
-		{ID: "PROXY-20", Sent: "fields of the upstream's answer that we own", Must: "one owner each, never two values", Rest: "the fields of rate limits"},
+		{ID: "PROXY-20", Sent: "fields of the upstream's answer that we own", Must: "one owner each, never two values"},
 		{ID: "PROXY-21", Sent: "an upstream address in path, Host or header", Must: "impossible: it comes from the configuration"},
 		{ID: "PROXY-22", Sent: "answers that a cache in front may store, asked for again without a key", Must: "private and varying by the credential's field; nobody else gets them"},
 		{ID: "PROXY-23", Sent: "owners and scopes with line breaks, NUL, commas, non-ASCII, or huge", Must: "refused when made, or encoded; never a second value"},

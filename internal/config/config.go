@@ -55,6 +55,18 @@ type Config struct {
 	Log Log `yaml:"log"`
 	// Limits bound what one request, and all together, may take.
 	Limits Limits `yaml:"limits"`
+	// RateLimits bound how much each client may send, by the names that routes use (as those of upstreams, up to 40 characters). At most 256.
+	RateLimits map[string]RateLimit `yaml:"rate_limits"`
+	// DefaultRateLimits lists the limits of all requests: of each route besides its own, and, for those that count before anybody is asked for a credential, also of requests that no route matches. Default: none.
+	DefaultRateLimits []string `yaml:"default_rate_limits"`
+	// RateLimitFields says how clients are told what they have left: by RateLimit and RateLimit-Policy, by X-RateLimit-Limit, -Remaining and -Reset, by both, or not at all. Default standard.
+	RateLimitFields string `yaml:"rate_limit_fields" default:"standard" enum:"standard|legacy|both|off"`
+	// Redis is the server by which nodes share limits.
+	Redis Redis `yaml:"redis"`
+	// BruteForce says how those are slowed down whose credentials were wrong.
+	BruteForce BruteForce `yaml:"brute_force"`
+	// RateLimitBypass lists whom no limit counts.
+	RateLimitBypass RateLimitBypass `yaml:"rate_limit_bypass"`
 	// Timeouts bound how long each part of a request may last.
 	Timeouts Timeouts `yaml:"timeouts"`
 	// Schemes are the ways to prove who asks, by the names that routes and OpenAPI use (letters, digits and ._-). apiKey is always there: the header of keys, unless it is given here. At most 64.
@@ -183,6 +195,10 @@ type Route struct {
 	Security []Alternative `yaml:"security"`
 	// Conditions are rules beyond scopes. Default: none.
 	Conditions []Condition `yaml:"conditions"`
+	// RateLimits lists the limits of the route besides those for all; "off" in it takes these away. Default: none.
+	RateLimits []string `yaml:"rate_limits"`
+	// Cost is what one request counts in each of its limits, instead of what they say; 1 to their burst. Default: what they say.
+	Cost int `yaml:"cost" min:"0" max:"1000000000"`
 	// Public lets requests pass without a credential. Not together with scopes and security. Default false.
 	Public bool `yaml:"public" default:"false"`
 	// CORS is the name of the policy for scripts of other origins; "off" means none. Default: the one called default, if there is one.

@@ -72,6 +72,7 @@ func (l *loader) checkRoute(field string, r *Route) {
 	l.checkScopes(field+".scopes", r.Scopes)
 	l.checkSecurity(field+".security", r.Security)
 	l.checkConditions(field+".conditions", r.Conditions)
+	l.checkRouteLimits(field, r)
 	if _, known := l.config.CORS[r.CORS]; r.CORS != "" && r.CORS != Off && !known && !l.failed(field+".cors") {
 		l.reject(field+".cors", "no policy is called "+l.show(field+".cors"), didYouMean(r.CORS, append(sortedKeys(l.config.CORS), Off)))
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/accesslog"
@@ -27,7 +28,9 @@ func (g *Gateway) edge() (warder.Edge, error) {
 	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.cfg.Metrics}
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
 	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path)})
-	edge.SecurityHeaders, errs[2] = securityheaders.New(cfg.Headers.Library())
+	headers := cfg.Headers.Library()
+	headers.Remove = append(slices.Clone(headers.Remove), costHeaders(cfg)...)
+	edge.SecurityHeaders, errs[2] = securityheaders.New(headers)
 	edge.Forwarded, errs[3] = newForwarded(&cfg.Forwarded)
 	edge.Target, errs[4] = target.New(target.Config{MaxLength: int(cfg.Limits.TargetBytes), Allow: allow})
 	if len(cfg.Hosts) > 0 {

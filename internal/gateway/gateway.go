@@ -12,6 +12,7 @@ import (
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/bruteforce"
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
@@ -19,6 +20,7 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/password"
@@ -27,15 +29,16 @@ import (
 
 // Config configures a [Gateway]. Every field is required unless it says so.
 type Config struct {
-	_         [0]func()
-	Config    *config.Config    // valid, as config.Load returns it
-	Verifier  *apikey.Verifier  // proves keys
-	Sessions  *session.Manager  // of people who logged in; nil when no scheme is a session
-	People    *password.Checker // who log in by name and password; nil when there are none
-	Signer    *jwt.Signer       // signs identities for upstreams; nil when none wants that
-	AccessLog *slog.Logger      // one record per request
-	Log       *slog.Logger      // everything else
-	Metrics   exchange.Finisher // told of every outcome; nil for none
+	_          [0]func()
+	Config     *config.Config    // valid, as config.Load returns it
+	Verifier   *apikey.Verifier  // proves keys
+	Sessions   *session.Manager  // of people who logged in; nil when no scheme is a session
+	People     *password.Checker // who log in by name and password; nil when there are none
+	Signer     *jwt.Signer       // signs identities for upstreams; nil when none wants that
+	LimitStore ratelimit.Store   // counts what nodes share; nil when no limit is shared
+	AccessLog  *slog.Logger      // one record per request
+	Log        *slog.Logger      // everything else
+	Metrics    exchange.Finisher // told of every outcome; nil for none
 
 	// Shadowed is told of each request that a stage in shadow would have refused.
 	// nil for nobody.
@@ -63,6 +66,8 @@ type Gateway struct {
 	cors      map[string]*cors.Stage
 	routes    map[string]http.Handler // by pattern
 	upstreams map[destination]*upstream.Upstream
+	limits    limits
+	guard     *bruteforce.Guard
 }
 
 // New reports every route and upstream that cannot be built, at once. Close the
@@ -84,8 +89,9 @@ func New(cfg Config) (*Gateway, error) {
 func (g *Gateway) build() error {
 	edge, edgeErr := g.edge()
 	routes := new(warder.Routes)
-	err := errors.Join(edgeErr, g.addBrowserStages())
+	err := errors.Join(edgeErr, g.addBrowserStages(), g.addLimits(), g.addGuard())
 	routes.CORS = g.cors[config.DefaultCORS]
+	routes.AddressLimit = g.limits.everybody
 	if err == nil {
 		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
 	}

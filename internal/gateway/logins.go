@@ -36,7 +36,9 @@ func (g *Gateway) addLogins(routes *warder.Routes) error {
 	if err := errors.Join(limitErr, csrfErr); err != nil {
 		return err
 	}
-	begin := func() *warder.Policy { return &warder.Policy{BodyLimit: limit, CSRF: strict} }
+	begin := func() *warder.Policy {
+		return &warder.Policy{BodyLimit: limit, AddressLimit: g.limits.everybody, CSRF: strict}
+	}
 	errs := []error{g.handle(routes, "POST "+cfg.Path+"/logout", begin(), g.cfg.Sessions.LogoutHandler("/"))}
 	errs = append(errs, g.addToken(routes, cfg))
 	if cfg.Password {
@@ -55,7 +57,7 @@ func (g *Gateway) addToken(routes *warder.Routes, cfg *config.Session) error {
 	if err != nil {
 		return err
 	}
-	policy := &warder.Policy{Authn: guard, CSRF: g.csrf}
+	policy := &warder.Policy{AddressLimit: g.limits.everybody, Authn: guard, CSRF: g.csrf}
 	return g.handle(routes, "GET "+cfg.Path+"/csrf", policy, tokenHandler{g.csrf})
 }
 

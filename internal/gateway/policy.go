@@ -22,16 +22,18 @@ func (g *Gateway) policy(route *config.Route) (*warder.Policy, error) {
 	if route.BodyBytes > 0 {
 		limit = route.BodyBytes
 	}
-	var errs [4]error
+	var errs [5]error
 	policy := &warder.Policy{Paths: ambiguities(route.Allow), CSRF: g.csrf}
 	policy.CORS, errs[0] = g.corsOf(route)
 	policy.BodyLimit, errs[1] = bodylimit.New(bodylimit.Config{Max: int64(limit)})
 	if !route.Public {
+		policy.Guard = g.guard
 		policy.Authn, errs[2] = g.authn(cfg.RouteSecurity(route))
 	}
 	if len(route.Conditions) > 0 {
 		policy.Authz, errs[3] = g.authz(route.Conditions)
 	}
+	errs[4] = g.limit(policy, route)
 	return policy, errors.Join(errs[:]...)
 }
 

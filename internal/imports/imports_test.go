@@ -29,12 +29,10 @@ func vocabulary(more ...string) []string {
 // package that is missing here may not exist; a missing import is forbidden.
 func table() map[string]row {
 	everything := []string{
-		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "credential", "csrf", "exchange", "forwarded", "http3",
-		"httpserver", "internal/config", "internal/decision", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "introspection", "jwt", "mtls",
-		"openapi", "problem", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
-		"httpserver", "internal/config", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "internal/systemd", "introspection", "jwt", "mtls",
-		"openapi", "problem", "proxyproto", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
-		"sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
+		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
+		"http3", "httpserver", "internal/config", "internal/decision", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
+		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
+		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -60,6 +58,7 @@ func table() map[string]row {
 		"http3":          {module: vocabulary("httpserver"), third: append([]string{"github.com/quic-go/quic-go"}, x...)},
 
 		// protection: never a sibling either
+		"bruteforce":      {module: vocabulary(), third: x},
 		"cors":            {module: vocabulary(), third: x},
 		"csrf":            {module: vocabulary(), third: x},
 		"securityheaders": {module: vocabulary(), third: x},
@@ -82,9 +81,10 @@ func table() map[string]row {
 		"session/password": {module: vocabulary("authn", "openapi", "session"), third: x},
 		"session/oidc":     {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
 		// a conformance suite knows the concept that it tests
-		"apikey/apikeytest":   {module: vocabulary("apikey")},
-		"openapi/openapitest": {module: vocabulary("", "openapi")},
-		"session/sessiontest": {module: vocabulary("session")},
+		"apikey/apikeytest":       {module: vocabulary("apikey")},
+		"openapi/openapitest":     {module: vocabulary("", "openapi")},
+		"session/sessiontest":     {module: vocabulary("session")},
+		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
@@ -93,7 +93,7 @@ func table() map[string]row {
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
-			"accesslog", "authn", "authz", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "ratelimit", "requestid",
+			"accesslog", "authn", "authz", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "openapi", "ratelimit", "requestid",
 			"securityheaders", "target", "trustedhost",
 		)},
 
@@ -102,6 +102,7 @@ func table() map[string]row {
 			module: vocabulary("apikey", "internal/fleet", "session"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
+		"redis": {module: vocabulary("ratelimit"), third: []string{"github.com/redis/rueidis"}},
 
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
@@ -116,13 +117,15 @@ func table() map[string]row {
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
 		"internal/gateway": {module: vocabulary(
-			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/config",
+			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "internal/config",
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream",
 		)},
 		"internal/decision": {module: vocabulary("", "upstream")},
 		"internal/server": {
-			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "internal/server" || p == "internal/systemd" }), // no driver
+			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
+				return slices.Contains([]string{"sqlite", "redis", "internal/server", "internal/systemd"}, p)
+			}),
 			third:  []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
 		"cmd/warder": {
@@ -265,6 +268,7 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 	asking := []string{"introspection", "jwt"}
 	edge := []string{
 		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "proxyproto", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
+		"bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
 		"trustedhost", "upstream",
 	}
 	for name, r := range rows {
@@ -280,8 +284,10 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 		if slices.Contains(asking, name) && !slices.Equal(r.module, vocabulary("authn", "openapi", "internal/bearer", "internal/outgoing")) {
 			t.Errorf("row %q allows more than identity and how to ask a provider: %v", name, r.module)
 		}
-		if slices.Contains(r.module, "sqlite") && name != "cmd/warder" {
-			t.Errorf("row %q allows a driver", name)
+		for _, driver := range []string{"sqlite", "redis"} {
+			if slices.Contains(r.module, driver) && name != "cmd/warder" {
+				t.Errorf("row %q allows a driver", name)
+			}
 		}
 	}
 }

@@ -19,13 +19,14 @@ import (
 // adminBody is the largest body that the admin and health listeners read, in bytes.
 const adminBody = 64 << 10
 
-// newAdmin returns what the admin listener serves: probes, metrics, and the keys
-// of signed identities (nil for none).
-func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Handler, log *slog.Logger) (http.Handler, error) {
+// newAdmin returns what the admin listener serves: probes, metrics, the keys of
+// signed identities (nil for none), and what more adds.
+func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Handler, log *slog.Logger, more func(*http.ServeMux)) (http.Handler, error) {
 	mux := http.NewServeMux()
 	probes.mount(mux)
 	mux.Handle("GET /metrics", metrics)
 	mountKeySet(mux, keySet)
+	more(mux)
 	hosts, err := localHosts(listener)
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger) 
 
 // adminPatterns are all that an admin or health mux can serve.
 func adminPatterns() []string {
-	return []string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}
+	return append([]string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}, limitPatterns()...)
 }
 
 func muxRoutes(mux *http.ServeMux, limit *bodylimit.Stage) (warder.Route, error) {

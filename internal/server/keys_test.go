@@ -296,7 +296,8 @@ func (p *program) hammer(stop <-chan struct{}, receipt *atomic.Bool) string {
 // made: by an import, or by a restored backup.
 func TestAKeyWorksAfterItWasUnknown(t *testing.T) {
 	upstream := wire.Listen(t, wire.Answer(wire.OK))
-	p := start(t, upstream.URL(), settings{})
+	// It asks far more often than a client that keeps to delays.
+	p := start(t, upstream.URL(), settings{flags: map[string]string{"brute-force-failures": "1000000", "brute-force-key-failures": "1000000"}})
 	drawn := make([]byte, 4096)
 	if _, err := rand.Read(drawn); err != nil {
 		t.Fatal(err)

@@ -85,7 +85,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		reasons: knownReasons(reasons),
 		stages: set([]string{
 			"requestid", "accesslog", "securityheaders", "forwarded", "trustedhost", "sni", "target", "https",
-			"cors", "bodylimit", "route", "authn", "csrf", "authz", "handler",
+			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "concurrency", "principallimit", "handler",
 		}),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -101,7 +101,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 // and fronts say.
 func knownReasons(more []string) map[string]struct{} {
 	words := []string{
-		"no-credential", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable",
+		"no-credential", "brute-force", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable",
 		"panic", "method", "malformed-target", "no-target",
 		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "client-gone", "stopped", "body-invalid", "no-scheme", "no-host", "half-a-principal", "dry", "prefix-absent", "prefix-ambiguous",
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/server"
+	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/sqlite"
 )
 
@@ -42,6 +43,7 @@ type settings struct {
 	flags map[string]string               // by flag name
 	spec  apikey.Spec                     // of the key; zero for one with every scope of "orders"
 	store func(apikey.Store) apikey.Store // puts a store of the test's own in between
+	limit ratelimit.Store                 // counts limits that nodes share
 }
 
 // start runs warder in front of upstream, a base URL. The configuration protects
@@ -79,6 +81,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	p.run(t, server.Options{
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
+		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p
 }

@@ -21,12 +21,15 @@ import (
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/proxyproto"
+	"github.com/warder-dev/warder/ratelimit"
+	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/tlsconfig"
 	"github.com/warder-dev/warder/tlsconfig/acme"
 )
 
-// Options are what [Run] needs. Every field is required but Ready.
+// Options are what [Run] needs. Every field is required but LimitStore,
+// AdminToken and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -39,7 +42,16 @@ type Options struct {
 	Log       *slog.Logger
 	Dropped   func() uint64 // log records that were lost
 	Version   string
-	Ready     func() // called once, when requests are answered
+	// LimitStore counts what nodes share; nil when no limit is shared. LimitStoreUp
+	// reports whether it answers.
+	LimitStore   ratelimit.Store
+	LimitStoreUp func() bool
+
+	// AdminToken is what the admin listener wants of those who ask about limits or
+	// change them. Without it nobody can.
+	AdminToken secret.Text
+
+	Ready func() // called once, when requests are answered
 }
 
 // pollInterval is how often changes of keys are asked for. An idle poll costs
@@ -75,7 +87,7 @@ type service struct {
 // accepted any more, running requests and upgraded connections get the
 // configured time. It returns nil after a stop in good order.
 func Run(ctx context.Context, o Options) error {
-	p := &program{options: o, metrics: NewMetrics(o.Version)}
+	p := &program{options: o, metrics: NewMetrics(o.Version, limitReasons(o.Config)...)}
 	defer o.Listeners.Close()
 	defer p.close() //nolint:contextcheck // it closes what has contexts of its own
 	if err := p.join(ctx); err != nil {
@@ -136,7 +148,7 @@ func (p *program) build() error {
 	}
 	var err error
 	p.gateway, err = gateway.New(gateway.Config{
-		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer,
+		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore,
 		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
 	})
 	if err != nil {
@@ -152,7 +164,8 @@ func (p *program) build() error {
 		errs = append(errs, p.addPublic("redirect", o.Listeners.Redirect, p.redirect(), nil))
 	}
 	if o.Listeners.Admin != nil {
-		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log)
+		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log,
+			func(mux *http.ServeMux) { mountLimits(mux, o.AdminToken, o.Config, p.gateway) })
 		errs = append(errs, err, p.add("admin", o.Listeners.Admin, admin, nil))
 	}
 	if o.Listeners.Health != nil {
@@ -238,6 +251,8 @@ func (p *program) watch() error {
 			func() float64 { return float64(p.verifier.Applied()) }),
 		p.watchTLS(),
 		p.watchBalancers(),
+		p.metrics.register(limitCounts{p.gateway}),
+		p.watchLimitStore(),
 	)
 }
 

@@ -1,0 +1,36 @@
+package gateway
+
+import (
+	"github.com/warder-dev/warder/bruteforce"
+	"github.com/warder-dev/warder/exchange"
+)
+
+// addGuard makes what slows down those whose credentials are wrong. One stands
+// before all routes: who guesses at one cannot go on at another.
+func (g *Gateway) addGuard() error {
+	b := &g.cfg.Config.BruteForce
+	if b.InsecureOff {
+		return nil
+	}
+	rule := func(free int) bruteforce.Rule {
+		return bruteforce.Rule{Free: free, Delay: b.Delay, Longest: b.LongestDelay, Forget: b.Forget}
+	}
+	var err error
+	g.guard, err = bruteforce.New(bruteforce.Config{
+		Claim: g.claimed, Address: rule(b.Failures), Pair: rule(b.KeyFailures), Capacity: b.Capacity, Shadow: b.Shadow,
+		Shadowed: func(x *exchange.Exchange, reason string) { g.cfg.Shadowed(x, "guard", reason) },
+	})
+	return err
+}
+
+// claimed is the id of the key that x carries, whether it proves it or not.
+func (g *Gateway) claimed(x *exchange.Exchange) string {
+	if x.Claim != "" {
+		return x.Claim
+	}
+	id, _ := g.carries(x)
+	return id
+}
+
+// Guard returns what slows down those who guess; nil when it is off.
+func (g *Gateway) Guard() *bruteforce.Guard { return g.guard }

@@ -1,0 +1,221 @@
+package redis_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/ratelimit"
+	"github.com/warder-dev/warder/ratelimit/ratelimittest"
+	"github.com/warder-dev/warder/redis"
+)
+
+// ranges are the slots of the three servers of a cluster.
+func ranges() [3][2]int { return [3][2]int{{0, 5460}, {5461, 10922}, {10923, 16383}} }
+
+// startCluster starts three servers that divide the slots, without replicas.
+func startCluster(tb testing.TB) (servers []*server) {
+	tb.Helper()
+	for range 3 {
+		servers = append(servers, startServer(tb, "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"))
+	}
+	for i, r := range ranges() {
+		if err := servers[i].do(tb, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(r[0]), strconv.Itoa(r[1])).Error(); err != nil {
+			tb.Fatal(err)
+		}
+		if err := servers[i].do(tb, "CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1)).Error(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for _, s := range servers[1:] {
+		bus, err := s.do(tb, "CONFIG", "GET", "cluster-port").AsStrMap()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if err := servers[0].do(tb, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(s.port), bus["cluster-port"]).Error(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for _, s := range servers {
+		waitFor(tb, "the cluster to form", func() bool {
+			info, err := s.do(tb, "CLUSTER", "INFO").ToString()
+			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3") && strings.Contains(info, "cluster_slots_assigned:16384")
+		})
+	}
+	return servers
+}
+
+// owned are two limits of one request that lie together: of a key, and of its owner.
+func owned(tb testing.TB, store ratelimit.Store, outage ratelimit.Outage) *ratelimit.Stage {
+	tb.Helper()
+	var limits []*ratelimit.Limit
+	for _, c := range []ratelimit.LimitConfig{
+		{Name: "key", Quota: ratelimit.Quota{Count: 60, Per: 24 * time.Hour}, By: []ratelimit.Part{ratelimit.ByOwner(), ratelimit.ByKey()}},
+		{Name: "owner", Quota: ratelimit.Quota{Count: 100, Per: 24 * time.Hour}, By: []ratelimit.Part{ratelimit.ByOwner()}},
+	} {
+		c.Store, c.Outage, c.Spread = store, outage, []ratelimit.Part{ratelimit.ByOwner()}
+		l, err := ratelimit.NewLimit(c)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		limits = append(limits, l)
+	}
+	s, err := ratelimit.New(ratelimit.Config{Limits: limits})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func of(owner, key string) *exchange.Exchange {
+	x := from(key)
+	x.Principal.Owner = owner
+	return x
+}
+
+func TestCluster(t *testing.T) {
+	servers := startCluster(t)
+	addresses := []string{servers[2].address, servers[0].address} // the third is found
+	t.Run("the contract", func(t *testing.T) {
+		n := 0
+		ratelimittest.TestStore(t, func(t *testing.T) ratelimit.Store {
+			t.Helper()
+			n++
+			return openDB(t, func(c *redis.Config) { c.Prefix = fmt.Sprint("test", n) }, addresses...).Limits()
+		})
+	})
+	t.Run("one request's keys are in one slot", func(t *testing.T) {
+		for _, tag := range []string{"limits", "", "a", "0123456789abcdef", "{"} {
+			got, err := servers[0].do(t, "CLUSTER", "KEYSLOT", tag).AsInt64()
+			if err != nil || tag != "" && int(got) != redis.Slot(tag) {
+				t.Errorf("slot of %q: %d, want %d, %v", tag, redis.Slot(tag), got, err)
+			}
+		}
+		one, two := openDB(t, nil, addresses...), openDB(t, nil, addresses...)
+		stages := []*ratelimit.Stage{owned(t, one.Limits(), ratelimit.Closed), owned(t, two.Limits(), ratelimit.Closed)}
+		var passed [12]atomic.Int64
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				for n := range 12 * 100 {
+					switch v := stages[g%2].Check(of(fmt.Sprint("o", n%12), fmt.Sprint("k", (n/12+g)%2))); v.Kind() {
+					case exchange.Passed:
+						passed[n%12].Add(1)
+					case exchange.Failed:
+						t.Error(v.Err())
+					default:
+					}
+				}
+			})
+		}
+		wg.Wait()
+		for i := range passed {
+			if got := passed[i].Load(); got != 100 {
+				t.Errorf("owner %d: %d passed, want 100: 60 of each key, together 100", i, got)
+			}
+		}
+		for i, s := range servers {
+			if n, err := s.do(t, "DBSIZE").AsInt64(); err != nil || n < 3 {
+				t.Errorf("server %d has %d counters, want some of 36", i, n)
+			}
+		}
+	})
+	t.Run("a slot that moved", func(t *testing.T) {
+		attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) { movedSlot(t, servers, addresses) })
+	})
+	t.Run("a server that is paused", func(t *testing.T) {
+		attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) { pausedServer(t, servers, addresses) })
+	})
+}
+
+// A slot is given to another server while nobody told this node.
+func movedSlot(t *testing.T, servers []*server, addresses []string) {
+	t.Helper()
+	db := openDB(t, func(c *redis.Config) { c.Prefix = "moved" }, addresses...)
+	c := claim("a", 1, ratelimit.Quota{Count: 1, Per: 24 * time.Hour}, 1)
+	key := redis.Key(db.Limits(), c)
+	slot, err := servers[0].do(t, "CLUSTER", "KEYSLOT", key).AsInt64()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := 0
+	for i, r := range ranges() {
+		if int(slot) >= r[0] && int(slot) <= r[1] {
+			from = i
+		}
+	}
+	to := servers[(from+1)%3]
+	for _, k := range []string{"x{limits}"} { // what is left there goes
+		if got, err := servers[0].do(t, "CLUSTER", "KEYSLOT", k).AsInt64(); err != nil || got != slot {
+			t.Fatalf("slot of %s: %d, %v", k, got, err)
+		}
+	}
+	all, err := servers[from].do(t, "CLUSTER", "GETKEYSINSLOT", strconv.FormatInt(slot, 10), "1000").AsStrSlice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range all {
+		must(t, servers[from], "DEL", k)
+	}
+	id, err := to.do(t, "CLUSTER", "MYID").ToString()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*server{to, servers[from], servers[(from+2)%3]} {
+		must(t, s, "CLUSTER", "SETSLOT", strconv.FormatInt(slot, 10), "NODE", id)
+	}
+	for n, want := range []bool{true, false, false} {
+		claims := []ratelimit.Claim{c}
+		if err := db.Limits().Take(t.Context(), claims, false); err != nil || claims[0].OK != want {
+			t.Errorf("request %d: %v %v, want %v", n, claims[0].OK, err, want)
+		}
+	}
+}
+
+// A server of three is paused: its subjects go by the rule, and the others do not
+// notice.
+func pausedServer(t *testing.T, servers []*server, addresses []string) {
+	t.Helper()
+	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = "paused", 500*time.Millisecond }, addresses...)
+	l := func(outage ratelimit.Outage) *ratelimit.Stage {
+		l, err := ratelimit.NewLimit(ratelimit.LimitConfig{
+			Name: "a", Quota: ratelimit.Quota{Count: 1_000_000, Per: time.Second}, By: []ratelimit.Part{ratelimit.ByKey()}, Spread: []ratelimit.Part{ratelimit.ByKey()},
+			Store: db.Limits(), Outage: outage,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := ratelimit.New(ratelimit.Config{Limits: []*ratelimit.Limit{l}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	closed, share := l(ratelimit.Closed), l(ratelimit.Share)
+	fails := func(s *ratelimit.Stage) (n int) {
+		for i := range 60 {
+			if s.Check(from(fmt.Sprint("k", i))).Kind() == exchange.Failed {
+				n++
+			}
+		}
+		return n
+	}
+	waitFor(t, "all to pass", func() bool { return fails(closed) == 0 })
+	servers[1].signal(t, syscall.SIGSTOP)
+	waitFor(t, "the breaker to open", func() bool { fails(closed); return !db.Status().Up })
+	if got := fails(closed); got == 0 || got > 45 {
+		t.Errorf("%d of 60 subjects fail, want about a third", got)
+	}
+	if got := fails(share); got != 0 {
+		t.Errorf("%d of 60 subjects fail that share", got)
+	}
+	servers[1].signal(t, syscall.SIGCONT)
+	waitFor(t, "all to pass again", func() bool { return fails(closed) == 0 && db.Status().Up })
+}

@@ -1,0 +1,251 @@
+package redis
+
+import (
+	"context"
+	_ "embed" // the script of beats
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/warder-dev/warder/ratelimit"
+)
+
+//go:embed beat.lua
+var beatScript string
+
+const (
+	beatEvery  = time.Second
+	rememberUS = "5000000" // microseconds for which a node is remembered: five beats
+	maxLanes   = 16        // of a cluster: each is a sixteenth of its slots
+)
+
+// run connects, opens the lanes, and keeps the others informed, until ctx ends.
+func (db *DB) run(ctx context.Context) {
+	client := db.connect(ctx)
+	if client == nil {
+		return
+	}
+	defer client.Close()
+	sha := db.load(ctx, client)
+	if sha == "" {
+		return
+	}
+	lanes := db.open(ctx, client, sha)
+	db.limits.anew = func(ctx context.Context, key string) error { return db.forget(ctx, client, key) }
+	_ = db.beat(ctx, client, false)
+	db.limits.lanes.Store(&lanes)
+	for pause(ctx, beatEvery) {
+		_ = db.beat(ctx, client, false) // what was last seen holds
+	}
+	db.goodbye(ctx, client)
+}
+
+// connect returns the first client that could be made; nil when ctx ends.
+func (db *DB) connect(ctx context.Context) rueidis.Client {
+	for wait, told := firstWait, false; ; wait = min(2*wait, lastWait) {
+		client, err := rueidis.NewClient(db.cfg.option())
+		if err == nil {
+			if told {
+				db.tell(true, nil)
+			}
+			return client
+		}
+		if client != nil {
+			client.Close()
+		}
+		if !told {
+			db.tell(false, err)
+			told = true
+		}
+		if !pause(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+// load has every server know the script, and returns its digest; "" when ctx ends.
+func (db *DB) load(ctx context.Context, client rueidis.Client) string {
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		if sha, err := loadScript(ctx, client); err == nil {
+			return sha
+		}
+		if !pause(ctx, wait) {
+			return ""
+		}
+	}
+}
+
+func loadScript(ctx context.Context, client rueidis.Client) (sha string, err error) {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, node := range client.Nodes() {
+		if s, e := node.Do(limited, node.B().ScriptLoad().Script(takeScript).Build()).ToString(); e == nil {
+			sha = s
+		} else {
+			err = e
+		}
+	}
+	if sha != "" {
+		return sha, nil // a replica or a server that is away gets the script when it is asked
+	}
+	return "", hide(errors.Join(err, ErrAway))
+}
+
+// open starts the lanes.
+func (db *DB) open(ctx context.Context, client rueidis.Client, sha string) []*lane {
+	n, each := 1, pumps
+	if client.Mode() == rueidis.ClientModeCluster {
+		n, each = maxLanes, 2
+	}
+	lanes := make([]*lane, n)
+	for i := range lanes {
+		l := &lane{
+			client: client, sha: sha, calls: &db.limits.calls, queue: make(chan *call, maxQueued/n), budget: db.cfg.Budget,
+			breaker: newBreaker(db.tell), probe: db.cfg.Prefix + ":{" + tagIn(i, n) + "}:probe",
+		}
+		for range each {
+			db.done.Go(func() { l.pump(ctx) })
+		}
+		db.done.Go(func() { l.breaker.mend(ctx, func(ctx context.Context) error { return l.ask(ctx) }) })
+		lanes[i] = l
+	}
+	return lanes
+}
+
+// tagIn returns a hash tag in the ith of n parts of the slots.
+func tagIn(i, n int) string {
+	for k := 0; ; k++ {
+		if tag := fmt.Sprint("probe", k); int(slot(tag))*n/slots == i {
+			return tag
+		}
+	}
+}
+
+// ask writes to the lane's server. It fails when that takes longer than a decision
+// may.
+func (l *lane) ask(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	begun := time.Now()
+	if err := l.client.Do(limited, l.client.B().Set().Key(l.probe).Value("1").Px(patience).Build()).Error(); err != nil {
+		return hide(err)
+	}
+	if time.Since(begun) <= l.budget {
+		return nil
+	}
+	begun = time.Now() // the first one may have had to connect
+	if err := l.client.Do(limited, l.client.B().Set().Key(l.probe).Value("1").Px(patience).Build()).Error(); err != nil {
+		return hide(err)
+	}
+	if time.Since(begun) > l.budget {
+		return ErrLate
+	}
+	return nil
+}
+
+// beat tells the others of this node, and learns of them.
+func (db *DB) beat(ctx context.Context, client rueidis.Client, anew bool) error {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	begin := ""
+	if anew {
+		begin = "1"
+	}
+	fleet := db.cfg.Prefix + ":{fleet}:"
+	said, err := client.Do(limited, client.B().Eval().Script(beatScript).Numkeys(2).Key(fleet+"nodes", fleet+"epoch").Arg(db.node, rememberUS, begin).Build()).ToArray()
+	if err != nil || len(said) != 2 {
+		return hide(errors.Join(err, ErrAway))
+	}
+	nodes, err := said[0].AsInt64()
+	epoch, err2 := said[1].AsUint64()
+	if err := errors.Join(err, err2); err != nil {
+		return hide(err)
+	}
+	db.limits.fleet.Store(&ratelimit.Fleet{Nodes: int(max(1, min(nodes, maxNodes))), Epoch: epoch})
+	return nil
+}
+
+// forget removes a counter, and begins a new epoch.
+func (db *DB) forget(ctx context.Context, client rueidis.Client, key string) error {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := client.Do(limited, client.B().Del().Key(key).Build()).Error(); err != nil {
+		return hide(err)
+	}
+	return db.beat(ctx, client, true)
+}
+
+// goodbye tells the others that this node is gone, if that can be done at once.
+func (db *DB) goodbye(ctx context.Context, client rueidis.Client) {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.cfg.Budget)
+	defer cancel()
+	_ = client.Do(limited, client.B().Zrem().Key(db.cfg.Prefix+":{fleet}:nodes").Member(db.node).Build()).Error() // they see for themselves soon
+}
+
+// tell logs that the server is away, or back.
+func (db *DB) tell(up bool, err error) {
+	if up {
+		db.cfg.Log.Info("redis answers again: limits are exact", slog.Any("addresses", db.cfg.Addresses))
+		return
+	}
+	db.cfg.Log.Warn("redis does not answer: each limit does what its outage says", slog.Any("addresses", db.cfg.Addresses), slog.Any("error", hide(err)))
+}
+
+// Status is how a server is doing.
+type Status struct {
+	Up    bool
+	Nodes int       // last seen, this one included
+	Since time.Time // when that changed; zero before the first connection
+	Err   error     // why it is not up
+}
+
+// Status returns how the server is doing; of a cluster, how the part is doing that is
+// doing worst.
+func (db *DB) Status() Status {
+	s := Status{Nodes: db.limits.Fleet().Nodes, Err: ErrAway}
+	lanes := db.limits.lanes.Load()
+	if lanes == nil {
+		return s
+	}
+	s.Up, s.Err = true, nil
+	for _, l := range *lanes {
+		up, since, err := l.breaker.status()
+		if s.Up && (!up || since.After(s.Since)) {
+			s.Up, s.Since, s.Err = up, since, err
+		}
+	}
+	return s
+}
+
+// down reports whether err is of the server as a whole, not of one key.
+func down(err error) bool {
+	if err == nil {
+		return false
+	}
+	e, ok := rueidis.IsRedisErr(err)
+	if !ok {
+		return true
+	}
+	if e.IsNil() {
+		return false
+	}
+	code, _, _ := strings.Cut(e.Error(), " ")
+	switch code {
+	case "LOADING", "READONLY", "OOM", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY", "NOAUTH", "WRONGPASS", "NOPERM", "MOVED", "ASK", "TRYAGAIN":
+		return true
+	default:
+		return strings.Contains(e.Error(), "OOM ") || strings.Contains(e.Error(), "READONLY ")
+	}
+}
+
+// hide returns err as one of this package.
+func hide(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("redis: %w", err)
+}

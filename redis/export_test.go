@@ -1,0 +1,48 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"github.com/warder-dev/warder/ratelimit"
+)
+
+// TakeAt is [Limits.Take] with the script as it is, but for its clock, which shows
+// now, in microseconds.
+func TakeAt(ctx context.Context, client rueidis.Client, l *Limits, now int64, claims []ratelimit.Claim, dry bool) error {
+	script := strings.Replace(takeScript, "redis.call('TIME')", "{ARGV[3], ARGV[4]}", 1)
+	keys, args, err := l.call(claims, dry)
+	if err != nil {
+		return err
+	}
+	args = append(args, strconv.FormatInt(now/1e6, 10), strconv.FormatInt(now%1e6, 10))
+	answer, err := rueidis.NewLuaScript(script).Exec(ctx, client, keys, args).ToString()
+	if err != nil {
+		return err
+	}
+	return unpack(answer, claims)
+}
+
+// TakeTold is [Limits.Take] and the server's time, in microseconds, by which it judged.
+func TakeTold(ctx context.Context, l *Limits, claims []ratelimit.Claim) (now int64, err error) {
+	keys, args, err := l.call(claims, false)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := l.lane(l.tag(claims[0].Near)).do(ctx, keys, args)
+	if err != nil {
+		return 0, err
+	}
+	return int64(math.Float64frombits(binary.LittleEndian.Uint64([]byte(answer[:8])))), unpack(answer, claims)
+}
+
+// Key is the name of a claim's counter.
+func Key(l *Limits, c ratelimit.Claim) string { return l.name(l.tag(c.Near), c.Limit, c.Subject) }
+
+// Slot is the slot of a hash tag.
+func Slot(tag string) int { return int(slot(tag)) }
