@@ -126,7 +126,7 @@ func table() map[string]row {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
 				return slices.Contains([]string{"sqlite", "redis", "internal/server", "internal/systemd"}, p)
 			}),
-			third:  []string{"github.com/prometheus/client_golang", "golang.org/x"},
+			third: []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
 		"cmd/warder": {
 			module: everything,
