@@ -77,12 +77,13 @@ func load(t *testing.T, stages []*ratelimit.Stage) (o []*outcomes, stop func()) 
 	t.Helper()
 	var wg sync.WaitGroup
 	end := make(chan struct{})
-	for i, s := range stages {
-		o = append(o, new(outcomes))
+	for _, s := range stages {
+		mine := new(outcomes)
+		o = append(o, mine)
 		for g := range 4 {
 			wg.Go(func() {
 				for n := 0; ; n++ {
-					o[i].check(s, from(string(rune('a'+(n+g)%26))))
+					mine.check(s, from(string(rune('a'+(n+g)%26))))
 					select {
 					case <-end:
 						return
