@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,7 @@ func TestBreaker(t *testing.T) {
 		defer stop()
 		away := errors.New("away")
 		var well atomic.Bool
+		var mu sync.Mutex
 		var probes [2][]time.Duration
 		var told []bool
 		begin := time.Now()
@@ -29,7 +31,9 @@ func TestBreaker(t *testing.T) {
 					told = append(told, up)
 				}
 			}, func(context.Context) error {
+				mu.Lock()
 				probes[i] = append(probes[i], time.Since(begin))
+				mu.Unlock()
 				if well.Load() {
 					return nil
 				}
@@ -72,6 +76,7 @@ func TestBreaker(t *testing.T) {
 		}
 		<-time.After(time.Minute)
 		synctest.Wait()
+		mu.Lock()
 		for i := range probes {
 			if n := len(probes[i]); n < 20 || n > 70 {
 				t.Errorf("%d probes in a minute, want one in 1 to 3 seconds", n)
@@ -83,6 +88,7 @@ func TestBreaker(t *testing.T) {
 		if probes[0][5] == probes[1][5] {
 			t.Error("two nodes ask at the same time")
 		}
+		mu.Unlock()
 		well.Store(true)
 		<-time.After(4 * time.Second)
 		synctest.Wait()

@@ -15,6 +15,8 @@ import (
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/ratelimit/ratelimittest"
 	"github.com/warder-dev/warder/redis"
+	"github.com/warder-dev/warder/session"
+	"github.com/warder-dev/warder/session/sessiontest"
 )
 
 // ranges are the slots of the three servers of a cluster.
@@ -90,6 +92,14 @@ func TestCluster(t *testing.T) {
 			t.Helper()
 			n++
 			return openDB(t, func(c *redis.Config) { c.Prefix = fmt.Sprint("test", n) }, addresses...).Limits()
+		})
+	})
+	t.Run("the contract of sessions", func(t *testing.T) {
+		n := 0
+		sessiontest.TestStore(t, func(t *testing.T) session.Store {
+			t.Helper()
+			n++
+			return openDB(t, func(c *redis.Config) { c.Prefix = fmt.Sprint("sessions", n) }, addresses...).Sessions()
 		})
 	})
 	t.Run("one request's keys are in one slot", func(t *testing.T) {
