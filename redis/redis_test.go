@@ -72,7 +72,15 @@ func TestClose(t *testing.T) {
 		if err := db.Limits().Take(t.Context(), []ratelimit.Claim{claim("a", 1, ratelimit.Quota{Count: 1, Per: time.Hour}, 1)}, false); err == nil {
 			t.Error("a closed store answers")
 		}
-		goleak.VerifyNone(t, before)
+		var left error // the driver has some that sleep for a second and end
+		for end := time.Now().Add(patience); time.Now().Before(end); {
+			if left = goleak.Find(before); left == nil {
+				break
+			}
+		}
+		if left != nil {
+			t.Error(left)
+		}
 	}
 }
 
