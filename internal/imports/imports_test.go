@@ -32,7 +32,7 @@ func table() map[string]row {
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "credential", "csrf", "exchange", "forwarded", "http3",
 		"httpserver", "internal/config", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server", "introspection", "jwt", "mtls",
 		"openapi", "problem", "ratelimit", "redact", "requestid", "secret", "securityheaders", "session", "session/oidc", "session/password",
-		"sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
+		"sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream", "usage",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -82,21 +82,23 @@ func table() map[string]row {
 		"apikey/apikeytest":   {module: vocabulary("apikey")},
 		"openapi/openapitest": {module: vocabulary("", "openapi")},
 		"session/sessiontest": {module: vocabulary("session")},
+		"usage/usagetest":     {module: vocabulary("usage")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
+		"usage":     {module: vocabulary(), third: x},
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
 			"accesslog", "authn", "authz", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "ratelimit", "requestid",
-			"securityheaders", "target", "trustedhost",
+			"securityheaders", "target", "trustedhost", "usage",
 		)},
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("apikey", "internal/fleet", "session"),
+			module: vocabulary("apikey", "internal/fleet", "session", "usage"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 
@@ -111,7 +113,7 @@ func table() map[string]row {
 		"internal/gateway": {module: vocabulary(
 			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/config",
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
-			"session/password", "target", "trustedhost", "upstream",
+			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { return p == "sqlite" || p == "internal/server" }), // no driver
@@ -250,7 +252,7 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 	asking := []string{"introspection", "jwt"}
 	edge := []string{
 		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
-		"trustedhost", "upstream",
+		"trustedhost", "upstream", "usage",
 	}
 	for name, r := range rows {
 		if slices.Contains(r.module, name) {
