@@ -39,7 +39,7 @@ func spender(path, mode string, out, complaints io.Writer) int {
 }
 
 func spendCredits(path, mode string, out io.Writer) error {
-	ctx := context.Background() //nolint:usetesting // a program of its own
+	ctx := context.Background()
 	db, err := sqlite.Open(ctx, sqlite.Config{Path: path, Log: discard()})
 	if err != nil {
 		return err

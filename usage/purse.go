@@ -100,13 +100,16 @@ func (p *purse) obtain(ctx context.Context, cost int64) (*lease, *answer, error)
 	wait, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	p.waiting.Add(cost)
-	defer p.waiting.Add(-cost)
 	select {
 	case p.asking <- struct{}{}:
 	case <-wait.Done():
+		p.waiting.Add(-cost)
 		return nil, nil, fmt.Errorf("usage: wait for the store: %w", wait.Err())
 	}
-	defer func() { <-p.asking }()
+	defer func() {
+		p.waiting.Add(-cost) // before others may ask: they would ask for this one too
+		<-p.asking
+	}()
 	// Others wait for the answer too: it is not given up when this one leaves.
 	ask, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()

@@ -77,7 +77,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, ready func
 		})()
 	}
 	err = server.Run(ctx, server.Options{
-		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Peppers: store.peppers,
+		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Credits: store.db.Credits(), Peppers: store.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(),
 		Ready: func() { ready(at) },
 	})

@@ -59,6 +59,8 @@ type Config struct {
 	Schemes map[string]Scheme `yaml:"schemes"`
 	// Security is what every route asks for that does not say otherwise: a list of alternatives, each a set of schemes with the scopes that are needed; {} at the end makes it optional. Default: [{apiKey: []}].
 	Security []Alternative `yaml:"security"`
+	// Credits say what requests cost, and whose credits they spend. Default: nothing costs any.
+	Credits Credits `yaml:"credits"`
 	// Users are the people who may log in by name and password.
 	Users Users `yaml:"users"`
 	// Session says how people log in, and for how long.
@@ -181,6 +183,8 @@ type Route struct {
 	Security []Alternative `yaml:"security"`
 	// Conditions are rules beyond scopes. Default: none.
 	Conditions []Condition `yaml:"conditions"`
+	// Credits say what requests of the route cost. Default: what the top level's credits say.
+	Credits *RouteCredits `yaml:"credits"`
 	// Public lets requests pass without a credential. Not together with scopes and security. Default false.
 	Public bool `yaml:"public" default:"false"`
 	// CORS is the name of the policy for scripts of other origins; "off" means none. Default: the one called default, if there is one.

@@ -15,7 +15,7 @@ import (
 	"github.com/warder-dev/warder/secret"
 )
 
-//go:embed config.go edge.go identity.go
+//go:embed config.go credits.go edge.go identity.go
 var sources embed.FS
 
 //go:embed warder.yaml

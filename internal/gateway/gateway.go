@@ -20,6 +20,7 @@ import (
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/password"
 	"github.com/warder-dev/warder/upstream"
+	"github.com/warder-dev/warder/usage"
 )
 
 // Config configures a [Gateway]. Every field is required unless it says so.
@@ -30,6 +31,7 @@ type Config struct {
 	Sessions  *session.Manager  // of people who logged in; nil when no scheme is a session
 	People    *password.Checker // who log in by name and password; nil when there are none
 	Signer    *jwt.Signer       // signs identities for upstreams; nil when none wants that
+	Credits   usage.Store       // keeps credits; nil when no route costs any
 	AccessLog *slog.Logger      // one record per request
 	Log       *slog.Logger      // everything else
 	Metrics   exchange.Finisher // told of every outcome; nil for none
@@ -54,6 +56,7 @@ type Gateway struct {
 	cors      map[string]*cors.Stage
 	routes    map[string]http.Handler // by pattern
 	upstreams map[destination]*upstream.Upstream
+	ledger    *usage.Ledger // nil when no route costs credits
 }
 
 // New reports every route and upstream that cannot be built, at once. Close the
@@ -101,6 +104,9 @@ func (g *Gateway) addRoute(routes *warder.Routes, route *config.Route) error {
 	if err != nil {
 		return err
 	}
+	if err := g.addCredit(policy, route); err != nil {
+		return err
+	}
 	to, err := g.to(route)
 	if err != nil {
 		return err
@@ -134,10 +140,11 @@ func (g *Gateway) Poisoned() (n uint64) {
 	return n
 }
 
-// Close drops the idle connections to the upstreams, and stops what fetches keys.
+// Close drops the idle connections to the upstreams, stops what fetches keys, and
+// gives back credits that were reserved and not spent.
 func (g *Gateway) Close() error {
 	for _, u := range g.upstreams {
 		u.CloseIdleConnections()
 	}
-	return g.schemes.close()
+	return errors.Join(g.closeLedger(), g.schemes.close())
 }

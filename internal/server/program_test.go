@@ -26,6 +26,7 @@ type program struct {
 	folder  string // holds warder.db, warder.log
 	keys    *sqlite.APIKeys
 	nodes   *sqlite.Nodes
+	credits *sqlite.Credits
 	issuer  *apikey.Issuer
 	peppers *apikey.Peppers
 	record  apikey.Record
@@ -60,7 +61,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.keys, p.nodes = db.APIKeys(), db.Nodes()
+	p.keys, p.nodes, p.credits = db.APIKeys(), db.Nodes(), db.Credits()
 	p.peppers = newPeppers(t)
 	p.issue(t, s.spec)
 	var store apikey.Store = p.keys
@@ -68,7 +69,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 		store = s.store(store)
 	}
 	p.run(t, server.Options{
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Peppers: p.peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: p.credits, Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p

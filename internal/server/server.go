@@ -21,6 +21,7 @@ import (
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/tlsconfig"
+	"github.com/warder-dev/warder/usage"
 )
 
 // Options are what [Run] needs. Every field is required but Ready.
@@ -31,6 +32,7 @@ type Options struct {
 	Store     apikey.Store
 	Registry  fleet.Registry
 	Sessions  session.Store // of people who log in
+	Credits   usage.Store   // of keys and owners
 	Peppers   *apikey.Peppers
 	AccessLog *slog.Logger
 	Log       *slog.Logger
@@ -124,7 +126,7 @@ func (p *program) build() error {
 	}
 	var err error
 	p.gateway, err = gateway.New(gateway.Config{
-		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer,
+		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, Credits: o.Credits,
 		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed,
 	})
 	if err != nil {
