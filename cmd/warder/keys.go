@@ -34,7 +34,7 @@ to standard error, so that KEY=$(warder keys create --output secret) works.`,
 		completeOutput(one, asTable, asJSON, asYAML, asID)
 	}
 	show.ValidArgsFunction, revoke.ValidArgsFunction = completeIDs(p), completeIDs(p)
-	cmd.AddCommand(create, list, show, revoke)
+	cmd.AddCommand(create, list, show, revoke, newKeysCredits(p))
 	return cmd
 }
 
