@@ -310,7 +310,8 @@ func creditsViewOf(a usage.Account) creditsView {
 func (v creditsView) rows() [][]string {
 	rows := [][]string{
 		{string(v.Kind), v.ID},
-		{"remaining", strconv.FormatInt(v.Remaining, 10)}, {"reserved", strconv.FormatInt(v.Reserved, 10) + " by running gateways"},
+		{"remaining", strconv.FormatInt(v.Remaining, 10)},
+		{"reserved", strconv.FormatInt(v.Reserved, 10) + " by running gateways"},
 		{"spent", strconv.FormatInt(v.Spent, 10)},
 	}
 	if v.Reserved == 0 {
