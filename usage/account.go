@@ -66,10 +66,12 @@ type Account struct {
 	Refill Refill
 	Next   time.Time // of the next refill; zero for none
 
-	// Drop is how much of what comes back from reservations of before the last
-	// refill is in the balance already: the refill was to an amount.
+	// Drop is by how much the last refill to an amount topped the balance up, less
+	// what has come back of reservations of before: so much more of that is in the
+	// balance already.
 	Drop int64
 
-	// Epoch counts what ends reservations: refills, and amounts that were set.
+	// Epoch counts what ends reservations: refills to an amount, and, by two, amounts
+	// that were set.
 	Epoch int64
 }

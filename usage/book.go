@@ -127,14 +127,20 @@ func (b *Book) giveBack(r *Reservation, n int64) {
 	b.Account.Balance = min(b.Account.Balance+b.worth(r, n), MaxCredits)
 }
 
-// worth returns how many of n credits that r has left count.
+// worth returns how many of n credits that r has left count. What comes back of
+// before the last refill fills the gap that the refill has filled already; what is
+// older still, or of before the amount was set, counts for nothing.
 func (b *Book) worth(r *Reservation, n int64) int64 {
-	if r.Epoch == b.Account.Epoch {
+	switch r.Epoch {
+	case b.Account.Epoch:
 		return n
+	case b.Account.Epoch - 1:
+		dropped := min(n, b.Account.Drop)
+		b.Account.Drop -= dropped
+		return n - dropped
+	default:
+		return 0
 	}
-	dropped := min(n, b.Account.Drop)
-	b.Account.Drop -= dropped
-	return n - dropped
 }
 
 // collect ends the reservations, but own, of nodes that stayed silent.
@@ -173,14 +179,8 @@ func (b *Book) add(n int64) {
 	if a.Refill.Cap == 0 {
 		// Reservations of before end here: the new period begins with the whole
 		// amount, and what they have left is part of it.
-		var before int64
-		for i := range b.Reservations {
-			if r := &b.Reservations[i]; r.Epoch != a.Epoch {
-				before += r.held()
-			}
-		}
 		a.Epoch++
-		a.Drop = min(a.Drop, before) + max(0, a.Refill.Amount-a.Balance)
+		a.Drop = max(0, a.Refill.Amount-a.Balance)
 		a.Balance = max(a.Balance, a.Refill.Amount)
 		return
 	}
@@ -276,10 +276,8 @@ func (b *Book) Apply(c Change) error {
 	}
 	switch c.Op {
 	case OpSet:
-		b.sum()
-		a.Epoch++
-		a.Drop = a.Held // nodes may still spend what they hold; nothing of it comes back
-		a.Balance = c.Amount
+		a.Epoch += 2 // nodes may still spend what they hold; nothing of it comes back
+		a.Balance, a.Drop = c.Amount, 0
 	case OpAdd:
 		if a.Balance > MaxCredits-c.Amount {
 			return ErrTooMany

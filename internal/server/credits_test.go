@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -114,6 +116,30 @@ func TestNoCreditsAreLeft(t *testing.T) {
 		}
 		if err := p.stop(); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// creditsAway is a store without an answer.
+type creditsAway struct{ usage.Store }
+
+func (creditsAway) Reserve(context.Context, time.Time, []usage.Ask) ([]usage.Grant, error) {
+	return nil, errors.New("away")
+}
+
+func TestTheStoreOfCreditsIsAway(t *testing.T) {
+	attack.Case(t, "LIMIT-12", attack.Gateway, func(t *testing.T) {
+		upstream := wire.Listen(t, wire.Answer(wire.OK))
+		p := start(t, upstream.URL(), settings{
+			yaml:    "credits: {cost: 1}\nroutes:\n  - {match: /, upstream: api}\n",
+			credits: func(s usage.Store) usage.Store { return creditsAway{s} },
+		})
+		p.giveCredits(t, usage.Subject{Kind: usage.Key, ID: string(p.record.ID)}, 100, usage.Refill{})
+		if w := p.get(t, "/", p.key); w.StatusCode != http.StatusServiceUnavailable || w.Header.Get("Retry-After") == "" {
+			t.Errorf("status %d, Retry-After %q; want 503", w.StatusCode, w.Header.Get("Retry-After"))
+		}
+		if n := len(requestLines(upstream)); n != 0 {
+			t.Errorf("the upstream saw %d requests", n)
 		}
 	})
 }

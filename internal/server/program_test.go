@@ -15,6 +15,7 @@ import (
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/sqlite"
+	"github.com/warder-dev/warder/usage"
 )
 
 // A program is a whole running warder: gateway, admin and health listeners on
@@ -40,6 +41,8 @@ type settings struct {
 	flags map[string]string               // by flag name
 	spec  apikey.Spec                     // of the key; zero for one with every scope of "orders"
 	store func(apikey.Store) apikey.Store // puts a store of the test's own in between
+
+	credits func(usage.Store) usage.Store // the same
 }
 
 // start runs warder in front of upstream, a base URL. The configuration protects
@@ -68,8 +71,12 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if s.store != nil {
 		store = s.store(store)
 	}
+	var credits usage.Store = p.credits
+	if s.credits != nil {
+		credits = s.credits(credits)
+	}
 	p.run(t, server.Options{
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: p.credits, Peppers: p.peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p

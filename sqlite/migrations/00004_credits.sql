@@ -8,7 +8,7 @@ CREATE TABLE credits (
 	balance  INTEGER NOT NULL CHECK (balance >= 0),
 	spent    INTEGER NOT NULL CHECK (spent >= 0),
 	lost     INTEGER NOT NULL CHECK (lost >= 0),
-	pending  INTEGER NOT NULL CHECK (pending >= 0), -- of what comes back from before: is in the balance already
+	pending  INTEGER NOT NULL CHECK (pending >= 0), -- by how much the last refill topped up, less what came back since
 	epoch    INTEGER NOT NULL,
 	every    TEXT    NOT NULL CHECK (every IN ('', 'day', 'week', 'month')),
 	amount   INTEGER NOT NULL,

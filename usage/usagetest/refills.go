@@ -94,6 +94,16 @@ func refillRules() []rule {
 			reserve(t, s, usage.Ask{Subject: key("a"), Granted: 50, Returned: 50, Close: true}, february)
 			wants(t, account(t, s, key("a"), february), 130, 0, 0, 0)
 		}},
+		{"what comes back two refills later counts for nothing", func(t *testing.T, s usage.Store) {
+			apply(t, s, change(key("a"), usage.OpSet, 300))
+			apply(t, s, refill(key("a"), monthly))
+			reserve(t, s, usage.Ask{Subject: key("a"), Need: 250, Want: 250}, february.Add(-time.Second)) // leaves 50
+			for month := range 2 {
+				reserve(t, s, usage.Ask{Subject: key("a"), Granted: 250}, february.AddDate(0, month, 0)) // keeps it
+			}
+			reserve(t, s, usage.Ask{Subject: key("a"), Granted: 250, Spent: 10, Returned: 240, Close: true}, february.AddDate(0, 1, 0))
+			wants(t, account(t, s, key("a"), february.AddDate(0, 1, 0)), 100, 0, 10, 0)
+		}},
 		{"a refill can be changed, and taken away", func(t *testing.T, s usage.Store) {
 			apply(t, s, refill(key("a"), monthly))
 			apply(t, s, change(key("a"), usage.OpSet, 0))

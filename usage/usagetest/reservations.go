@@ -2,11 +2,15 @@ package usagetest
 
 import (
 	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/usage"
 )
 
@@ -192,6 +196,28 @@ func crashRules() []rule {
 	}
 }
 
+// spendAll sends requests until one is refused, and returns how many were not.
+func spendAll(t *testing.T, l *usage.Ledger, who usage.Subject) (passed int64) {
+	stage, err := usage.New(usage.Config{Ledger: l})
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	for {
+		x := exchange.New(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		x.Principal.KeyID = who.ID
+		switch v := stage.Check(x); v.Kind() {
+		case exchange.Passed:
+			passed++
+		case exchange.Refused:
+			return passed
+		default:
+			t.Errorf("a node says %v: %v", v.Kind(), v.Err())
+			return passed
+		}
+	}
+}
+
 func togetherRules() []rule {
 	return []rule{
 		{"a hundred at once on ten credits get ten", func(t *testing.T, s usage.Store) {
@@ -213,6 +239,33 @@ func togetherRules() []rule {
 				t.Errorf("%d credits were reserved, want 10", got.Load())
 			}
 			wants(t, account(t, s, key("a"), noon()), 0, 10, 0, 0)
+		}},
+		{"nodes that spend together spend all that there is, and no more", func(t *testing.T, s usage.Store) {
+			const credits, nodes = 120, 3
+			apply(t, s, change(key("a"), usage.OpSet, credits))
+			var passed atomic.Int64
+			var wait sync.WaitGroup
+			var ledgers []*usage.Ledger
+			for range nodes {
+				l, err := usage.NewLedger(usage.LedgerConfig{Store: s, Log: slog.New(slog.DiscardHandler), Timeout: time.Minute})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ledgers = append(ledgers, l)
+				for range 4 {
+					wait.Go(func() { passed.Add(spendAll(t, l, key("a"))) })
+				}
+			}
+			wait.Wait()
+			for _, l := range ledgers {
+				if err := l.Close(t.Context()); err != nil {
+					t.Errorf("Close = %v", err)
+				}
+			}
+			if passed.Load() != credits {
+				t.Errorf("%d requests passed, want %d", passed.Load(), credits)
+			}
+			wants(t, account(t, s, key("a"), time.Now()), 0, 0, credits, 0)
 		}},
 		{"credits that are added at once are all there", func(t *testing.T, s usage.Store) {
 			apply(t, s, change(key("a"), usage.OpSet, 0))
