@@ -3,6 +3,7 @@ package usage_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,8 +78,8 @@ func TestARefillToAnAmountIsExact(t *testing.T) {
 			case dice < 9 && len(holders) > 0:
 				shut(random.IntN(len(holders)))
 			case random.IntN(4) == 0:
-				for i := len(holders) - 1; i >= 0; i-- {
-					if holders[i].epoch < refills { // nobody is silent over two refills
+				for i, h := range slices.Backward(slices.Clone(holders)) {
+					if h.epoch < refills { // nobody is silent over two refills
 						shut(i)
 					}
 				}

@@ -22,14 +22,9 @@ func TestMemoryOfASubject(t *testing.T) {
 		keys[i] = fmt.Sprintf("%012d", i)
 		give(t, store, key(keys[i]), 1000)
 	}
-	l := newLedger(t, store, func(c *usage.LedgerConfig) { c.Capacity = subjects })
-	defer closeLedger(t, l)
-	s := newStage(t, l)
-	// What the store keeps is its own: each account has a reservation by then.
-	warm := newLedger(t, store)
-	ws := newStage(t, warm)
 	x := request()
-	through := func(s *usage.Stage) {
+	through := func(l *usage.Ledger) {
+		s := newStage(t, l)
 		for _, id := range keys {
 			x.Principal.KeyID = id
 			if v := s.Check(x); !v.Passed() {
@@ -39,11 +34,18 @@ func TestMemoryOfASubject(t *testing.T) {
 			x.Charge = exchange.Charge{} // it leads to the whole ledger
 		}
 	}
-	through(ws)
-	closeLedger(t, warm)
-	warm, ws = nil, nil
+	open := func() *usage.Ledger {
+		return newLedger(t, store, func(c *usage.LedgerConfig) { c.Capacity = subjects })
+	}
+	func() { // what the store keeps of reservations is its own: it has room for them by then
+		warm := open()
+		through(warm)
+		closeLedger(t, warm)
+	}()
+	l := open()
+	defer closeLedger(t, l)
 	before := heap()
-	through(s)
+	through(l)
 	got := (heap() - before) / int64(subjects)
 	t.Logf("%d bytes for a subject", got)
 	if got > 700 && !raceEnabled {
