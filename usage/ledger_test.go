@@ -471,6 +471,68 @@ func TestCapacity(t *testing.T) {
 	})
 }
 
+// TestOneBadAccountHoldsUpNobody has accounts in the store that cannot be read.
+func TestOneBadAccountHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &probe{Store: new(usage.MemoryStore)}
+		l := newLedger(t, store)
+		s := newStage(t, l)
+		const subjects = 100
+		as := func(n int) (usage.Subject, func(*exchange.Exchange)) {
+			id := fmt.Sprint("k", n)
+			return key(id), func(x *exchange.Exchange) { x.Principal.KeyID = id }
+		}
+		for n := range subjects {
+			who, by := as(n)
+			give(t, store, who, 1000)
+			if got := status(s, request(by), http.StatusOK); got != http.StatusOK {
+				t.Fatalf("status %d", got)
+			}
+		}
+		store.set(func(_ context.Context, asks []usage.Ask) error {
+			for _, a := range asks {
+				if a.Subject == key("k7") || a.Subject == key("k70") {
+					return errAway
+				}
+			}
+			return nil
+		}, nil)
+		time.Sleep(20 * time.Second) //nolint:forbidigo // by the bubble's clock
+		synctest.Wait()
+		held := 0
+		for n := range subjects {
+			who, _ := as(n)
+			if a := account(t, store, who); a.Held > 0 {
+				held++
+			}
+		}
+		if held != 2 {
+			t.Errorf("%d idle reservations are still held, want those of the two that cannot be read", held)
+		}
+		if err := l.Close(t.Context()); !errors.Is(err, errAway) {
+			t.Errorf("Close = %v, want what could not be given back", err)
+		}
+	})
+}
+
+func TestSubjectsThatCannotHaveAnAccount(t *testing.T) {
+	store := &probe{Store: new(usage.MemoryStore)}
+	l := newLedger(t, store)
+	defer closeLedger(t, l)
+	s := newStage(t, l, func(c *usage.Config) { c.By = usage.Owner })
+	for _, owner := range []string{strings.Repeat("a", 129), "a\x00b", "a\xff"} {
+		for _, dry := range []bool{false, true} {
+			x := request(func(x *exchange.Exchange) { x.Principal.Owner, x.Dry = owner, dry })
+			if got := status(s, x, http.StatusOK); got != http.StatusTooManyRequests {
+				t.Errorf("owner %q, dry %v: status %d, want 429", owner, dry, got)
+			}
+		}
+	}
+	if n := store.reserves.Load(); n != 0 || usage.Purses(l) != 0 {
+		t.Errorf("the store was asked %d times, %d subjects are remembered", n, usage.Purses(l))
+	}
+}
+
 func TestLedgerConfigIsChecked(t *testing.T) {
 	_, err := usage.NewLedger(usage.LedgerConfig{MinReserve: 5, MaxReserve: 4, Interval: 1, Term: 1, Timeout: 1, Capacity: -1})
 	for _, word := range []string{"Store", "Log", "MinReserve", "Interval", "Term", "Timeout", "Capacity"} {

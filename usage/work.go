@@ -12,6 +12,9 @@ const (
 	// maxBatch is how many purses one transaction of the background is about.
 	maxBatch = 256
 
+	// maxCalls is how often the store is asked to find what a failure is due to.
+	maxCalls = 64
+
 	// maxUnused is for how many intervals a reservation may lie idle: whoever sends a
 	// request now and then does not cause two writes for each.
 	maxUnused = 5
@@ -137,7 +140,26 @@ func (l *Ledger) sendInBackground(o *order) error {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.Timeout)
 	defer cancel()
-	return l.send(ctx, o)
+	return l.sendApart(ctx, o)
+}
+
+// sendApart sends o, and when that fails its halves, and so on: one account that
+// cannot be read must not hold up the others.
+func (l *Ledger) sendApart(ctx context.Context, o *order) error {
+	calls := maxCalls
+	return l.sendHalves(ctx, o, &calls)
+}
+
+func (l *Ledger) sendHalves(ctx context.Context, o *order, calls *int) error {
+	err := l.send(ctx, o)
+	*calls--
+	half := len(o.asks) / 2
+	if err == nil || half == 0 || *calls <= 0 || ctx.Err() != nil {
+		return err
+	}
+	first := order{asks: o.asks[:half], purses: o.purses[:half], leases: o.leases[:half]}
+	second := order{asks: o.asks[half:], purses: o.purses[half:], leases: o.leases[half:]}
+	return errors.Join(l.sendHalves(ctx, &first, calls), l.sendHalves(ctx, &second, calls))
 }
 
 // sweep gives back what lies idle, says that this node lives, and forgets who
