@@ -352,7 +352,7 @@ func TestRefillsAreSeenAtTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // begins at midnight of 2000-01-01, UTC
 		store := &probe{Store: new(usage.MemoryStore)}
 		give(t, store, key("k1"), 30, usage.Refill{Every: usage.Day, Amount: 30})
-		l := newLedger(t, store)
+		l := newLedger(t, store, func(c *usage.LedgerConfig) { c.Interval = time.Minute })
 		defer closeLedger(t, l)
 		s := newStage(t, l)
 		time.Sleep(24*time.Hour - 500*time.Millisecond) //nolint:forbidigo // by the bubble's clock
@@ -383,8 +383,8 @@ func TestWhatLiesWithANodeOverARefillIsPartOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(usage.MemoryStore)
 		give(t, store, key("k1"), 1000, usage.Refill{Every: usage.Day, Amount: 1000})
-		first, second := newLedger(t, store), newLedger(t, store)
 		time.Sleep(24*time.Hour - time.Second) //nolint:forbidigo // by the bubble's clock
+		first, second := newLedger(t, store), newLedger(t, store)
 		before := int64(spend(t, newStage(t, first), 7) + spend(t, newStage(t, second), 3))
 		time.Sleep(time.Second) //nolint:forbidigo // as above
 		after := int64(spend(t, newStage(t, first), 700) + spend(t, newStage(t, second), 700))
