@@ -133,6 +133,8 @@ func refusalsOf(name string) (statuses []int, known bool) {
 		return []int{http.StatusForbidden}, true
 	case "authz":
 		return []int{http.StatusForbidden, http.StatusServiceUnavailable}, true
+	case "credit":
+		return []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}, true
 	case "addresslimit", "guard", "concurrency", "principallimit":
 		return []int{http.StatusTooManyRequests}, true
 	case "bodylimit":

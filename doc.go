@@ -68,6 +68,7 @@
 // After the decision:
 //
 //   - upstream: the reverse proxy and what it must not let through
+//   - usage: credits, which requests spend and which come back; usagetest proves a store
 //   - accesslog, redact: one record per request, and nothing secret in it
 //
 // Adapters, one per technology:

@@ -22,6 +22,7 @@ import (
 	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
 	"github.com/warder-dev/warder/trustedhost"
+	"github.com/warder-dev/warder/usage"
 )
 
 // Edge is what every request of a listener meets, whatever its route: what
@@ -115,6 +116,10 @@ type Policy struct {
 	// them, so that nobody can spend what is another's.
 	PrincipalLimit *ratelimit.Stage
 
+	// Credit takes what the request costs, after everything that could refuse it, so
+	// that nobody pays for an answer that he did not get.
+	Credit *usage.Stage
+
 	once  sync.Once
 	links []link
 }
@@ -191,6 +196,7 @@ func (p *Policy) order() []link {
 	c.add("authz", p.Authz != nil, p.Authz)
 	c.add("concurrency", p.Concurrency != nil, p.Concurrency)
 	c.add("principallimit", p.PrincipalLimit != nil, p.PrincipalLimit)
+	c.add("credit", p.Credit != nil, p.Credit)
 	return c
 }
 

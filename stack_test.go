@@ -27,6 +27,7 @@ import (
 	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
 	"github.com/warder-dev/warder/trustedhost"
+	"github.com/warder-dev/warder/usage"
 )
 
 // recoverer is the house's own Recover.
@@ -137,7 +138,7 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	if got := warder.EdgeOrder(&edge); !slices.Equal(got, want) {
 		t.Errorf("edge: %v, want the order of the fields %v", got, want)
 	}
-	policy := &warder.Policy{AddressLimit: new(ratelimit.Stage), PrincipalLimit: new(ratelimit.Stage), Concurrency: new(ratelimit.Concurrency), CORS: new(cors.Stage), Authz: new(authz.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Guard: new(bruteforce.Guard), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
+	policy := &warder.Policy{AddressLimit: new(ratelimit.Stage), PrincipalLimit: new(ratelimit.Stage), Credit: new(usage.Stage), Concurrency: new(ratelimit.Concurrency), CORS: new(cors.Stage), Authz: new(authz.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Guard: new(bruteforce.Guard), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
 	want = nil
 	for _, f := range fields(policy) {
 		switch f {

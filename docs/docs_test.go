@@ -106,6 +106,7 @@ func meanings() map[problem.Type]string {
 		problem.Misdirected:       "This host is not served here. Open a connection of its own for it.",
 		problem.RateLimited:       "Too many requests have come, by the count of a limit. `Retry-After` says in how many seconds the next one passes; `RateLimit` says, on every answer, what is left.",
 		problem.LoginThrottled:    "Too many logins have failed: for this user, from this address, or both. `Retry-After` says when to try again; the name and password were not looked at.",
+		problem.CreditsExhausted:  "The key, or its owner, has fewer credits left than the request costs, or no account of credits at all. `Retry-After` is there when the next refill brings enough, and says in how many seconds; otherwise ask for more. Nothing was spent.",
 		problem.Internal:          "The server failed. It is not the request's fault; report the request id.",
 		problem.UpstreamFailed:    "The protected API could not be reached, or its answer was malformed. Try again later.",
 		problem.Unavailable:       "The request could not be judged, since a store gave no answer. Nothing is wrong with the credential. `Retry-After` says when to try again.",

@@ -70,6 +70,9 @@ type Exchange struct {
 	// adapter enforces it.
 	BodyLimit int64
 
+	// Charge is set by usage: the credits that the request took.
+	Charge Charge
+
 	// Dry asks every stage to read and never write: explain, a shadow
 	// configuration and policy tests judge without a trace.
 	Dry bool

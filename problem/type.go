@@ -28,6 +28,7 @@ const (
 	Misdirected       Type = "misdirected-request" // 421, edge: a host that is not served here
 	RateLimited       Type = "rate-limited"        // 429, ratelimit: too many requests
 	LoginThrottled    Type = "login-throttled"     // 429, session/password: too many wrong passwords
+	CreditsExhausted  Type = "credits-exhausted"   // 429, usage: no credits are left
 	Internal          Type = "internal"            // 500, recover
 	UpstreamFailed    Type = "upstream-failed"     // 502, upstream
 	Unavailable       Type = "unavailable"         // 503: a store gave no answer
@@ -43,7 +44,7 @@ func All() []Type {
 	return []Type{
 		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
 		CrossSite, HTTPSRequired, NotFound,
-		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, LoginThrottled, Internal, UpstreamFailed,
+		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
 }
@@ -73,7 +74,7 @@ func (t Type) Status() int {
 		return http.StatusRequestURITooLong
 	case Misdirected:
 		return http.StatusMisdirectedRequest
-	case RateLimited, LoginThrottled:
+	case RateLimited, LoginThrottled, CreditsExhausted:
 		return http.StatusTooManyRequests
 	case UpstreamFailed:
 		return http.StatusBadGateway
@@ -118,6 +119,8 @@ func (t Type) Title() string {
 		return "The request target is too long"
 	case LoginThrottled:
 		return "Too many failed logins"
+	case CreditsExhausted:
+		return "No credits are left"
 	case UpstreamFailed:
 		return "The upstream gave no usable answer"
 	case UpstreamTimeout:

@@ -21,6 +21,9 @@ import (
 const writerPath, writerFirst = "WARDER_TEST_WRITER_PATH", "WARDER_TEST_WRITER_FIRST"
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(spenderPath); path != "" { //nolint:forbidigo // this binary started itself
+		os.Exit(spender(path, os.Getenv(spenderMode), os.Stdout, os.Stderr)) //nolint:forbidigo // as TestMain does
+	}
 	path := os.Getenv(writerPath) //nolint:forbidigo // this binary started itself
 	if path == "" {
 		os.Exit(m.Run()) //nolint:forbidigo // as TestMain does

@@ -49,6 +49,7 @@ type DB struct {
 	nodes *Nodes
 
 	sessions *Sessions
+	credits  *Credits
 }
 
 // Open opens the database and brings its schema up to date. It fails with
@@ -85,6 +86,7 @@ func (db *DB) start(ctx context.Context) error {
 		return err
 	}
 	db.nodes = &Nodes{db: db}
+	db.credits = &Credits{db: db}
 	db.sessions, err = newSessions(ctx, db)
 	return err
 }
@@ -97,6 +99,9 @@ func (db *DB) Nodes() *Nodes { return db.nodes }
 
 // Sessions returns the store of sessions. It lives as long as the DB.
 func (db *DB) Sessions() *Sessions { return db.sessions }
+
+// Credits returns the store of credits. It lives as long as the DB.
+func (db *DB) Credits() *Credits { return db.credits }
 
 // Close closes every connection. Calls under way end first; later ones fail.
 func (db *DB) Close() error {

@@ -17,7 +17,8 @@ func TestUpgradeFromVersionOne(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	execRaw(t, path, `ALTER TABLE keys DROP COLUMN certificate`, `DROP TABLE sessions`, `DELETE FROM goose_db_version WHERE version_id > 1`)
+	execRaw(t, path, `ALTER TABLE keys DROP COLUMN certificate`, `DROP TABLE sessions`, `DROP TABLE credit_reservations`, `DROP TABLE credits`, `DROP TABLE credit_changes`,
+		`DELETE FROM goose_db_version WHERE version_id > 1`)
 
 	keys := open(t, path).APIKeys()
 	old, err := keys.Lookup(t.Context(), c.After.ID)

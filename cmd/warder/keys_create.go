@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 type createOptions struct {
 	name, owner, env, expiresIn, certificate, output string
 	scopes                                           []string
+	credits                                          creditFlags
 }
 
 func newKeysCreate(p *process) *cobra.Command {
@@ -37,7 +37,7 @@ func newKeysCreate(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return createKey(cmd.Context(), p, cfg, o)
+			return createKey(cmd, p, cfg, o)
 		},
 	}
 	addConfigFlags(cmd, "db", "peppers-file")
@@ -48,11 +48,13 @@ func newKeysCreate(p *process) *cobra.Command {
 	f.StringVar(&o.env, "env", "live", "environment, part of the key's text")
 	f.StringVar(&o.expiresIn, "expires-in", "", "lifetime such as 90d or 12h (default: never expires)")
 	f.StringVar(&o.certificate, "certificate", "", "bind the key to a client certificate: a PEM file, or sha256: and the fingerprint")
+	o.credits.addFlags(cmd)
 	f.StringVarP(&o.output, "output", "o", string(asTable), "table, json, yaml, secret (the key alone), or id (the key then goes to standard error)")
 	return cmd
 }
 
-func createKey(ctx context.Context, p *process, cfg *config.Config, o createOptions) error {
+func createKey(cmd *cobra.Command, p *process, cfg *config.Config, o createOptions) error {
+	ctx := cmd.Context()
 	form, err := parseFormat(o.output, asTable, asJSON, asYAML, asID, asSecret)
 	if err != nil {
 		return err
@@ -78,6 +80,9 @@ func createKey(ctx context.Context, p *process, cfg *config.Config, o createOpti
 	if err != nil {
 		return specFailure(err, "keys create", "no key was made")
 	}
+	if err := o.credits.open(cmd, p, store.db.Credits(), record.ID); err != nil {
+		return err
+	}
 	return printCreated(p, form, record, text)
 }
 
@@ -94,6 +99,8 @@ func (o createOptions) spec(now time.Time) (apikey.Spec, error) {
 	}
 	add(o.lifetime(now, &s))
 	add(o.bind(&s))
+	_, err := o.credits.changes()
+	add(err)
 	errs = append(errs, specErrors(s.Check(now))...)
 	if len(errs) > 0 {
 		return s, fail(exitUsage, "", "%w", errors.Join(errs...))

@@ -108,7 +108,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	unfollow := func() {}
 	defer func() { unfollow() }()
 	err = server.Run(ctx, server.Options{
-		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Peppers: store.peppers,
+		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Credits: store.db.Credits(), Peppers: store.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: limits.store, LimitStoreUp: limits.up,
 		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
 	})

@@ -14,7 +14,7 @@ func limit() []Entry {
 		{ID: "LIMIT-09", Sent: "costs of nothing, below nothing, or above the burst", Must: "refused at start; never a gain"},
 		{ID: "LIMIT-10", Sent: "the fields of limits, read by another parser; a retry exactly when told", Must: "valid; passes"},
 		{ID: "LIMIT-11", Sent: "every spelling of a path", Must: "one counter for a route, one for all that reach none"},
-		{ID: "LIMIT-12", Sent: "a hundred requests at once for the last ten credits; a crash; a month's end", Must: "exactly ten pass", Waits: "credits"},
+		{ID: "LIMIT-12", Sent: "a hundred requests at once for the last ten credits; a crash; a month's end", Must: "exactly ten pass; at most what was reserved is lost, or for nothing, by choice; the end of a UTC month"},
 		{ID: "LIMIT-13", Sent: "wrong secrets for somebody else's key", Must: "the right one still passes"},
 		{ID: "LIMIT-14", Sent: "clients that leave, handlers that panic, connections that are upgraded", Must: "the place is given back"},
 		{ID: "LIMIT-15", Sent: "requests over a limit that is only tried", Must: "the same decision, nothing refused, all counted"},

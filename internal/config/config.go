@@ -73,6 +73,8 @@ type Config struct {
 	Schemes map[string]Scheme `yaml:"schemes"`
 	// Security is what every route asks for that does not say otherwise: a list of alternatives, each a set of schemes with the scopes that are needed; {} at the end makes it optional. Default: [{apiKey: []}].
 	Security []Alternative `yaml:"security"`
+	// Credits say what requests cost, and whose credits they spend. Default: nothing costs any.
+	Credits Credits `yaml:"credits"`
 	// Users are the people who may log in by name and password.
 	Users Users `yaml:"users"`
 	// Session says how people log in, and for how long.
@@ -199,6 +201,8 @@ type Route struct {
 	RateLimits []string `yaml:"rate_limits"`
 	// Cost is what one request counts in each of its limits, instead of what they say; 1 to their burst. Default: what they say.
 	Cost int `yaml:"cost" min:"0" max:"1000000000"`
+	// Credits say what requests of the route cost. Default: what the top level's credits say.
+	Credits *RouteCredits `yaml:"credits"`
 	// Public lets requests pass without a credential. Not together with scopes and security. Default false.
 	Public bool `yaml:"public" default:"false"`
 	// CORS is the name of the policy for scripts of other origins; "off" means none. Default: the one called default, if there is one.

@@ -226,7 +226,8 @@ func (l *loader) loadEnviron() {
 // setting: they may be near the name of one.
 func flagOfCommand(name string) bool {
 	switch strings.TrimPrefix(name, envPrefix) {
-	case "CONFIG", "NAME", "OWNER", "SCOPES", "ENV", "EXPIRES_IN", "OUTPUT", "REASON", "WAIT", "CHECK", "SERVER":
+	case "CONFIG", "NAME", "OWNER", "SCOPES", "ENV", "EXPIRES_IN", "OUTPUT", "REASON", "WAIT", "CHECK", "SERVER",
+		"CREDITS", "REFILL", "EVERY", "AMOUNT", "CAP", "FROM":
 		return true
 	}
 	return false

@@ -162,7 +162,7 @@ WARDER_UPSTREAM: has user information (name or password)`)
 
 func TestVariablesOfOtherFlagsAreNotRefused(t *testing.T) {
 	var environ []string
-	for _, flag := range []string{"NAME", "OWNER", "SCOPES", "ENV", "EXPIRES_IN", "OUTPUT", "REASON", "WAIT", "CHECK", "CONFIG"} {
+	for _, flag := range []string{"NAME", "OWNER", "SCOPES", "ENV", "EXPIRES_IN", "OUTPUT", "REASON", "WAIT", "CHECK", "CONFIG", "CREDITS", "REFILL", "EVERY", "AMOUNT", "CAP", "FROM"} {
 		environ = append(environ, "WARDER_"+flag+"=x")
 	}
 	if _, err := load(t, shorthand, config.Source{Environ: environ}); err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/password"
 	"github.com/warder-dev/warder/upstream"
+	"github.com/warder-dev/warder/usage"
 )
 
 // Config configures a [Gateway]. Every field is required unless it says so.
@@ -36,6 +37,7 @@ type Config struct {
 	People     *password.Checker // who log in by name and password; nil when there are none
 	Signer     *jwt.Signer       // signs identities for upstreams; nil when none wants that
 	LimitStore ratelimit.Store   // counts what nodes share; nil when no limit is shared
+	Credits    usage.Store       // keeps credits; nil when no route costs any
 	AccessLog  *slog.Logger      // one record per request
 	Log        *slog.Logger      // everything else
 	Metrics    exchange.Finisher // told of every outcome; nil for none
@@ -68,6 +70,7 @@ type Gateway struct {
 	upstreams map[destination]*upstream.Upstream
 	limits    limits
 	guard     *bruteforce.Guard
+	ledger    *usage.Ledger // nil when no route costs credits
 }
 
 // New reports every route and upstream that cannot be built, at once. Close the
@@ -115,6 +118,9 @@ func (g *Gateway) addRoutes(routes *warder.Routes) error {
 func (g *Gateway) addRoute(routes *warder.Routes, route *config.Route) error {
 	policy, err := g.policy(route)
 	if err != nil {
+		return err
+	}
+	if err := g.addCredit(policy, route); err != nil {
 		return err
 	}
 	if route.Upstream == "" {
@@ -167,10 +173,11 @@ func (g *Gateway) Poisoned() (n uint64) {
 	return n
 }
 
-// Close drops the idle connections to the upstreams, and stops what fetches keys.
+// Close drops the idle connections to the upstreams, stops what fetches keys, and
+// gives back credits that were reserved and not spent.
 func (g *Gateway) Close() error {
 	for _, u := range g.upstreams {
 		u.CloseIdleConnections()
 	}
-	return g.schemes.close()
+	return errors.Join(g.closeLedger(), g.schemes.close())
 }

@@ -33,6 +33,7 @@ func table() map[string]row {
 		"http3", "httpserver", "internal/config", "internal/decision", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
+		"usage",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -85,21 +86,23 @@ func table() map[string]row {
 		"openapi/openapitest":     {module: vocabulary("", "openapi")},
 		"session/sessiontest":     {module: vocabulary("session")},
 		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
+		"usage/usagetest":         {module: vocabulary("usage")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
+		"usage":     {module: vocabulary(), third: x},
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
 			"accesslog", "authn", "authz", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "openapi", "ratelimit", "requestid",
-			"securityheaders", "target", "trustedhost",
+			"securityheaders", "target", "trustedhost", "usage",
 		)},
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("apikey", "internal/fleet", "session"),
+			module: vocabulary("apikey", "internal/fleet", "session", "usage"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
@@ -119,7 +122,7 @@ func table() map[string]row {
 		"internal/gateway": {module: vocabulary(
 			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "internal/config",
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
-			"session/password", "target", "trustedhost", "upstream",
+			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
 		"internal/decision": {module: vocabulary("", "upstream")},
 		"internal/server": {
@@ -267,9 +270,8 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 	identity := []string{"apikey", "mtls", "session"}
 	asking := []string{"introspection", "jwt"}
 	edge := []string{
-		"bodylimit", "cors", "csrf", "forwarded", "httpserver", "proxyproto", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
-		"bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "ratelimit", "redact", "requestid", "securityheaders", "target", "tlsconfig",
-		"trustedhost", "upstream",
+		"bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "proxyproto", "ratelimit", "redact", "requestid", "securityheaders", "target",
+		"tlsconfig", "trustedhost", "upstream", "usage",
 	}
 	for name, r := range rows {
 		if slices.Contains(r.module, name) {

@@ -16,6 +16,7 @@ import (
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/sqlite"
+	"github.com/warder-dev/warder/usage"
 )
 
 // A program is a whole running warder: gateway, admin and health listeners on
@@ -29,6 +30,7 @@ type program struct {
 	folder   string // holds warder.db, warder.log
 	keys     *sqlite.APIKeys
 	nodes    *sqlite.Nodes
+	credits  *sqlite.Credits
 	issuer   *apikey.Issuer
 	peppers  *apikey.Peppers
 	record   apikey.Record
@@ -44,6 +46,8 @@ type settings struct {
 	spec  apikey.Spec                     // of the key; zero for one with every scope of "orders"
 	store func(apikey.Store) apikey.Store // puts a store of the test's own in between
 	limit ratelimit.Store                 // counts limits that nodes share
+
+	credits func(usage.Store) usage.Store // the same
 }
 
 // start runs warder in front of upstream, a base URL. The configuration protects
@@ -71,15 +75,19 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.keys, p.nodes = db.APIKeys(), db.Nodes()
+	p.keys, p.nodes, p.credits = db.APIKeys(), db.Nodes(), db.Credits()
 	p.peppers = newPeppers(t)
 	p.issue(t, s.spec)
 	var store apikey.Store = p.keys
 	if s.store != nil {
 		store = s.store(store)
 	}
+	var credits usage.Store = p.credits
+	if s.credits != nil {
+		credits = s.credits(credits)
+	}
 	p.run(t, server.Options{
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Peppers: p.peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
 	}, func() { closeAll(t, logs.Close, db.Close) })

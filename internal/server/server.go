@@ -26,6 +26,7 @@ import (
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/tlsconfig"
 	"github.com/warder-dev/warder/tlsconfig/acme"
+	"github.com/warder-dev/warder/usage"
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
@@ -37,6 +38,7 @@ type Options struct {
 	Store     apikey.Store
 	Registry  fleet.Registry
 	Sessions  session.Store // of people who log in
+	Credits   usage.Store   // of keys and owners
 	Peppers   *apikey.Peppers
 	AccessLog *slog.Logger
 	Log       *slog.Logger
@@ -148,7 +150,7 @@ func (p *program) build() error {
 	}
 	var err error
 	p.gateway, err = gateway.New(gateway.Config{
-		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore,
+		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
 		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
 	})
 	if err != nil {
