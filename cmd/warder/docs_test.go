@@ -19,14 +19,15 @@ import (
 // A block is one fenced piece of a page: "sh" must succeed, the last line of "sh
 // fails" must not, that of "sh fails 403", which is curl's, must be answered so,
 // "sh server" runs in the background to the end of the page
-// and so does "sh api", which is what the page protects; "yaml" is a whole
-// configuration that must be valid.
+// and so does "sh api", which is what the page protects; "yaml" is a
+// configuration, or a piece of one, that must be valid; "yaml traefik" and other
+// languages are not this test's.
 type block struct{ kind, text string }
 
 // checked reports whether a kind of block is run here.
 func checked(kind string) bool {
 	word, _, _ := strings.Cut(kind, " ")
-	return word == "sh" || word == "yaml"
+	return word == "sh" || kind == "yaml"
 }
 
 // blocks returns the commands of a page, in order.
@@ -125,7 +126,7 @@ func (b block) script(text, gateway, api string) string {
 	}
 	switch b.kind {
 	case "yaml":
-		return exports(text) + "cat >checked.yaml <<'END OF THE BLOCK'\n" + text + "END OF THE BLOCK\n./warder config validate checked.yaml\n"
+		return secrets(text) + "cat >checked.yaml <<'END OF THE BLOCK'\n" + whole(text) + "END OF THE BLOCK\n./warder config validate checked.yaml\n"
 	case "sh api":
 		return background(text, api)
 	case "sh server":
@@ -154,10 +155,21 @@ func background(text, address string) string {
 		strings.TrimSpace(text), strings.ReplaceAll(address, ":", "-"), address)
 }
 
-// exports gives each variable that text refers to a value.
-func exports(text string) (script string) {
+// whole gives a piece of a configuration something to protect, and secrets that
+// are there.
+func whole(text string) string {
+	if !regexp.MustCompile(`(?m)^upstreams?:`).MatchString(text) {
+		text = "upstream: http://127.0.0.1:8000\n" + text
+	}
+	return regexp.MustCompile(`file:/run/secrets/[a-z-]+`).ReplaceAllString(text, "file:./checked.secret")
+}
+
+// secrets gives each variable that text refers to a value, and a file as well.
+func secrets(text string) string {
+	const value = "0123456789abcdef0123456789abcdef"
+	script := "(umask 077 && echo " + value + " >checked.secret)\n"
 	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)\}`).FindAllStringSubmatch(text, -1) {
-		script += "export " + m[1] + "=0123456789abcdef0123456789abcdef\n"
+		script += "export " + m[1] + "=" + value + "\n"
 	}
 	return script
 }
