@@ -19,9 +19,9 @@ import (
 	"github.com/warder-dev/warder/jwt"
 )
 
-// quick fetches keys once a second, and uses them for six without their endpoint.
+// quick fetches keys once a second, and uses them for ten without their endpoint.
 func quick() jwt.Fetch {
-	return jwt.Fetch{Every: time.Second, UnknownEvery: time.Second, MaxStale: 6 * time.Second, Timeout: time.Minute}
+	return jwt.Fetch{Every: time.Second, UnknownEvery: time.Second, MaxStale: 10 * time.Second, Timeout: time.Minute}
 }
 
 // seldom fetches only what it has to.
