@@ -27,7 +27,7 @@ func key() []Entry {
 		{ID: "KEY-22", Sent: "a query key repeated, in another spelling, or hidden among what cannot be scanned", Must: "400 for a second spelling; found or 400; the rest of the query arrives as sent"},
 		{ID: "KEY-23", Sent: "a good key in the query", Must: "an answer that is neither stored nor referred; the upstream does not see the key"},
 		{ID: "KEY-24", Sent: "a key over plain HTTP where HTTPS is required", Must: "403, the connection closes, no redirect; the key is reported as exposed", Rest: "the policy that disables the key"},
-		{ID: "KEY-25", Sent: "a cookie key twice, quoted, in a huge field, or set by a parent domain", Must: "400, 401 or 431; the browser refuses the last", At: []Front{Library, Gateway, Browser}},
+		{ID: "KEY-25", Sent: "a cookie key twice, quoted, in a huge field, or set by a parent domain", Must: "400, 401 or 431; the browser refuses the last"},
 		{ID: "KEY-26", Sent: "a cookie key with an unsafe method and no proof against forgery", Must: "403"},
 		{ID: "KEY-27", Sent: "an address condition met by mapped, forwarded or zoned addresses", Must: "judged on the address that the edge established"},
 		{ID: "KEY-28", Sent: "scopes that share letters but no segments; a wildcard inside a token's text; another owner's scope", Must: "no match by accident; wildcards count only in what was granted here"},
