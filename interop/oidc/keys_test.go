@@ -121,6 +121,7 @@ func TestKeysKilledUnderLoad(t *testing.T) {
 		bound := p.KeysServed().Add(quick().MaxStale)                                           // the set came after it was asked for
 		p.Stop()
 		release()
+		want(t, "an unknown key, of which nobody knows now", s, withKeyID(t, tokens[0], "unknown"), http.StatusServiceUnavailable, "")
 		eventually(t, "503 beyond the bound", func() bool {
 			_, status, _ := outcome(t.Context(), s, tokens[0])
 			return status == http.StatusServiceUnavailable
