@@ -7,7 +7,7 @@ func sess() []Entry {
 		{ID: "SESS-02", Sent: "a look at each Set-Cookie, also of logout", Must: "__Host-, Secure, HttpOnly, SameSite=Lax, Path=/, no Domain, no lifetime unless asked for"},
 		{ID: "SESS-03", Sent: "a session at its idle and absolute end, and one that is used all the time", Must: "401 at the instant; use moves the idle end only"},
 		{ID: "SESS-04", Sent: "a cookie after logout, a change of password, and revocation", Must: "401"},
-		{ID: "SESS-05", Sent: "a cookie of the same name, set by a sibling domain", Must: "not accepted"},
+		{ID: "SESS-05", Sent: "a cookie of the same name, set by a sibling domain", Must: "not accepted", At: []Front{Browser}},
 		{ID: "SESS-06", Sent: "requests and further rotations at the instant of a rotation", Must: "nobody is logged out; one session is left, and the old id gains nothing"},
 		{ID: "SESS-07", Sent: "any cookie while the store of sessions fails, hangs, or answers nonsense", Must: "503, never 401 and never nobody"},
 		{ID: "SESS-08", Sent: "a read of the whole database", Must: "digests only, of ids with 256 bits"},

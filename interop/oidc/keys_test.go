@@ -19,9 +19,9 @@ import (
 	"github.com/warder-dev/warder/jwt"
 )
 
-// quick fetches keys once a second, and uses them for six without their endpoint.
+// quick fetches keys once a second, and uses them for ten without their endpoint.
 func quick() jwt.Fetch {
-	return jwt.Fetch{Every: time.Second, UnknownEvery: time.Second, MaxStale: 6 * time.Second, Timeout: time.Minute}
+	return jwt.Fetch{Every: time.Second, UnknownEvery: time.Second, MaxStale: 10 * time.Second, Timeout: time.Minute}
 }
 
 // seldom fetches only what it has to.
@@ -121,6 +121,7 @@ func TestKeysKilledUnderLoad(t *testing.T) {
 		bound := p.KeysServed().Add(quick().MaxStale)                                           // the set came after it was asked for
 		p.Stop()
 		release()
+		want(t, "an unknown key, of which nobody knows now", s, withKeyID(t, tokens[0], "unknown"), http.StatusServiceUnavailable, "")
 		eventually(t, "503 beyond the bound", func() bool {
 			_, status, _ := outcome(t.Context(), s, tokens[0])
 			return status == http.StatusServiceUnavailable
