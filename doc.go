@@ -72,6 +72,7 @@
 //
 //   - humaapi: the security of huma's operations, enforced
 //   - sqlite: keys and nodes in one file
+//   - redis: limits and sessions that nodes share
 //
 // The program:
 //

@@ -66,7 +66,8 @@ type LimitConfig struct {
 	// Lease 0 asks the Store for each request: that is exact. Otherwise this node
 	// takes up to so many units ahead for each subject, 1 to the burst, in the
 	// background, and decides by itself; a subject that comes seldom is asked for each
-	// time. The nodes then admit at most Lease each more than the limit says.
+	// time. The nodes then admit at most Lease each more than the limit says. A lease
+	// takes up to 200 bytes beside what Capacity says.
 	Lease int
 
 	// Outage is what becomes of requests while the Store gives no answer.

@@ -55,7 +55,13 @@ func wishes(limits []*Limit, x *exchange.Exchange, into []wish) []wish {
 // left of two limits never get one each.
 func take(all []wish, dry bool) bool {
 	for range attempts {
-		passed, full := try(all, dry)
+		var passed bool
+		var full *wish
+		if len(all) == 1 && all[0].nodes == 0 {
+			passed, full = all[0].take(dry)
+		} else {
+			passed, full = try(all, dry)
+		}
 		if full == nil {
 			return passed
 		}
@@ -65,6 +71,27 @@ func take(all []wish, dry bool) bool {
 		}
 	}
 	return false // others were faster each time; the last wish without room is not ok
+}
+
+// take is try for w alone, which is what most requests need: the arrival time is
+// worked out once.
+func (w *wish) take(dry bool) (passed bool, full *wish) {
+	s, l := w.shard, w.limit
+	s.mu.Lock()
+	w.now = l.now()
+	w.tat, w.slot = s.find(w.key)
+	var next instant
+	next, w.ok = l.rule.take(w.tat, w.now, l.cost)
+	if w.ok && !dry {
+		if w.slot < 0 && !l.table.reserve(s, w.now) {
+			w.ok, full = false, w
+		} else {
+			w.tat = next
+			s.set(w.key, w.slot, next)
+		}
+	}
+	s.mu.Unlock()
+	return w.ok, full
 }
 
 // try is one attempt of take. It returns the wish for which there is no room.

@@ -15,6 +15,8 @@ import (
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/ratelimit/ratelimittest"
 	"github.com/warder-dev/warder/redis"
+	"github.com/warder-dev/warder/session"
+	"github.com/warder-dev/warder/session/sessiontest"
 )
 
 // ranges are the slots of the three servers of a cluster.
@@ -81,6 +83,7 @@ func of(owner, key string) *exchange.Exchange {
 }
 
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	servers := startCluster(t)
 	addresses := []string{servers[2].address, servers[0].address} // the third is found
 	t.Run("the contract", func(t *testing.T) {
@@ -89,6 +92,14 @@ func TestCluster(t *testing.T) {
 			t.Helper()
 			n++
 			return openDB(t, func(c *redis.Config) { c.Prefix = fmt.Sprint("test", n) }, addresses...).Limits()
+		})
+	})
+	t.Run("the contract of sessions", func(t *testing.T) {
+		n := 0
+		sessiontest.TestStore(t, func(t *testing.T) session.Store {
+			t.Helper()
+			n++
+			return openDB(t, func(c *redis.Config) { c.Prefix = fmt.Sprint("sessions", n) }, addresses...).Sessions()
 		})
 	})
 	t.Run("one request's keys are in one slot", func(t *testing.T) {
@@ -183,7 +194,7 @@ func movedSlot(t *testing.T, servers []*server, addresses []string) {
 // notice.
 func pausedServer(t *testing.T, servers []*server, addresses []string) {
 	t.Helper()
-	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = "paused", 500*time.Millisecond }, addresses...)
+	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = "paused", 250*time.Millisecond }, addresses...)
 	l := func(outage ratelimit.Outage) *ratelimit.Stage {
 		l, err := ratelimit.NewLimit(ratelimit.LimitConfig{
 			Name: "a", Quota: ratelimit.Quota{Count: 1_000_000, Per: time.Second}, By: []ratelimit.Part{ratelimit.ByKey()}, Spread: []ratelimit.Part{ratelimit.ByKey()},
@@ -199,13 +210,14 @@ func pausedServer(t *testing.T, servers []*server, addresses []string) {
 		return s
 	}
 	closed, share := l(ratelimit.Closed), l(ratelimit.Share)
-	fails := func(s *ratelimit.Stage) (n int) {
+	fails := func(s *ratelimit.Stage) int {
+		o := new(outcomes)
+		var wg sync.WaitGroup
 		for i := range 60 {
-			if s.Check(from(fmt.Sprint("k", i))).Kind() == exchange.Failed {
-				n++
-			}
+			wg.Go(func() { o.check(s, from(fmt.Sprint("k", i))) })
 		}
-		return n
+		wg.Wait()
+		return int(o.failed.Load())
 	}
 	waitFor(t, "all to pass", func() bool { return fails(closed) == 0 })
 	servers[1].signal(t, syscall.SIGSTOP)

@@ -36,6 +36,7 @@ func (db *DB) run(ctx context.Context) {
 	}
 	lanes := db.open(ctx, client, sha)
 	db.limits.anew = func(ctx context.Context, key string) error { return db.forget(ctx, client, key) }
+	db.sessions.client.Store(&client)
 	_ = db.beat(ctx, client, false)
 	db.limits.lanes.Store(&lanes)
 	for pause(ctx, beatEvery) {

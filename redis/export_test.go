@@ -46,3 +46,18 @@ func Key(l *Limits, c ratelimit.Claim) string { return l.name(l.tag(c.Near), c.L
 
 // Slot is the slot of a hash tag.
 func Slot(tag string) int { return int(slot(tag)) }
+
+// A Breaker is a breaker whose probe the test answers.
+type Breaker struct{ b *breaker }
+
+// NewBreaker returns one, and starts what mends it until ctx ends.
+func NewBreaker(ctx context.Context, tell func(bool, error), probe func(context.Context) error) *Breaker {
+	b := newBreaker(tell)
+	go b.mend(ctx, probe)
+	return &Breaker{b}
+}
+
+// Enter, Leave and Report are those of the breaker.
+func (b *Breaker) Enter() bool             { return b.b.enter() }
+func (b *Breaker) Leave()                  { b.b.leave() }
+func (b *Breaker) Report(err error, n int) { b.b.report(err, n) }

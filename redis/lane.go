@@ -96,8 +96,7 @@ func (l *lane) do(ctx context.Context, keys, args []string) (string, error) {
 		l.calls.put(c)
 		return "", ErrBusy
 	}
-	c.timer.Reset(l.budget)
-	defer c.timer.Stop()
+	c.timer.Reset(l.budget - l.budget/16) // a timer is late rather than early
 	err := ErrLate
 	select {
 	case <-c.done:
@@ -105,6 +104,7 @@ func (l *lane) do(ctx context.Context, keys, args []string) (string, error) {
 	case <-c.timer.C:
 	case <-ctx.Done():
 		err = context.Cause(ctx)
+		c.timer.Stop()
 	}
 	if !c.state.CompareAndSwap(waited, left) {
 		<-c.done // it came just now

@@ -1,7 +1,6 @@
 package redis_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http/httptest"
@@ -77,19 +76,24 @@ func (o *outcomes) p(n int) time.Duration {
 func load(t *testing.T, stages []*ratelimit.Stage) (o []*outcomes, stop func()) {
 	t.Helper()
 	var wg sync.WaitGroup
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	for i, s := range stages {
-		o = append(o, new(outcomes))
+	end := make(chan struct{})
+	for _, s := range stages {
+		mine := new(outcomes)
+		o = append(o, mine)
 		for g := range 4 {
 			wg.Go(func() {
-				for n := 0; ctx.Err() == nil; n++ {
-					o[i].check(s, from(string(rune('a'+(n+g)%26))))
-					<-time.After(time.Millisecond)
+				for n := 0; ; n++ {
+					mine.check(s, from(string(rune('a'+(n+g)%26))))
+					select {
+					case <-end:
+						return
+					case <-time.After(time.Millisecond):
+					}
 				}
 			})
 		}
 	}
-	stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	stop = sync.OnceFunc(func() { close(end); wg.Wait() })
 	t.Cleanup(stop)
 	return o, stop
 }
@@ -296,6 +300,7 @@ func TestServerThatComesLate(t *testing.T) {
 
 // Nodes see each other come and go.
 func TestNodes(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	one := openDB(t, nil, s.address)
 	two := openDB(t, nil, s.address)
@@ -312,6 +317,7 @@ func TestNodes(t *testing.T) {
 
 // What is kept names no subject, and goes when it says nothing any more.
 func TestKeys(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	db := openDB(t, nil, s.address)
 	l := stage(t, ratelimit.Quota{Count: 1, Per: 4 * time.Second}, db.Limits(), ratelimit.Closed)

@@ -93,8 +93,8 @@ func TestTwoProcesses(t *testing.T) {
 		}
 		var nodes []node
 		for range 2 {
-			cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0]) //nolint:gosec // this binary
-			cmd.Env = append(os.Environ(), nodeAddress+"="+s.address)                  //nolint:forbidigo // for itself
+			cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0])
+			cmd.Env = append(os.Environ(), nodeAddress+"="+s.address) //nolint:forbidigo // for itself
 			cmd.Stderr = os.Stderr
 			in, err := cmd.StdinPipe()
 			if err != nil {

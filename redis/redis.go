@@ -1,7 +1,7 @@
-// Package redis shares limits between processes through a Redis or Valkey server,
+// Package redis shares limits and sessions between processes through a Redis or Valkey server,
 // or a cluster of them: Redis 6.2 and later, any Valkey.
 //
-// A decision is one call of one script, which reads the server's clock and counts
+// A decision of limits is one call of one script, which reads the server's clock and counts
 // in all limits of a request or in none. It waits no longer than [Config.Budget]: a
 // server that is slow or away costs a request that much, a few times, and then
 // nothing, until it answers again in time. What becomes of requests meanwhile is each limit's
@@ -74,7 +74,10 @@ const (
 type DB struct {
 	cfg    Config
 	limits *Limits
-	node   string // this process, for the others
+
+	sessions *Sessions
+
+	node string // this process, for the others
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -87,7 +90,7 @@ func Open(cfg Config) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{cfg: cfg, node: rand.Text()}
-	db.limits = newLimits(&db.cfg)
+	db.limits, db.sessions = newLimits(&db.cfg), newSessions(&db.cfg)
 	ctx, stop := context.WithCancel(context.Background())
 	db.stop = stop
 	db.done.Go(func() { db.run(ctx) })
@@ -103,6 +106,9 @@ func (db *DB) Close() error {
 
 // Limits returns the store of limits. It lives as long as the DB.
 func (db *DB) Limits() *Limits { return db.limits }
+
+// Sessions returns the store of sessions. It lives as long as the DB.
+func (db *DB) Sessions() *Sessions { return db.sessions }
 
 func (c *Config) check() error {
 	if c.Prefix == "" {

@@ -101,7 +101,7 @@ func table() map[string]row {
 			module: vocabulary("apikey", "internal/fleet", "session"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
-		"redis": {module: vocabulary("ratelimit"), third: []string{"github.com/redis/rueidis"}},
+		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
 
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
