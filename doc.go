@@ -55,6 +55,7 @@
 //   - cors: which pages of other origins may read
 //   - csrf: what another site may have had a browser write
 //   - ratelimit: how many requests, of whom
+//   - bruteforce: who sends wrong credentials waits
 //
 // Identity:
 //
