@@ -77,7 +77,7 @@ func runPage(t *testing.T, all []block) {
 		t.Fatal(err)
 	}
 	defer api.close()
-	gateway, admin := wire.FreeAddress(t), wire.FreeAddress(t)
+	gateway, admin, plain := wire.FreeAddress(t), wire.FreeAddress(t), wire.FreeAddress(t)
 	replace := strings.NewReplacer(
 		"go run ./cmd/warder", "./warder",
 		"CGO_ENABLED=0 go build -o warder ./cmd/warder", "true",
@@ -86,6 +86,7 @@ func runPage(t *testing.T, all []block) {
 		"http://127.0.0.1:8000", api.url,
 		"127.0.0.1:8080", gateway,
 		"127.0.0.1:8081", admin,
+		"127.0.0.1:8082", plain,
 	)
 	script := "set -eu\ncp '" + warder + "' ./warder\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
 	for _, b := range all {
