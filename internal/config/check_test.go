@@ -117,6 +117,7 @@ warder.yaml:2:22: tls.acme.names[0]: "localhost" is not a full host name`},
 warder.yaml:2:54: forwarded.trusted_proxies[0]: holds nearly everybody; list the proxies' own networks
 warder.yaml:2:65: forwarded.trusted_proxies[1]: holds nearly everybody; list the proxies' own networks`},
 		{"a redirect to anywhere", shorthand + "tls: {redirect_listen: ':80', certificates: [{cert_file: a, key_file: b}]}\n", `warder.yaml:2:24: tls.redirect_listen: needs hosts: redirects go to names that are known; list the gateway's names in hosts`},
+		{"a redirect to itself", shorthand + "hosts: [h.example]\ntls: {redirect_listen: ':8443', certificates: [{cert_file: a, key_file: b}]}\nhttps: {port: 8443}\n", `warder.yaml:4:15: https.port: is the port of tls.redirect_listen: redirects would lead back to it`},
 		{"https that cannot be", shorthand + "hosts: [h.example]\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: can never be met: warder speaks no TLS, and believes no proxy that does; set tls.certificates, or forwarded.proto`},
 		{"redirects to any host", shorthand + "forwarded: {from: forwarded, trusted_proxies: [10.0.0.1], proto: true}\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: needs hosts: redirects go to names that are known; list the gateway's names in hosts`},
 		{"preload too soon", shorthand + "https: {hsts: 1d, hsts_preload: true}\n", `warder.yaml:2:33: https.hsts_preload: needs hsts of 365d or more, and hsts_subdomains`},

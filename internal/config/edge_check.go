@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -118,6 +119,9 @@ func (l *loader) checkHTTPS() {
 	}
 	if h.Port == httpPort {
 		l.reject("https.port", "is that of plain HTTP", "")
+	}
+	if _, port, err := net.SplitHostPort(l.config.TLS.RedirectListen); err == nil && port == strconv.Itoa(h.Port) {
+		l.reject("https.port", "is the port of tls.redirect_listen: redirects would lead back to it", "")
 	}
 	if h.HSTS == 0 && (h.HSTSSubdomains || h.HSTSPreload) && !l.failed("https.hsts") {
 		l.reject("https.hsts", "is 0s, which leaves hsts_subdomains and hsts_preload without effect", "")
