@@ -114,3 +114,66 @@ func TestHTTP3(t *testing.T) {
 		t.Errorf("the access log does not tell the protocol: %s", log[:min(len(log), 2000)])
 	}
 }
+
+// TestHTTP3Drains stops the gateway while a request runs over HTTP/3: it ends
+// first.
+func TestHTTP3Drains(t *testing.T) {
+	yaml, client := secured(t, "  http3: true\n")
+	asked, release := make(chan struct{}), make(chan struct{})
+	upstream := wire.Listen(t, func(c *wire.Conn) {
+		if _, err := c.Request(); err != nil {
+			return
+		}
+		close(asked)
+		<-release
+		c.Say(wire.OK)
+	})
+	p := start(t, upstream.URL(), settings{yaml: yaml})
+	transport := p.over3(t, client)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.test/a", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", p.key)
+	answered := make(chan error, 1)
+	go func() {
+		w, err := transport.RoundTrip(r)
+		if err == nil {
+			_, err = io.Copy(io.Discard, w.Body)
+			_ = w.Body.Close()
+			if w.StatusCode != http.StatusOK {
+				err = fmt.Errorf("status %d", w.StatusCode)
+			}
+		}
+		answered <- err
+	}()
+	<-asked
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.stop() }()
+	eventually(t, func() (struct{}, bool) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/readyz", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+		if err != nil {
+			return struct{}{}, false
+		}
+		_ = w.Body.Close()
+		return struct{}{}, w.StatusCode == http.StatusServiceUnavailable // draining, and still told
+	})
+	select {
+	case err := <-stopped:
+		t.Fatalf("the program ended in the middle of a request: %v", err)
+	default:
+	}
+	close(release)
+	if err := <-answered; err != nil {
+		t.Errorf("the running request: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
