@@ -92,7 +92,7 @@ func runPage(t *testing.T, all []block) {
 	if slices.ContainsFunc(all, func(b block) bool { return b.kind == "sh api" }) {
 		protected = wire.FreeAddress(t)
 	}
-	gateway, admin := wire.FreeAddress(t), wire.FreeAddress(t)
+	gateway, admin, plain := wire.FreeAddress(t), wire.FreeAddress(t), wire.FreeAddress(t)
 	replace := strings.NewReplacer(
 		"go run ./cmd/warder", "./warder",
 		"CGO_ENABLED=0 go build -o warder ./cmd/warder", "true",
@@ -103,6 +103,7 @@ func runPage(t *testing.T, all []block) {
 		"python3 -m uvicorn", "/usr/bin/python3 -m uvicorn", // Debian's, as make needs installs it
 		"127.0.0.1:8080", gateway,
 		"127.0.0.1:8081", admin,
+		"127.0.0.1:8082", plain,
 	)
 	script := "set -eu\ncp '" + warder + "' ./warder\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
 	for _, b := range all {

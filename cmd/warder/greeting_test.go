@@ -76,11 +76,14 @@ func TestCurlTarget(t *testing.T) {
 		{"plain HTTP", config.Config{}, "127.0.0.1:8080", "http://127.0.0.1:8080/"},
 		{"a proxy in front that speaks TLS", config.Config{Hosts: []string{"*.example.com", "api.example.com"}, HTTPS: config.HTTPS{Require: true}}, "127.0.0.1:8080", "https://api.example.com/"},
 		{
-			"ACME, everywhere", config.Config{TLS: config.TLS{ACME: &config.ACME{Names: []string{"a.example.com"}}}}, "[::]:443",
+			"ACME, everywhere",
+			config.Config{TLS: config.TLS{ACME: &config.ACME{Names: []string{"a.example.com"}}}},
+			"[::]:443",
 			"--resolve a.example.com:443:127.0.0.1 https://a.example.com:443/",
 		},
 		{
-			"the name of hosts that has a certificate", config.Config{Hosts: []string{"b.example.com", "a.example.com"}, TLS: config.TLS{ACME: &config.ACME{Names: []string{"a.example.com"}}}},
+			"the name of hosts that has a certificate",
+			config.Config{Hosts: []string{"b.example.com", "a.example.com"}, TLS: config.TLS{ACME: &config.ACME{Names: []string{"a.example.com"}}}},
 			"[::1]:8443", "--resolve a.example.com:8443:[::1] https://a.example.com:8443/",
 		},
 	} {

@@ -120,9 +120,11 @@ warder.yaml:2:65: forwarded.trusted_proxies[1]: holds nearly everybody; list the
 warder.yaml:2:44: proxy_protocol.trusted_peers[1]: holds nearly everybody; list the load balancers' own networks
 warder.yaml:2:55: proxy_protocol.trusted_peers[2]: "10.0.0.1/8" is neither an address nor a network; write it like 10.0.0.0/8`},
 		{"a redirect to anywhere", shorthand + "tls: {redirect_listen: ':80', certificates: [{cert_file: a, key_file: b}]}\n", `warder.yaml:2:24: tls.redirect_listen: needs hosts: redirects go to names that are known; list the gateway's names in hosts`},
+		{"a redirect to itself", shorthand + "hosts: [h.example]\ntls: {redirect_listen: ':8443', certificates: [{cert_file: a, key_file: b}]}\nhttps: {port: 8443}\n", `warder.yaml:4:15: https.port: is the port of tls.redirect_listen: redirects would lead back to it`},
+		{"HSTS without https", shorthand + "https: {hsts: 1d}\n", `warder.yaml:2:15: https.hsts: tells browsers to use https alone, which nothing here requires; set https.require, or tls.certificates`},
 		{"https that cannot be", shorthand + "hosts: [h.example]\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: can never be met: warder speaks no TLS, and believes no proxy that does; set tls.certificates, or forwarded.proto`},
 		{"redirects to any host", shorthand + "forwarded: {from: forwarded, trusted_proxies: [10.0.0.1], proto: true}\nhttps: {require: true}\n", `warder.yaml:3:18: https.require: needs hosts: redirects go to names that are known; list the gateway's names in hosts`},
-		{"preload too soon", shorthand + "https: {hsts: 1d, hsts_preload: true}\n", `warder.yaml:2:33: https.hsts_preload: needs hsts of 365d or more, and hsts_subdomains`},
+		{"preload too soon", shorthand + "tls: {certificates: [{cert_file: a, key_file: b}]}\nhttps: {hsts: 1d, hsts_preload: true}\n", `warder.yaml:3:33: https.hsts_preload: needs hsts of 365d or more, and hsts_subdomains`},
 		{"origins", shorthand + "cors: {default: {origins: ['null', 'https://a/', 'https://*.a', a.example]}}\n", `
 warder.yaml:2:28: cors.default.origins[0]: "null" is refused: any page can have this origin; write it like https://app.example.com, with a port if need be
 warder.yaml:2:36: cors.default.origins[1]: this value is refused: want scheme://host[:port], lower case, nothing behind; write it like https://app.example.com, with a port if need be

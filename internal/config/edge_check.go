@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -121,6 +123,12 @@ func (l *loader) checkHTTPS() {
 	}
 	if h.Port == httpPort {
 		l.reject("https.port", "is that of plain HTTP", "")
+	}
+	if _, port, err := net.SplitHostPort(l.config.TLS.RedirectListen); err == nil && port == strconv.Itoa(h.Port) {
+		l.reject("https.port", "is the port of tls.redirect_listen: redirects would lead back to it", "")
+	}
+	if h.HSTS > 0 && !h.Require && !l.config.TLS.Enabled() && !l.failed("https.hsts") {
+		l.reject("https.hsts", "tells browsers to use https alone, which nothing here requires", "set https.require, or tls.certificates")
 	}
 	if h.HSTS == 0 && (h.HSTSSubdomains || h.HSTSPreload) && !l.failed("https.hsts") {
 		l.reject("https.hsts", "is 0s, which leaves hsts_subdomains and hsts_preload without effect", "")

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 
@@ -29,6 +31,10 @@ func (p *program) acme() error {
 // redirect is what the listener of plain HTTP serves beside TLS: challenges, and
 // the way to https.
 func (p *program) redirect() http.Handler {
+	if at, ok := p.options.Listeners.Public.Addr().(*net.TCPAddr); ok && at.Port != p.options.Config.HTTPS.Port {
+		p.options.Log.Info("plain HTTP is sent to another port than the gateway's own: something must forward it, or set https.port",
+			slog.Int("own", at.Port), slog.Int("https.port", p.options.Config.HTTPS.Port))
+	}
 	h := p.metrics.InFlight(p.gateway.Redirect())
 	if p.managed != nil {
 		return p.managed.Challenges(h)

@@ -114,3 +114,113 @@ func TestHTTP3(t *testing.T) {
 		t.Errorf("the access log does not tell the protocol: %s", log[:min(len(log), 2000)])
 	}
 }
+
+// TestHTTP3Drains stops the gateway while a request runs over HTTP/3: it ends
+// first.
+func TestHTTP3Drains(t *testing.T) {
+	yaml, client := secured(t, "  http3: true\n")
+	asked, release := make(chan struct{}), make(chan struct{})
+	upstream := wire.Listen(t, func(c *wire.Conn) {
+		if _, err := c.Request(); err != nil {
+			return
+		}
+		close(asked)
+		<-release
+		c.Say(wire.OK)
+	})
+	p := start(t, upstream.URL(), settings{yaml: yaml})
+	transport := p.over3(t, client)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.test/a", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", p.key)
+	answered := make(chan error, 1)
+	go func() {
+		w, err := transport.RoundTrip(r)
+		if err == nil {
+			_, err = io.Copy(io.Discard, w.Body)
+			_ = w.Body.Close()
+			if w.StatusCode != http.StatusOK {
+				err = fmt.Errorf("status %d", w.StatusCode)
+			}
+		}
+		answered <- err
+	}()
+	<-asked
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.stop() }()
+	eventually(t, func() (struct{}, bool) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/readyz", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+		if err != nil {
+			return struct{}{}, false
+		}
+		_ = w.Body.Close()
+		return struct{}{}, w.StatusCode == http.StatusServiceUnavailable // draining, and still told
+	})
+	select {
+	case err := <-stopped:
+		t.Fatalf("the program ended in the middle of a request: %v", err)
+	default:
+	}
+	close(release)
+	if err := <-answered; err != nil {
+		t.Errorf("the running request: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+// TestHTTP3WantsClientCertificates too: there is no way around them.
+func TestHTTP3WantsClientCertificates(t *testing.T) {
+	clients := testcert.NewCA(t, "clients")
+	caFile := t.TempDir() + "/clients.pem"
+	testcert.Replace(t, caFile, clients.PEM)
+	yaml, client := secured(t, "  http3: true\n  client_ca_file: "+caFile+"\n  client_auth: require\n")
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{yaml: yaml})
+	attack.Case(t, "TLS-07", attack.Gateway, func(t *testing.T) {
+		for _, tt := range []struct {
+			name  string
+			shown []tls.Certificate
+			want  int // 0 for no connection
+		}{
+			{"none", nil, 0},
+			{"of its own", []tls.Certificate{testcert.SelfSigned(t, testcert.Leaf{}).TLS}, 0},
+			{"of another authority", []tls.Certificate{testcert.NewCA(t, "others").Issue(t, testcert.Leaf{}).TLS}, 0},
+			{"expired", []tls.Certificate{clients.Issue(t, testcert.Leaf{NotAfter: time.Now().Add(-time.Minute)}).TLS}, 0},
+			{"a good one", []tls.Certificate{clients.Issue(t, testcert.Leaf{}).TLS}, http.StatusOK},
+		} {
+			secure := client.Clone()
+			secure.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { // whatever the server asks for
+				if tt.shown == nil {
+					return new(tls.Certificate), nil
+				}
+				return &tt.shown[0], nil
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.test/a", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("X-API-Key", p.key)
+			w, err := p.over3(t, secure).RoundTrip(r)
+			status := 0
+			if err == nil {
+				status = w.StatusCode
+				_ = w.Body.Close()
+			}
+			cancel()
+			if status != tt.want {
+				t.Errorf("%s: %d, %v, want %d", tt.name, status, err, tt.want)
+			}
+		}
+	})
+}

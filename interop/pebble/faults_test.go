@@ -236,3 +236,23 @@ func without(all []string, value string) (rest []string) {
 	}
 	return rest
 }
+
+// TestARenewalFails: the old certificate stays, and it is told.
+func TestARenewalFails(t *testing.T) {
+	a := newAuthority(t)
+	a.serve(t, closedPort, closedPort, 12) // due when five seconds are left, at the latest
+	m := a.manager(t, acme.Config{Names: []string{"old.test"}, DNS: dnsOf{a}})
+	m.Start()
+	await(t, "a certificate", func() bool { return len(m.Problems()) == 0 })
+	a.inject(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusForbidden); return true })
+	await(t, "the failure", func() bool {
+		problems := m.Problems()
+		return len(problems) == 1 && strings.Contains(problems[0].Error(), "acme: old.test: renewal: ")
+	})
+	if got, err := shake(t, m, "old.test"); err != nil || got != "old.test" {
+		t.Errorf("shown: %q, %v", got, err)
+	}
+	if m.Failures() == 0 {
+		t.Error("the failure was not counted")
+	}
+}

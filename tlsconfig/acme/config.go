@@ -1,20 +1,19 @@
 package acme
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/warder-dev/warder/internal/outgoing"
 )
 
 // complete sets defaults and checks what needs no file.
@@ -115,10 +114,10 @@ const (
 	maxAnswer  = 4 << 20 // bytes: far more than any chain
 )
 
-// newClient makes the client that talks to the authority: over TLS only, through
-// no proxy of the environment, to where it is told.
+// newClient makes the client that talks to the authority, and to what it names:
+// over TLS only.
 func newClient(caFile string) (*http.Client, error) {
-	secure := &tls.Config{MinVersion: tls.VersionTLS12}
+	cfg := outgoing.Config{Timeout: askTimeout, MaxBytes: maxAnswer}
 	if caFile != "" {
 		content, err := os.ReadFile(caFile) //nolint:gosec // the operator names the file
 		if err != nil {
@@ -127,37 +126,10 @@ func newClient(caFile string) (*http.Client, error) {
 			}
 			return nil, fmt.Errorf("acme: CA file %q: %w", caFile, err)
 		}
-		secure.RootCAs = x509.NewCertPool()
-		if !secure.RootCAs.AppendCertsFromPEM(content) {
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(content) {
 			return nil, fmt.Errorf("acme: CA file %q: holds no certificate in PEM form", caFile)
 		}
 	}
-	return &http.Client{
-		Timeout: askTimeout,
-		Transport: boundedAnswers{&http.Transport{
-			DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-			TLSClientConfig:     secure,
-			TLSHandshakeTimeout: 10 * time.Second,
-			IdleConnTimeout:     30 * time.Second,
-			ForceAttemptHTTP2:   true,
-		}},
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("acme: the authority answered with a redirect")
-		},
-	}, nil
-}
-
-// boundedAnswers cuts answers that are too long to be meant.
-type boundedAnswers struct{ *http.Transport }
-
-func (t boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
-	w, err := t.Transport.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	w.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(w.Body, maxAnswer), w.Body}
-	return w, nil
+	return outgoing.New(cfg)
 }
