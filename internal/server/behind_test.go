@@ -58,7 +58,17 @@ func proxyYAML(t *testing.T, section string) string {
 	if len(blocks) != 1 {
 		t.Fatalf("section %s has %d blocks of YAML, want 1", section, len(blocks))
 	}
-	return blocks[0] + "\nroutes:\n  - {match: /, upstream: api}\n"
+	return withoutUpstream(t, blocks[0]) + "\nroutes:\n  - {match: /, upstream: api}\n"
+}
+
+// withoutUpstream takes the page's own upstream out of its configuration.
+func withoutUpstream(t *testing.T, yaml string) string {
+	t.Helper()
+	const line = "upstream: http://127.0.0.1:8000\n"
+	if !strings.HasPrefix(yaml, line) {
+		t.Fatalf("the page's configuration does not begin with %q:\n%s", line, yaml)
+	}
+	return yaml[len(line):]
 }
 
 // TestTheConfigurationsForProxiesAreValid loads what the page shows for each.

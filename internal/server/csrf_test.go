@@ -235,7 +235,7 @@ func TestTheConfigurationOfThePage(t *testing.T) {
 	if err := os.WriteFile(keys, []byte(strings.Repeat("new", 20)+"\n"+strings.Repeat("old", 20)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := newRange(t, strings.ReplaceAll(blocks[0], "/run/secrets/csrf", keys)+`
+	r := newRange(t, strings.ReplaceAll(withoutUpstream(t, blocks[0]), "${CSRF_KEYS}", "file:"+keys)+`
 schemes: {cookieKey: {key: {in: cookie}}}
 routes:
   - {match: "/", upstream: api, security: [{cookieKey: []}]}
