@@ -10,6 +10,7 @@
 package bruteforce
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -33,6 +34,12 @@ type Config struct {
 	// proved: the id of its key; "" for nothing. It is called by many at once, and
 	// only for addresses that have failed. nil: nothing is known.
 	Claim func(x *exchange.Exchange) string
+
+	// Guesses are the reasons of refusals that count. Nobody learns a secret by sending
+	// none, something that cannot be one, or one that was right once. Default:
+	// "wrong-secret", "signature", and "unknown" of what claims to be something: a
+	// stale cookie does not.
+	Guesses []string
 
 	// Address is for failures of one address, whatever they claim: of IPv6 the first
 	// 64 bits. Default: 30 are free, then 1 second to 5 minutes, forgotten after 1 hour.
@@ -71,6 +78,7 @@ const (
 	maxCapacity     = 1 << 24
 	maxFree         = 1_000_000
 	reason          = "brute-force"
+	unknown         = "unknown"
 )
 
 // A Guard refuses further tries of those who failed. It is safe for concurrent
@@ -90,6 +98,9 @@ type Guard struct {
 func New(cfg Config) (*Guard, error) {
 	orDefault(&cfg.Address, Rule{30, time.Second, 5 * time.Minute, time.Hour})
 	orDefault(&cfg.Pair, Rule{10, time.Second, 15 * time.Minute, time.Hour})
+	if cfg.Guesses = slices.Clone(cfg.Guesses); cfg.Guesses == nil {
+		cfg.Guesses = []string{"wrong-secret", "signature", unknown}
+	}
 	if cfg.Besieged == 0 {
 		cfg.Besieged = defaultBesieged
 	}
@@ -191,25 +202,21 @@ func (g *Guard) Check(x *exchange.Exchange) exchange.Verdict {
 	return exchange.Refuse(g.refusal.With("Retry-After", strconv.FormatInt((wait+int64(time.Second)-1)/int64(time.Second), 10)), reason)
 }
 
-// Done counts x when its credential was wrong: refused with 401 by one of our
-// stages, and for more than being absent, malformed, or right and out of date. A
-// right one is noted for its address, and ends the delays of the pair, never those of
-// the address.
+// Done counts x when its credential was a guess: refused with 401 by one of our
+// stages, for one of the reasons in Guesses. A right one is noted for its address,
+// and ends the delays of the pair, never those of the address.
 func (g *Guard) Done(x *exchange.Exchange, o exchange.Outcome) {
 	from, ok := network(x.Client)
 	switch {
 	case !ok || x.Dry:
-	case o.Status == http.StatusUnauthorized && guessed(o.Reason):
-		g.fail(from, g.cfg.Claim(x))
+	case o.Status == http.StatusUnauthorized && slices.Contains(g.cfg.Guesses, o.Reason):
+		claim := cmp.Or(g.cfg.Claim(x), x.Claim)
+		if claim != "" || o.Reason != unknown {
+			g.fail(from, claim)
+		}
 	case x.Principal.KeyID != "":
 		g.prove(from, x.Principal.KeyID)
 	}
-}
-
-// guessed reports whether a refusal for reason is one of a guess. Nobody learns a
-// secret by sending none, something that cannot be one, or one that was right.
-func guessed(why string) bool {
-	return why != "" && !slices.Contains([]string{"unauthorized", "no-credential", "malformed", "expired", "revoked", "disabled", "certificate", "throttled"}, why)
 }
 
 func (g *Guard) fail(from netip.Addr, claim string) {

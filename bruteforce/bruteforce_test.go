@@ -89,9 +89,10 @@ func TestTheDelaysGrow(t *testing.T) {
 func TestWhatIsNoGuess(t *testing.T) {
 	g := newGuard(t)
 	for range 200 {
-		for _, reason := range []string{"no-credential", "malformed", "expired", "revoked", "disabled"} {
+		for _, reason := range []string{"no-credential", "malformed", "expired", "revoked", "disabled", "audience"} {
 			want(t, reason, try(t, g, attacker, "k", reason), "wrong")
 		}
+		want(t, "a stale session", try(t, g, attacker, "", "unknown"), "wrong")
 		x := exchange.New(httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 		x.Client = netip.MustParseAddr(attacker)
 		g.Done(x, exchange.Outcome{Trace: exchange.Trace{Verdict: exchange.Pass()}, Status: http.StatusUnauthorized}) // an upstream's own
@@ -181,13 +182,14 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestMemory(t *testing.T) {
 	const n = 50_000
 	g := newGuard(t, func(c *bruteforce.Config) { c.Claim, c.Capacity = nil, 2*n })
+	const forged = "signature"
 	x := exchange.New(httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i := range n {
 		x.Client = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		g.Done(x, exchange.Outcome{Status: http.StatusUnauthorized, Reason: "unknown"})
+		g.Done(x, exchange.Outcome{Status: http.StatusUnauthorized, Reason: forged})
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

@@ -33,6 +33,7 @@ func TestAttackCases(t *testing.T) {
 		{"LIMIT-09", TestLimitsThatAreNone},
 		{"LIMIT-09", TestCostsThatAreTold},
 		{"PROXY-20", TestLegacyFields},
+		{"MULTI-12", TestSubjects},
 		{"LIMIT-10", TestRefusal},
 		{"LIMIT-11", TestSubjects},
 		{"LIMIT-15", TestShadow},

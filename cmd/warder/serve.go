@@ -17,6 +17,7 @@ import (
 
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/server"
+	"github.com/warder-dev/warder/secret"
 )
 
 func newServe(p *process) *cobra.Command {
@@ -80,9 +81,11 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 		return err
 	}
 	defer store.db.Close() //nolint:errcheck // the verifier and the node have stopped
-	token, err := openAdminToken(cfg)
-	if err != nil {
-		return err
+	var token secret.Text
+	if listeners.Admin != nil {
+		if token, err = openAdminToken(cfg); err != nil {
+			return err
+		}
 	}
 	limits, err := openLimitStore(&cfg.Redis, logs.Main) //nolint:contextcheck // it connects in the background until it is closed
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -246,4 +247,56 @@ func wrongSecret(t *testing.T, key string) string {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// However a request ends, its place among those under way is given back.
+func TestPlacesThroughTheGateway(t *testing.T) {
+	attack.Case(t, "LIMIT-14", attack.Gateway, func(t *testing.T) {
+		inside := make(chan struct{}, 1)
+		upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/wait":
+				inside <- struct{}{}
+				<-r.Context().Done()
+			case "/cut":
+				panic(http.ErrAbortHandler)
+			case "/upgrade":
+				conn, rw, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n")
+				_ = rw.Flush()
+				_, _ = io.Copy(io.Discard, rw)
+				_ = conn.Close()
+			}
+		}))
+		defer upstream.Close()
+		p := start(t, upstream.URL, settings{yaml: "rate_limits:\n  busy: {concurrent: 1, by: [key]}\nroutes:\n  - {match: \"/\", upstream: api, rate_limits: [busy]}\n"})
+		free := func(what string) {
+			t.Helper()
+			eventually(t, func() (struct{}, bool) { return struct{}{}, p.get(t, "/", p.key).StatusCode == 200 })
+			t.Logf("given back after %s", what)
+		}
+		head := func(path, more string) string {
+			return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + p.key + "\r\n" + more + "\r\n"
+		}
+		client := wire.Dial(t, p.gateway)
+		client.Send(head("/wait", ""))
+		<-inside
+		wantStatuses(t, "meanwhile", p.statuses(t, "/", p.key, 2), 429, 429)
+		client.Close()
+		free("a client that left")
+		wantStatuses(t, "an upstream that cuts", p.statuses(t, "/cut", p.key, 1), 502)
+		free("an upstream that cut")
+		client = wire.Dial(t, p.gateway)
+		client.Send(head("/upgrade", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"))
+		if response, _ := client.Response(http.MethodGet); response == nil || response.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("upgrade: %v", response)
+		}
+		wantStatuses(t, "while it is open", p.statuses(t, "/", p.key, 2), 429, 429)
+		client.Close()
+		free("an upgraded connection")
+	})
 }
