@@ -36,7 +36,7 @@ const (
 const (
 	fewMisses   = 3
 	firstWindow = 8
-	lastWindow  = maxQueued
+	lastWindow  = 256 // then all may pass
 	firstWait   = 50 * time.Millisecond
 	lastWait    = 2 * time.Second
 )

@@ -175,7 +175,7 @@ func (n *node) p(thousandth int) time.Duration {
 func TestBrokenLinks(t *testing.T) {
 	address := startServer(t)
 	for _, tt := range []struct{ name, toxic string }{
-		{"200 ms slow", `{"name":"x","type":"latency","stream":"downstream","attributes":{"latency":200,"jitter":20}}`},
+		{"400 ms slow", `{"name":"x","type":"latency","stream":"downstream","attributes":{"latency":400,"jitter":20}}`},
 		{"answers swallowed", `{"name":"x","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`},
 		{"requests swallowed", `{"name":"x","type":"timeout","stream":"upstream","attributes":{"timeout":0}}`},
 		{"reset again and again", `{"name":"x","type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`},
@@ -189,7 +189,7 @@ func TestBrokenLinks(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(proxy.Stop)
-			db, err := redis.Open(redis.Config{Addresses: []string{proxy.Listen}, Prefix: "t" + strconv.FormatInt(time.Now().UnixNano(), 36), Log: slog.New(slog.DiscardHandler)})
+			db, err := redis.Open(redis.Config{Addresses: []string{proxy.Listen}, Budget: 100 * time.Millisecond, Prefix: "t" + strconv.FormatInt(time.Now().UnixNano(), 36), Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}
