@@ -38,6 +38,7 @@ func startOrders(ctx context.Context) (*orders, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /orders", o.list)
 	mux.HandleFunc("GET /shared", o.list)
+	mux.HandleFunc("GET /limited", o.list)
 	mux.HandleFunc("GET /download", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"query": r.URL.RawQuery})
 	})

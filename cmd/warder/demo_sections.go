@@ -15,6 +15,7 @@ func sections() []section {
 		{"HTTPS", demoHTTPS},
 		{"CORS", demoCORS},
 		{"CSRF", demoCSRF},
+		{"Rate limits", demoLimits},
 		{"No secrets in logs", demoLogs},
 		{"Trusted hosts", demoHosts},
 		{"No SQL injection", demoSQL},
@@ -90,6 +91,18 @@ func demoCSRF(w *demoWorld) []step {
 		ask{want: http.StatusCreated, says: "a form of the site itself, with the session of answer 3", path: "/account", browser: true, headers: []string{w.ownOrigin()}, form: "item=rope"},
 		ask{want: http.StatusForbidden, says: "the same form on another site", path: "/account", browser: true, headers: []string{"Origin: https://evil.example"}, form: "item=rope"},
 		ask{want: http.StatusForbidden, says: "the same form from who knows where", path: "/account", browser: true, form: "item=rope"},
+	}
+}
+
+func demoLimits(w *demoWorld) []step {
+	ordered := func(want int, says, shows string) step {
+		return ask{want: want, says: says, path: "/limited", headers: []string{w.keyHeader()}, shows: shows}
+	}
+	return []step{
+		ordered(http.StatusOK, "the first of two in an hour", `Ratelimit: "two-an-hour";r=1`),
+		ordered(http.StatusOK, "the second", `Ratelimit: "two-an-hour";r=0`),
+		ordered(http.StatusTooManyRequests, "the third, and when to come again", "Retry-After: 1"),
+		ask{want: http.StatusUnauthorized, says: "guessing at keys spends nobody's limit but the guesser's", path: "/limited", headers: []string{"X-API-Key: " + strings.ToLower(w.key)}},
 	}
 }
 

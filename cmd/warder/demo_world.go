@@ -157,6 +157,8 @@ cors:
   default:
     origins: [https://app.example.com]
     request_headers: [X-API-Key]
+rate_limits:
+  two-an-hour: {count: 2, per: 1h, by: [key]}
 users: {file: "%[1]s/users"}
 session: {password: true}
 schemes:
@@ -180,6 +182,10 @@ routes:
   - match: /account
     upstream: orders
     security: [{person: []}]
+  - match: GET /limited
+    upstream: orders
+    scopes: [orders:read]
+    rate_limits: [two-an-hour]
   - match: GET /shared
     upstream: orders
     security: [{apiKey: [orders:read]}, {idp: [orders:read]}]

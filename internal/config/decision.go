@@ -53,6 +53,29 @@ func (l *loader) checkDecision() {
 	if !l.failed("decision.listen") && !loopback(d.Listen) && !c.TLS.Enabled() && !d.InsecureListen {
 		l.reject("decision.listen", "is plain HTTP and not a loopback address", "set tls, or decision.insecure_listen if nobody else is on that network")
 	}
+	l.checkUndecidable()
+}
+
+// checkUndecidable refuses what a front that only decides cannot enforce: what
+// needs the body, the answer, or a place that is given back at its end.
+func (l *loader) checkUndecidable() {
+	c := l.config
+	const noAnswer = "cannot hold where proxies ask by decision.listen: the answer is not seen"
+	for name, limit := range c.RateLimits {
+		field := "rate_limits." + name
+		if limit.Concurrent > 0 && !l.failed(field+".concurrent") {
+			l.reject(field+".concurrent", "cannot hold where proxies ask by decision.listen: nobody says when a request ends", "bound it in the proxy")
+		}
+		if limit.CostHeader != "" && !l.failed(field+".cost_header") {
+			l.reject(field+".cost_header", noAnswer, "")
+		}
+	}
+	if c.Credits.CostHeader != "" && !l.failed("credits.cost_header") {
+		l.reject("credits.cost_header", noAnswer, "")
+	}
+	if c.Credits.RefundFailed && !l.failed("credits.refund_failed") {
+		l.reject("credits.refund_failed", noAnswer, "")
+	}
 	for i := range c.Routes {
 		if field := fmt.Sprintf("routes[%d].body_bytes", i); c.Routes[i].BodyBytes > 0 && !l.failed(field) {
 			l.reject(field, "cannot hold where proxies ask by decision.listen: the body is not there", "bound it in the proxy, and leave it to limits.body_bytes here")

@@ -3,7 +3,6 @@ package config_test
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -70,7 +69,7 @@ func TestInsecureSettingsSayWhatTheyCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := len(regexp.MustCompile(`"insecure_[a-z_]+":`).FindAll(schema, -1))
+	names := strings.Count(string(schema), `"insecure_`)
 	if costs := strings.Count(string(schema), "It costs: "); names < 10 || costs != names {
 		t.Errorf("%d settings are called insecure, and %d say what they cost", names, costs)
 	}

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -21,12 +22,15 @@ const askedPage = "../../docs/guide/forward-auth.md"
 // severalSchemes is a route with two challenges.
 const severalSchemes = `
   - {match: /either/, upstream: api, security: [{apiKey: []}, {bearer: []}]}
+  - {match: /rare/, upstream: api, rate_limits: [one]}
+rate_limits: {one: {count: 1, per: 1h, by: [key]}}
 schemes: {bearer: {key: {in: bearer}}}
 `
 
 // A guarded is a proxy that asks a program, as the guide shows it.
 type guarded struct {
 	*program
+	store    *watchedStore
 	proxy    string // host:port
 	upstream *wire.Upstream
 	down     int // what the proxy answers when warder does not
@@ -34,7 +38,7 @@ type guarded struct {
 
 func TestNginxAsks(t *testing.T) {
 	upstream := wire.Listen(t, serveSockets)
-	p := start(t, upstream.URL(), settings{yaml: askedYAML("nginx") + severalSchemes})
+	p, store := startAsked(t, upstream, "nginx")
 	blocks := onPage(t, askedPage, "nginx", "nginx")
 	if len(blocks) != 1 {
 		t.Fatalf("the page has %d blocks for nginx, want 1", len(blocks))
@@ -42,18 +46,28 @@ func TestNginxAsks(t *testing.T) {
 	proxy := startNginx(t, strings.NewReplacer(
 		"listen 80;", "listen {ADDR};", "127.0.0.1:8083", p.asked, "127.0.0.1:8000", upstreamAddress(upstream),
 	).Replace(blocks[0]))
-	guarded{p, proxy, upstream, http.StatusInternalServerError}.attacks(t)
+	guarded{p, store, proxy, upstream, http.StatusInternalServerError}.attacks(t)
 }
 
 func TestCaddyAsks(t *testing.T) {
 	upstream := wire.Listen(t, serveSockets)
-	p := start(t, upstream.URL(), settings{yaml: askedYAML("caddy") + severalSchemes})
+	p, store := startAsked(t, upstream, "caddy")
 	blocks := onPage(t, askedPage, "Caddy", "caddy")
 	if len(blocks) != 1 {
 		t.Fatalf("the page has %d blocks for Caddy, want 1", len(blocks))
 	}
 	proxy := startPlainCaddy(t, strings.NewReplacer("127.0.0.1:8083", p.asked, "127.0.0.1:8000", upstreamAddress(upstream)).Replace(blocks[0]))
-	guarded{p, proxy, upstream, http.StatusBadGateway}.attacks(t)
+	guarded{p, store, proxy, upstream, http.StatusBadGateway}.attacks(t)
+}
+
+// startAsked runs warder for a proxy of the dialect.
+func startAsked(t *testing.T, upstream *wire.Upstream, dialect string) (p *program, store *watchedStore) {
+	t.Helper()
+	p = start(t, upstream.URL(), settings{
+		yaml:  askedYAML(dialect) + severalSchemes,
+		store: func(s apikey.Store) apikey.Store { store = watch(s); return store },
+	})
+	return p, store
 }
 
 func upstreamAddress(u *wire.Upstream) string { return strings.TrimPrefix(u.URL(), "http://") }
@@ -132,8 +146,8 @@ func (g guarded) attacks(t *testing.T) {
 			t.Errorf("a preflight: %d %v", w.StatusCode, w.Header)
 		}
 	})
-	if after, _ := g.arrived(); after != before {
-		t.Errorf("%d refused requests reached the upstream", after-before)
+	if after, _ := g.arrived(); after != before+1 { // the one within the limit
+		t.Errorf("%d refused requests reached the upstream", after-before-1)
 	}
 	attack.Case(t, "FWD-07", attack.Asked, g.identities)
 	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
@@ -168,6 +182,13 @@ func (g guarded) spoofs(t *testing.T) {
 // refusals checks what reaches the client of a refusal.
 func (g guarded) refusals(t *testing.T) {
 	t.Helper()
+	if w := g.through(t, http.MethodGet, "/rare/", "X-API-Key", g.key); w.StatusCode != http.StatusOK {
+		t.Errorf("within the limit: %d", w.StatusCode)
+	}
+	_, unseen := g.create(t, apikey.Spec{Environment: "live", Name: "never seen", Scopes: []string{"orders:read"}})
+	silent := func(context.Context) error { return errors.New("disk I/O error") }
+	g.store.fault.Store(&silent)
+	defer g.store.fault.Store(nil)
 	for _, tt := range []struct {
 		path, key string
 		want      int
@@ -176,6 +197,8 @@ func (g guarded) refusals(t *testing.T) {
 		{"/orders/1", "", http.StatusUnauthorized, "Www-Authenticate"},
 		{"/orders/1", "wrong", http.StatusUnauthorized, "Www-Authenticate"},
 		{"/admin/x", g.key, http.StatusForbidden, ""},
+		{"/orders/1", unseen, http.StatusServiceUnavailable, "Retry-After"},
+		{"/rare/", g.key, http.StatusTooManyRequests, "Retry-After"},
 		{"/nowhere", g.key, http.StatusNotFound, ""},
 		{"/public/a;b", g.key, http.StatusBadRequest, ""},
 	} {

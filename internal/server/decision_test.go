@@ -241,7 +241,7 @@ func TestFwd01StrangersAreNotAnswered(t *testing.T) {
 				t.Errorf("%s: %d, want 403", target, w.StatusCode)
 			}
 		}
-		if log := p.log(t); !strings.Contains(log, "not listed in decision.proxies") || strings.Contains(log, p.key) {
+		if log := p.logged(t, "not listed in decision.proxies", 1); !strings.Contains(log, "not listed in decision.proxies") || strings.Contains(log, p.key) {
 			t.Errorf("the log:\n%s", log)
 		}
 	})
@@ -260,6 +260,9 @@ func TestWhereProxiesMayAsk(t *testing.T) {
 	})
 	attack.Case(t, "FWD-21", attack.Asked, func(t *testing.T) {
 		wrong(t, askedYAML("nginx")+"  - {match: /big/, body_bytes: 5MiB}\n", "body_bytes: cannot hold where proxies ask")
+		wrong(t, askedYAML("nginx")+"rate_limits: {few: {concurrent: 2, by: [key]}}\n", "rate_limits.few.concurrent: cannot hold where proxies ask")
+		wrong(t, askedYAML("nginx")+"rate_limits: {tokens: {count: 2, per: 1h, by: [key], cost_header: X-Tokens}}\n", "rate_limits.tokens.cost_header: cannot hold where proxies ask")
+		wrong(t, askedYAML("nginx")+"credits: {cost: 1, refund_failed: true}\n", "credits.refund_failed: cannot hold where proxies ask")
 	})
 	wrong(t, strings.Replace(askedYAML("nginx"), ", dialect: nginx", "", 1), "the kind of proxy is not said")
 	wrong(t, "decision: {dialect: caddy}\nroutes: [{match: /, upstream: api}]\n", "has no effect without decision.listen")
