@@ -210,21 +210,35 @@ func pausedServer(t *testing.T, servers []*server, addresses []string) {
 		return s
 	}
 	closed, share := l(ratelimit.Closed), l(ratelimit.Share)
-	fails := func(s *ratelimit.Stage) int {
-		o := new(outcomes)
+	var mu sync.Mutex
+	var why map[string]int
+	fails := func(s *ratelimit.Stage) (n int) {
 		var wg sync.WaitGroup
+		why = make(map[string]int)
 		for i := range 60 {
-			wg.Go(func() { o.check(s, from(fmt.Sprint("k", i))) })
+			wg.Go(func() {
+				if v := s.Check(from(fmt.Sprint("k", i))); v.Kind() == exchange.Failed {
+					mu.Lock()
+					defer mu.Unlock()
+					n++
+					why[v.Err().Error()]++
+				}
+			})
 		}
 		wg.Wait()
-		return int(o.failed.Load())
+		return n
 	}
 	waitFor(t, "all to pass", func() bool { return fails(closed) == 0 })
 	servers[1].signal(t, syscall.SIGSTOP)
 	waitFor(t, "the breaker to open", func() bool { fails(closed); return !db.Status().Up })
-	if got := fails(closed); got == 0 || got > 45 {
-		t.Errorf("%d of 60 subjects fail, want about a third", got)
-	}
+	waitFor(t, "about a third to fail, and the others to pass", func() bool {
+		got := fails(closed)
+		if got == 0 || got > 45 {
+			t.Logf("%d of 60 subjects fail: %v", got, why) // a moment without a processor looks like a server without an answer
+			return false
+		}
+		return true
+	})
 	if got := fails(share); got != 0 {
 		t.Errorf("%d of 60 subjects fail that share", got)
 	}

@@ -41,6 +41,9 @@ func TakeTold(ctx context.Context, l *Limits, claims []ratelimit.Claim) (now int
 	return int64(math.Float64frombits(binary.LittleEndian.Uint64([]byte(answer[:8])))), unpack(answer, claims)
 }
 
+// Unpack reads an answer.
+func Unpack(answer string, claims []ratelimit.Claim) error { return unpack(answer, claims) }
+
 // Key is the name of a claim's counter.
 func Key(l *Limits, c ratelimit.Claim) string { return l.name(l.tag(c.Near), c.Limit, c.Subject) }
 

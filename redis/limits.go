@@ -188,14 +188,18 @@ func unpack(answer string, claims []ratelimit.Claim) error {
 	rest := answer[8:]
 	for i := range claims {
 		c := &claims[i]
+		count := int64(c.Quota.Count)
 		var n [3]int64
-		for j := range n {
+		for j, most := range [...]float64{1, 1 << 51, float64(count)*1000 - 1} {
 			var raw [8]byte
 			copy(raw[:], rest[8*j:])
-			n[j] = int64(math.Float64frombits(binary.LittleEndian.Uint64(raw[:])))
+			f := math.Float64frombits(binary.LittleEndian.Uint64(raw[:]))
+			if !(f >= 0 && f <= most) || f != math.Trunc(f) { // not a number is neither
+				return errors.New("redis: the script answered what it cannot have worked out")
+			}
+			n[j] = int64(f)
 		}
 		rest = rest[saidSize:]
-		count := int64(c.Quota.Count)
 		c.OK = n[0] == 1
 		c.Debt = time.Duration(n[1])*time.Microsecond + time.Duration(n[2]/count)
 		c.Fraction = int(n[2] % count)
