@@ -3,6 +3,7 @@
 GO       ?= go
 TOOL      = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 60s
+LONGER   ?= $(FUZZTIME)
 VULNDB   ?= ../shared/vulndb/db.tgz
 RESULTS   = $(CURDIR)/dist/attacks
 
@@ -60,10 +61,10 @@ vuln: ## known vulnerabilities, from VULNDB when that file exists, else from the
 	fi
 
 fuzz: ## every fuzz target for FUZZTIME each (default 60s)
-	@./.ci/fuzz "$(FUZZTIME)"
+	@./.ci/fuzz "$(FUZZTIME)" "$(LONGER)"
 
-fuzz-ci: ## every fuzz target for 3s
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=3s
+fuzz-ci: ## every fuzz target for 3s, those of keys, targets, forwarded fields and configuration for 15s
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=3s LONGER=15s
 
 bench: ## all benchmarks, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count $(or $(COUNT),1) ./...
