@@ -77,6 +77,9 @@ func (w *weaknesses) walk(v reflect.Value, path string) {
 				w.flag(field, sf.Tag.Get("yaml"), w.comments[v.Type().Name()+"."+sf.Name])
 				continue
 			}
+			if f.Kind() == reflect.String && strings.HasPrefix(f.String(), "insecure_") && sf.Tag.Get("enum") != "" {
+				w.add(field, "is "+f.String()+": what cannot be judged passes", "")
+			}
 			if !isScalar(f.Type()) {
 				w.walk(f, field)
 			}

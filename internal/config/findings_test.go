@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"os"
+	"regexp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,6 +49,9 @@ func TestFindings(t *testing.T) {
 			"warder.yaml:4: schemes.k.key.insecure_cookie_name: parent domains, and whoever is on the way over plain HTTP, can set it",
 			"warder.yaml:1: upstreams.a.insecure_skip_verify: whoever is between warder and the upstream can read and change everything",
 		}},
+		{"insecure by choice", shorthand + "redis: {addresses: ['127.0.0.1:6379']}\nrate_limits: {few: {count: 1, per: 1m, by: [key], store: redis, on_store_failure: insecure_open}}\ndefault_rate_limits: [few]\n", 0o600, []string{
+			"warder.yaml:3: rate_limits.few.on_store_failure: is insecure_open: what cannot be judged passes",
+		}},
 		{"what only watches", "cors: {default: {origins: ['https://a.example'], shadow: true, explain: true}}\n" + shorthand + "csrf: {shadow: true}\n", 0o600, []string{
 			"warder.yaml:1: cors.default.explain: header fields of requests come into the log; take it away when the mistake is found",
 			"warder.yaml:1: cors.default.shadow: it only watches: nothing is refused by it; take it away when what it would refuse is right",
@@ -69,7 +73,7 @@ func TestInsecureSettingsSayWhatTheyCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := strings.Count(string(schema), `"insecure_`)
+	names := len(regexp.MustCompile(`"insecure_[a-z_]+":`).FindAll(schema, -1)) // not values of that name
 	if costs := strings.Count(string(schema), "It costs: "); names < 10 || costs != names {
 		t.Errorf("%d settings are called insecure, and %d say what they cost", names, costs)
 	}
