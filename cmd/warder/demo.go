@@ -76,7 +76,7 @@ func showDemo(ctx context.Context, p *process, cfg *config.Config, at running, w
 		return fail(exitServer, "", "demo: %w", err)
 	}
 	out := &keptError{to: p.stdout}
-	_, _ = fmt.Fprintf(out, "An orders API runs on %s, unprotected.\nwarder stands in front of it on %s, as %s says.\n", w.api, w.gateway, w.file("warder.yaml"))
+	_, _ = fmt.Fprintf(out, "An orders API runs on %s, unprotected.\nwarder stands in front of it on %s.\nIts configuration is %s.\n", w.api, w.gateway, w.file("warder.yaml"))
 	held := 0
 	for i, s := range sections() {
 		_, _ = fmt.Fprintf(out, "\n%d/%d  %s\n", i+1, answers, s.title)
@@ -96,7 +96,7 @@ func showDemo(ctx context.Context, p *process, cfg *config.Config, at running, w
 		<-ctx.Done()
 		return nil
 	}
-	_, _ = fmt.Fprintf(out, "\n%d/%d answers hold\n", held, answers)
+	_, _ = fmt.Fprintf(out, "\n%d/%d answers hold\n\nThe lines worked while the demo ran; without --check it waits for you to paste them.\nNext: warder serve --upstream http://127.0.0.1:8000, in front of an API of yours.\n", held, answers)
 	if out.err != nil {
 		return fail(exitServer, "", "demo: what it showed could not be written: %w", out.err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -58,6 +59,7 @@ type ask struct {
 	plain   bool     // over plain HTTP
 	browser bool     // keeps the cookies that it gets, and sends them
 	headers []string // "Name: value"
+	token   bool     // with the demo's token, from its file
 	form    string   // of a body
 	shows   string   // must stand in the answer's header or body
 	hides   string   // may not; "" for nothing
@@ -86,6 +88,9 @@ func (a ask) line(w *demoWorld) string {
 	}
 	for _, h := range a.headers {
 		words = append(words, "-H", h)
+	}
+	if a.token {
+		words = append(words, "-H", "@"+w.file("token"))
 	}
 	if a.form != "" {
 		words = append(words, "-d", a.form)
@@ -127,11 +132,11 @@ func (a ask) run(ctx context.Context, w *demoWorld) (shown string, held bool, er
 	if err != nil {
 		return "", false, err
 	}
-	var header bytes.Buffer
-	_ = response.Header.Write(&header) // to memory
-	whole := header.String() + string(body)
-	held = response.StatusCode == a.want && strings.Contains(whole, a.shows) && (a.hides == "" || !strings.Contains(whole, a.hides))
-	return fmt.Sprintf("%d %s", response.StatusCode, a.part(header.String(), body)), held, nil
+	var whole bytes.Buffer
+	_ = response.Header.Write(&whole) // to memory
+	_, _ = whole.Write(body)
+	held = response.StatusCode == a.want && strings.Contains(whole.String(), a.shows) && (a.hides == "" || !strings.Contains(whole.String(), a.hides))
+	return fmt.Sprintf("%d  %s", response.StatusCode, a.part(response.Header, body)), held, nil
 }
 
 func (a ask) request(ctx context.Context, w *demoWorld) (*http.Request, error) {
@@ -146,6 +151,9 @@ func (a ask) request(ctx context.Context, w *demoWorld) (*http.Request, error) {
 	if a.form != "" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	if a.token {
+		r.Header.Set("Authorization", "Bearer "+w.token)
+	}
 	for _, h := range a.headers {
 		name, value, _ := strings.Cut(h, ": ")
 		if name == "Host" {
@@ -157,20 +165,24 @@ func (a ask) request(ctx context.Context, w *demoWorld) (*http.Request, error) {
 	return r, nil
 }
 
-// longestShown is how much of an answer the check shows, in bytes.
-const longestShown = 160
-
-// part is what the check shows of an answer: the header line that was promised,
-// or the beginning of the body.
-func (a ask) part(header string, body []byte) string {
-	if a.shows != "" {
-		for line := range strings.Lines(header) {
-			if strings.Contains(line, a.shows) {
-				return strings.TrimSpace(line)
-			}
+// part is what the check shows of an answer: the header fields that were
+// promised, the detail of a problem, or the body.
+func (a ask) part(header http.Header, body []byte) string {
+	for name, values := range header {
+		if a.shows != "" && strings.Contains(name+": "+strings.Join(values, "\n"), a.shows) {
+			return name + ": " + strings.Join(values, " | ")
 		}
 	}
-	return strings.TrimSpace(string(body[:min(len(body), longestShown)]))
+	var refused struct {
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(body, &refused) == nil && refused.Detail != "" {
+		return refused.Detail
+	}
+	if a.hides != "" {
+		return "without " + a.hides
+	}
+	return strings.TrimSpace(string(body))
 }
 
 // client trusts the demo's certificate and follows no redirect. All browsers
@@ -195,24 +207,17 @@ func (w *demoWorld) client(browser bool) (*http.Client, error) {
 	return client, nil
 }
 
-// A look is a step that searches the log.
-type look struct {
-	says  string
-	never func(w *demoWorld) []string // texts that may not be there
-}
+// A look is a step that searches the log for the demo's secrets.
+type look struct{ says string }
 
 func (l look) promise() string { return l.says }
 
-func (l look) line(w *demoWorld) string {
-	words := []string{"grep", "-cF"}
-	for _, text := range l.never(w) {
-		words = append(words, "-e", quoted(text))
-	}
-	return strings.Join(append(words, w.file("warder.log")), " ")
+func (look) line(w *demoWorld) string {
+	return strings.Join([]string{"grep", "-cFf", quoted(w.file("secrets")), quoted(w.file("warder.log"))}, " ")
 }
 
 // run counts the lines, and those that hold a text.
-func (l look) run(_ context.Context, w *demoWorld) (shown string, held bool, err error) {
+func (look) run(_ context.Context, w *demoWorld) (shown string, held bool, err error) {
 	text, err := os.ReadFile(w.file("warder.log"))
 	if err != nil {
 		return "", false, err
@@ -220,12 +225,12 @@ func (l look) run(_ context.Context, w *demoWorld) (shown string, held bool, err
 	lines, found := 0, 0
 	for line := range strings.Lines(string(text)) {
 		lines++
-		for _, never := range l.never(w) {
+		for _, never := range w.secrets() {
 			if strings.Contains(line, never) {
 				found++
 				break
 			}
 		}
 	}
-	return fmt.Sprintf("%d of %d lines", found, lines), found == 0 && lines > 0, nil
+	return fmt.Sprintf("%d  of %d lines", found, lines), found == 0 && lines > 0, nil
 }

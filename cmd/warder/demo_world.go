@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
@@ -115,9 +116,18 @@ func (w *demoWorld) writeIssuer() error {
 		"client_id": "robot", "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(demoLifetime).Unix(),
 	}))
 	w.token = signed + "." + encode(ed25519.Sign(private, []byte(signed)))
+	if err := w.keep("token", "Authorization: Bearer "+w.token+"\n"); err != nil {
+		return err
+	}
 	return w.keep("issuer.jwks", string(marshal(map[string]any{"keys": []map[string]string{
 		{"kty": "OKP", "crv": "Ed25519", "kid": "demo", "use": "sig", "alg": "EdDSA", "x": encode(public)},
 	}})))
+}
+
+// secrets are the texts that may be in no log.
+func (w *demoWorld) secrets() []string {
+	signature := w.token[strings.LastIndexByte(w.token, '.')+1:]
+	return []string{w.key, signature, demoPassword, strings.ReplaceAll(demoPassword, " ", "+")}
 }
 
 // begin makes the key, now that the store is open, and learns the addresses.
@@ -133,6 +143,9 @@ func (w *demoWorld) begin(ctx context.Context, cfg *config.Config, at running) e
 		return err
 	}
 	w.key = text.Reveal()
+	if err := w.keep("secrets", strings.Join(w.secrets(), "\n")+"\n"); err != nil {
+		return err
+	}
 	_, port, _ := net.SplitHostPort(at.public) // addresses of listeners have one
 	w.gateway = "https://localhost:" + port
 	_, port, _ = net.SplitHostPort(at.redirect)
