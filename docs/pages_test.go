@@ -47,3 +47,25 @@ func afterLast(s, sep string) (after string, found bool) {
 	}
 	return s[i+len(sep):], true
 }
+
+// TestContributorsAreToldWhatTestsNeed beside Go: everything that .ci/needs looks
+// for.
+func TestContributorsAreToldWhatTestsNeed(t *testing.T) {
+	script, err := os.ReadFile("../.ci/needs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	needs := regexp.MustCompile(`(?m)^need(?:_python)? (\S+) `).FindAllSubmatch(script, -1)
+	if len(needs) < 10 {
+		t.Fatalf(".ci/needs looks for %d things", len(needs))
+	}
+	for _, m := range needs {
+		if !strings.Contains(string(page), "`"+string(m[1])+"`") {
+			t.Errorf("CONTRIBUTING.md does not name %s", m[1])
+		}
+	}
+}
