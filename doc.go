@@ -35,13 +35,15 @@
 //   - problem: refusals as RFC 9457 problem details
 //   - secret: text that nothing prints
 //   - exchange: what is known of a request, the verdict on it, and what came of it
-//   - openapi: the security parts of OpenAPI 3.1, and their writer; openapitest
-//     proves that an API asks for what its document says
+//   - credential: what may be a credential in the raw fields of a request
+//   - openapi: the security parts of OpenAPI 3.1, and their writer
 //
 // The edge, what arrived and from whom:
 //
 //   - httpserver: a server with its limits set, HTTP/2, recovery from panics, graceful stop, the way to https
+//   - http3: HTTP/3 beside it, with the same handler, limits and checks
 //   - tlsconfig: TLS, certificates that are followed, client certificates
+//   - tlsconfig/acme: certificates that are got and renewed by themselves
 //   - proxyproto: who connected to a load balancer of connections
 //   - forwarded: peer, client address, scheme and host, believed from listed proxies only
 //   - trustedhost: which hosts are served
@@ -60,38 +62,53 @@
 // Identity:
 //
 //   - authn: schemes, requirements, and the stage that judges by them
-//   - apikey: the keys' text, issue, revocation, verification; apikeytest proves a store
+//   - authz: conditions beyond scopes
+//   - authz/celcond: conditions, written as expressions
+//   - apikey: the keys' text, issue, revocation, verification
 //   - mtls: verified client certificates
-//   - authz: conditions beyond scopes; authz/celcond writes them as expressions
 //   - jwt: bearer tokens that are verified with their issuer's keys, and short ones of our own
 //   - introspection: bearer tokens that their issuer is asked about
+//   - session: what a cookie stands for, kept on the server
+//   - session/password: logins by name and password, and HTTP Basic
+//   - session/oidc: logins at an OpenID provider
 //
 // After the decision:
 //
 //   - upstream: the reverse proxy and what it must not let through
-//   - usage: credits, which requests spend and which come back; usagetest proves a store
+//   - usage: credits, which requests spend and which come back
 //   - accesslog, redact: one record per request, and nothing secret in it
 //
 // Adapters, one per technology:
 //
 //   - humaapi: the security of huma's operations, enforced
-//   - sqlite: keys and nodes in one file
+//   - sqlite: keys, nodes, sessions and credits in one file
 //   - redis: limits and sessions that nodes share
+//
+// Contracts, as tests for what you write yourself:
+//
+//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest: a store of each
+//   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:
 //
+//   - cmd/warder: the command line
 //   - internal/config: file, environment and flags as one checked value
-//   - internal/systemd: sockets and words of the service manager
 //   - internal/gateway: routes, each with its policy and upstream
 //   - internal/decision: the same routes, for proxies that only ask
-//   - internal/fleet: who runs, and who has applied a change
 //   - internal/server: listeners, and everything above joined
-//   - cmd/warder: the command line
+//   - internal/fleet: who runs, and who has applied a change
+//   - internal/systemd: sockets and words of the service manager
 //
-// What several of them share: internal/bearer (how a token is read),
-// internal/outgoing (how others are asked).
+// What several of them share:
 //
-// What tests and tools use: internal/attack (the catalogue of attacks and its
-// report), internal/golden, internal/imports (who may import whom),
-// internal/wire (requests as raw bytes).
+//   - internal/bearer: how a token is read
+//   - internal/outgoing: how others are asked
+//
+// What tests and tools use:
+//
+//   - internal/attack, internal/attack/report: the catalogue of attacks, and its report
+//   - internal/golden: files that a run is compared with
+//   - internal/imports: who may import whom
+//   - internal/testcert: certificates of every sort
+//   - internal/wire: requests as raw bytes
 package warder

@@ -1,26 +1,60 @@
 package server_test
 
 import (
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
-	"strings"
+	"slices"
 	"testing"
 
 	"github.com/warder-dev/warder/internal/wire"
+	"github.com/warder-dev/warder/redis"
 )
 
-// TestTheGuideNamesEveryMetric that a program with all of its parts tells of.
+// withEverything is the configuration of a program that has all of its parts. Its
+// authority of certificates and its Redis give no answer.
+const withEverything = `  http3: true
+  redirect_listen: 127.0.0.1:0
+  acme: {names: [acme.test], directory: "https://127.0.0.1:1/directory", folder: %q, agree_to_terms: true}
+proxy_protocol: {trusted_peers: [192.0.2.1]}
+decision: {listen: "127.0.0.1:0", dialect: nginx}
+https: {require: true}
+redis: {addresses: ["127.0.0.1:1"]}
+rate_limits:
+  one: {count: 1, per: 1h, by: [address], shadow: true}
+  shared: {count: 100, per: 1h, by: [address], store: redis, on_store_failure: insecure_open}
+default_rate_limits: [one]
+credits: {cost: 1}
+`
+
+// TestTheGuideNamesEveryMetric that a program with all of its parts tells of, and
+// no other.
 func TestTheGuideNamesEveryMetric(t *testing.T) {
 	upstream := wire.Listen(t, wire.Answer(wire.OK))
-	yaml, _ := overTLS(t)
-	p := start(t, upstream.URL(), settings{yaml: yaml + "proxy_protocol: {trusted_peers: [192.0.2.1]}\nroutes:\n  - {match: '/', upstream: api}\n"})
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.admin+"/metrics", http.NoBody)
+	yaml, client := secured(t, fmt.Sprintf(withEverything, filepath.Join(t.TempDir(), "acme")))
+	away, err := redis.Open(redis.Config{Addresses: []string{"127.0.0.1:1"}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := io.ReadAll(do(t, r).Body)
+	t.Cleanup(func() { _ = away.Close() })
+	p := start(t, upstream.URL(), settings{yaml: yaml, limit: away.Limits()})
+	for range 2 { // without a key, and the second is over the limit that is only tried
+		r := newRequest(t, "https://"+p.gateway+"/")
+		r.Host = "api.test"
+		w, err := (&http.Transport{TLSClientConfig: client, DisableKeepAlives: true}).RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = w.Body.Close()
+		if w.StatusCode != http.StatusUnauthorized {
+			t.Errorf("without a key: %d", w.StatusCode)
+		}
+	}
+	text, err := io.ReadAll(do(t, newRequest(t, "http://"+p.admin+"/metrics")).Body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,13 +62,23 @@ func TestTheGuideNamesEveryMetric(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile(`(?m)^# HELP (warder_\S+)`).FindAllStringSubmatch(string(text), -1)
-	if len(names) < 7 {
-		t.Fatalf("metrics tell of %d", len(names))
-	}
-	for _, m := range names {
-		if !strings.Contains(string(page), "`"+m[1]) {
-			t.Errorf("the guide lacks %s", m[1])
+	told, named := names(`(?m)^# HELP (warder_\w+)`, text), names("(?m)^\\| `(warder_\\w+)", page)
+	for _, name := range told {
+		if !slices.Contains(named, name) {
+			t.Errorf("the guide's table lacks %s", name)
 		}
 	}
+	for _, name := range named {
+		if !slices.Contains(told, name) {
+			t.Errorf("the guide's table names %s, which a program with all of its parts does not tell of", name)
+		}
+	}
+}
+
+// names returns what the group of pattern matches in text, in order.
+func names(pattern string, text []byte) (all []string) {
+	for _, m := range regexp.MustCompile(pattern).FindAllSubmatch(text, -1) {
+		all = append(all, string(m[1]))
+	}
+	return all
 }
