@@ -35,6 +35,10 @@ type Config struct {
 	// only for addresses that have failed. nil: nothing is known.
 	Claim func(x *exchange.Exchange) string
 
+	// Guess reports whether x carries what could be a guess: others never wait. It is
+	// called as Claim is. nil: everything may be one.
+	Guess func(x *exchange.Exchange) bool
+
 	// Guesses are the reasons of refusals that count. Nobody learns a secret by sending
 	// none, something that cannot be one, or one that was right once. Default:
 	// "wrong-secret", "signature", and "unknown" of what claims to be something: a
@@ -187,7 +191,7 @@ func (g *Guard) Check(x *exchange.Exchange) exchange.Verdict {
 			wait = max(wait, e.until-now)
 		}
 	}
-	if wait <= 0 {
+	if wait <= 0 || g.cfg.Guess != nil && !g.cfg.Guess(x) {
 		return exchange.Pass()
 	}
 	if g.cfg.Shadow {

@@ -70,6 +70,11 @@ func (l *loader) checkUndecidable() {
 			l.reject(field+".cost_header", noAnswer, "")
 		}
 	}
+	for name, scheme := range c.Schemes {
+		if field := "schemes." + name + ".key.in"; scheme.Key != nil && scheme.Key.In == InQuery && !l.failed(field) {
+			l.reject(field, "cannot hold where proxies ask by decision.listen: the key would stay in the query that they forward", "take a header, or send these requests through the gateway")
+		}
+	}
 	if c.Credits.CostHeader != "" && !l.failed("credits.cost_header") {
 		l.reject("credits.cost_header", noAnswer, "")
 	}

@@ -38,6 +38,7 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		errs = append(errs, fmt.Errorf("%s is no target", d.target))
 	}
+	errs = append(errs, d.checkUpgrade(r.Header), checkIdentity(r.Header))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -49,6 +50,41 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 		asked.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true} // the proxy's handshake: no certificate is known of it
 	}
 	return asked, nil
+}
+
+// checkUpgrade wants no upgrade, or one to a WebSocket. What follows any other
+// (RFC 9110, section 7.8), such as h2c, are requests that nobody asks about: a
+// proxy that passes it on opens a tunnel to the upstream.
+func (d *Dialect) checkUpgrade(h http.Header) error {
+	field := d.upgrade
+	if field == "" {
+		field = "Upgrade"
+	}
+	values := h[field]
+	if len(values) == 0 || len(values) == 1 && (values[0] == "" && d.upgrade != "" || strings.EqualFold(values[0], "websocket")) {
+		return nil
+	}
+	return fmt.Errorf("%s asks for something else than websocket", field)
+}
+
+// checkIdentity refuses fields that an upstream may take for the identity fields
+// that the proxy sets, since the proxy does not: other spellings (CGI folds "-" and
+// "_", and some fold "."), and a Connection that has the next hop drop ours.
+func checkIdentity(h http.Header) error {
+	const prefix = "x-warder-"
+	folded := strings.NewReplacer("_", "-", ".", "-")
+	for name := range h {
+		if lower := strings.ToLower(name); strings.HasPrefix(folded.Replace(lower), prefix) && !strings.HasPrefix(lower, prefix) ||
+			strings.HasPrefix(lower, prefix) && strings.ContainsAny(lower, "_.") {
+			return errors.New("the client sends an identity field in another spelling")
+		}
+	}
+	for _, list := range h["Connection"] {
+		if strings.Contains(folded.Replace(strings.ToLower(list)), prefix) {
+			return errors.New("the client has identity fields taken away by Connection")
+		}
+	}
+	return nil
 }
 
 // parseTarget reads origin-form or asterisk-form (RFC 9112, section 3.2).

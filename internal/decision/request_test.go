@@ -15,6 +15,7 @@ func FuzzQuestion(f *testing.F) {
 	f.Add("GET", "/orders/1?a=b", "https", "api.example.com", "192.0.2.7", "websocket", true)
 	f.Add("POST", "*", "http", "[::1]:8080", "192.0.2.9, ::ffff:192.0.2.7", "", false)
 	f.Add("", "//a", "ftp", "", "x", "", false)
+	f.Add("GET", "/ws", "https", "a", "192.0.2.7", "WebSocket", false)
 	f.Add("GET", "/%zz#", "https", "a b", "[fe80::1%eth0]:80", "h2c", true)
 	f.Fuzz(func(t *testing.T, method, target, scheme, host, client, upgrade string, nginx bool) {
 		d := decision.Caddy()
@@ -48,6 +49,50 @@ func FuzzQuestion(f *testing.F) {
 			t.Errorf("Upgrade is %q, want %q", asked.Header.Get("Upgrade"), upgrade)
 		}
 	})
+}
+
+// question is a good question in the dialect, with more fields.
+func question(t *testing.T, d *decision.Dialect, more http.Header) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, decision.Path, http.NoBody)
+	r.Header = more
+	for i, field := range d.Fields() {
+		if _, given := more[field]; !given && i < 5 {
+			r.Header[field] = []string{[]string{"GET", "/orders/1", "https", "api.example.com", "192.0.2.7"}[i]}
+		}
+	}
+	return r
+}
+
+func TestUpgradesThatNobodyJudgesAreRefused(t *testing.T) {
+	for field, d := range map[string]decision.Dialect{"X-Original-Upgrade": decision.Nginx(), "Upgrade": decision.Caddy()} {
+		for value, want := range map[string]bool{"websocket": true, "WebSocket": true, "h2c": false, "websocket, h2c": false, "foo": false, "TLS/1.0": false} {
+			if _, err := d.Read(question(t, &d, http.Header{field: {value}, "Connection": {"Upgrade"}})); (err == nil) != want {
+				t.Errorf("%s: %s: %v, want passed %v", field, value, err, want)
+			}
+		}
+		if _, err := d.Read(question(t, &d, http.Header{field: {"websocket", "h2c"}})); err == nil {
+			t.Errorf("%s twice passed", field)
+		}
+	}
+}
+
+func TestIdentityFieldsInOtherSpellingsAreRefused(t *testing.T) {
+	for _, d := range []decision.Dialect{decision.Nginx(), decision.Caddy(), decision.Traefik()} {
+		for _, name := range []string{"X_Warder_Owner", "X-Warder_Owner", "X_Warder-Subject", "X.Warder.Owner", "x-warder_key-id", "X-Warder-Key.Id"} {
+			if _, err := d.Read(question(t, &d, http.Header{name: {"evil"}})); err == nil {
+				t.Errorf("%s passed", name)
+			}
+		}
+		for _, list := range []string{"X-Warder-Owner", "close, x-warder-owner", "X_Warder_Owner"} {
+			if _, err := d.Read(question(t, &d, http.Header{"Connection": {list}})); err == nil {
+				t.Errorf("Connection: %s passed", list)
+			}
+		}
+		if _, err := d.Read(question(t, &d, http.Header{"X-Warder-Owner": {"overwritten by the proxy"}, "X-Ward": {"a"}, "Connection": {"keep-alive"}})); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestNoStatusOfADenialIsAPass(t *testing.T) {

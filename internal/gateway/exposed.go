@@ -16,14 +16,14 @@ import (
 // maxExposed bounds the keys of one request that are looked at.
 const maxExposed = 4
 
-// carried calls note with each text of x that may be one of our credentials.
-func (g *Gateway) carried(x *exchange.Exchange, note func(text string)) {
+// each calls note with each text of x that may be one of the credentials.
+func (c *carriers) each(x *exchange.Exchange, note func(text string)) {
 	once := func(value string, s credential.State) {
 		if s != credential.Absent {
 			note(value)
 		}
 	}
-	for _, name := range g.carriers.headers {
+	for _, name := range c.headers {
 		for _, value := range x.Request.Header[name] {
 			if name != "Authorization" {
 				note(value)
@@ -36,10 +36,10 @@ func (g *Gateway) carried(x *exchange.Exchange, note func(text string)) {
 			}
 		}
 	}
-	for _, name := range g.carriers.cookies {
+	for _, name := range c.cookies {
 		once(credential.Cookie(x.Request.Header, name))
 	}
-	for _, name := range g.carriers.parameters {
+	for _, name := range c.parameters {
 		once(credential.Query(x.Request.URL.RawQuery, name))
 	}
 }
@@ -59,7 +59,7 @@ func eachHalf(encoded string, note func(text string)) {
 // carries reports whether x carries what may be one of our credentials, and the
 // key's id when it has the form of a key.
 func (g *Gateway) carries(x *exchange.Exchange) (id string, carries bool) {
-	g.carried(x, func(text string) {
+	g.carriers.each(x, func(text string) {
 		carries = true
 		if info, err := apikey.Parse(text); err == nil {
 			id = cmp.Or(id, string(info.ID))
@@ -77,7 +77,7 @@ func (g *Gateway) exposed(x *exchange.Exchange, id string) {
 		return
 	}
 	var keys []string
-	g.carried(x, func(text string) {
+	g.carriers.each(x, func(text string) {
 		if _, err := apikey.Parse(text); err == nil && len(keys) < maxExposed {
 			keys = append(keys, text)
 		}

@@ -63,6 +63,7 @@ type Gateway struct {
 	redirect  http.Handler
 	schemes   *schemes
 	carriers  carriers
+	guesses   carriers // those of carriers that can be guessed at
 	csrf      *csrf.Stage
 	keys      []secret.Text // of csrf's tokens
 	cors      map[string]*cors.Stage

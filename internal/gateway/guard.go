@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"github.com/warder-dev/warder/bruteforce"
 	"github.com/warder-dev/warder/exchange"
 )
@@ -15,9 +17,12 @@ func (g *Gateway) addGuard() error {
 	rule := func(free int) bruteforce.Rule {
 		return bruteforce.Rule{Free: free, Delay: b.Delay, Longest: b.LongestDelay, Forget: b.Forget}
 	}
+	g.guesses = g.carriers
+	sessions := loginCookies(&g.cfg.Config.Session)
+	g.guesses.cookies = slices.DeleteFunc(slices.Clone(g.carriers.cookies), func(name string) bool { return slices.Contains(sessions, name) })
 	var err error
 	g.guard, err = bruteforce.New(bruteforce.Config{
-		Claim: g.claimed, Address: rule(b.Failures), Pair: rule(b.KeyFailures), Capacity: b.Capacity, Shadow: b.Shadow,
+		Claim: g.claimed, Guess: g.guessable, Address: rule(b.Failures), Pair: rule(b.KeyFailures), Capacity: b.Capacity, Shadow: b.Shadow,
 		Shadowed: func(x *exchange.Exchange, reason string) { g.cfg.Shadowed(x, "guard", reason) },
 	})
 	return err
@@ -30,6 +35,15 @@ func (g *Gateway) claimed(x *exchange.Exchange) string {
 	}
 	id, _ := g.carries(x)
 	return id
+}
+
+// guessable reports whether x carries what somebody could be guessing at. The
+// cookie of a session is too long for that, so that whoever shares an address with
+// a guesser stays logged in.
+func (g *Gateway) guessable(x *exchange.Exchange) bool {
+	found := false
+	g.guesses.each(x, func(string) { found = true })
+	return found
 }
 
 // Guard returns what slows down those who guess; nil when it is off.

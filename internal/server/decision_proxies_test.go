@@ -22,6 +22,7 @@ const askedPage = "../../docs/guide/forward-auth.md"
 // severalSchemes is a route with two challenges.
 const severalSchemes = `
   - {match: /either/, upstream: api, security: [{apiKey: []}, {bearer: []}]}
+  - {match: open.example.com/, upstream: api, public: true}
   - {match: /rare/, upstream: api, rate_limits: [one]}
 rate_limits: {one: {count: 1, per: 1h, by: [key]}}
 schemes: {bearer: {key: {in: bearer}}}
@@ -150,6 +151,8 @@ func (g guarded) attacks(t *testing.T) {
 		t.Errorf("%d refused requests reached the upstream", after-before-1)
 	}
 	attack.Case(t, "FWD-07", attack.Asked, g.identities)
+	attack.Case(t, "FWD-15", attack.Asked, g.upgrades)
+	attack.Case(t, "FWD-02", attack.Asked, g.twoHosts)
 	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
 		if err := g.stop(); err != nil {
 			t.Fatal(err)
@@ -219,6 +222,45 @@ func (g guarded) refusals(t *testing.T) {
 	}
 }
 
+// upgrades asks for what only a WebSocket may.
+func (g guarded) upgrades(t *testing.T) {
+	t.Helper()
+	for upgrade, want := range map[string]bool{"websocket": true, "h2c": false, "foo": false} {
+		before, _ := g.arrived()
+		conn := wire.Dial(t, g.proxy)
+		conn.Send("GET /public/socket HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade\r\nUpgrade: " + upgrade +
+			"\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		w, err := http.ReadResponse(conn.Reader, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = w.Body.Close()
+		after, text := g.arrived()
+		if passed := w.StatusCode == http.StatusSwitchingProtocols; passed != want {
+			t.Errorf("%s: %d", upgrade, w.StatusCode)
+		}
+		if !want && after != before && strings.Contains(strings.ToLower(text), "upgrade: "+upgrade) {
+			t.Errorf("%s reached the upstream", upgrade)
+		}
+	}
+}
+
+// twoHosts names one host in the target and another in the field: what is judged
+// is what is forwarded.
+func (g guarded) twoHosts(t *testing.T) {
+	t.Helper()
+	conn := wire.Dial(t, g.proxy)
+	conn.Send("GET http://api.example.com/hosted HTTP/1.1\r\nHost: open.example.com\r\nConnection: close\r\n\r\n")
+	w, err := http.ReadResponse(conn.Reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Body.Close()
+	if _, text := g.arrived(); w.StatusCode == http.StatusOK || strings.Contains(text, "/hosted") {
+		t.Errorf("a public host opened another one: %d", w.StatusCode)
+	}
+}
+
 // identities sends identity fields of the client's own.
 func (g guarded) identities(t *testing.T) {
 	t.Helper()
@@ -231,5 +273,16 @@ func (g guarded) identities(t *testing.T) {
 		if _, text := g.arrived(); strings.Contains(text[before:], "evil") {
 			t.Errorf("%s: the client's identity arrived:\n%s", path, text[before:])
 		}
+		for _, spelled := range []string{"X-Warder_Owner", "X_Warder-Subject", "X.Warder.Owner"} {
+			_ = g.through(t, http.MethodGet, path, "X-API-Key", g.key, spelled, "evil")
+			if _, text := g.arrived(); strings.Contains(text[before:], "evil") {
+				t.Errorf("%s: %s arrived", path, spelled)
+			}
+		}
+	}
+	before := len(strings.Join(g.upstream.Received(), ""))
+	w := g.through(t, http.MethodGet, "/orders/1", "X-API-Key", g.key, "Connection", "close, X-Warder-Owner")
+	if _, text := g.arrived(); w.StatusCode == http.StatusOK && !strings.Contains(strings.ToLower(text[before:]), "x-warder-owner: acme") {
+		t.Errorf("Connection took the owner away:\n%s", text[before:])
 	}
 }

@@ -219,7 +219,9 @@ func TestGuessingThroughTheGateway(t *testing.T) {
 			_, other := p.create(t, apikey.Spec{Environment: "live", Name: "more", Owner: "globex"})
 			wantStatuses(t, fmt.Sprintf("a spray, %d", n), p.statuses(t, "/header", wrongSecret(t, other), 1), 401)
 		}
-		wantStatuses(t, "the address waits, and who was known there does not", append(p.statuses(t, "/header", "", 1), p.statuses(t, "/header", p.key, 1)...), 429, 200)
+		_, fresh := p.create(t, apikey.Spec{Environment: "live", Name: "never seen", Owner: "globex"})
+		wantStatuses(t, "the address waits, and who was known there does not", append(p.statuses(t, "/header", fresh, 1), p.statuses(t, "/header", p.key, 1)...), 429, 200)
+		wantStatuses(t, "nor do those who guess at nothing", p.statuses(t, "/header", "", 1), 401)
 		response := p.get(t, "/header", guess)
 		if got := response.Header.Get("Retry-After"); got != "3600" && got != "3599" {
 			t.Errorf("Retry-After %q", got)
