@@ -22,6 +22,9 @@ func (l *loader) checkSession() {
 	if !l.failed("session.absolute") && !l.failed("session.idle") && s.Absolute < s.Idle {
 		l.reject("session.absolute", "is less than session.idle", "")
 	}
+	if s.Remember != 0 && !l.failed("session.remember") && !l.failed("session.absolute") && s.Remember < s.Absolute {
+		l.reject("session.remember", "is less than session.absolute", "want 0s, which remembers nobody, or more")
+	}
 	l.checkSessionCookie(s)
 	if !l.failed("session.path") && !plainPath(s.Path) {
 		l.reject("session.path", "is not a plain path", "write it like /auth, without / at the end")
