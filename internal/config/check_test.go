@@ -160,6 +160,7 @@ warder.yaml:2:46: csrf.trusted_origins[1]: this value is refused: want scheme://
 warder.yaml:2:69: csrf.trusted_origins[2]: this value is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
 warder.yaml:2:90: csrf.trusted_origins[3]: "null" is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
 warder.yaml:2:109: csrf.lifetime: is out of range; want 1m to 7d`},
+		{"hosts in shadow that are none", shorthand + "hosts_shadow: true\n", `warder.yaml:2:15: hosts_shadow: has no effect without hosts`},
 		{"hosts that are none", shorthand + "hosts: ['*', '*.com', 'https://a.example', 'a b', 'a:0', '::1']\n", `
 warder.yaml:2:9: hosts[0]: "*" is refused: every host; write it like api.example.com, "*.example.com" or api.example.com:8443
 warder.yaml:2:14: hosts[1]: "*.com" is refused: wildcard for a whole domain of the top level; write it like api.example.com, "*.example.com" or api.example.com:8443
