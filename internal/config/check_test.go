@@ -114,6 +114,12 @@ warder.yaml:2:73: upstreams.a.cert_file: has no effect on a http URL; use https`
 		{"ACME", shorthand + "tls: {acme: {names: [localhost]}}\n", `
 warder.yaml:2:14: tls.acme: does not agree to the authority's terms; read them, and set agree_to_terms
 warder.yaml:2:22: tls.acme.names[0]: "localhost" is not a full host name`},
+		{"ACME for nobody", shorthand + "tls: {acme: {agree_to_terms: true}}\n", `warder.yaml:2:14: tls.acme: has no names; list the host names to get certificates for`},
+		{"ACME on demand", shorthand + "tls: {acme: {agree_to_terms: true, names: [A.example], on_demand: ['*.b.example', c, a.example., d.example, d.example]}}\n", `
+warder.yaml:2:68: tls.acme.on_demand[0]: is a wildcard, which only the DNS can prove; list each name
+warder.yaml:2:83: tls.acme.on_demand[1]: "c" is not a full host name
+warder.yaml:2:86: tls.acme.on_demand[2]: is in tls.acme.names already
+warder.yaml:2:109: tls.acme.on_demand[4]: is in the list twice`},
 		{"proxies without a header", shorthand + "forwarded: {trusted_proxies: [10.0.0.0/8]}\n", `warder.yaml:2:30: forwarded.trusted_proxies: has no effect without from; say what the proxies write`},
 		{"header without proxies", shorthand + "forwarded: {from: forwarded}\n", `warder.yaml:2:13: forwarded: has no trusted_proxies: nobody would be believed; list the addresses of the proxies`},
 		{"everybody a proxy", shorthand + "forwarded: {from: x-forwarded-for, trusted_proxies: [0.0.0.0/0, '::/0']}\n", `
