@@ -97,6 +97,7 @@ warder.yaml:4:122: routes[0].conditions[0].times[0].zone: is not a time zone; wr
 warder.yaml:2:19: session.cookie: does not begin with __Host-: other hosts of the domain could set it; or set session.insecure_cookie
 warder.yaml:2:44: session.absolute: is less than session.idle
 warder.yaml:2:55: session.path: is not a plain path; write it like /auth, without / at the end`},
+		{"sessions without a server", shorthand + "session: {store: redis}\n", `warder.yaml:2:18: session.store: has no server; set redis.addresses`},
 		{"remembered for less than others", shorthand + "session: {absolute: 2h, remember: 1h}\n", `warder.yaml:2:35: session.remember: is less than session.absolute; want 0s, which remembers nobody, or more`},
 		{"remembered for ever", shorthand + "session: {remember: 91d}\n", `warder.yaml:2:21: session.remember: is out of range; want 0s to 90d`},
 		{"a session for longer than the library has", shorthand + "session: {absolute: 31d}\n", `warder.yaml:2:21: session.absolute: is out of range; want 1m to 30d`},

@@ -19,6 +19,9 @@ func (l *loader) checkSession() {
 	if s.Password && l.config.Users.File == "" {
 		l.reject("session.password", "has nobody who could log in", "set users.file")
 	}
+	if s.Store == StoreRedis && len(l.config.Redis.Addresses) == 0 && !l.failed("redis.addresses") {
+		l.reject("session.store", "has no server", "set redis.addresses")
+	}
 	if !l.failed("session.absolute") && !l.failed("session.idle") && s.Absolute < s.Idle {
 		l.reject("session.absolute", "is less than session.idle", "")
 	}
