@@ -30,7 +30,10 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 	if at.admin != "" {
 		say("metrics and probes on http://%s", at.admin)
 	}
-	if a := cfg.TLS.ACME; a != nil {
+	if a := cfg.TLS.ACME; a != nil && len(a.OnDemand) > 0 {
+		say("certificates for %s are got when the first client asks for them", strings.Join(a.OnDemand, ", "))
+	}
+	if a := cfg.TLS.ACME; a != nil && len(a.Names) > 0 {
 		say("certificates for %s are got as they are needed; until there is one, clients of its name get none: see the log and /readyz", strings.Join(a.Names, ", "))
 	}
 	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() && !cfg.TLS.Enabled() && !cfg.Forwarded.Proto {
@@ -95,7 +98,7 @@ func firstName(names []string, otherwise string) string {
 func certified(cfg *config.Config, chain []*x509.Certificate) (names []string) {
 	var got []string
 	if cfg.TLS.ACME != nil {
-		got = cfg.TLS.ACME.Names
+		got = slices.Concat(cfg.TLS.ACME.Names, cfg.TLS.ACME.OnDemand)
 	}
 	for _, host := range cfg.Hosts {
 		if slices.Contains(got, host) || len(chain) > 0 && chain[0].VerifyHostname(host) == nil {

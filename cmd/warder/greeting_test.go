@@ -82,6 +82,12 @@ func TestCurlTarget(t *testing.T) {
 			"--resolve a.example.com:443:127.0.0.1 https://a.example.com:443/",
 		},
 		{
+			"ACME on demand",
+			config.Config{TLS: config.TLS{ACME: &config.ACME{OnDemand: []string{"b.example.com"}}}},
+			"[::]:443",
+			"--resolve b.example.com:443:127.0.0.1 https://b.example.com:443/",
+		},
+		{
 			"the name of hosts that has a certificate",
 			config.Config{Hosts: []string{"b.example.com", "a.example.com"}, TLS: config.TLS{ACME: &config.ACME{Names: []string{"a.example.com"}}}},
 			"[::1]:8443", "--resolve a.example.com:8443:[::1] https://a.example.com:8443/",

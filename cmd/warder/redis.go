@@ -10,32 +10,35 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/redis"
+	"github.com/warder-dev/warder/session"
 )
 
-// A limitStore is what nodes share limits by. The zero value is none.
-type limitStore struct {
-	store ratelimit.Store
-	up    func() bool
-	close func() error
+// A sharedStore is what nodes share limits and sessions by. Without a server its
+// stores are nil.
+type sharedStore struct {
+	limits   ratelimit.Store
+	sessions session.Store
+	up       func() bool
+	close    func() error
 }
 
-// openLimitStore connects to the configured server, in the background.
-func openLimitStore(cfg *config.Redis, log *slog.Logger) (limitStore, error) {
+// openSharedStore connects to the configured server, in the background.
+func openSharedStore(cfg *config.Redis, log *slog.Logger) (sharedStore, error) {
 	if len(cfg.Addresses) == 0 {
-		return limitStore{close: func() error { return nil }}, nil
+		return sharedStore{close: func() error { return nil }}, nil
 	}
 	secure, err := redisTLS(cfg)
 	if err != nil {
-		return limitStore{}, err
+		return sharedStore{}, err
 	}
 	db, err := redis.Open(redis.Config{
 		Addresses: cfg.Addresses, Username: cfg.Username, Password: cfg.Password, Database: cfg.Database, TLS: secure,
 		Prefix: cfg.Prefix, HashKey: cfg.HashKey, Budget: cfg.Budget, Nodes: cfg.Nodes, Log: log,
 	})
 	if err != nil {
-		return limitStore{}, fail(exitUsage, "", "%w", err)
+		return sharedStore{}, fail(exitUsage, "", "%w", err)
 	}
-	return limitStore{store: db.Limits(), up: func() bool { return db.Status().Up }, close: db.Close}, nil
+	return sharedStore{limits: db.Limits(), sessions: db.Sessions(), up: func() bool { return db.Status().Up }, close: db.Close}, nil
 }
 
 // redisTLS is how connections are encrypted; nil for not at all.

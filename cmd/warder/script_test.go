@@ -7,7 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
@@ -18,6 +20,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/warder-dev/warder/session"
+	"github.com/warder-dev/warder/sqlite"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output of the scripts") //nolint:gochecknoglobals // a flag of the test binary
@@ -63,7 +68,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCommand, "terminate": terminateCommand, "get": getCommand, "upstream": upstreamCommand, "mode": modeCommand,
-			"exits": exitsCommand, "getkey": getKeyCommand,
+			"exits": exitsCommand, "getkey": getKeyCommand, "login": loginCommand,
 		},
 	})
 }
@@ -224,4 +229,23 @@ func getKeyCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: getkey STATUS URL FILE")
 	}
 	getCommand(ts, false, []string{args[0], args[1], "X-API-Key: " + strings.TrimSpace(ts.ReadFile(args[2]))})
+}
+
+// loginCommand is `login DATABASE ISSUER SUBJECT`: it begins a session, as a login
+// of any kind does, and sets COOKIE.
+func loginCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: login DATABASE ISSUER SUBJECT")
+	}
+	log := slog.New(slog.DiscardHandler)
+	db, err := sqlite.Open(context.Background(), sqlite.Config{Path: ts.MkAbs(args[0]), Log: log})
+	ts.Check(err)
+	defer db.Close()
+	sessions, err := session.New(session.Config{Store: db.Sessions(), Log: log})
+	ts.Check(err)
+	w := httptest.NewRecorder()
+	user := session.User{Issuer: args[1], Subject: args[2]}
+	ts.Check(sessions.Login(w, httptest.NewRequest(http.MethodPost, "/login", http.NoBody), user))
+	cookie := w.Result().Cookies()[0]
+	ts.Setenv("COOKIE", cookie.Name+"="+cookie.Value)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/secret"
+	"github.com/warder-dev/warder/session"
 )
 
 func newServe(p *process) *cobra.Command {
@@ -87,11 +88,15 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 			return err
 		}
 	}
-	limits, err := openLimitStore(&cfg.Redis, logs.Main) //nolint:contextcheck // it connects in the background until it is closed
+	shared, err := openSharedStore(&cfg.Redis, logs.Main) //nolint:contextcheck // it connects in the background until it is closed
 	if err != nil {
 		return err
 	}
-	defer limits.close() //nolint:errcheck // what it counted is on its server
+	defer shared.close() //nolint:errcheck // what it keeps is on its server
+	var sessions session.Store = store.db.Sessions()
+	if cfg.Session.Store == config.StoreRedis {
+		sessions = shared.sessions
+	}
 	at := running{public: listeners.Public.Addr().String(), store: store}
 	if listeners.Redirect != nil {
 		at.redirect = listeners.Redirect.Addr().String()
@@ -111,8 +116,8 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	unfollow := func() {}
 	defer func() { unfollow() }()
 	err = server.Run(ctx, server.Options{
-		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: store.db.Sessions(), Credits: store.db.Credits(), Peppers: store.peppers,
-		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: limits.store, LimitStoreUp: limits.up,
+		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: sessions, Credits: store.db.Credits(), Peppers: store.peppers,
+		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
 	})
 	if err != nil {

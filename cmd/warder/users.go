@@ -16,10 +16,10 @@ import (
 func newUsers(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "users",
-		Short: "Add, list and remove people who log in by name and password",
-		Long: `Add, list and remove people who log in by name and password.
+		Short: "Add, list and remove people who log in by name and password; end sessions",
+		Long: `Add, list and remove people who log in by name and password; end sessions.
 
-The commands change the file that users.file of the configuration names, or
+The commands but sessions change the file that users.file of the configuration names, or
 --users-file. A running warder serve reads it within seconds; whoever is taken out
 of it, or gets another password, has no session any more.
 
@@ -31,7 +31,7 @@ standard input, one line: echo "$PASSWORD" | warder users add ada`,
 	add, list, remove, change := newUsersAdd(p), newUsersList(p), newUsersRemove(p), newUsersPassword(p)
 	completeOutput(list, asTable, asJSON, asYAML, asID)
 	remove.ValidArgsFunction, change.ValidArgsFunction = completeUsers(p), completeUsers(p)
-	cmd.AddCommand(add, list, remove, change)
+	cmd.AddCommand(add, list, remove, change, newUsersSessions(p))
 	return cmd
 }
 

@@ -97,6 +97,10 @@ warder.yaml:4:122: routes[0].conditions[0].times[0].zone: is not a time zone; wr
 warder.yaml:2:19: session.cookie: does not begin with __Host-: other hosts of the domain could set it; or set session.insecure_cookie
 warder.yaml:2:44: session.absolute: is less than session.idle
 warder.yaml:2:55: session.path: is not a plain path; write it like /auth, without / at the end`},
+		{"sessions without a server", shorthand + "session: {store: redis}\n", `warder.yaml:2:18: session.store: has no server; set redis.addresses`},
+		{"remembered for less than others", shorthand + "session: {absolute: 2h, remember: 1h}\n", `warder.yaml:2:35: session.remember: is less than session.absolute; want 0s, which remembers nobody, or more`},
+		{"remembered for ever", shorthand + "session: {remember: 91d}\n", `warder.yaml:2:21: session.remember: is out of range; want 0s to 90d`},
+		{"a session for longer than the library has", shorthand + "session: {absolute: 31d}\n", `warder.yaml:2:21: session.absolute: is out of range; want 1m to 30d`},
 		{"login elsewhere", shorthand + "session: {oidc: {issuer: 'https://h', client_id: a, redirect_url: 'http://h/x'}}\n", `
 warder.yaml:2:18: session.oidc: has no grants: nobody would be let in
 warder.yaml:2:67: session.oidc.redirect_url: is not https; only localhost may do without
@@ -111,6 +115,12 @@ warder.yaml:2:73: upstreams.a.cert_file: has no effect on a http URL; use https`
 		{"ACME", shorthand + "tls: {acme: {names: [localhost]}}\n", `
 warder.yaml:2:14: tls.acme: does not agree to the authority's terms; read them, and set agree_to_terms
 warder.yaml:2:22: tls.acme.names[0]: "localhost" is not a full host name`},
+		{"ACME for nobody", shorthand + "tls: {acme: {agree_to_terms: true}}\n", `warder.yaml:2:14: tls.acme: has no names; list the host names to get certificates for`},
+		{"ACME on demand", shorthand + "tls: {acme: {agree_to_terms: true, names: [A.example], on_demand: ['*.b.example', c, a.example., d.example, d.example]}}\n", `
+warder.yaml:2:68: tls.acme.on_demand[0]: is a wildcard, which only the DNS can prove; list each name
+warder.yaml:2:83: tls.acme.on_demand[1]: "c" is not a full host name
+warder.yaml:2:86: tls.acme.on_demand[2]: is in tls.acme.names already
+warder.yaml:2:109: tls.acme.on_demand[4]: is in the list twice`},
 		{"proxies without a header", shorthand + "forwarded: {trusted_proxies: [10.0.0.0/8]}\n", `warder.yaml:2:30: forwarded.trusted_proxies: has no effect without from; say what the proxies write`},
 		{"header without proxies", shorthand + "forwarded: {from: forwarded}\n", `warder.yaml:2:13: forwarded: has no trusted_proxies: nobody would be believed; list the addresses of the proxies`},
 		{"everybody a proxy", shorthand + "forwarded: {from: x-forwarded-for, trusted_proxies: [0.0.0.0/0, '::/0']}\n", `
@@ -157,6 +167,7 @@ warder.yaml:2:46: csrf.trusted_origins[1]: this value is refused: want scheme://
 warder.yaml:2:69: csrf.trusted_origins[2]: this value is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
 warder.yaml:2:90: csrf.trusted_origins[3]: "null" is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
 warder.yaml:2:109: csrf.lifetime: is out of range; want 1m to 7d`},
+		{"hosts in shadow that are none", shorthand + "hosts_shadow: true\n", `warder.yaml:2:15: hosts_shadow: has no effect without hosts`},
 		{"hosts that are none", shorthand + "hosts: ['*', '*.com', 'https://a.example', 'a b', 'a:0', '::1']\n", `
 warder.yaml:2:9: hosts[0]: "*" is refused: every host; write it like api.example.com, "*.example.com" or api.example.com:8443
 warder.yaml:2:14: hosts[1]: "*.com" is refused: wildcard for a whole domain of the top level; write it like api.example.com, "*.example.com" or api.example.com:8443

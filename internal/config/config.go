@@ -33,6 +33,8 @@ type Config struct {
 	Decision Decision `yaml:"decision"`
 	// Hosts are the names that the gateway answers to: "api.example.com", "*.example.com" for one label, with ":8443" for that port alone. Others are 421. At most 10,000. Default: every name.
 	Hosts []string `yaml:"hosts"`
+	// HostsShadow counts and logs requests for hosts that are not listed, and lets them pass; no redirect leads to such a host. Default false.
+	HostsShadow bool `yaml:"hosts_shadow" default:"false"`
 	// Forwarded says who is believed about where a request comes from.
 	Forwarded Forwarded `yaml:"forwarded"`
 	// HTTPS says what becomes of plain HTTP.

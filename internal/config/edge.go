@@ -36,8 +36,10 @@ type Certificate struct {
 
 // ACME says whom certificates are got from (RFC 8555), and for which names.
 type ACME struct {
-	// Names are the host names to get certificates for. Required.
-	Names []string `yaml:"names" jsonschema:"required"`
+	// Names are the host names to get certificates for at once. Required unless on_demand is given.
+	Names []string `yaml:"names"`
+	// OnDemand are further host names, each in full, whose certificates are got when the first client asks for them; nothing is ever asked for a name in neither list. Default: none.
+	OnDemand []string `yaml:"on_demand"`
 	// Email is where the authority writes when a certificate is about to expire. Default: none.
 	Email string `yaml:"email"`
 	// Directory is the URL of the authority's directory. Default: that of Let's Encrypt.

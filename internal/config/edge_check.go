@@ -52,11 +52,10 @@ func (l *loader) checkTLS() {
 }
 
 func (l *loader) checkACME(field string, a *ACME) {
-	if len(a.Names) == 0 && !l.failed(field+".names") {
+	if len(a.Names)+len(a.OnDemand) == 0 && !l.failed(field+".names") && !l.failed(field+".on_demand") {
 		l.reject(field, "has no names", "list the host names to get certificates for")
 	}
-	l.checkWords(field+".names", a.Names)
-	l.eachWord(field+".names", a.Names, func(name string) bool { return validHost(name) && strings.Contains(name, ".") }, "is not a full host name", "")
+	l.checkACMENames(field, a)
 	if !a.AgreeToTerms && !l.failed(field+".agree_to_terms") {
 		l.reject(field, "does not agree to the authority's terms", "read them, and set agree_to_terms")
 	}
@@ -67,6 +66,34 @@ func (l *loader) checkACME(field string, a *ACME) {
 		l.reject(field+".folder", "is empty", "name the folder of accounts and certificates")
 	}
 }
+
+// checkACMENames wants full host names, each in one place of both lists.
+func (l *loader) checkACMENames(field string, a *ACME) {
+	in := map[string]string{}
+	for _, list := range []struct {
+		name  string
+		names []string
+	}{{"names", a.Names}, {"on_demand", a.OnDemand}} {
+		at := field + "." + list.name
+		l.checkWords(at, list.names)
+		for i, name := range list.names {
+			entry, bare := fmt.Sprintf("%s[%d]", at, i), HostOf(name)
+			switch {
+			case name == "" || l.failed(entry):
+			case strings.Contains(name, "*"):
+				l.reject(entry, "is a wildcard, which only the DNS can prove", "list each name")
+			case !validHost(name) || !strings.Contains(bare, "."):
+				l.reject(entry, l.show(entry)+" is not a full host name", "")
+			case in[bare] != "":
+				l.reject(entry, "is in "+in[bare]+" already", "")
+			}
+			in[bare] = at
+		}
+	}
+}
+
+// HostOf is a host name as it is compared: in lower case, without the root's dot.
+func HostOf(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
 // checkOrigin checks where a request may say that it comes from and goes to.
 func (l *loader) checkOrigin() {

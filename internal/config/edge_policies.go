@@ -168,6 +168,9 @@ func (l *loader) checkHosts() {
 		l.reject("hosts", fmt.Sprintf("are %d, want at most %d", len(hosts), maxHosts), "")
 		return
 	}
+	if l.config.HostsShadow && len(hosts) == 0 && !l.failed("hosts") {
+		l.reject("hosts_shadow", "has no effect without hosts", "")
+	}
 	l.checkWords("hosts", hosts)
 	l.judge("hosts", hosts, func(host string) error {
 		_, err := trustedhost.New(trustedhost.Config{Hosts: []string{host}})

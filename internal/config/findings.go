@@ -97,7 +97,7 @@ func (w *weaknesses) flag(field, name, comment string) {
 			costs, _, _ = strings.Cut(behind, ". ")
 		}
 		w.add(field, costs, "")
-	case name == "shadow":
+	case name == "shadow", name == "hosts_shadow":
 		w.add(field, "it only watches: nothing is refused by it", "take it away when what it would refuse is right")
 	case name == "explain":
 		w.add(field, "header fields of requests come into the log", "take it away when the mistake is found")

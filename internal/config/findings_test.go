@@ -52,6 +52,9 @@ func TestFindings(t *testing.T) {
 		{"insecure by choice", shorthand + "redis: {addresses: ['127.0.0.1:6379']}\nrate_limits: {few: {count: 1, per: 1m, by: [key], store: redis, on_store_failure: insecure_open}}\ndefault_rate_limits: [few]\n", 0o600, []string{
 			"warder.yaml:3: rate_limits.few.on_store_failure: is insecure_open: what cannot be judged passes",
 		}},
+		{"hosts that are only watched", "hosts: [a.example]\nhosts_shadow: true\n" + shorthand, 0o600, []string{
+			"warder.yaml:2: hosts_shadow: it only watches: nothing is refused by it; take it away when what it would refuse is right",
+		}},
 		{"what only watches", "cors: {default: {origins: ['https://a.example'], shadow: true, explain: true}}\n" + shorthand + "csrf: {shadow: true}\n", 0o600, []string{
 			"warder.yaml:1: cors.default.explain: header fields of requests come into the log; take it away when the mistake is found",
 			"warder.yaml:1: cors.default.shadow: it only watches: nothing is refused by it; take it away when what it would refuse is right",

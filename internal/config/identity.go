@@ -136,12 +136,16 @@ type Users struct {
 
 // Session says how people log in, and for how long.
 type Session struct {
+	// Store is where sessions are: in sqlite, the database of the keys, or in redis, which gateways share and so its people's logins; those gateways share csrf.keys and session.oidc.key as well. A server that evicts keys logs people out. Default sqlite.
+	Store string `yaml:"store" default:"sqlite" enum:"sqlite|redis"`
 	// Cookie is the name of the session's cookie; it begins with "__Host-". Default __Host-session.
 	Cookie string `yaml:"cookie" default:"__Host-session"`
 	// Idle is how long a session lasts without a request, 1m to 30d. Default 30m.
 	Idle time.Duration `yaml:"idle" default:"30m" min:"1m" max:"30d"`
-	// Absolute is how long a session lasts whatever happens, 1m to 365d, not less than idle. Default 12h.
-	Absolute time.Duration `yaml:"absolute" default:"12h" min:"1m" max:"365d"`
+	// Absolute is how long a session lasts whatever happens, 1m to 30d, not less than idle. Default 12h.
+	Absolute time.Duration `yaml:"absolute" default:"12h" min:"1m" max:"30d"`
+	// Remember is how long a session lasts, used or not, whose user asks to be remembered at the login, absolute to 90d; its cookie outlives the browser. Whoever takes the device then takes the session. Default 0s, nobody is remembered.
+	Remember time.Duration `yaml:"remember" default:"0s" min:"0s" max:"90d"`
 	// Path begins the paths that the gateway answers itself: PATH/login, PATH/logout, PATH/csrf, and with oidc PATH/oidc and PATH/callback. Default /auth.
 	Path string `yaml:"path" default:"/auth"`
 	// Password lets the people of users log in by POST to PATH/login. Default false.

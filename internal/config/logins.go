@@ -19,8 +19,14 @@ func (l *loader) checkSession() {
 	if s.Password && l.config.Users.File == "" {
 		l.reject("session.password", "has nobody who could log in", "set users.file")
 	}
+	if s.Store == StoreRedis && len(l.config.Redis.Addresses) == 0 && !l.failed("redis.addresses") {
+		l.reject("session.store", "has no server", "set redis.addresses")
+	}
 	if !l.failed("session.absolute") && !l.failed("session.idle") && s.Absolute < s.Idle {
 		l.reject("session.absolute", "is less than session.idle", "")
+	}
+	if s.Remember != 0 && !l.failed("session.remember") && !l.failed("session.absolute") && s.Remember < s.Absolute {
+		l.reject("session.remember", "is less than session.absolute", "want 0s, which remembers nobody, or more")
 	}
 	l.checkSessionCookie(s)
 	if !l.failed("session.path") && !plainPath(s.Path) {

@@ -10,9 +10,9 @@ import (
 )
 
 // Redis is a Redis or Valkey server, or a cluster of them, by which nodes share
-// limits.
+// limits and sessions.
 type Redis struct {
-	// Addresses lists host:port of the server, or of some of a cluster. Default: none, no limit is shared.
+	// Addresses lists host:port of the server, or of some of a cluster. Default: none, nothing is shared.
 	Addresses []string `yaml:"addresses"`
 	// Username is the user on the server. Default: its default user.
 	Username string `yaml:"username"`
@@ -34,10 +34,10 @@ type Redis struct {
 	Nodes int `yaml:"nodes" default:"1" min:"1" max:"65536"`
 }
 
-// The words of [RateLimit.Store] and [RateLimit.OnStoreFailure].
+// The words of [RateLimit.Store], [Session.Store] and [RateLimit.OnStoreFailure].
 const (
 	StoreMemory  = "memory"
-	StoreRedis   = "redis"
+	StoreRedis   = "redis" // of limits and of sessions
 	StoreLeased  = "leased"
 	FailClosed   = "closed"
 	FailOpen     = "insecure_open"

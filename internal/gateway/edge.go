@@ -11,6 +11,7 @@ import (
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/requestid"
 	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
@@ -34,12 +35,21 @@ func (g *Gateway) edge() (warder.Edge, error) {
 	edge.Forwarded, errs[3] = newForwarded(&cfg.Forwarded)
 	edge.Target, errs[4] = target.New(target.Config{MaxLength: int(cfg.Limits.TargetBytes), Allow: allow})
 	if len(cfg.Hosts) > 0 {
-		edge.TrustedHost, errs[5] = trustedhost.New(trustedhost.Config{Hosts: cfg.Hosts})
+		edge.TrustedHost, errs[5] = trustedhost.New(trustedhost.Config{Hosts: cfg.Hosts, Shadow: g.shadowedHost()})
 	}
 	if cfg.HTTPS.Require || cfg.HTTPS.HSTS > 0 {
 		edge.HTTPS, errs[6] = g.https(edge.TrustedHost)
 	}
 	return edge, errors.Join(errs[:]...)
+}
+
+// shadowedHost tells of requests for hosts that are not listed, where those pass;
+// nil where they are refused.
+func (g *Gateway) shadowedHost() func(*exchange.Exchange) {
+	if !g.cfg.Config.HostsShadow {
+		return nil
+	}
+	return func(x *exchange.Exchange) { g.cfg.Shadowed(x, "trustedhost", string(problem.Misdirected)) }
 }
 
 // newForwarded makes the stage of the configured trust model.

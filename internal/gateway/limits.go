@@ -32,8 +32,9 @@ func (g *Gateway) addLimits() error {
 	if g.limits.bypass, err = bypassOf(&cfg.RateLimitBypass); err != nil {
 		errs = append(errs, fmt.Errorf("rate_limit_bypass: %w", err))
 	}
+	near := spreads(cfg)
 	for name, settings := range cfg.RateLimits {
-		if err := g.addLimit(name, &settings); err != nil {
+		if err := g.addLimit(name, &settings, near[name]); err != nil {
 			errs = append(errs, fmt.Errorf("rate_limits.%s: %w", name, err))
 		}
 	}
@@ -44,7 +45,9 @@ func (g *Gateway) addLimits() error {
 	return err
 }
 
-func (g *Gateway) addLimit(name string, settings *config.RateLimit) error {
+// addLimit makes one limit; spread are the entries of by that say where it counts
+// in a cluster.
+func (g *Gateway) addLimit(name string, settings *config.RateLimit, spread []string) error {
 	by, err := partsOf(settings.By)
 	if err != nil {
 		return err
@@ -65,6 +68,9 @@ func (g *Gateway) addLimit(name string, settings *config.RateLimit) error {
 			return errors.New("it is shared by nodes, and there is no store")
 		}
 		cfg.Store, cfg.Lease, cfg.Outage = g.cfg.LimitStore, settings.LeaseUnits(), outageOf(settings.OnStoreFailure)
+		if cfg.Spread, err = partsOf(spread); err != nil {
+			return err
+		}
 	}
 	for i := range settings.Plans {
 		p := &settings.Plans[i]

@@ -4,8 +4,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 
+	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/tlsconfig/acme"
 )
 
@@ -16,13 +16,16 @@ func (p *program) acme() error {
 	if c == nil {
 		return nil
 	}
-	names := make([]string, len(c.Names))
-	for i, name := range c.Names {
-		names[i] = strings.ToLower(strings.TrimSuffix(name, "."))
+	hosts := func(names []string) []string {
+		all := make([]string, len(names))
+		for i, name := range names {
+			all[i] = config.HostOf(name)
+		}
+		return all
 	}
 	var err error
 	p.managed, err = acme.New(acme.Config{
-		Names: names, Directory: c.Directory, CAFile: c.CAFile, Email: c.Email, AgreeToTerms: c.AgreeToTerms, Folder: c.Folder,
+		Names: hosts(c.Names), OnDemand: hosts(c.OnDemand), Directory: c.Directory, CAFile: c.CAFile, Email: c.Email, AgreeToTerms: c.AgreeToTerms, Folder: c.Folder,
 		HTTP: p.options.Listeners.Redirect != nil, TLSALPN: true, Log: p.options.Log,
 	})
 	return err

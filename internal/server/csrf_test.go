@@ -23,8 +23,9 @@ const (
 	otherPage   = "Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.example\r\n"
 )
 
-// withLogin starts a program with sessions, and two people who may log in.
-func withLogin(t *testing.T) shootingRange {
+// withLogin starts a program with sessions, and two people who may log in. more
+// is of the session's settings, with a comma before each.
+func withLogin(t *testing.T, more string) shootingRange {
 	t.Helper()
 	hash, err := password.Hash(secret.New("correct horse"), password.Params{Memory: 7168, Time: 5, Threads: 1})
 	if err != nil {
@@ -36,7 +37,7 @@ func withLogin(t *testing.T) shootingRange {
 	}
 	return newRange(t, `
 users: {file: `+users+`}
-session: {password: true}
+session: {password: true`+more+`}
 schemes: {login: {session: {}}}
 security: [{login: []}, {apiKey: []}]
 csrf: {trusted_origins: ["https://admin.example.com"]}
@@ -104,7 +105,7 @@ func (r shootingRange) writes(t *testing.T, id, cookie string, all []write) {
 }
 
 func TestCSRFAtTheGateway(t *testing.T) {
-	r := withLogin(t)
+	r := withLogin(t, "")
 	attack.Case(t, "CSRF-07", attack.Gateway, func(t *testing.T) {
 		for name, tt := range map[string]struct {
 			from string

@@ -114,3 +114,26 @@ func TestManyHostsAtTheGateway(t *testing.T) {
 			hostRows(421, fmt.Sprintf("h%d.example.com", n), "evil.test", "example.com")...))
 	}
 }
+
+// Hosts in shadow pass, counted; a redirect leads to none of them all the same.
+func TestHostsInShadow(t *testing.T) {
+	r := newRange(t, `
+hosts: [api.example.com]
+hosts_shadow: true
+forwarded: {from: x-forwarded-for, trusted_proxies: [127.0.0.1], proto: true}
+https: {require: true}
+routes:
+  - {match: "/", upstream: api, public: true}
+`, wire.OK)
+	const secure = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n"
+	for _, s := range []shot{
+		{"listed", "", "Host: api.example.com\r\n" + secure, "", 200, "", nil, nil},
+		{"not listed", "", "Host: evil.test\r\n" + secure, "", 200, "", nil, nil},
+		{"not listed, to https", "", "Host: evil.test\r\n", "", 421, "", nil, []string{"Location: -"}},
+	} {
+		r.one(t, s)
+	}
+	if n := r.metric(t, `warder_shadow_refusals_total{reason="misdirected-request",stage="trustedhost"}`); n != "2" {
+		t.Errorf("counted: %q, want 2", n)
+	}
+}

@@ -40,7 +40,7 @@ func (p *program) joinPeople() error {
 	if c.Session.Password || c.Session.OIDC != nil {
 		sessions, err := session.New(session.Config{
 			Store: p.options.Sessions, Log: p.options.Log, Scheme: sessionScheme(c), Cookie: c.Session.Cookie,
-			Idle: c.Session.Idle, Absolute: c.Session.Absolute, InsecureCookie: c.Session.InsecureCookie,
+			Idle: c.Session.Idle, Absolute: c.Session.Absolute, Remember: c.Session.Remember, InsecureCookie: c.Session.InsecureCookie,
 			Timeout: c.Timeouts.Store,
 		})
 		if err != nil {

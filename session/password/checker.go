@@ -37,13 +37,16 @@ type User struct {
 	Disabled bool            // refused like a wrong password
 }
 
+// DefaultIssuer is who vouches for users where nothing else is configured.
+const DefaultIssuer = "password"
+
 // Config configures a [Checker]. Users and Log are required.
 type Config struct {
 	_     [0]func()
 	Users Users        // Required.
 	Log   *slog.Logger // gets refused logins, without names that nobody has. Required.
 
-	Issuer string // of the users' principals and sessions. Default "password".
+	Issuer string // of the users' principals and sessions. Default [DefaultIssuer].
 	Params Params // of hashes for names that nobody has, and of renewed ones
 
 	// Memory is how many KiB may be in use for hashing at once. A hash that needs more
@@ -79,7 +82,7 @@ func New(cfg Config) (*Checker, error) { return newChecker(cfg, Params.check) }
 // newChecker is New with a check of the costs.
 func newChecker(cfg Config, check func(Params) error) (*Checker, error) {
 	cfg.Params = cfg.Params.withDefaults()
-	cfg.Issuer = cmp.Or(cfg.Issuer, "password")
+	cfg.Issuer = cmp.Or(cfg.Issuer, DefaultIssuer)
 	cfg.Memory = cmp.Or(cfg.Memory, int64(cfg.Params.Memory)*int64(min(4, runtime.GOMAXPROCS(0))))
 	cfg.Queue = cmp.Or(cfg.Queue, 64)
 	cfg.Wait = cmp.Or(cfg.Wait, 5*time.Second)

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestOperatorsEndSharedSessions: sessions that gateways share end where they are.
+// The script users_sessions is about those in the database.
+func TestOperatorsEndSharedSessions(t *testing.T) {
+	nodes, yaml, kill := sharing(t)
+	revoke := func(args ...string) (string, error) {
+		out, err := command(t.Context(), t.TempDir(), append([]string{"users", "sessions", "revoke", "--config", yaml}, args...)...).CombinedOutput()
+		return string(out), err
+	}
+	cookie := nodes[0].login(t)
+	if out, err := revoke("ada"); err != nil || !strings.Contains(out, `1 session of "ada"`) {
+		t.Errorf("revoke: %v: %s", err, out)
+	}
+	nodes[1].awaits(t, "after an operator's end", cookie, http.StatusUnauthorized)
+	first, second := nodes[0].login(t), nodes[1].login(t)
+	if out, err := revoke("--all"); err != nil || !strings.Contains(out, "2 sessions") {
+		t.Errorf("revoke --all: %v: %s", err, out)
+	}
+	nodes[1].awaits(t, "after the end of all", first, http.StatusUnauthorized)
+	nodes[0].awaits(t, "after the end of all", second, http.StatusUnauthorized)
+	kill()
+	if out, err := revoke("ada"); err == nil || !strings.Contains(out, "the sessions may not have ended") {
+		t.Errorf("revoke without the server: %v: %s", err, out)
+	}
+}
