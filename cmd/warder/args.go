@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,7 +56,11 @@ func nearFlag(cmd *cobra.Command, name string) string {
 			known = append(known, "--"+f.Name)
 		}
 	})
-	if near := config.Nearest("--"+name, known); near != "" && name != "" {
+	near := config.Nearest("--"+name, known)
+	if longer := slices.DeleteFunc(slices.Clone(known), func(flag string) bool { return !strings.HasPrefix(flag, "--"+name) }); near == "" && len(longer) == 1 {
+		near = longer[0] // it was cut short
+	}
+	if near != "" && name != "" {
 		return "did you mean " + near + "?"
 	}
 	return cmd.CommandPath() + " --help lists the flags"

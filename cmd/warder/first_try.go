@@ -14,6 +14,7 @@ type firstTryOf struct {
 	header string
 	path   string // begins with "/"
 	scopes []string
+	asked  bool // by proxies alone: the gateway itself sends it nowhere
 }
 
 // flags give the key what the request needs.
@@ -36,12 +37,15 @@ func firstTry(cfg *config.Config) (best firstTryOf, some bool) {
 			if !ok {
 				continue
 			}
-			try, cost := firstTryOf{header: header, path: "/", scopes: scopes}, 4
+			try, cost := firstTryOf{header: header, path: "/", scopes: scopes, asked: route.Upstream == ""}, 4
 			if path, literal := literalPath(route.Match); literal {
 				try.path, cost = path, 0
 			}
 			if len(scopes) > 0 {
 				cost++
+			}
+			if try.asked {
+				cost += 8
 			}
 			if !some || cost < least {
 				best, least, some = try, cost, true

@@ -24,6 +24,8 @@ func TestFirstTry(t *testing.T) {
 		{"a path without scopes before one with", upstream + "routes:\n- {match: /admin/, upstream: a, scopes: [admin]}\n- {match: /orders/, upstream: a}\n", "X-API-Key: /orders/"},
 		{"scopes, when there is nothing else", upstream + "routes: [{match: 'GET /admin/{$}', upstream: a, scopes: ['b:c', admin]}]\n", "X-API-Key: /admin/ --scopes admin,b:c"},
 		{"nothing but wildcards, other methods and hosts", upstream + "routes:\n- {match: '/{id}/x', upstream: a}\n- {match: POST /orders, upstream: a}\n- {match: api.test/b, upstream: a}\n", "X-API-Key: /"},
+		{"proxies alone", "decision: {listen: '127.0.0.1:0', dialect: nginx}\nroutes: [{match: /}]\n", "X-API-Key: / by a proxy"},
+		{"proxies, and others", upstream + "decision: {listen: '127.0.0.1:0', dialect: nginx}\nroutes:\n- {match: /a}\n- {match: '/{id}', upstream: a, scopes: [x]}\n", "X-API-Key: / --scopes x"},
 		{"another field", upstream + people + "routes: [{match: /b, upstream: a, security: [{login: []}, {own: []}]}]\n", "X-Own: /b"},
 		{"keys elsewhere", upstream + people + "routes: [{match: /, upstream: a, security: [{token: []}]}]\n", ""},
 		{"a key and something else", upstream + people + "routes: [{match: /, upstream: a, security: [{own: [], login: []}]}]\n", ""},
@@ -41,6 +43,9 @@ func TestFirstTry(t *testing.T) {
 		got := ""
 		if try, some := firstTry(cfg); some {
 			got = try.header + ": " + try.path + try.flags()
+			if try.asked {
+				got += " by a proxy"
+			}
 		}
 		if got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
@@ -51,7 +56,8 @@ func TestFirstTry(t *testing.T) {
 // Of keys nothing is said where no route takes them.
 func TestTheGreetingTellsOfKeysWhereTheyAreTaken(t *testing.T) {
 	for file, want := range map[string]bool{
-		"upstream: http://127.0.0.1:1\n": true,
+		"upstream: http://127.0.0.1:1\n":                                                                               true,
+		"decision: {listen: '127.0.0.1:0', dialect: nginx}\nroutes: [{match: /}]\n":                                    true,
 		"upstream: http://127.0.0.1:1\nusers: {file: users}\nschemes: {login: {basic: {}}}\nsecurity: [{login: []}]\n": false,
 	} {
 		folder := t.TempDir()
@@ -73,6 +79,9 @@ func TestTheGreetingTellsOfKeysWhereTheyAreTaken(t *testing.T) {
 			t.Error(err)
 		}
 		if got := strings.Contains(greeting.String(), "There is no key yet"); got != want {
+			t.Errorf("%s: %s", file, greeting.String())
+		}
+		if got := strings.Contains(greeting.String(), "curl "); got != strings.HasSuffix(file, "1\n") {
 			t.Errorf("%s: %s", file, greeting.String())
 		}
 	}

@@ -50,9 +50,11 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 There is no key yet, so every request that needs one is refused. Make one in another terminal, and send it:
 
   KEY=$(%s keys create%s --name first%s --output secret)
-  curl -H "%s: $KEY" %s
-
-`, programName(), storeFlags(cfg), try.flags(), try.header, curlTarget(cfg, at.public)+try.path[1:])
+`, programName(), storeFlags(cfg), try.flags())
+	if !try.asked {
+		_, _ = fmt.Fprintf(stderr, "  curl -H \"%s: $KEY\" %s\n", try.header, curlTarget(cfg, at.public)+try.path[1:])
+	}
+	_, _ = fmt.Fprintln(stderr)
 }
 
 // curlTarget is what curl is told to reach the gateway at its own address, under
