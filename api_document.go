@@ -109,6 +109,9 @@ func (a *API) statuses(op *operation) ([]int, error) {
 		if !known {
 			return nil, fmt.Errorf("warder: nobody says how the stage %q refuses", l.name)
 		}
+		if own, ok := l.stage.(interface{ Statuses() []int }); ok {
+			statuses = own.Statuses() // it depends on how the stage is configured
+		}
 		all = append(all, statuses...)
 	}
 	slices.Sort(all)

@@ -197,3 +197,15 @@ func seconds(ns int64) int64 { return (ns + int64(time.Second) - 1) / int64(time
 
 // Wrap is Check as net/http middleware, for use without a Stack.
 func (s *Stage) Wrap(next http.Handler) http.Handler { return exchange.Wrap(s, next) }
+
+// Statuses returns the statuses with which the stage refuses, in order: 429, and
+// 503 when one of its limits is [Closed] while its store gives no answer.
+func (s *Stage) Statuses() []int {
+	if slices.ContainsFunc(s.enforced, func(l *Limit) bool { return l.remote != nil && l.remote.outage == Closed }) {
+		return []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}
+	}
+	if len(s.enforced) == 0 {
+		return nil
+	}
+	return []int{http.StatusTooManyRequests}
+}

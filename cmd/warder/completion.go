@@ -12,6 +12,21 @@ import (
 // maxCompleted is how many keys a shell is offered at most.
 const maxCompleted = 500
 
+// tameCompletion makes cobra's own command now, so that it refuses arguments in
+// words of ours.
+func tameCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, group
+		for _, shell := range cmd.Commands() {
+			shell.Args = noArgs
+		}
+	}
+}
+
 // completeOutput offers the formats that cmd prints.
 func completeOutput(cmd *cobra.Command, formats ...format) {
 	words := make([]string, len(formats))

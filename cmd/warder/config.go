@@ -55,6 +55,34 @@ func newConfig(p *process) *cobra.Command {
 	return cmd
 }
 
+// loadNamed is loadConfig for commands that are mostly about a file.
+func loadNamed(cmd *cobra.Command, s config.Source) (*config.Config, error) {
+	cfg, err := loadConfig(s)
+	if f, ok := errors.AsType[*failure](err); ok && s.File == "" {
+		f.hint = "name the file: " + cmd.CommandPath() + " warder.yaml"
+	}
+	return cfg, err
+}
+
+// wantFiles tells a file that is missing, or may not be read, from a wrong
+// configuration: all that warder only reads.
+func wantFiles(cfg *config.Config) error {
+	for _, file := range cfg.Files() {
+		f, err := os.OpenFile(file.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		switch {
+		case err == nil:
+			if err := f.Close(); err != nil {
+				return fail(exitServer, "", "%s: %w", file.Field, err)
+			}
+		case errors.Is(err, fs.ErrNotExist):
+			return fail(exitNotFound, file.Mend, "%s: there is no file %s", file.Field, file.Path)
+		case errors.Is(err, fs.ErrPermission):
+			return fail(exitDenied, "run warder as a user that may read it", "%s: %w", file.Field, err)
+		}
+	}
+	return nil
+}
+
 // withFile lets the file be an argument as well as --config.
 func withFile(s config.Source, args []string) config.Source {
 	if len(args) > 0 {
@@ -68,9 +96,9 @@ func newConfigValidate(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate [FILE]",
 		Short: "Report everything that is wrong with the configuration, and what weakens it",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  wants(oneFile, 0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := loadConfig(withFile(source(cmd.Flags(), p.environ), args))
+			cfg, err := loadNamed(cmd, withFile(source(cmd.Flags(), p.environ), args))
 			if err != nil {
 				return err
 			}
@@ -101,9 +129,9 @@ func newConfigPrint(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "print [FILE]",
 		Short: "Print the effective configuration, where each value comes from, and no secret",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  wants(oneFile, 0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := loadConfig(withFile(source(cmd.Flags(), p.environ), args))
+			cfg, err := loadNamed(cmd, withFile(source(cmd.Flags(), p.environ), args))
 			if err != nil {
 				return err
 			}

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -30,6 +30,9 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 	if at.admin != "" {
 		say("metrics and probes on http://%s", at.admin)
 	}
+	if at.decision != "" {
+		say("decisions for %s on %s", cfg.Decision.Dialect, decisionURL(cfg, at.decision))
+	}
 	if a := cfg.TLS.ACME; a != nil && len(a.OnDemand) > 0 {
 		say("certificates for %s are got when the first client asks for them", strings.Join(a.OnDemand, ", "))
 	}
@@ -39,16 +42,22 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() && !cfg.TLS.Enabled() && !cfg.Forwarded.Proto {
 		say("the gateway listens beyond this machine without TLS: keys travel in clear text unless a TLS proxy stands in front")
 	}
+	try, some := firstTry(cfg)
+	if !some {
+		return
+	}
 	if first, err := at.store.keys.List(ctx, "", 1); err != nil || len(first) > 0 {
 		return
 	}
 	_, _ = fmt.Fprintf(stderr, `
 There is no key yet, so every request that needs one is refused. Make one in another terminal, and send it:
 
-  KEY=$(%s keys create%s --name first --output secret)
-  curl -H "%s: $KEY" %s
-
-`, programName(), storeFlags(cfg), cfg.Keys.Header, curlTarget(cfg, at.public))
+  KEY=$(%s keys create%s --name first%s --output secret)
+`, programName(), storeFlags(cfg), try.flags())
+	if !try.asked {
+		_, _ = fmt.Fprintf(stderr, "  curl -H \"%s: $KEY\" %s\n", try.header, curlTarget(cfg, at.public)+try.path[1:])
+	}
+	_, _ = fmt.Fprintln(stderr)
 }
 
 // curlTarget is what curl is told to reach the gateway at its own address, under
@@ -71,7 +80,7 @@ func curlTarget(cfg *config.Config, public string) string {
 	chain := certificates(cfg)
 	name := firstName(certified(cfg, chain), "")
 	flags := ""
-	if len(chain) > 0 && selfSigned(chain[len(chain)-1]) {
+	if private(chain) {
 		flags = "--cacert " + absolute(cfg.TLS.Certificates[0].CertFile) + " "
 	}
 	if name == "" {
@@ -129,6 +138,17 @@ func certificates(cfg *config.Config) (chain []*x509.Certificate) {
 	return chain
 }
 
-// selfSigned reports whether nobody else vouches for c, so that no client knows
-// who does.
-func selfSigned(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
+// private reports whether the authority that vouches for chain is none that the
+// system knows, so that curl has to be told whom to believe.
+func private(chain []*x509.Certificate) bool {
+	if len(chain) == 0 {
+		return false
+	}
+	others := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		others.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Intermediates: others})
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	return unknown
+}

@@ -16,15 +16,23 @@ import (
 )
 
 // TestTheGreetingWorks pastes the lines that warder serve prints, when it speaks
-// TLS, into a shell.
+// TLS, into a shell: with a certificate of its own, and with one of an authority
+// that nobody else knows.
 func TestTheGreetingWorks(t *testing.T) {
+	leaf := testcert.Leaf{Names: []string{"api.test"}, Subject: "api.test"}
+	t.Run("self-signed", func(t *testing.T) { pasteTheGreeting(t, testcert.SelfSigned(t, leaf)) })
+	t.Run("private authority", func(t *testing.T) { pasteTheGreeting(t, testcert.NewCA(t, "own").Issue(t, leaf)) })
+}
+
+func pasteTheGreeting(t *testing.T, pair testcert.Pair) {
+	t.Helper()
 	api, err := startOrders(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer api.close()
 	folder := t.TempDir()
-	cert, key := testcert.SelfSigned(t, testcert.Leaf{Names: []string{"api.test"}, Subject: "api.test"}).Write(t, folder, "tls")
+	cert, key := pair.Write(t, folder, "tls")
 	text := fmt.Sprintf("hosts: [other.test, api.test]\ntls:\n  certificates: [{cert_file: %s, key_file: %s}]\n  redirect_listen: 127.0.0.1:0\n", cert, key)
 	if err := os.WriteFile(filepath.Join(folder, "warder.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)

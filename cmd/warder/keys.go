@@ -19,8 +19,8 @@ import (
 func newKeys(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list, show, disable and revoke API keys",
-		Long: `Make, list, show, disable and revoke API keys.
+		Short: "Make, list, show, disable, enable and revoke API keys, and count their credits",
+		Long: `Make, list, show, disable, enable and revoke API keys, and count their credits.
 
 The commands work on the database itself, also while warder serve runs: it sees a
 change within a second. Results go to standard output, everything said to a person

@@ -48,11 +48,16 @@ func (o *creditsTarget) addFlags(cmd *cobra.Command) {
 // args wants a key's id unless there is an owner, and more arguments behind it.
 func (o *creditsTarget) args(more int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		want := more
-		if o.owner == "" {
-			want++
+		switch {
+		case o.owner == "" && more == 0:
+			return wants(aKey, 1, 1)(cmd, args)
+		case o.owner == "":
+			return wants(aKeyAndMore, 1+more, 1+more)(cmd, args)
+		case more == 0:
+			return wants(onlyOwner, 0, 0)(cmd, args)
+		default:
+			return wants(justMore, more, more)(cmd, args)
 		}
-		return cobra.ExactArgs(want)(cmd, args)
 	}
 }
 

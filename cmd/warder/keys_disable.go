@@ -39,7 +39,7 @@ func newKeysTurn(p *process, t turn) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   t.name + " ID|-",
 		Short: t.short,
-		Args:  cobra.ExactArgs(1),
+		Args:  wants(aKey, 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := keyID(args[0], p.stdin)
 			if err != nil {

@@ -28,7 +28,7 @@ func newKeysRevoke(p *process) *cobra.Command {
 The command ends when every live node has confirmed the change. When one has not
 within --wait, the key is revoked all the same, the nodes are named, and the exit
 code is 5: such a node stops to trust its cache after the freshness bound.`,
-		Args: cobra.ExactArgs(1),
+		Args: wants(aKey, 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := keyID(args[0], p.stdin)
 			if err != nil {

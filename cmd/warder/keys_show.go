@@ -17,7 +17,7 @@ func newKeysShow(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID|-",
 		Short: "Show one key, by its id or by its text on standard input",
-		Args:  cobra.ExactArgs(1),
+		Args:  wants(aKey, 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			form, err := parseFormat(output, asTable, asJSON, asYAML, asID)
 			if err != nil {

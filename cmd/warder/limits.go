@@ -27,8 +27,8 @@ import (
 func newLimits(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "limits",
-		Short: "Show and reset rate limits of the warder that runs here",
-		Long: `Show and reset rate limits of the warder that runs here.
+		Short: "Show, reset and override rate limits of the warder that runs here",
+		Long: `Show, reset and override rate limits of the warder that runs here.
 
 The commands ask its admin listener, with the token beside its database: they want
 the same configuration as warder serve, and its user. A subject is named by all
@@ -101,7 +101,7 @@ func newLimitsTop(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top LIMIT",
 		Short: "Show whom a limit has refused most often",
-		Args:  cobra.ExactArgs(1),
+		Args:  wants(aLimit, 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAdmin(cmd, p, func(a *admin, form format) error {
 				path, err := limitPath(args[0], "top")
@@ -130,7 +130,7 @@ func newLimitsReset(p *process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reset LIMIT PART=VALUE...",
 		Short: "Give a subject its whole burst again",
-		Args:  cobra.MinimumNArgs(2),
+		Args:  wants(aSubject, 2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAdmin(cmd, p, func(a *admin, form format) error {
 				return a.subject(cmd.Context(), form, "reset", args, server.SubjectQuery{})
@@ -145,7 +145,7 @@ func newLimitsOverride(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "override LIMIT PART=VALUE... {--count N --per TIME | --remove}",
 		Short: "Give a subject another quota until warder stops, or take it away",
-		Args:  cobra.MinimumNArgs(2),
+		Args:  wants(aSubject, 2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if remove != (q.Count == 0) || remove && (q.Per != "" || q.Burst != 0 || q.For != "") || !remove && q.Per == "" {
 				return fail(exitUsage, "warder limits override LIMIT PART=VALUE --count 600 --per 1m --for 1h", "give --count and --per, or --remove alone")

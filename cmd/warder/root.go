@@ -70,10 +70,15 @@ Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server.`,
 		return group(cmd, args)
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fail(exitUsage, cmd.CommandPath()+" --help lists the flags", "%w", flagError(err))
+		hint := cmd.CommandPath() + " --help lists the flags"
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
+			hint = nearFlag(cmd, unknown.GetSpecifiedName())
+		}
+		return fail(exitUsage, hint, "%w", flagError(err))
 	})
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newUsers(p), newLimits(p), newConfig(p), newVersion(p))
+	tameCompletion(root)
 	return root
 }
 
@@ -135,6 +140,9 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	hint := cmd.CommandPath() + " --help lists the flags"
 	if cmd.Flags().Lookup("upstream") != nil && strings.Contains(args[0], ":") {
 		hint = "did you mean --upstream and the URL? Such as --upstream http://127.0.0.1:8000"
+	}
+	if cmd.Flags().Lookup("config") != nil && isYAML(args[0]) {
+		hint = "did you mean --config " + args[0] + "?"
 	}
 	return fail(exitUsage, hint, "%s takes no argument, got %q", cmd.CommandPath(), printable(args[0]))
 }

@@ -49,6 +49,7 @@ type running struct {
 	public   string // address of the gateway
 	redirect string // address of what only leads to https; "" when there is none
 	admin    string // "" when off
+	decision string // where proxies ask; "" when off
 	store    *keyStore
 }
 
@@ -56,6 +57,9 @@ type running struct {
 // leaves no file behind. manager is who started the program. ready is called when
 // requests are answered; nil prints the greeting.
 func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager supervised, ready func(running)) error {
+	if err := wantFiles(cfg); err != nil {
+		return err
+	}
 	listeners, err := server.ListenOn(ctx, cfg, manager.sockets)
 	if err != nil {
 		return fail(causeOf(err), "", "%w", err)
@@ -104,8 +108,8 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	if listeners.Admin != nil {
 		at.admin = listeners.Admin.Addr().String()
 	}
-	if listeners.Redirect != nil {
-		at.redirect = listeners.Redirect.Addr().String()
+	if listeners.Decision != nil {
+		at.decision = listeners.Decision.Addr().String()
 	}
 	if ready == nil {
 		ready = func(at running) { greet(ctx, stderr, cfg, at) }

@@ -209,6 +209,10 @@ func (l *loader) checkUpstreams() {
 	case both:
 		l.reject("upstream", "is given together with upstreams or routes", "it is shorthand for one of each: keep one form")
 	case c.Upstream == "" && len(c.Routes) == 0 && !l.idle && !l.unread && !l.failed("upstream") && !l.failed("routes"):
+		if len(c.Upstreams) > 0 {
+			l.reject("upstreams", "are given without routes: no request would get there", "add routes: [{match: /, upstream: "+sortedKeys(c.Upstreams)[0]+"}], or write upstream: URL instead")
+			break
+		}
 		l.fail(origin{}, "", "neither upstream nor routes are given: there is nothing to protect", "name your API by --upstream http://127.0.0.1:8000 or --config FILE")
 	}
 	if c.Upstream != "" {

@@ -48,7 +48,7 @@ warder.yaml:3:31: routes[0].upstream: no upstream is called "A b"`},
 		{"TLS fields on http", "upstreams:\n  a: {url: 'http://h', insecure_skip_verify: true}\nroutes: [{match: /, upstream: a}]\n", `warder.yaml:2:46: upstreams.a.insecure_skip_verify: has no effect on a http URL; use https`},
 		{"unknown upstream", reports + "  - {match: /, upstream: b}\n", `warder.yaml:4:26: routes[0].upstream: no upstream is called "b"; did you mean "a"?`},
 		{"no match, no upstream", reports + "  - public: true\n", "warder.yaml:4:5: routes[0]: has no match; write a pattern such as \"GET /orders/\"\nwarder.yaml:4:5: routes[0]: has no upstream"},
-		{"pattern", reports + "  - {match: 'GET h', upstream: a}\n", `warder.yaml:4:13: routes[0].match: "GET h" is not a pattern: at offset 4: host/path missing /`},
+		{"pattern", reports + "  - {match: 'GET h', upstream: a}\n", `warder.yaml:4:13: routes[0].match: "GET h" is not a pattern: it has no path; write "GET /h"`},
 		{"method in lower case", reports + "  - {match: 'get /', upstream: a}\n", `warder.yaml:4:13: routes[0].match: the method is not in upper case: methods are case-sensitive (RFC 9110, section 9.1)`},
 		{"same pattern", reports + "  - {match: /, upstream: a}\n  - {match: /, upstream: a}\n", `warder.yaml:5:13: routes[1].match: "/" is the same as "/" (routes[0], line 4)`},
 		{"overlap", reports + "  - {match: '/{x}/b', upstream: a}\n  - {match: '/c', upstream: a}\n  - {match: '/a/{y}', upstream: a}\n", `warder.yaml:6:13: routes[2].match: "/a/{y}" overlaps with "/{x}/b" (routes[0], line 4); for some requests neither is more specific: make one so`},
@@ -171,7 +171,7 @@ warder.yaml:2:109: csrf.lifetime: is out of range; want 1m to 7d`},
 		{"hosts that are none", shorthand + "hosts: ['*', '*.com', 'https://a.example', 'a b', 'a:0', '::1']\n", `
 warder.yaml:2:9: hosts[0]: "*" is refused: every host; write it like api.example.com, "*.example.com" or api.example.com:8443
 warder.yaml:2:14: hosts[1]: "*.com" is refused: wildcard for a whole domain of the top level; write it like api.example.com, "*.example.com" or api.example.com:8443
-warder.yaml:2:23: hosts[2]: this value is refused: malformed port; write it like api.example.com, "*.example.com" or api.example.com:8443
+warder.yaml:2:23: hosts[2]: is a URL, want the name of a host; write it like api.example.com, without https:// and path
 warder.yaml:2:44: hosts[3]: "a b" is refused: malformed name; write it like api.example.com, "*.example.com" or api.example.com:8443
 warder.yaml:2:51: hosts[4]: "a:0" is refused: malformed port; write it like api.example.com, "*.example.com" or api.example.com:8443
 warder.yaml:2:58: hosts[5]: "::1" is refused: IPv6 address without brackets; write it like api.example.com, "*.example.com" or api.example.com:8443`},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -40,7 +41,8 @@ func (l *loader) decode(path string, v reflect.Value, tag reflect.StructTag, nod
 	default:
 		m, ok := node.(*ast.MappingNode)
 		if !ok {
-			l.fail(o, path, "is "+kindOf(node)+", want fields with values", "")
+			l.unread = l.unread || path == "" // what it does not say is no mistake of its own
+			l.fail(o, path, "is "+kindOf(node)+", want fields with values", exampleOf(path, v.Type()))
 			return
 		}
 		if v.Kind() == reflect.Map {
@@ -79,7 +81,7 @@ func (l *loader) failUnknown(o origin, path, name string, known []string) {
 	}
 	hint := ""
 	if len(l.errs) < maxErrors { // more are not shown
-		hint = didYouMean(name, known)
+		hint = cmp.Or(otherWord(path, name), didYouMean(name, known))
 	}
 	l.fail(o, join(path, name), "no field has this name", hint)
 }
@@ -155,11 +157,7 @@ func (l *loader) decodeScalar(path string, v reflect.Value, tag reflect.StructTa
 		text = n.Value.Value
 	case *ast.MappingNode:
 		if text = joined(n); text == "" || v.Kind() != reflect.String {
-			hint := ""
-			if strings.HasSuffix(path, "]") {
-				hint = `put it in quotes, such as "orders:read"`
-			}
-			l.fail(o, path, "is "+kindOf(node)+", want "+want(v.Type()), hint)
+			l.fail(o, path, "is "+kindOf(node)+", want "+want(v.Type()), exampleOfScalar(path))
 			return
 		}
 	case *ast.IntegerNode, *ast.BoolNode:
@@ -271,6 +269,7 @@ func (l *loader) checkWord(path, text string, words []string, o origin) {
 	if slices.Contains(words, text) {
 		return
 	}
+	words = slices.DeleteFunc(words, func(word string) bool { return word == noDialect }) // nobody has to choose it
 	hint := ""
 	if o.raw != "" && !o.substituted { // else the hint would tell what the value is like
 		hint = didYouMean(text, words)

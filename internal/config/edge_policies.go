@@ -172,6 +172,11 @@ func (l *loader) checkHosts() {
 		l.reject("hosts_shadow", "has no effect without hosts", "")
 	}
 	l.checkWords("hosts", hosts)
+	for i, host := range hosts {
+		if at := fmt.Sprintf("hosts[%d]", i); strings.Contains(host, "://") && !l.failed(at) {
+			l.reject(at, "is a URL, want the name of a host", "write it like api.example.com, without https:// and path")
+		}
+	}
 	l.judge("hosts", hosts, func(host string) error {
 		_, err := trustedhost.New(trustedhost.Config{Hosts: []string{host}})
 		if bad, ok := errors.AsType[*trustedhost.HostError](err); ok {

@@ -96,16 +96,22 @@ func bundle(list []*Error) error {
 
 // didYouMean is a hint that names the known word nearest to word, or empty.
 func didYouMean(word string, known []string) string {
+	best := Nearest(word, known)
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// Nearest returns the known word that word was probably meant to be, or "".
+func Nearest(word string, known []string) string {
 	best, at := "", max(1, len(word)/3)+1
 	for _, k := range known {
 		if d := distance(word, k, at); d < at {
 			best, at = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return best
 }
 
 // distance is the number of edits (insert, delete, replace, swap neighbours)

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// A Finding is something in a valid configuration that weakens what warder does.
+// A Finding is something in a valid configuration that weakens what warder does,
+// or that does nothing although somebody wrote it down.
 type Finding struct {
 	Field string // such as "forwarded.insecure_trust_all"; empty for the whole
 	Place string // such as "warder.yaml:3:5", "WARDER_LISTEN", "default"
@@ -30,12 +31,15 @@ func (f Finding) String() string {
 	return text
 }
 
-// Findings returns what weakens the configuration, in the order of its fields. It
-// looks at the permissions of the files of keys, and reads none of them.
+// Findings returns what weakens the configuration, in the order of its fields, and
+// then what never comes into force in it. It looks whether files are there and at
+// the permissions of those of keys, and reads none of them.
 func (c *Config) Findings() []Finding {
 	w := weaknesses{config: c, comments: fieldComments()}
 	w.walk(reflect.ValueOf(c).Elem(), "")
 	w.clearText()
+	w.unused()
+	w.missingFiles()
 	for i, pair := range c.TLS.Certificates {
 		w.keyFile(fmt.Sprintf("tls.certificates[%d].key_file", i), pair.KeyFile)
 	}

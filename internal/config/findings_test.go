@@ -30,7 +30,7 @@ func TestFindings(t *testing.T) {
 	if err := os.WriteFile(key, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pair := "tls: {certificates: [{cert_file: c, key_file: '" + key + "'}]}\n"
+	pair := "tls: {certificates: [{cert_file: '" + key + "', key_file: '" + key + "'}]}\n"
 	for _, tt := range []struct {
 		name, file string
 		mode       os.FileMode

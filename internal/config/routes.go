@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -50,7 +52,7 @@ func (l *loader) checkRoutes() {
 }
 
 func (l *loader) checkRoute(field string, r *Route) {
-	if r.Match == "" && !l.failed(field+".match") {
+	if r.Match == "" && !l.failed(field+".match") && !l.failed(field+".path") {
 		l.reject(field, "has no match", "write a pattern such as \"GET /orders/\"")
 	}
 	l.checkPattern(field+".match", r.Match)
@@ -112,12 +114,31 @@ func (l *loader) checkPattern(field, pattern string) {
 	if reason == nil {
 		return
 	}
+	if !strings.Contains(pattern, "/") && l.shows(field) {
+		l.reject(field, l.show(field)+" is not a pattern: it has no path", "write "+strconv.Quote(withSlash(pattern)))
+		return
+	}
 	// `parsing "PATTERN": at offset N: why`: the reason may repeat parts of it.
 	if _, why, ok := strings.Cut(*reason, "\": "); ok && l.show(field) != "this value" {
 		l.reject(field, l.show(field)+" is not a pattern: "+firstLine(why), "")
 		return
 	}
 	l.reject(field, "is not a pattern", "write it like \"GET api.example.com/orders/{id}\"")
+}
+
+// withSlash is pattern as it was probably meant.
+func withSlash(pattern string) string {
+	method, path, found := strings.Cut(pattern, " ")
+	switch {
+	case found:
+		return method + " /" + strings.TrimLeft(path, " ")
+	case slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, pattern):
+		return pattern + " /"
+	case strings.Contains(pattern, "."): // a host
+		return pattern + "/"
+	default:
+		return "/" + pattern
+	}
 }
 
 // register adds pattern to mux, and returns why not when mux panics.

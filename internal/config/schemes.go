@@ -286,13 +286,16 @@ func (l *loader) checkSecurity(field string, security []Alternative) {
 	named, kinds := 0, map[string]string{}
 	for i, alternative := range security {
 		at := fmt.Sprintf("%s[%d]", field, i)
+		if l.failed(at) {
+			named++ // it was to name one
+		}
 		if len(alternative) == 0 && i < len(security)-1 && !l.failed(at) {
 			l.reject(at, "is the optional one, {}, and not the last", "put it at the end")
 		}
 		for _, name := range sortedKeys(alternative) {
 			named++
 			if _, known := l.config.Schemes[name]; !known && name != DefaultScheme && !l.failed(at) {
-				l.reject(at+"."+name, "no scheme has this name", didYouMean(name, append(sortedKeys(l.config.Schemes), DefaultScheme)))
+				l.reject(at+"."+name, "no scheme has this name", l.nearestScheme(name))
 			}
 			l.checkToken(at+"."+name, name, kinds)
 			l.checkScopes(at+"."+name, alternative[name])
@@ -300,6 +303,25 @@ func (l *loader) checkSecurity(field string, security []Alternative) {
 	}
 	if named == 0 && !l.failed(field) {
 		l.reject(field, "names no scheme", "a route that asks for nothing says public: true")
+	}
+}
+
+// nearestScheme is the hint for a name that no scheme has.
+func (l *loader) nearestScheme(name string) string {
+	const most = 8 // are listed
+	known := sortedKeys(l.config.Schemes)
+	if !slices.Contains(known, DefaultScheme) {
+		known = append(known, DefaultScheme)
+	}
+	switch hint := didYouMean(name, known); {
+	case hint != "" || len(l.errs) >= maxErrors: // more are not shown
+		return hint
+	case len(known) == 1:
+		return "there is only " + known[0] + "; others are made in schemes"
+	case len(known) > most:
+		return "there are " + strings.Join(known[:most], ", ") + " and others"
+	default:
+		return "there are " + strings.Join(known, ", ")
 	}
 }
 

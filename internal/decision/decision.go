@@ -107,7 +107,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	asked, err := f.cfg.Dialect.read(r)
 	if err != nil {
-		f.cfg.Log.Warn("a proxy asked in a form that names no request", slog.String("error", err.Error()))
+		f.cfg.Log.Warn("a proxy asked in a form that names no request: is decision.dialect the kind of that proxy?", slog.String("dialect", f.cfg.Dialect.name), slog.String("fields", err.Error()))
 		f.unreadable.Write(w, r, "")
 		return
 	}

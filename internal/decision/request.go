@@ -1,9 +1,9 @@
 package decision
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -14,32 +14,35 @@ import (
 // unreadable is an error: to guess would be to judge another request than the one
 // that the proxy holds.
 func (d *Dialect) read(r *http.Request) (*http.Request, error) {
-	var errs []error
+	var wrong complaint
 	one := func(field string) string {
 		values := r.Header[field]
-		if len(values) != 1 || values[0] == "" {
-			errs = append(errs, fmt.Errorf("%s stands there %d times or is empty, want once", field, len(values)))
-			return ""
+		switch {
+		case len(values) > 1:
+			wrong.repeated = append(wrong.repeated, field)
+		case len(values) == 0 || values[0] == "":
+			wrong.missing = append(wrong.missing, field)
+		default:
+			return values[0]
 		}
-		return values[0]
+		return ""
 	}
 	method, raw, scheme, host, from := one(d.method), one(d.target), one(d.scheme), one(d.host), one(d.client)
-	if err := errors.Join(errs...); err != nil {
+	if err := wrong.err(); err != nil {
 		return nil, err
 	}
 	if scheme != "http" && scheme != "https" {
-		errs = append(errs, fmt.Errorf("%s is neither http nor https", d.scheme))
+		wrong.unreadable = append(wrong.unreadable, d.scheme)
 	}
 	client, err := lastAddress(from)
 	if err != nil {
-		errs = append(errs, fmt.Errorf("%s does not end in an address", d.client))
+		wrong.unreadable = append(wrong.unreadable, d.client)
 	}
 	target, err := parseTarget(raw)
 	if err != nil {
-		errs = append(errs, fmt.Errorf("%s is no target", d.target))
+		wrong.unreadable = append(wrong.unreadable, d.target)
 	}
-	errs = append(errs, d.checkUpgrade(r.Header), checkIdentity(r.Header))
-	if err := errors.Join(errs...); err != nil {
+	if err := cmp.Or(wrong.err(), d.checkUpgrade(r.Header), checkIdentity(r.Header)); err != nil {
 		return nil, err
 	}
 	asked := (&http.Request{
@@ -50,6 +53,31 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 		asked.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true} // the proxy's handshake: no certificate is known of it
 	}
 	return asked, nil
+}
+
+// A complaint is which of the proxy's fields name no request, and why, for whoever
+// wires the proxy: never what they hold, which may be a client's.
+type complaint struct{ missing, repeated, unreadable []string }
+
+// err is one line, or nil when there is nothing to complain of.
+func (c *complaint) err() error {
+	var parts []string
+	for _, part := range []struct {
+		what   string
+		fields []string
+	}{
+		{"missing or empty: ", c.missing},
+		{"more than once: ", c.repeated},
+		{"unreadable: ", c.unreadable},
+	} {
+		if len(part.fields) > 0 {
+			parts = append(parts, part.what+strings.Join(part.fields, ", "))
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(parts, "; "))
 }
 
 // checkUpgrade wants no upgrade, or one to a WebSocket. What follows any other

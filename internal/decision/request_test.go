@@ -1,11 +1,17 @@
 package decision_test
 
 import (
+	"bytes"
+	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/internal/decision"
 )
 
@@ -114,5 +120,51 @@ func TestLastAddress(t *testing.T) {
 		if err != nil && want != "" || err == nil && got.String() != want {
 			t.Errorf("%q: %v, %v, want %q", text, got, err, want)
 		}
+	}
+}
+
+// Whoever wires a proxy reads in one line which fields are wrong, and nothing of
+// what is in them.
+func TestWrongQuestionsAreToldInALine(t *testing.T) {
+	good := http.Header{
+		"X-Original-Method": {"GET"}, "X-Original-Uri": {"/"}, "X-Original-Proto": {"https"}, "X-Original-Host": {"h"}, "X-Original-Addr": {"192.0.2.7"},
+	}
+	for _, tt := range []struct {
+		name   string
+		change http.Header // over good; nil takes a field away
+		want   string
+	}{
+		{
+			"another proxy's",
+			http.Header{"X-Original-Method": nil, "X-Original-Uri": nil, "X-Original-Proto": nil, "X-Original-Host": nil, "X-Original-Addr": nil},
+			"missing or empty: X-Original-Method, X-Original-Uri, X-Original-Proto, X-Original-Host, X-Original-Addr",
+		},
+		{"empty and twice", http.Header{"X-Original-Uri": {""}, "X-Original-Host": {"hunter2", "b"}}, "missing or empty: X-Original-Uri; more than once: X-Original-Host"},
+		{"unreadable", http.Header{"X-Original-Uri": {"hunter2"}, "X-Original-Proto": {"hunter2"}, "X-Original-Addr": {"hunter2"}}, "unreadable: X-Original-Proto, X-Original-Addr, X-Original-Uri"},
+	} {
+		d := decision.Nginx()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, decision.Path, http.NoBody)
+		r.Header = good.Clone()
+		maps.Copy(r.Header, tt.change)
+		if _, err := d.Read(r); err == nil || err.Error() != tt.want {
+			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestAWrongQuestionIsLoggedWithTheDialect(t *testing.T) {
+	var log bytes.Buffer
+	front, err := decision.New(decision.Config{
+		Stack: &warder.Stack{}, Dialect: decision.Caddy(), Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, decision.Path, http.NoBody) // from 192.0.2.1
+	w := httptest.NewRecorder()
+	front.ServeHTTP(w, r)
+	const want = `dialect=caddy fields="missing or empty: X-Forwarded-Method, X-Forwarded-Uri, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-For"`
+	if w.Code != http.StatusBadRequest || !strings.Contains(log.String(), want) {
+		t.Errorf("%d, logged %s, want %s", w.Code, log.String(), want)
 	}
 }
