@@ -92,7 +92,7 @@ func (d *Dialect) checkUpgrade(h http.Header) error {
 	if len(values) == 0 || len(values) == 1 && (values[0] == "" && d.upgrade != "" || strings.EqualFold(values[0], "websocket")) {
 		return nil
 	}
-	return fmt.Errorf("%s asks for something else than websocket", field)
+	return errors.New(field + " asks for something else than websocket")
 }
 
 // checkIdentity refuses fields that an upstream may take for the identity fields
