@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/gateway"
 )
 
 // loadConfig loads the configuration; everything that is wrong with it is one
@@ -101,6 +102,9 @@ func newConfigValidate(p *process) *cobra.Command {
 			cfg, err := loadNamed(cmd, withFile(source(cmd.Flags(), p.environ), args))
 			if err != nil {
 				return err
+			}
+			if err := gateway.CheckConditions(cfg); err != nil {
+				return fail(exitUsage, "", "%w", err)
 			}
 			return p.tellFindings(cfg.Findings(), strict)
 		},

@@ -78,6 +78,7 @@ warder.yaml:3:23: schemes.a.introspection: has no client_id
 warder.yaml:3:23: schemes.a.introspection: has no client_secret
 warder.yaml:3:23: schemes.a.introspection: has no issuer
 warder.yaml:3:23: schemes.a.introspection: has no audience: tokens that were made for somebody else would pass; name this API as the issuer does`},
+		{"two trust domains", shorthand + "schemes:\n  a: {certificate: {subject: spiffe, trust_domains: [a.example, b.example], grants: [{match: 'spiffe://**'}]}}\n", `warder.yaml:3:65: schemes.a.certificate.trust_domains[1]: is a second trust domain, whose authorities could vouch for the first; make a scheme for each`},
 		{"certificate without trust domain", shorthand + "schemes:\n  a: {certificate: {subject: spiffe}}\n", `warder.yaml:3:21: schemes.a.certificate: has no trust_domains, which spiffe needs`},
 		{"session without login", shorthand + "schemes:\n  a: {session: {}}\n", `warder.yaml:3:3: schemes.a: has no way to log in; set session.password or session.oidc`},
 		{"people without a file", shorthand + "schemes:\n  a: {basic: {}}\nsession: {password: true}\n", `

@@ -240,6 +240,9 @@ func (l *loader) checkCertificate(field string, c *CertificateScheme) {
 	if spiffe && len(c.TrustDomains) == 0 && !l.failed(field+".trust_domains") {
 		l.reject(field, "has no trust_domains, which spiffe needs", "")
 	}
+	if second := field + ".trust_domains[1]"; len(c.TrustDomains) > 1 && !l.failed(second) {
+		l.reject(second, "is a second trust domain, whose authorities could vouch for the first", "make a scheme for each")
+	}
 	if !spiffe && len(c.TrustDomains) > 0 {
 		l.reject(field+".trust_domains", "has no effect without subject: spiffe", "")
 	}

@@ -47,21 +47,45 @@ func (g *Gateway) authn(security []config.Alternative) (*authn.Stage, error) {
 
 // authz makes the rules of a route's conditions.
 func (g *Gateway) authz(conditions []config.Condition) (*authz.Stage, error) {
+	return newAuthz(conditions, func(x *exchange.Exchange, would exchange.Verdict) { g.cfg.Shadowed(x, "authz", would.Reason()) })
+}
+
+// CheckConditions makes the rules of every route as [New] does, for those who
+// check a configuration without a store. Its errors name the conditions.
+func CheckConditions(cfg *config.Config) error {
+	unseen := func(*exchange.Exchange, exchange.Verdict) {}
+	var errs []error
+	for i := range cfg.Routes {
+		conditions, before := cfg.Routes[i].Conditions, len(errs)
+		for j := range conditions {
+			if _, err := newAuthz(conditions[j:j+1], unseen); err != nil {
+				errs = append(errs, fmt.Errorf("routes[%d].conditions[%d]: %w", i, j, err))
+			}
+		}
+		if len(errs) > before || len(conditions) == 0 {
+			continue
+		}
+		if _, err := newAuthz(conditions, unseen); err != nil { // what is wrong with them together
+			errs = append(errs, fmt.Errorf("routes[%d].conditions: %w", i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func newAuthz(conditions []config.Condition, shadowed func(x *exchange.Exchange, would exchange.Verdict)) (*authz.Stage, error) {
 	var errs []error
 	rules := make([]authz.Rule, len(conditions))
 	for i := range conditions {
 		rule, err := ruleOf(&conditions[i])
 		if err != nil {
-			errs = append(errs, fmt.Errorf("conditions[%d] %q: %w", i, conditions[i].Name, err))
+			errs = append(errs, fmt.Errorf("%q: %w", conditions[i].Name, err))
 		}
 		rules[i] = rule
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return authz.New(authz.Config{Rules: rules, Shadowed: func(x *exchange.Exchange, would exchange.Verdict) {
-		g.cfg.Shadowed(x, "authz", would.Reason())
-	}})
+	return authz.New(authz.Config{Rules: rules, Shadowed: shadowed})
 }
 
 // ruleOf translates a condition, which the configuration has checked.
