@@ -154,10 +154,12 @@ func endAll(ctx context.Context, store session.Store) (all int, err error) {
 	}
 }
 
-// connectPatience is how long a command waits for the first connection.
+// connectPatience is how long a command waits for a store that is not there yet,
+// or slow.
 const connectPatience = 10 * time.Second
 
-// patiently calls f again while the store has not been reached yet.
+// patiently calls f, which may run twice, again while the store has not been
+// reached yet or answers too late.
 func patiently(ctx context.Context, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
@@ -165,7 +167,7 @@ func patiently(ctx context.Context, f func() error) error {
 	defer tick.Stop()
 	for {
 		err := f()
-		if !errors.Is(err, redis.ErrAway) {
+		if !errors.Is(err, redis.ErrAway) && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
 		select {
