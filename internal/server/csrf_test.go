@@ -23,8 +23,9 @@ const (
 	otherPage   = "Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.example\r\n"
 )
 
-// withLogin starts a program with sessions, and two people who may log in.
-func withLogin(t *testing.T) shootingRange {
+// withLogin starts a program with sessions, and two people who may log in; more is
+// the rest of its configuration.
+func withLogin(t *testing.T, more ...string) shootingRange {
 	t.Helper()
 	hash, err := password.Hash(secret.New("correct horse"), password.Params{Memory: 7168, Time: 5, Threads: 1})
 	if err != nil {
@@ -43,7 +44,7 @@ csrf: {trusted_origins: ["https://admin.example.com"]}
 cors: {default: {origins: ["https://reader.example.com"], credentials: true, request_headers: [X-CSRF-Token]}}
 routes:
   - {match: "/", upstream: api}
-`, wire.OK)
+`+strings.Join(more, ""), wire.OK)
 }
 
 // send sends a request to app.example.com and returns the answer.
