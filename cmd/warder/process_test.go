@@ -103,6 +103,7 @@ const (
 	maxIdle     = 25 << 20
 	connections = 10_000
 	maxCrowded  = 260 << 20
+	maxSecured  = 450 << 20 // the same over TLS
 )
 
 func TestMemoryAndSlowClients(t *testing.T) {
