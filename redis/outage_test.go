@@ -64,6 +64,13 @@ func (o *outcomes) check(s *ratelimit.Stage, x *exchange.Exchange) exchange.Verd
 	return v
 }
 
+// forget forgets how long verdicts took until now.
+func (o *outcomes) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.took = nil
+}
+
 // p returns the duration below which n per cent are.
 func (o *outcomes) p(n int) time.Duration {
 	o.mu.Lock()
@@ -100,21 +107,29 @@ func load(t *testing.T, stages []*ratelimit.Stage) (o []*outcomes, stop func()) 
 
 var outages = []ratelimit.Outage{ratelimit.Share, ratelimit.Closed, ratelimit.InsecureOpen} //nolint:gochecknoglobals // of a test
 
-// A server that is killed, stopped or started again under load: nothing but what the rule
-// chose, and the store is asked again when it is back.
-func TestServerUnderLoad(t *testing.T) {
-	s := startServer(t)
-	for _, fault := range []struct {
-		name     string
-		down, up func()
-	}{
+// faults are what is done to s, and how it comes back.
+func faults(t *testing.T, s *server) []fault {
+	t.Helper()
+	return []fault{
 		{"paused", func() { s.signal(t, syscall.SIGSTOP) }, func() { s.signal(t, syscall.SIGCONT) }},
 		{"killed", s.kill, func() {
 			if !s.start(t) {
 				t.Error("redis-server does not start again")
 			}
 		}},
-	} {
+	}
+}
+
+type fault struct {
+	name     string
+	down, up func()
+}
+
+// A server that is killed, stopped or started again under load: nothing but what the rule
+// chose, and the store is asked again when it is back.
+func TestServerUnderLoad(t *testing.T) {
+	s := startServer(t)
+	for _, fault := range faults(t, s) {
 		t.Run(fault.name, func(t *testing.T) {
 			attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) {
 				var told logs
@@ -153,6 +168,42 @@ func TestServerUnderLoad(t *testing.T) {
 					t.Errorf("nobody was told: %s", told.String())
 				}
 			})
+		})
+	}
+}
+
+// The same with the budget that is the default. How long requests take is told and
+// not judged: a machine with other work is late in all it does.
+func TestServerUnderLoadWithinTheDefaultBudget(t *testing.T) {
+	s := startServer(t)
+	for _, fault := range faults(t, s) {
+		t.Run(fault.name, func(t *testing.T) {
+			db := openDB(t, func(c *redis.Config) { c.Budget = 0 }, s.address)
+			o, stop := load(t, []*ratelimit.Stage{stage(t, ratelimit.Quota{Count: 1_000_000, Per: time.Second}, db.Limits(), ratelimit.Share)})
+			more := func(n int64) { // requests
+				t.Helper()
+				want := o[0].passed.Load() + n
+				waitFor(t, "requests to pass", func() bool { return o[0].passed.Load() >= want })
+			}
+			tell := func(when string) {
+				t.Helper()
+				t.Logf("%s: p50 %v, p99 %v, longest %v", when, o[0].p(50), o[0].p(99), o[0].p(100))
+				o[0].forget()
+			}
+			more(1000)
+			tell("with the server")
+			fault.down()
+			waitFor(t, "the breaker to open", func() bool { return !db.Status().Up })
+			more(2000)
+			tell("from the moment it is " + fault.name)
+			fault.up()
+			waitFor(t, "the server to be back", func() bool { return db.Status().Up })
+			more(1000)
+			stop()
+			tell("from its return")
+			if failed, refused := o[0].failed.Load(), o[0].refused.Load(); failed != 0 || refused != 0 {
+				t.Errorf("%d failed and %d were refused far below the limit", failed, refused)
+			}
 		})
 	}
 }
