@@ -111,9 +111,9 @@ var outages = []ratelimit.Outage{ratelimit.Share, ratelimit.Closed, ratelimit.In
 func faults(t *testing.T, s *server) []fault {
 	t.Helper()
 	return []fault{
-		{"paused", func() { s.signal(t, syscall.SIGSTOP) }, func() { s.signal(t, syscall.SIGCONT) }},
-		{"killed", s.kill, func() {
-			if !s.start(t) {
+		{"paused", func() { s.Signal(t, syscall.SIGSTOP) }, func() { s.Signal(t, syscall.SIGCONT) }},
+		{"killed", s.Kill, func() {
+			if !s.Restart(t) {
 				t.Error("redis-server does not start again")
 			}
 		}},
@@ -135,7 +135,7 @@ func TestServerUnderLoad(t *testing.T) {
 				var told logs
 				db := openDB(t, func(c *redis.Config) {
 					c.Budget, c.Log = 250*time.Millisecond, slog.New(slog.NewTextHandler(&told, nil))
-				}, s.address)
+				}, s.Address)
 				var stages []*ratelimit.Stage
 				for _, o := range outages {
 					stages = append(stages, stage(t, ratelimit.Quota{Count: 1_000_000, Per: time.Second}, db.Limits(), o))
@@ -178,7 +178,7 @@ func TestServerUnderLoadWithinTheDefaultBudget(t *testing.T) {
 	s := startServer(t)
 	for _, fault := range faults(t, s) {
 		t.Run(fault.name, func(t *testing.T) {
-			db := openDB(t, func(c *redis.Config) { c.Budget = 0 }, s.address)
+			db := openDB(t, func(c *redis.Config) { c.Budget = 0 }, s.Address)
 			o, stop := load(t, []*ratelimit.Stage{stage(t, ratelimit.Quota{Count: 1_000_000, Per: time.Second}, db.Limits(), ratelimit.Share)})
 			more := func(n int64) { // requests
 				t.Helper()
@@ -260,7 +260,7 @@ func TestServerThatRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) {
 				s := startServer(t, tt.args...)
-				db := openDB(t, nil, s.address)
+				db := openDB(t, nil, s.Address)
 				share, closed, open := stage(t, q, db.Limits(), ratelimit.Share), stage(t, q, db.Limits(), ratelimit.Closed), stage(t, q, db.Limits(), ratelimit.InsecureOpen)
 				if o := spend(t, share, "k", 2); o.passed.Load() != 2 {
 					t.Fatalf("%d of 2 passed", o.passed.Load())
@@ -318,9 +318,9 @@ func keys(t *testing.T, s *server) []string {
 // A server that was never there: nothing waits for it, and it is found when it comes.
 func TestServerThatComesLate(t *testing.T) {
 	s := startServer(t)
-	s.kill()
+	s.Kill()
 	var told logs
-	db, err := redis.Open(redis.Config{Addresses: []string{s.address}, Nodes: 5, Budget: 10 * time.Second, Log: slog.New(slog.NewTextHandler(&told, nil))})
+	db, err := redis.Open(redis.Config{Addresses: []string{s.Address}, Nodes: 5, Budget: 10 * time.Second, Log: slog.New(slog.NewTextHandler(&told, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +336,7 @@ func TestServerThatComesLate(t *testing.T) {
 	if err := db.Limits().Reset(t.Context(), "a", ratelimit.Digest{}, ratelimit.Digest{}); !errors.Is(err, redis.ErrAway) {
 		t.Errorf("Reset: %v", err)
 	}
-	if !s.start(t) {
+	if !s.Restart(t) {
 		t.Fatal("redis-server does not start again")
 	}
 	waitFor(t, "the first connection", func() bool { return db.Status().Up && db.Status().Nodes == 1 })
@@ -353,9 +353,9 @@ func TestServerThatComesLate(t *testing.T) {
 func TestNodes(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	one := openDB(t, nil, s.address)
-	two := openDB(t, nil, s.address)
-	elsewhere := openDB(t, func(c *redis.Config) { c.Prefix = "elsewhere" }, s.address)
+	one := openDB(t, nil, s.Address)
+	two := openDB(t, nil, s.Address)
+	elsewhere := openDB(t, func(c *redis.Config) { c.Prefix = "elsewhere" }, s.Address)
 	waitFor(t, "two nodes to see each other", func() bool { return one.Limits().Fleet().Nodes == 2 && two.Limits().Fleet().Nodes == 2 })
 	if got := elsewhere.Limits().Fleet().Nodes; got != 1 {
 		t.Errorf("another fleet has %d nodes", got)
@@ -370,7 +370,7 @@ func TestNodes(t *testing.T) {
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	db := openDB(t, nil, s.address)
+	db := openDB(t, nil, s.Address)
 	l := stage(t, ratelimit.Quota{Count: 1, Per: 4 * time.Second}, db.Limits(), ratelimit.Closed)
 	if v := l.Check(from("canary-4711")); !v.Passed() {
 		t.Fatal(v.Err())
