@@ -12,7 +12,7 @@ import (
 // BenchmarkExact is a decision by one limit, and by two in one call, asked by 64 at once.
 func BenchmarkExact(b *testing.B) {
 	s := startServer(b)
-	store := openDB(b, nil, s.address).Limits()
+	store := openDB(b, nil, s.Address).Limits()
 	q := ratelimit.Quota{Count: 1_000_000_000, Per: time.Second}
 	for name, limits := range map[string][]string{"one": {"a"}, "two": {"a", "b"}} {
 		for _, callers := range []int{1, 64} {

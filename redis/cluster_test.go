@@ -41,7 +41,7 @@ func startCluster(tb testing.TB) (servers []*server) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if err := servers[0].do(tb, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(s.port), bus["cluster-port"]).Error(); err != nil {
+		if err := servers[0].do(tb, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(s.Port), bus["cluster-port"]).Error(); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -85,7 +85,7 @@ func of(owner, key string) *exchange.Exchange {
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	servers := startCluster(t)
-	addresses := []string{servers[2].address, servers[0].address} // the third is found
+	addresses := []string{servers[2].Address, servers[0].Address} // the third is found
 	t.Run("the contract", func(t *testing.T) {
 		n := 0
 		ratelimittest.TestStore(t, func(t *testing.T) ratelimit.Store {
@@ -229,7 +229,7 @@ func pausedServer(t *testing.T, servers []*server, addresses []string) {
 		return n
 	}
 	waitFor(t, "all to pass", func() bool { return fails(closed) == 0 })
-	servers[1].signal(t, syscall.SIGSTOP)
+	servers[1].Signal(t, syscall.SIGSTOP)
 	waitFor(t, "the breaker to open", func() bool { fails(closed); return !db.Status().Up })
 	waitFor(t, "about a third to fail, and the others to pass", func() bool {
 		got := fails(closed)
@@ -242,6 +242,6 @@ func pausedServer(t *testing.T, servers []*server, addresses []string) {
 	if got := fails(share); got != 0 {
 		t.Errorf("%d of 60 subjects fail that share", got)
 	}
-	servers[1].signal(t, syscall.SIGCONT)
+	servers[1].Signal(t, syscall.SIGCONT)
 	waitFor(t, "all to pass again", func() bool { return fails(closed) == 0 && db.Status().Up })
 }

@@ -24,12 +24,12 @@ type scripted struct {
 func newScripted(tb testing.TB) *scripted {
 	tb.Helper()
 	s := startServer(tb)
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.address}, DisableCache: true, Dialer: net.Dialer{Timeout: patience}, ConnWriteTimeout: patience})
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Address}, DisableCache: true, Dialer: net.Dialer{Timeout: patience}, ConnWriteTimeout: patience})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(client.Close)
-	return &scripted{client, openDB(tb, nil, s.address).Limits(), time.Now().UnixMicro()}
+	return &scripted{client, openDB(tb, nil, s.Address).Limits(), time.Now().UnixMicro()}
 }
 
 func (s *scripted) take(tb testing.TB, dry bool, claims ...ratelimit.Claim) []ratelimit.Claim {
@@ -109,7 +109,7 @@ func against(t *testing.T, s *scripted, claims []ratelimit.Claim, oracles []*rat
 func TestAgainstTheOracleByTheServersClock(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	s := startServer(t)
-	store := openDB(t, nil, s.address).Limits()
+	store := openDB(t, nil, s.Address).Limits()
 	for i, q := range []ratelimit.Quota{{Count: 10_000, Per: 7 * time.Second, Burst: 3}, {Count: 300, Per: time.Second, Burst: 40}, {Count: 999_983, Per: time.Minute, Burst: 7}} {
 		o := ratelimittest.NewOracle(q)
 		for range 400 {

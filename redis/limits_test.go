@@ -49,6 +49,6 @@ func TestStore(t *testing.T) {
 			if n%2 == 0 {
 				c.HashKey = secret.New("0123456789abcdef")
 			}
-		}, s.address).Limits()
+		}, s.Address).Limits()
 	})
 }

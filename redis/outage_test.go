@@ -64,6 +64,13 @@ func (o *outcomes) check(s *ratelimit.Stage, x *exchange.Exchange) exchange.Verd
 	return v
 }
 
+// forget forgets how long verdicts took until now.
+func (o *outcomes) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.took = nil
+}
+
 // p returns the duration below which n per cent are.
 func (o *outcomes) p(n int) time.Duration {
 	o.mu.Lock()
@@ -100,27 +107,35 @@ func load(t *testing.T, stages []*ratelimit.Stage) (o []*outcomes, stop func()) 
 
 var outages = []ratelimit.Outage{ratelimit.Share, ratelimit.Closed, ratelimit.InsecureOpen} //nolint:gochecknoglobals // of a test
 
+// faults are what is done to s, and how it comes back.
+func faults(t *testing.T, s *server) []fault {
+	t.Helper()
+	return []fault{
+		{"paused", func() { s.Signal(t, syscall.SIGSTOP) }, func() { s.Signal(t, syscall.SIGCONT) }},
+		{"killed", s.Kill, func() {
+			if !s.Restart(t) {
+				t.Error("redis-server does not start again")
+			}
+		}},
+	}
+}
+
+type fault struct {
+	name     string
+	down, up func()
+}
+
 // A server that is killed, stopped or started again under load: nothing but what the rule
 // chose, and the store is asked again when it is back.
 func TestServerUnderLoad(t *testing.T) {
 	s := startServer(t)
-	for _, fault := range []struct {
-		name     string
-		down, up func()
-	}{
-		{"paused", func() { s.signal(t, syscall.SIGSTOP) }, func() { s.signal(t, syscall.SIGCONT) }},
-		{"killed", s.kill, func() {
-			if !s.start(t) {
-				t.Error("redis-server does not start again")
-			}
-		}},
-	} {
+	for _, fault := range faults(t, s) {
 		t.Run(fault.name, func(t *testing.T) {
 			attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) {
 				var told logs
 				db := openDB(t, func(c *redis.Config) {
 					c.Budget, c.Log = 250*time.Millisecond, slog.New(slog.NewTextHandler(&told, nil))
-				}, s.address)
+				}, s.Address)
 				var stages []*ratelimit.Stage
 				for _, o := range outages {
 					stages = append(stages, stage(t, ratelimit.Quota{Count: 1_000_000, Per: time.Second}, db.Limits(), o))
@@ -153,6 +168,42 @@ func TestServerUnderLoad(t *testing.T) {
 					t.Errorf("nobody was told: %s", told.String())
 				}
 			})
+		})
+	}
+}
+
+// The same with the budget that is the default. How long requests take is told and
+// not judged: a machine with other work is late in all it does.
+func TestServerUnderLoadWithinTheDefaultBudget(t *testing.T) {
+	s := startServer(t)
+	for _, fault := range faults(t, s) {
+		t.Run(fault.name, func(t *testing.T) {
+			db := openDB(t, func(c *redis.Config) { c.Budget = 0 }, s.Address)
+			o, stop := load(t, []*ratelimit.Stage{stage(t, ratelimit.Quota{Count: 1_000_000, Per: time.Second}, db.Limits(), ratelimit.Share)})
+			more := func(n int64) { // requests
+				t.Helper()
+				want := o[0].passed.Load() + n
+				waitFor(t, "requests to pass", func() bool { return o[0].passed.Load() >= want })
+			}
+			tell := func(when string) {
+				t.Helper()
+				t.Logf("%s: p50 %v, p99 %v, longest %v", when, o[0].p(50), o[0].p(99), o[0].p(100))
+				o[0].forget()
+			}
+			more(1000)
+			tell("with the server")
+			fault.down()
+			waitFor(t, "the breaker to open", func() bool { return !db.Status().Up })
+			more(2000)
+			tell("from the moment it is " + fault.name)
+			fault.up()
+			waitFor(t, "the server to be back", func() bool { return db.Status().Up })
+			more(1000)
+			stop()
+			tell("from its return")
+			if failed, refused := o[0].failed.Load(), o[0].refused.Load(); failed != 0 || refused != 0 {
+				t.Errorf("%d failed and %d were refused far below the limit", failed, refused)
+			}
 		})
 	}
 }
@@ -209,7 +260,7 @@ func TestServerThatRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) {
 				s := startServer(t, tt.args...)
-				db := openDB(t, nil, s.address)
+				db := openDB(t, nil, s.Address)
 				share, closed, open := stage(t, q, db.Limits(), ratelimit.Share), stage(t, q, db.Limits(), ratelimit.Closed), stage(t, q, db.Limits(), ratelimit.InsecureOpen)
 				if o := spend(t, share, "k", 2); o.passed.Load() != 2 {
 					t.Fatalf("%d of 2 passed", o.passed.Load())
@@ -267,9 +318,9 @@ func keys(t *testing.T, s *server) []string {
 // A server that was never there: nothing waits for it, and it is found when it comes.
 func TestServerThatComesLate(t *testing.T) {
 	s := startServer(t)
-	s.kill()
+	s.Kill()
 	var told logs
-	db, err := redis.Open(redis.Config{Addresses: []string{s.address}, Nodes: 5, Budget: 10 * time.Second, Log: slog.New(slog.NewTextHandler(&told, nil))})
+	db, err := redis.Open(redis.Config{Addresses: []string{s.Address}, Nodes: 5, Budget: 10 * time.Second, Log: slog.New(slog.NewTextHandler(&told, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +336,7 @@ func TestServerThatComesLate(t *testing.T) {
 	if err := db.Limits().Reset(t.Context(), "a", ratelimit.Digest{}, ratelimit.Digest{}); !errors.Is(err, redis.ErrAway) {
 		t.Errorf("Reset: %v", err)
 	}
-	if !s.start(t) {
+	if !s.Restart(t) {
 		t.Fatal("redis-server does not start again")
 	}
 	waitFor(t, "the first connection", func() bool { return db.Status().Up && db.Status().Nodes == 1 })
@@ -302,9 +353,9 @@ func TestServerThatComesLate(t *testing.T) {
 func TestNodes(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	one := openDB(t, nil, s.address)
-	two := openDB(t, nil, s.address)
-	elsewhere := openDB(t, func(c *redis.Config) { c.Prefix = "elsewhere" }, s.address)
+	one := openDB(t, nil, s.Address)
+	two := openDB(t, nil, s.Address)
+	elsewhere := openDB(t, func(c *redis.Config) { c.Prefix = "elsewhere" }, s.Address)
 	waitFor(t, "two nodes to see each other", func() bool { return one.Limits().Fleet().Nodes == 2 && two.Limits().Fleet().Nodes == 2 })
 	if got := elsewhere.Limits().Fleet().Nodes; got != 1 {
 		t.Errorf("another fleet has %d nodes", got)
@@ -319,7 +370,7 @@ func TestNodes(t *testing.T) {
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	db := openDB(t, nil, s.address)
+	db := openDB(t, nil, s.Address)
 	l := stage(t, ratelimit.Quota{Count: 1, Per: 4 * time.Second}, db.Limits(), ratelimit.Closed)
 	if v := l.Check(from("canary-4711")); !v.Passed() {
 		t.Fatal(v.Err())

@@ -94,7 +94,7 @@ func TestTwoProcesses(t *testing.T) {
 		var nodes []node
 		for range 2 {
 			cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0])
-			cmd.Env = append(os.Environ(), nodeAddress+"="+s.address) //nolint:forbidigo // for itself
+			cmd.Env = append(os.Environ(), nodeAddress+"="+s.Address) //nolint:forbidigo // for itself
 			cmd.Stderr = os.Stderr
 			in, err := cmd.StdinPipe()
 			if err != nil {

@@ -56,9 +56,9 @@ func TestClose(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	for _, away := range []bool{false, true} {
 		if away {
-			s.kill()
+			s.Kill()
 		}
-		db, err := redis.Open(redis.Config{Addresses: []string{s.address}, Log: slog.New(slog.DiscardHandler)})
+		db, err := redis.Open(redis.Config{Addresses: []string{s.Address}, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,9 +94,9 @@ func TestTLSAndPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startServer(t, "--aclfile", acl)
-	s.kill()
-	s.args = []string{"--aclfile", acl, "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-auth-clients", "no", "--tls-port", fmt.Sprint(s.port), "--port", "0"}
-	if !s.start(t) {
+	s.Kill()
+	s.Args = []string{"--aclfile", acl, "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-auth-clients", "no", "--tls-port", fmt.Sprint(s.Port), "--port", "0"}
+	if !s.Restart(t) {
 		t.Fatal("redis-server does not start with TLS")
 	}
 	change := func(password string, told *logs) func(*redis.Config) {
@@ -108,13 +108,13 @@ func TestTLSAndPassword(t *testing.T) {
 			}
 		}
 	}
-	db := openDB(t, change("right-canary", nil), s.address)
+	db := openDB(t, change("right-canary", nil), s.Address)
 	c := []ratelimit.Claim{claim("a", 1, ratelimit.Quota{Count: 1, Per: time.Hour}, 1)}
 	if err := db.Limits().Take(t.Context(), c, false); err != nil || !c[0].OK {
 		t.Errorf("over TLS: %v %v", c[0].OK, err)
 	}
 	var told logs
-	cfg := redis.Config{Addresses: []string{s.address}}
+	cfg := redis.Config{Addresses: []string{s.Address}}
 	change("wrong-canary", &told)(&cfg)
 	other, err := redis.Open(cfg)
 	if err != nil {
@@ -136,7 +136,7 @@ func TestLeasedNodes(t *testing.T) {
 	all := new(outcomes)
 	var wg sync.WaitGroup
 	for range nodes {
-		db := openDB(t, nil, s.address)
+		db := openDB(t, nil, s.Address)
 		l, err := ratelimit.NewLimit(ratelimit.LimitConfig{
 			Name: "a", Quota: q, By: []ratelimit.Part{ratelimit.ByKey()}, Store: db.Limits(), Outage: ratelimit.Closed, Lease: lease,
 		})

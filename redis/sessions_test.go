@@ -21,7 +21,7 @@ func TestSessions(t *testing.T) {
 	sessiontest.TestStore(t, func(t *testing.T) session.Store {
 		t.Helper()
 		n++
-		return openDB(t, func(c *redis.Config) { c.Prefix = fmt.Sprint("test", n) }, s.address).Sessions()
+		return openDB(t, func(c *redis.Config) { c.Prefix = fmt.Sprint("test", n) }, s.Address).Sessions()
 	})
 }
 
@@ -35,7 +35,7 @@ func aSession(n byte) session.Record {
 // What ended leaves nothing, and what is there names nobody in its keys.
 func TestSessionsLeaveNothing(t *testing.T) {
 	s := startServer(t)
-	store := openDB(t, nil, s.address).Sessions()
+	store := openDB(t, nil, s.Address).Sessions()
 	r := aSession(1)
 	if err := store.Create(t.Context(), r); err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func TestSessionsLeaveNothing(t *testing.T) {
 // Without an answer there is an error that is none of the store's own.
 func TestSessionsWithoutAServer(t *testing.T) {
 	s := startServer(t)
-	store := openDB(t, nil, s.address).Sessions()
+	store := openDB(t, nil, s.Address).Sessions()
 	away, err := redis.Open(redis.Config{Addresses: []string{"127.0.0.1:1"}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -81,13 +81,13 @@ func TestSessionsWithoutAServer(t *testing.T) {
 		t.Errorf("without memory: %v, want ErrFull", err)
 	}
 	must(t, s, "CONFIG", "SET", "maxmemory", "0")
-	s.signal(t, syscall.SIGSTOP)
+	s.Signal(t, syscall.SIGSTOP)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := store.Lookup(ctx, session.Digest{1}); err == nil || errors.Is(err, session.ErrNotFound) {
 		t.Errorf("paused: %v", err)
 	}
-	s.signal(t, syscall.SIGCONT)
+	s.Signal(t, syscall.SIGCONT)
 	waitFor(t, "an answer", func() bool {
 		_, err := store.Lookup(t.Context(), session.Digest{1})
 		return errors.Is(err, session.ErrNotFound)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -199,6 +200,73 @@ func TestSlowCrowds(t *testing.T) {
 			t.Errorf("memory grew by %d bytes, want %d at most", grown, bound)
 		}
 	})
+}
+
+// TestIdleConnectionsOverTLS: ten thousand that shook hands and ask for nothing,
+// half of them over HTTP/2.
+func TestIdleConnectionsOverTLS(t *testing.T) {
+	s, client := flooded(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), "{TLS}\ntimeouts: {header: 10m, idle: 1h}\nlog: {level: error}\n")
+	attack.Case(t, "FLOOD-02", attack.Gateway, func(t *testing.T) {
+		crowd := make([]*tls.Conn, connections)
+		var all sync.WaitGroup
+		for part := range 8 {
+			cfg := client.Clone()
+			cfg.CurvePreferences = []tls.CurveID{tls.X25519} // the quickest: keys are gone when a connection is idle
+			cfg.ClientSessionCache = nil
+			if part%2 == 0 {
+				cfg.NextProtos = []string{"h2"}
+			}
+			all.Go(func() {
+				for i := part; i < connections; i += 8 {
+					c, err := secured(t.Context(), s.gateway, cfg)
+					if err != nil {
+						t.Errorf("connection %d: %v", i, err)
+						return
+					}
+					crowd[i] = c
+				}
+			})
+		}
+		all.Wait()
+		if t.Failed() {
+			return
+		}
+		t.Cleanup(func() {
+			for _, c := range crowd {
+				_ = c.NetConn().Close()
+			}
+		})
+		took := s.good(t, "https", "/good", client)
+		rss := s.resident(t)
+		t.Logf("%d idle connections over TLS: %.1f MiB, a good client took %v", connections, float64(rss)/(1<<20), took)
+		if rss > maxSecured {
+			t.Errorf("%d idle connections over TLS take %d bytes, want %d at most", connections, rss, maxSecured)
+		}
+		for _, c := range crowd { // all are still there, or it was not they who were weighed
+			if err := c.SetReadDeadline(time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.NetConn().Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("an idle connection ended: %v", err)
+			}
+		}
+	})
+}
+
+// secured shakes hands and, over HTTP/2, says what a client says first.
+func secured(ctx context.Context, address string, cfg *tls.Config) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, enduring)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: cfg}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	c := conn.(*tls.Conn) //nolint:errcheck,forcetypeassert // what a tls.Dialer makes
+	if c.ConnectionState().NegotiatedProtocol == "h2" {
+		_, err = io.WriteString(c, http2.ClientPreface)
+		return c, errors.Join(err, http2.NewFramer(c, nil).WriteSettings())
+	}
+	return c, nil
 }
 
 // TestHeadsWithoutMeasure: heads that are too large, from many at once, and many

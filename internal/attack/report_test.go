@@ -20,6 +20,9 @@ func small(t *testing.T) []attack.Entry {
 		if !ok {
 			t.Fatalf("no case %s", id)
 		}
+		if id == "FLOOD-02" {
+			e.Rest = "the rest" // the catalogue's own do not stay
+		}
 		entries = append(entries, e)
 	}
 	return entries
@@ -62,7 +65,7 @@ func TestReportRows(t *testing.T) {
 		{ID: "KEY-01", Front: attack.Library, Test: "TestA", Passed: true},
 		{ID: "FLOOD-02", Front: attack.Gateway, Test: "TestC", Passed: true},
 	})
-	for _, want := range []string{"library, gateway | TestA, TestB |", "| waits for public keys |", "| gateway, waits: at most 450 MiB over TLS | TestC |"} {
+	for _, want := range []string{"library, gateway | TestA, TestB |", "| waits for public keys |", "| gateway, waits: the rest | TestC |"} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
@@ -106,7 +109,7 @@ func TestCatalogueIsWhole(t *testing.T) {
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got, want := strings.Join(rest, " "), "MULTI-12 LIMIT-06 FWD-09 SQL-09 FLOOD-02"; got != want {
+	if got, want := strings.Join(rest, " "), "MULTI-12 LIMIT-06 FWD-09 SQL-09"; got != want {
 		t.Errorf("waiting in part: %s, want %s", got, want)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {

@@ -16,7 +16,6 @@ import (
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
-	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/problem"
@@ -68,6 +67,7 @@ type Gateway struct {
 	keys      []secret.Text // of csrf's tokens
 	cors      map[string]*cors.Stage
 	routes    map[string]http.Handler // by pattern
+	own       map[string]struct{}     // patterns that no upstream answers
 	upstreams map[destination]*upstream.Upstream
 	limits    limits
 	guard     *bruteforce.Guard
@@ -82,7 +82,7 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, schemes: newSchemes(cfg), carriers: carriersOf(cfg.Config),
-		cors: make(map[string]*cors.Stage), routes: make(map[string]http.Handler), upstreams: make(map[destination]*upstream.Upstream),
+		cors: make(map[string]*cors.Stage), routes: make(map[string]http.Handler), own: make(map[string]struct{}), upstreams: make(map[destination]*upstream.Upstream),
 	}
 	if err := g.build(); err != nil {
 		return nil, errors.Join(err, g.Close())
@@ -150,14 +150,6 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTP judges r and forwards it, or refuses.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
-
-// Decider is the Stack for a front that only decides: it makes the requests that
-// are judged, each with the client as the peer.
-func (g *Gateway) Decider() *warder.Stack {
-	edge := g.stack.Edge
-	edge.Forwarded, edge.SNI = forwarded.Direct(), nil // both are about a connection that the proxy holds
-	return &warder.Stack{Edge: edge, Route: g.stack.Route}
-}
 
 // notHere answers for a route without an upstream: some proxy asks about it and
 // forwards by itself.

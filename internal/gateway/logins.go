@@ -39,11 +39,11 @@ func (g *Gateway) addLogins(routes *warder.Routes) error {
 	begin := func() *warder.Policy {
 		return &warder.Policy{BodyLimit: limit, AddressLimit: g.limits.everybody, CSRF: strict}
 	}
-	errs := []error{g.handle(routes, "POST "+cfg.Path+"/logout", begin(), g.cfg.Sessions.LogoutHandler("/"))}
+	errs := []error{g.answer(routes, "POST "+cfg.Path+"/logout", begin(), g.cfg.Sessions.LogoutHandler("/"))}
 	errs = append(errs, g.addToken(routes, cfg))
 	if cfg.Password {
 		h, err := password.NewHandler(password.HandlerConfig{Checker: g.cfg.People, Sessions: g.cfg.Sessions, Realm: g.cfg.Config.Keys.Realm})
-		errs = append(errs, err, g.handle(routes, "POST "+cfg.Path+"/login", begin(), h))
+		errs = append(errs, err, g.answer(routes, "POST "+cfg.Path+"/login", begin(), h))
 	}
 	if cfg.OIDC != nil {
 		errs = append(errs, g.addOIDC(routes, begin))
@@ -58,7 +58,7 @@ func (g *Gateway) addToken(routes *warder.Routes, cfg *config.Session) error {
 		return err
 	}
 	policy := &warder.Policy{AddressLimit: g.limits.everybody, Authn: guard, CSRF: g.csrf}
-	return g.handle(routes, "GET "+cfg.Path+"/csrf", policy, tokenHandler{g.csrf})
+	return g.answer(routes, "GET "+cfg.Path+"/csrf", policy, tokenHandler{g.csrf})
 }
 
 // tokenHandler answers with a token for the session of the request. Only a page
@@ -85,8 +85,8 @@ func (g *Gateway) addOIDC(routes *warder.Routes, begin func() *warder.Policy) er
 		return fmt.Errorf("session.oidc: %w", err)
 	}
 	return errors.Join(
-		g.handle(routes, "GET "+cfg.Path+"/oidc", begin(), login.Login()),
-		g.handle(routes, "GET "+cfg.Path+"/callback", begin(), login.Callback()),
+		g.answer(routes, "GET "+cfg.Path+"/oidc", begin(), login.Login()),
+		g.answer(routes, "GET "+cfg.Path+"/callback", begin(), login.Callback()),
 	)
 }
 

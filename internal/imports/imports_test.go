@@ -153,6 +153,7 @@ func table() map[string]row {
 		"internal/golden":        {},
 		"internal/imports":       {},
 		"internal/testcert":      {},
+		"internal/testredis":     {},
 		"internal/wire":          {third: x},
 	}
 }

@@ -23,9 +23,15 @@ const (
 	otherPage   = "Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.example\r\n"
 )
 
+<<<<<<< HEAD
 // withLogin starts a program with sessions, and two people who may log in. more
 // is of the session's settings, with a comma before each.
 func withLogin(t *testing.T, more string) shootingRange {
+=======
+// withLogin starts a program with sessions, and two people who may log in; more is
+// the rest of its configuration.
+func withLogin(t *testing.T, more ...string) shootingRange {
+>>>>>>> fix/f5
 	t.Helper()
 	hash, err := password.Hash(secret.New("correct horse"), password.Params{Memory: 7168, Time: 5, Threads: 1})
 	if err != nil {
@@ -44,7 +50,7 @@ csrf: {trusted_origins: ["https://admin.example.com"]}
 cors: {default: {origins: ["https://reader.example.com"], credentials: true, request_headers: [X-CSRF-Token]}}
 routes:
   - {match: "/", upstream: api}
-`, wire.OK)
+`+strings.Join(more, ""), wire.OK)
 }
 
 // send sends a request to app.example.com and returns the answer.

@@ -184,6 +184,38 @@ func TestWhatAProxyAsks(t *testing.T) {
 	}
 }
 
+// The paths of a login are the gateway's: a proxy that was told to pass them would
+// have its own upstream see the password.
+func TestLoginsAreNotAProxys(t *testing.T) {
+	r := withLogin(t, "decision: {listen: '127.0.0.1:0', dialect: nginx}\n")
+	asks := func(method, target string) question {
+		q := nginxAsks(method, target)
+		q["X-Original-Proto"], q["X-Original-Host"] = "http", "app.example.com"
+		return q
+	}
+	cookie, status := r.login(t, "ada", ownPage)
+	_, session, found := strings.Cut(strings.TrimSpace(cookie), ": ")
+	if !found {
+		t.Fatalf("the login at the gateway: %d", status)
+	}
+	fields := []string{"Sec-Fetch-Site", "same-origin", "Origin", "http://app.example.com", "Cookie", session}
+	for _, target := range []string{"/orders", "/auth", "/auth/", "/auth/other"} {
+		if w := r.question(t, asks("GET", target), fields...); w.StatusCode != http.StatusOK || w.Header.Get("X-Warder-Subject") != "ada" {
+			t.Errorf("GET %s with the session: %d for %q, want 200 for ada", target, w.StatusCode, w.Header.Get("X-Warder-Subject"))
+		}
+	}
+	for _, line := range []string{"POST /auth/login", "POST /auth/login?return=/", "POST /auth/%6cogin", "POST /auth/logout", "GET /auth/csrf", "HEAD /auth/csrf"} {
+		method, target, _ := strings.Cut(line, " ")
+		w := r.question(t, asks(method, target), fields...)
+		if w.StatusCode != http.StatusForbidden || w.Header.Get("X-Warder-Status") != "404" || w.Header.Get("X-Warder-Subject") != "" {
+			t.Errorf("%s: %d, for the client %q; want 403 and 404, of nobody", line, w.StatusCode, w.Header.Get("X-Warder-Status"))
+		}
+	}
+	if w, _ := r.send(t, "GET /auth/csrf", cookie, ""); w.StatusCode != http.StatusOK {
+		t.Errorf("the gateway itself: %d, want 200", w.StatusCode)
+	}
+}
+
 func TestFwd07EveryIdentityFieldIsInEveryAnswer(t *testing.T) {
 	p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: askedYAML("caddy")})
 	asks := func(target string) question {

@@ -3,8 +3,6 @@ package server_test
 import (
 	"bufio"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -107,22 +105,13 @@ func (r shootingRange) one(t *testing.T, s shot) {
 	}
 }
 
-// logged stops the program and returns its log as soon as that is whole, which
-// the test knows by a count of something in it; the log as it is after a while.
-func (p *program) logged(t *testing.T, what string, times int) (text string) {
+// logged stops the program and returns all that it logged, which must say what so
+// many times at least.
+func (p *program) logged(t *testing.T, what string, times int) string {
 	t.Helper()
-	if err := p.stop(); err != nil {
-		t.Fatal(err)
+	text := p.log(t)
+	if strings.Count(text, what) < times {
+		t.Errorf("the log does not say %s %d times", what, times)
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for range 1000 {
-		content, err := os.ReadFile(filepath.Join(p.folder, "warder.log"))
-		if text = string(content); err == nil && strings.Count(text, what) >= times {
-			return text
-		}
-		<-tick.C
-	}
-	t.Errorf("the log does not say %s %d times", what, times)
 	return text
 }

@@ -1,35 +1,17 @@
 package server_test
 
 import (
-	"context"
 	"log/slog"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/testredis"
 	"github.com/warder-dev/warder/internal/wire"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/redis"
 )
-
-// startRedis runs a redis-server of this test alone, and returns its address and
-// what kills it.
-func startRedis(t *testing.T) (address string, kill func()) {
-	t.Helper()
-	address = wire.FreeAddress(t)
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "redis-server", "--port", address[len("127.0.0.1:"):], "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir(), "--loglevel", "warning")
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("redis-server: %v (package redis-server, see .ci/needs)", err)
-	}
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	t.Cleanup(kill)
-	return address, kill
-}
 
 // openRedis connects to the server and waits until it answers.
 func openRedis(t *testing.T, address string) ratelimit.Store {
@@ -61,10 +43,10 @@ routes:
 // say when it is gone.
 func TestLimitsThatTwoGatewaysShare(t *testing.T) {
 	upstream := wire.Listen(t, wire.Answer(wire.OK))
-	address, kill := startRedis(t)
+	shared := testredis.Start(t)
 	var nodes [2]*program
 	for i := range nodes {
-		nodes[i] = start(t, upstream.URL(), settings{yaml: sharedLimits, limit: openRedis(t, address)})
+		nodes[i] = start(t, upstream.URL(), settings{yaml: sharedLimits, limit: openRedis(t, shared.Address)})
 	}
 	attack.Case(t, "LIMIT-04", attack.Gateway, func(t *testing.T) {
 		var mu sync.Mutex
@@ -93,7 +75,7 @@ func TestLimitsThatTwoGatewaysShare(t *testing.T) {
 		}
 	})
 	wantStatuses(t, "one", nodes[0].statuses(t, "/strict", nodes[0].key, 1), 200)
-	kill()
+	shared.Kill()
 	attack.Case(t, "LIMIT-08", attack.Gateway, func(t *testing.T) {
 		for _, p := range nodes {
 			wantStatuses(t, "closed", p.statuses(t, "/strict", p.key, 2), 503, 503)

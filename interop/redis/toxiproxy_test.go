@@ -3,18 +3,13 @@
 package redis_test
 
 import (
-	"bytes"
-	"context"
 	"log/slog"
-	"net"
 	"net/http/httptest"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,58 +18,13 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/testredis"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/redis"
 )
 
 // patience is how long a test waits for what must come, on a machine that is busy.
 const patience = 2 * time.Minute
-
-// startServer starts redis-server on a free port and returns its address.
-func startServer(t *testing.T) string {
-	t.Helper()
-	for range 20 { // somebody else may take the port between
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := l.Addr().String()
-		_ = l.Close()
-		_, port, _ := net.SplitHostPort(address)
-		var log bytes.Buffer
-		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-		cmd.Stdout, cmd.Stderr = &log, &log
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if err := cmd.Start(); err != nil {
-			t.Fatalf("redis-server: %v (package redis-server, see .ci/needs)", err)
-		}
-		ended := make(chan struct{})
-		go func() { _ = cmd.Wait(); close(ended) }()
-		if answers(t, address, ended) {
-			t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-			return address
-		}
-		t.Logf("redis-server ended: %s", log.String())
-	}
-	t.Fatal("redis-server does not start")
-	return ""
-}
-
-func answers(t *testing.T, address string, ended chan struct{}) bool {
-	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); {
-		select {
-		case <-ended:
-			return false
-		case <-time.After(5 * time.Millisecond):
-		}
-		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", address); err == nil {
-			_ = conn.Close()
-			return true
-		}
-	}
-	return false
-}
 
 func waitFor(t *testing.T, what string, true func() bool) {
 	t.Helper()
@@ -173,7 +123,7 @@ func (n *node) p(thousandth int) time.Duration {
 // and none waits for it longer than its budget; when it is well, the store is
 // asked again.
 func TestBrokenLinks(t *testing.T) {
-	address := startServer(t)
+	address := testredis.Start(t).Address
 	for _, tt := range []struct{ name, toxic string }{
 		{"400 ms slow", `{"name":"x","type":"latency","stream":"downstream","attributes":{"latency":400,"jitter":20}}`},
 		{"answers swallowed", `{"name":"x","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`},

@@ -1,0 +1,109 @@
+// Package testredis starts Redis servers for tests.
+package testredis
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a server may take to answer, on a machine that is busy.
+const patience = 2 * time.Minute
+
+// A Server is a redis-server of one test alone. Its methods are for one goroutine
+// at a time.
+type Server struct {
+	Address string // host:port
+	Port    int
+	Args    []string // more of them; as they are at the next Restart
+
+	dir string
+	bus bool // it is of a cluster
+
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// Start starts redis-server with args on a free port, and waits until it answers. It
+// is killed when the test ends.
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	s := &Server{dir: tb.TempDir(), Args: args, bus: slices.Contains(args, "--cluster-enabled")}
+	for range 20 { // somebody else may take the port between
+		s.Port = freePort(tb)
+		s.Address = "127.0.0.1:" + strconv.Itoa(s.Port)
+		if s.Restart(tb) {
+			tb.Cleanup(s.Kill)
+			return s
+		}
+	}
+	tb.Fatal("redis-server does not start")
+	return nil
+}
+
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port //nolint:errcheck // of a listener for tcp
+}
+
+// Restart starts a server that was killed, at its former port, and waits until it
+// answers; false when it ends instead.
+func (s *Server) Restart(tb testing.TB) bool {
+	tb.Helper()
+	args := append([]string{"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir, "--loglevel", "warning"}, s.Args...)
+	if s.bus {
+		args = append(args, "--cluster-port", strconv.Itoa(freePort(tb)))
+	}
+	var log bytes.Buffer
+	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), "redis-server", args...) //nolint:gosec // the test's own arguments
+	s.cmd.Stdout, s.cmd.Stderr = &log, &log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		tb.Fatalf("redis-server: %v (package redis-server, see .ci/needs)", err)
+	}
+	s.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait()
+		close(ended)
+	}(s.cmd, s.ended)
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		select {
+		case <-s.ended:
+			tb.Logf("redis-server ended: %s", log.String())
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(tb.Context(), "tcp", s.Address); err == nil {
+			_ = conn.Close()
+			return true
+		}
+	}
+	return false
+}
+
+// Signal sends sig to the process.
+func (s *Server) Signal(tb testing.TB, sig os.Signal) {
+	tb.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Kill ends the process at once and waits for it.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Signal(syscall.SIGCONT)
+	_ = s.cmd.Process.Kill()
+	<-s.ended
+}
