@@ -110,5 +110,6 @@
 //   - internal/golden: files that a run is compared with
 //   - internal/imports: who may import whom
 //   - internal/testcert: certificates of every sort
+//   - internal/testredis: a real redis-server for one test
 //   - internal/wire: requests as raw bytes
 package warder

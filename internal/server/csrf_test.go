@@ -23,15 +23,10 @@ const (
 	otherPage   = "Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.example\r\n"
 )
 
-<<<<<<< HEAD
-// withLogin starts a program with sessions, and two people who may log in. more
-// is of the session's settings, with a comma before each.
-func withLogin(t *testing.T, more string) shootingRange {
-=======
-// withLogin starts a program with sessions, and two people who may log in; more is
-// the rest of its configuration.
-func withLogin(t *testing.T, more ...string) shootingRange {
->>>>>>> fix/f5
+// withLogin starts a program with sessions, and two people who may log in. session
+// is more of the session's settings, with a comma before each; more is the rest of
+// the configuration.
+func withLogin(t *testing.T, session string, more ...string) shootingRange {
 	t.Helper()
 	hash, err := password.Hash(secret.New("correct horse"), password.Params{Memory: 7168, Time: 5, Threads: 1})
 	if err != nil {
@@ -43,7 +38,7 @@ func withLogin(t *testing.T, more ...string) shootingRange {
 	}
 	return newRange(t, `
 users: {file: `+users+`}
-session: {password: true`+more+`}
+session: {password: true`+session+`}
 schemes: {login: {session: {}}}
 security: [{login: []}, {apiKey: []}]
 csrf: {trusted_origins: ["https://admin.example.com"]}

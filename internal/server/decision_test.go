@@ -187,7 +187,7 @@ func TestWhatAProxyAsks(t *testing.T) {
 // The paths of a login are the gateway's: a proxy that was told to pass them would
 // have its own upstream see the password.
 func TestLoginsAreNotAProxys(t *testing.T) {
-	r := withLogin(t, "decision: {listen: '127.0.0.1:0', dialect: nginx}\n")
+	r := withLogin(t, "", "decision: {listen: '127.0.0.1:0', dialect: nginx}\n")
 	asks := func(method, target string) question {
 		q := nginxAsks(method, target)
 		q["X-Original-Proto"], q["X-Original-Host"] = "http", "app.example.com"
