@@ -19,10 +19,6 @@ import (
 // local authority of its own. site begins with the global options.
 func startCaddy(t *testing.T, site string) front {
 	t.Helper()
-	name, err := exec.LookPath("caddy")
-	if err != nil {
-		t.Fatalf("caddy is needed (make needs installs it): %v", err)
-	}
 	folder := t.TempDir()
 	f := front{http: wire.FreeAddress(t), https: wire.FreeAddress(t)}
 	_, plain, _ := net.SplitHostPort(f.http)
@@ -30,15 +26,7 @@ func startCaddy(t *testing.T, site string) front {
 	options := "{\n\tadmin off\n\tlocal_certs\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n\thttp_port " + plain +
 		"\n\thttps_port " + secure + "\n\tstorage file_system " + folder + "/storage\n"
 	text := strings.Replace(site, "{\n", options, 1)
-	file := filepath.Join(folder, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, f.https, func(ctx context.Context) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, name, "run", "--config", file, "--adapter", "caddyfile")
-		cmd.Env = []string{"HOME=" + folder, "XDG_DATA_HOME=" + folder, "XDG_CONFIG_HOME=" + folder}
-		return cmd
-	})
+	runCaddy(t, folder, f.https, text)
 	await(t, nil, func() bool { // it signs its certificate meanwhile
 		root, err := os.ReadFile(filepath.Join(folder, "storage/pki/authorities/local/root.crt"))
 		if err != nil {
@@ -51,6 +39,24 @@ func startCaddy(t *testing.T, site string) front {
 		return err == nil && conn.Close() == nil
 	})
 	return f
+}
+
+// runCaddy runs Caddy with that Caddyfile, and waits until it listens on addr.
+func runCaddy(t *testing.T, folder, addr, text string) {
+	t.Helper()
+	name, err := exec.LookPath("caddy")
+	if err != nil {
+		t.Fatalf("caddy is needed (make needs installs it): %v", err)
+	}
+	file := filepath.Join(folder, "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, addr, func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, name, "run", "--config", file, "--adapter", "caddyfile")
+		cmd.Env = []string{"HOME=" + folder, "XDG_DATA_HOME=" + folder, "XDG_CONFIG_HOME=" + folder}
+		return cmd
+	})
 }
 
 // behindCaddy starts Caddy, as the guide says, in front of a program with the

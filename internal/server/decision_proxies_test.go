@@ -6,9 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -76,23 +73,11 @@ func upstreamAddress(u *wire.Upstream) string { return strings.TrimPrefix(u.URL(
 // startPlainCaddy runs Caddy with one site on plain HTTP.
 func startPlainCaddy(t *testing.T, site string) string {
 	t.Helper()
-	name, err := exec.LookPath("caddy")
-	if err != nil {
-		t.Fatalf("caddy is needed (make needs installs it): %v", err)
-	}
 	folder, addr := t.TempDir(), wire.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(addr)
 	text := strings.Replace(site, "{\n", "{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port "+port+"\n\tauto_https off\n", 1)
 	text = strings.Replace(text, "\napi.example.com {", "\nhttp://api.example.com:"+port+" {", 1)
-	file := filepath.Join(folder, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, addr, func(ctx context.Context) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, name, "run", "--config", file, "--adapter", "caddyfile")
-		cmd.Env = []string{"HOME=" + folder, "XDG_DATA_HOME=" + folder, "XDG_CONFIG_HOME=" + folder}
-		return cmd
-	})
+	runCaddy(t, folder, addr, text)
 	return addr
 }
 
