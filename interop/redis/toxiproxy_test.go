@@ -16,6 +16,7 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/testredis"
