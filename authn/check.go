@@ -117,14 +117,19 @@ func classify(err error) (*Refusal, error) {
 
 // refuse is for a credential that does not hold.
 func (s *Stage) refuse(r refused, proved set) exchange.Verdict {
+	var p *problem.Problem
 	switch {
 	case r.refusal.unreadable:
-		return exchange.Refuse(s.denials[r.by].unreadable, r.refusal.reason)
+		p = s.denials[r.by].unreadable
 	case proved == 0 && r.all == 1<<r.by:
-		return exchange.Refuse(s.denials[r.by].wrong, r.refusal.reason)
+		p = s.denials[r.by].wrong
 	default:
-		return exchange.Refuse(s.unauthorized(wrongDetail, proved, r.all), r.refusal.reason)
+		p = s.unauthorized(wrongDetail, proved, r.all)
 	}
+	if s.verbose {
+		p = &problem.Problem{Type: p.Type, Detail: p.Detail + " The reason: " + r.refusal.reason + ".", Header: p.Header}
+	}
+	return exchange.Refuse(p, r.refusal.reason)
 }
 
 // choose takes the first alternative that proved satisfies, scopes included.

@@ -16,6 +16,11 @@ type Config struct {
 	_           [0]func()
 	Requirement Requirement // Required, with a scheme at least; see [Require].
 	Realm       string      // names the protected space in challenges (RFC 9110, section 11.5): printable ASCII without quotes and backslash. Default "warder".
+
+	// InsecureVerbose tells whoever sends a wrong credential why it was refused: the
+	// word that otherwise only the log has, such as "revoked", "expired" or "unknown".
+	// It costs: who tries keys learns which exist. For development.
+	InsecureVerbose bool
 }
 
 // A Stage passes requests that satisfy a requirement. It is safe for concurrent
@@ -29,6 +34,7 @@ type Stage struct {
 	alternatives []alternative
 	optional     bool // the last alternative of the requirement is empty
 	headers      []exchange.HeaderWriter
+	verbose      bool
 
 	absent     *problem.Problem
 	unreadable *problem.Problem
@@ -70,7 +76,7 @@ func New(cfg Config) (*Stage, error) {
 		return nil, err
 	}
 	s := &Stage{
-		requirement: cfg.Requirement.clone(),
+		verbose: cfg.InsecureVerbose, requirement: cfg.Requirement.clone(),
 		unreadable:  problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
 	}
 	s.schemes, _ = cfg.Requirement.schemes() // checked

@@ -83,3 +83,27 @@ func TestNewReportsEveryErrorAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// The answer is the same for every reason, unless the operator wants to be told.
+func TestInsecureVerbose(t *testing.T) {
+	for _, verbose := range []bool{false, true} {
+		seen := map[string]bool{}
+		for _, err := range []error{authn.Wrong("revoked"), authn.Wrong("expired"), authn.Wrong("unknown")} {
+			s, failed := authn.New(authn.Config{Requirement: authn.Require(scheme{err: err}), InsecureVerbose: verbose})
+			if failed != nil {
+				t.Fatal(failed)
+			}
+			v := s.Check(exchange.New(httptest.NewRequest(http.MethodGet, "/", http.NoBody)))
+			if told := strings.Contains(v.Problem().Detail, v.Reason()); told != verbose {
+				t.Errorf("verbose %v: %q tells the reason: %v", verbose, v.Problem().Detail, told)
+			}
+			if len(v.Problem().Header.Values("WWW-Authenticate")) != 1 {
+				t.Errorf("verbose %v: the challenge is lost", verbose)
+			}
+			seen[v.Problem().Detail] = true
+		}
+		if (len(seen) == 3) != verbose {
+			t.Errorf("verbose %v: %d details", verbose, len(seen))
+		}
+	}
+}

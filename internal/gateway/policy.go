@@ -42,7 +42,7 @@ func (g *Gateway) authn(security []config.Alternative) (*authn.Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return authn.New(authn.Config{Requirement: requirement, Realm: g.cfg.Config.Keys.Realm})
+	return authn.New(authn.Config{Requirement: requirement, Realm: g.cfg.Config.Keys.Realm, InsecureVerbose: g.cfg.Config.InsecureVerbose})
 }
 
 // authz makes the rules of a route's conditions.

@@ -191,3 +191,15 @@ func TestConditionsThroughTheGateway(t *testing.T) {
 		t.Error("the log does not tell of the rule in shadow")
 	}
 }
+
+func TestVerboseRefusals(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	for setting, want := range map[string]bool{"": false, "insecure_verbose: true\n": true} {
+		p := start(t, upstream.URL(), settings{yaml: setting + "routes: [{match: /, upstream: api}]\n"})
+		w := p.get(t, "/", p.key+"x")
+		body, err := io.ReadAll(w.Body)
+		if err != nil || w.StatusCode != http.StatusUnauthorized || strings.Contains(string(body), "The reason: malformed") != want || strings.Contains(string(body), p.key) {
+			t.Errorf("%q: %d %s, %v", setting, w.StatusCode, body, err)
+		}
+	}
+}
