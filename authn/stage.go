@@ -77,7 +77,7 @@ func New(cfg Config) (*Stage, error) {
 	}
 	s := &Stage{
 		verbose: cfg.InsecureVerbose, requirement: cfg.Requirement.clone(),
-		unreadable:  problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
+		unreadable: problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
 	}
 	s.schemes, _ = cfg.Requirement.schemes() // checked
 	s.headers = headerWriters(s.schemes)
