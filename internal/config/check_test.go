@@ -186,7 +186,7 @@ warder.yaml:2:111: headers.remove[0]: "a b" is not the name of a header field`},
 warder.yaml:2:35: forwarded.header: "cookie" has another meaning; name the field that holds the client's address, and nothing else
 warder.yaml:2:92: forwarded.client_cert_header: "Authorization" has another meaning; name a field that holds nothing but the certificate`},
 		{"one field for two things", shorthand + "forwarded: {from: header, header: X-A, trusted_proxies: [10.0.0.1], client_cert_header: x-a}\n", `warder.yaml:2:89: forwarded.client_cert_header: is the same field as forwarded.header`},
-		{"a key disabled where none is refused", shorthand + "https: {on_exposed_key: disable}\n", `warder.yaml:2:25: https.on_exposed_key: has no effect without require`},
+		{"a key disabled where none is refused", shorthand + "https: {on_exposed_key: disable}\n", `warder.yaml:2:25: https.on_exposed_key: has no effect without require or tls.redirect_listen`},
 		{"unknown CORS policy", reports + "  - {match: /, upstream: a, cors: of}\n", `warder.yaml:4:35: routes[0].cors: no policy is called "of"; did you mean "off"?`},
 		{"strip prefix form", reports + "  - {match: /a/, upstream: a, strip_prefix: /a/}\n", `warder.yaml:4:45: routes[0].strip_prefix: is not a plain path; write it like /v1/orders, without / at the end`},
 		{"strip prefix of another path", reports + "  - {match: /ab/, upstream: a, strip_prefix: /a}\n", `warder.yaml:4:46: routes[0].strip_prefix: the path of match does not begin with it`},

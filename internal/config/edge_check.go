@@ -145,8 +145,8 @@ func (l *loader) checkHTTPS() {
 	if h.GetStatus != 308 && h.GetStatus != 301 && !l.failed("https.get_status") {
 		l.reject("https.get_status", "is neither 301 nor 308", "")
 	}
-	if h.OnExposedKey == ExposedDisable && !h.Require && !l.failed("https.on_exposed_key") {
-		l.reject("https.on_exposed_key", "has no effect without require", "")
+	if h.OnExposedKey == ExposedDisable && !h.Require && l.config.TLS.RedirectListen == "" && !l.failed("https.on_exposed_key") {
+		l.reject("https.on_exposed_key", "has no effect without require or tls.redirect_listen", "")
 	}
 	if h.Port == httpPort {
 		l.reject("https.port", "is that of plain HTTP", "")
