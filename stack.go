@@ -77,6 +77,11 @@ type Policy struct {
 	// none, whatever the edge let through.
 	Paths exchange.Ambiguity
 
+	// SecurityHeaders restricts what a browser does with the route's answers, so that
+	// a route with pages need not loosen what holds for data. It takes the place of
+	// the edge's, of which it inherits nothing: what it omits is not sent.
+	SecurityHeaders *securityheaders.Stage
+
 	// CORS answers preflights, which have no credential, and says on every answer
 	// of the route which other origins may read it: refusals too.
 	CORS *cors.Stage
@@ -186,6 +191,7 @@ func (e *Edge) order() []link {
 func (p *Policy) order() []link {
 	var c chain
 	c.add("target", true, paths{allowed: p.Paths})
+	c.add("securityheaders", p.SecurityHeaders != nil, p.SecurityHeaders)
 	c.add("cors", p.CORS != nil, p.CORS)
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)
 	c.add("addresslimit", p.AddressLimit != nil, p.AddressLimit)
@@ -271,19 +277,24 @@ type recovering struct {
 }
 
 // Headers adds every stage's response fields, inner stages first, so that an
-// outer one has the last word. Fronts call it before the first response byte.
+// outer one has the last word; but a policy's SecurityHeaders stand in place of
+// the edge's. Fronts call it before the first response byte.
 func (s *Stack) Headers(x *exchange.Exchange, h http.Header) {
-	policy, _ := x.Policy.(*Policy)
-	if policy != nil {
-		writeHeaders(policy.compiled(), x, h)
+	replaced := ""
+	if policy, _ := x.Policy.(*Policy); policy != nil {
+		writeHeaders(policy.compiled(), "", x, h)
+		if policy.SecurityHeaders != nil {
+			replaced = "securityheaders"
+		}
 	}
-	writeHeaders(s.compiled(), x, h)
+	writeHeaders(s.compiled(), replaced, x, h)
 }
 
-func writeHeaders(links []link, x *exchange.Exchange, h http.Header) {
-	for _, link := range slices.Backward(links) {
-		if link.headers != nil {
-			link.headers.Headers(x, h)
+// writeHeaders adds the fields of all links but the one that is called except.
+func writeHeaders(links []link, except string, x *exchange.Exchange, h http.Header) {
+	for i := range slices.Backward(links) {
+		if l := &links[i]; l.headers != nil && l.name != except {
+			l.headers.Headers(x, h)
 		}
 	}
 }

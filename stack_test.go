@@ -138,7 +138,7 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	if got := warder.EdgeOrder(&edge); !slices.Equal(got, want) {
 		t.Errorf("edge: %v, want the order of the fields %v", got, want)
 	}
-	policy := &warder.Policy{AddressLimit: new(ratelimit.Stage), PrincipalLimit: new(ratelimit.Stage), Credit: new(usage.Stage), Concurrency: new(ratelimit.Concurrency), CORS: new(cors.Stage), Authz: new(authz.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Guard: new(bruteforce.Guard), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
+	policy := &warder.Policy{AddressLimit: new(ratelimit.Stage), PrincipalLimit: new(ratelimit.Stage), Credit: new(usage.Stage), Concurrency: new(ratelimit.Concurrency), SecurityHeaders: new(securityheaders.Stage), CORS: new(cors.Stage), Authz: new(authz.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Guard: new(bruteforce.Guard), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
 	want = nil
 	for _, f := range fields(policy) {
 		switch f {
@@ -287,6 +287,52 @@ func TestHooksRunInnerFirst(t *testing.T) {
 				t.Errorf("X-Owner = %q: the outer stage has not the last word", got)
 			}
 		})
+	}
+}
+
+// A policy's own fields hold as if the edge had none: one that it omits is not
+// sent, and one that the edge removes stays. The edge's hold everywhere else.
+func TestAPolicysSecurityHeadersReplaceTheEdges(t *testing.T) {
+	header := func(cfg securityheaders.Config) *securityheaders.Stage {
+		s, err := securityheaders.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	edge := header(securityheaders.Config{
+		ContentSecurityPolicy: securityheaders.Field{Value: "default-src 'none'", Override: true}, Remove: []string{"Server"},
+	})
+	pages := header(securityheaders.Config{
+		ContentSecurityPolicy: securityheaders.Field{Value: "default-src 'self'"}, FrameOptions: securityheaders.Field{InsecureOmit: true}, Remove: []string{"Via"},
+	})
+	own := map[string]string{"Content-Security-Policy": "default-src 'self'", "X-Frame-Options": "", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+	edges := map[string]string{"Content-Security-Policy": "default-src 'none'", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+	for name, tt := range map[string]struct {
+		policy *warder.Policy
+		want   map[string]string
+		server string
+		via    string
+	}{
+		"its own":        {&warder.Policy{SecurityHeaders: pages}, own, "s", ""},
+		"its refusal":    {&warder.Policy{SecurityHeaders: pages, Deny: problem.New(problem.NotFound, "")}, own, "", ""},
+		"none":           {new(warder.Policy), edges, "", "v"},
+		"none, refusing": {&warder.Policy{Deny: problem.New(problem.NotFound, "")}, edges, "", ""},
+		"no policy":      {nil, edges, "", ""},
+	} {
+		s := &warder.Stack{Edge: warder.Edge{SecurityHeaders: edge}, Route: route{tt.policy}}
+		w := send(s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Server", "s")
+			w.Header().Set("Via", "v")
+		})), "", "")
+		for field, want := range tt.want {
+			if got := strings.Join(w.Header()[field], ", "); got != want {
+				t.Errorf("%s: %s = %q, want %q", name, field, got, want)
+			}
+		}
+		if server, via := w.Header().Get("Server"), w.Header().Get("Via"); server != tt.server || via != tt.via {
+			t.Errorf("%s: Server = %q and Via = %q, want %q and %q", name, server, via, tt.server, tt.via)
+		}
 	}
 }
 

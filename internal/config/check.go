@@ -21,7 +21,7 @@ func (l *loader) check() {
 	l.checkHTTPS()
 	l.checkHeaders()
 	l.checkCORS()
-	l.checkCSRF()
+	l.checkTrusted("csrf.trusted_origins", l.config.CSRF.TrustedOrigins)
 	l.checkStore()
 	l.checkKeys()
 	l.checkSchemes()

@@ -187,6 +187,17 @@ warder.yaml:2:35: forwarded.header: "cookie" has another meaning; name the field
 warder.yaml:2:92: forwarded.client_cert_header: "Authorization" has another meaning; name a field that holds nothing but the certificate`},
 		{"one field for two things", shorthand + "forwarded: {from: header, header: X-A, trusted_proxies: [10.0.0.1], client_cert_header: x-a}\n", `warder.yaml:2:89: forwarded.client_cert_header: is the same field as forwarded.header`},
 		{"a key disabled where none is refused", shorthand + "https: {on_exposed_key: disable}\n", `warder.yaml:2:25: https.on_exposed_key: has no effect without require or tls.redirect_listen`},
+		{"a route's fields that no browser understands", reports + "  - match: /\n    upstream: a\n    headers: {content_security_policy: 'a; a', frame_options: deny, remove: ['a b']}\n", `
+warder.yaml:6:40: routes[0].headers.content_security_policy: is refused: Content-Security-Policy: the directive a is there twice
+warder.yaml:6:63: routes[0].headers.frame_options: is none of DENY, SAMEORIGIN, off
+warder.yaml:6:78: routes[0].headers.remove[0]: "a b" is not the name of a header field`},
+		{"a field that is set and removed by one route", reports + "  - {match: /, upstream: a, headers: {remove: [x-frame-options]}}\n", `warder.yaml:4:47: routes[0].headers.remove: has a field that headers sets; set that one to "off", or do not remove it`},
+		{"a field that one route sets and all remove", "headers: {remove: [permissions-policy]}\n" + reports + "  - {match: /, upstream: a, headers: {permissions_policy: 'camera=()'}}\n", `warder.yaml:5:39: routes[0].headers: has a field that headers sets; set that one to "off", or do not remove it`},
+		{"inherited fields are told of once", "headers: {referrer_policy: x}\n" + reports + "  - {match: /, upstream: a, headers: {frame_options: SAMEORIGIN}}\n", `warder.yaml:1:28: headers.referrer_policy: is refused: Referrer-Policy: "x" is none of no-referrer, no-referrer-when-downgrade, same-origin, origin, strict-origin, origin-when-cross-origin, strict-origin-when-cross-origin, unsafe-url`},
+		{"a route's trusted origins", reports + "  - match: /\n    upstream: a\n    csrf: {trusted_origins: [app.example.com, 'https://a.example', 'https://a.example']}\n", `
+warder.yaml:6:30: routes[0].csrf.trusted_origins[0]: "app.example.com" is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
+warder.yaml:6:68: routes[0].csrf.trusted_origins[2]: is in the list twice`},
+		{"csrf of a public route", reports + "  - {match: /, upstream: a, public: true, csrf: {shadow: true}}\n", `warder.yaml:4:50: routes[0].csrf: has no effect on a public route, which asks for no credential; take one of them away`},
 		{"unknown CORS policy", reports + "  - {match: /, upstream: a, cors: of}\n", `warder.yaml:4:35: routes[0].cors: no policy is called "of"; did you mean "off"?`},
 		{"strip prefix form", reports + "  - {match: /a/, upstream: a, strip_prefix: /a/}\n", `warder.yaml:4:45: routes[0].strip_prefix: is not a plain path; write it like /v1/orders, without / at the end`},
 		{"strip prefix of another path", reports + "  - {match: /ab/, upstream: a, strip_prefix: /a}\n", `warder.yaml:4:46: routes[0].strip_prefix: the path of match does not begin with it`},

@@ -211,6 +211,10 @@ type Route struct {
 	Public bool `yaml:"public" default:"false"`
 	// CORS is the name of the policy for scripts of other origins; "off" means none. Default: the one called default, if there is one.
 	CORS string `yaml:"cors"`
+	// Headers are the fields of this route's answers; what is not given in it is that of the top level's. Default: the top level's.
+	Headers *RouteHeaders `yaml:"headers"`
+	// CSRF says what else proves that a request of this route comes from the site itself. Not together with public. Default: what the top level's csrf says.
+	CSRF *RouteCSRF `yaml:"csrf"`
 	// BodyBytes is the largest request body in bytes on this route, 1 or more, or "unlimited". Default: that of limits.
 	BodyBytes Size `yaml:"body_bytes" min:"1" max:"unlimited"`
 	// Allow lists ambiguous forms of paths that this route accepts: resolve (dot segments), merge (empty segments), matrix (path parameters), encoded_slash. Default: none, they are refused.

@@ -30,11 +30,19 @@ func (h *Headers) Library() securityheaders.Config {
 	}
 }
 
-// checkHeaders lets package securityheaders judge each field alone, and then all
-// of them together.
+// checkHeaders checks the fields of all answers, which those of routes inherit.
 func (l *loader) checkHeaders() {
 	h := &l.config.Headers
-	l.eachWord("headers.remove", h.Remove, validToken, "is not the name of a header field", "")
+	l.headersValid = l.checkFields("headers", h)
+	if l.headersValid {
+		l.headersValid = l.checkRemoved("headers", h)
+	}
+}
+
+// checkFields lets package securityheaders judge each field of h, which stands at
+// path, alone. It reports whether all are valid.
+func (l *loader) checkFields(path string, h *Headers) bool {
+	l.eachWord(path+".remove", h.Remove, validToken, "is not the name of a header field", "")
 	broken := slices.ContainsFunc(h.Remove, func(name string) bool { return !validToken(name) })
 	for _, one := range []struct {
 		name string
@@ -44,7 +52,7 @@ func (l *loader) checkHeaders() {
 		{"referrer_policy", Headers{ReferrerPolicy: h.ReferrerPolicy}},
 		{"permissions_policy", Headers{PermissionsPolicy: h.PermissionsPolicy}},
 	} {
-		field := "headers." + one.name
+		field := path + "." + one.name
 		_, err := securityheaders.New(one.cfg.Library())
 		if err == nil || l.failed(field) {
 			continue
@@ -56,12 +64,22 @@ func (l *loader) checkHeaders() {
 		}
 		l.reject(field, "is refused: "+reason, "")
 	}
-	if broken || l.failed("headers.frame_options") || l.failed("headers.cross_origin_resource_policy") {
-		return
+	return !broken && !l.failed(path+".frame_options") && !l.failed(path+".cross_origin_resource_policy")
+}
+
+// checkRemoved reports whether no field of h is both set and removed. Of a route's,
+// which stand at path, either may be inherited.
+func (l *loader) checkRemoved(path string, h *Headers) bool {
+	_, err := securityheaders.New(h.Library())
+	if err == nil {
+		return true
 	}
-	if _, err := securityheaders.New(h.Library()); err != nil {
-		l.reject("headers.remove", "has a field that headers sets", `set that one to "off", or do not remove it`)
+	at := path + ".remove"
+	if _, own := l.origins[at]; !own {
+		at = path
 	}
+	l.reject(at, "has a field that headers sets", `set that one to "off", or do not remove it`)
+	return false
 }
 
 // networks reads addresses and networks; nil when one is neither.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/cors"
-	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/trustedhost"
 )
 
@@ -150,15 +149,6 @@ func (l *loader) checkPreflight(field string, r *Route) {
 	}
 	l.reject(field, fmt.Sprintf("has the CORS policy %q, which passes preflights on, and asks for a credential, which no preflight has", name),
 		`give preflights a public route of their own, such as "OPTIONS /orders", or let the policy answer them`)
-}
-
-func (l *loader) checkCSRF() {
-	c := &l.config.CSRF
-	l.checkWords("csrf.trusted_origins", c.TrustedOrigins)
-	l.judge("csrf.trusted_origins", c.TrustedOrigins, func(origin string) error {
-		_, err := csrf.New(csrf.Config{TrustedOrigins: []string{origin}})
-		return err
-	}, "write it like https://app.example.com, as browsers send it")
 }
 
 // checkHosts lets trustedhost judge each host, as [checkCORS] lets cors.

@@ -70,6 +70,8 @@ type loader struct {
 	bad     map[string]bool // fields in errs
 	unread  bool            // the file could not be read or parsed
 	idle    bool            // nothing to protect is no error
+
+	headersValid bool // the top level's, which routes inherit
 }
 
 // An origin tells where a value came from.

@@ -39,6 +39,7 @@ func (p *printer) fields(v reflect.Value, path, indent string) {
 			continue
 		}
 		switch {
+		case sf.Tag.Get("unset") == "inherited" && f.IsZero(): // an empty value would mean something else, or nothing
 		case isScalar(f.Type()):
 			p.scalar(indent+name+":", f, field)
 		case f.Kind() == reflect.Pointer && f.IsNil(): // a part that is not there has no text

@@ -60,6 +60,7 @@ func TestPrintLoadsAgain(t *testing.T) {
 		"everybody": shorthand + "schemes:\n  a: {key: {in: cookie}}\n  b: {jwt: {issuers: [{issuer: 'https://h', audience: [x]}]}}\n  c: {session: {}}\n  d: {basic: {}}\n  e: {certificate: {subject: cn, grants: [{match: a*, scopes: ['a:*']}]}}\n" +
 			"security: [{a: [x], b: []}, {apiKey: []}, {}]\nusers: {file: /u}\nsession: {password: true, oidc: {issuer: 'https://h', client_id: a, redirect_url: 'https://h/auth/callback', grants: [{claim: groups, value: staff, scopes: ['a:*']}, {}]}}\n",
 		"conditions": reports + "  - {match: /, upstream: a, security: [{apiKey: [x]}, {}], conditions: [{name: a, effect: deny, times: [{days: [mon]}]}]}\n",
+		"of routes":  "headers: {remove: [Server]}\ncsrf: {trusted_origins: ['https://a.example']}\n" + reports + "  - {match: /, upstream: a, headers: {frame_options: 'off', remove: []}, csrf: {trusted_origins: []}}\n  - {match: /b, upstream: a, headers: {}, csrf: {shadow: true}}\n",
 		"odd values": "upstreams: {a: {url: 'http://h'}}\nroutes: []\ndb: \"a\\tb # ${X} $${Y} ' \\u00e9\"\nkeys: {realm: 'a: b', freshness: 1m30s}\nlimits: {body_bytes: unlimited}\n",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -79,6 +79,7 @@ func (l *loader) checkRoute(field string, r *Route) {
 		l.reject(field+".cors", "no policy is called "+l.show(field+".cors"), didYouMean(r.CORS, append(sortedKeys(l.config.CORS), Off)))
 	}
 	l.checkPreflight(field, r)
+	l.checkRouteEdge(field, r)
 	l.checkAllow(field+".allow", r.Allow)
 	l.checkStrip(field+".strip_prefix", r)
 }

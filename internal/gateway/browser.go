@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
@@ -19,7 +20,7 @@ import (
 func (g *Gateway) addBrowserStages() error {
 	var errs []error
 	var err error
-	g.csrf, err = g.newCSRF(false)
+	g.csrf, err = g.newCSRF(g.cfg.Config.CSRF, false)
 	errs = append(errs, err)
 	for name, policy := range g.cfg.Config.CORS {
 		if g.cors[name], err = g.newCORS(name, &policy); err != nil {
@@ -29,10 +30,22 @@ func (g *Gateway) addBrowserStages() error {
 	return errors.Join(errs...)
 }
 
-// newCSRF makes the stage that wants proof of the site itself. login: also of
-// requests that prove nobody.
-func (g *Gateway) newCSRF(login bool) (*csrf.Stage, error) {
-	c := &g.cfg.Config.CSRF
+// addOwn makes those stages that the route has of its own, in place of what holds
+// everywhere.
+func (g *Gateway) addOwn(policy *warder.Policy, route *config.Route) error {
+	var headers, proof error
+	if route.Headers != nil {
+		policy.SecurityHeaders, headers = g.headers(g.cfg.Config.HeadersOf(route))
+	}
+	if route.CSRF != nil {
+		policy.CSRF, proof = g.newCSRF(g.cfg.Config.CSRFOf(route), false)
+	}
+	return errors.Join(headers, proof)
+}
+
+// newCSRF makes the stage that wants proof of the site itself, with the one set of
+// keys. login: also of requests that prove nobody.
+func (g *Gateway) newCSRF(c config.CSRF, login bool) (*csrf.Stage, error) {
 	cfg := csrf.Config{Keys: g.csrfKeys(), TrustedOrigins: c.TrustedOrigins, Lifetime: c.Lifetime, Login: login}
 	cfg.Shadow = c.Shadow && !login
 	if cfg.Shadow {

@@ -29,9 +29,7 @@ func (g *Gateway) edge() (warder.Edge, error) {
 	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.cfg.Metrics}
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
 	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path)})
-	headers := cfg.Headers.Library()
-	headers.Remove = append(slices.Clone(headers.Remove), costHeaders(cfg)...)
-	edge.SecurityHeaders, errs[2] = securityheaders.New(headers)
+	edge.SecurityHeaders, errs[2] = g.headers(cfg.Headers)
 	edge.Forwarded, errs[3] = newForwarded(&cfg.Forwarded)
 	edge.Target, errs[4] = target.New(target.Config{MaxLength: int(cfg.Limits.TargetBytes), Allow: allow})
 	if len(cfg.Hosts) > 0 {
@@ -41,6 +39,13 @@ func (g *Gateway) edge() (warder.Edge, error) {
 		edge.HTTPS, errs[6] = g.https(edge.TrustedHost)
 	}
 	return edge, errors.Join(errs[:]...)
+}
+
+// headers makes the stage that sets h, and removes what no client gets.
+func (g *Gateway) headers(h config.Headers) (*securityheaders.Stage, error) {
+	headers := h.Library()
+	headers.Remove = append(slices.Clone(headers.Remove), costHeaders(g.cfg.Config)...)
+	return securityheaders.New(headers)
 }
 
 // shadowedHost tells of requests for hosts that are not listed, where those pass;

@@ -32,7 +32,7 @@ func (g *Gateway) addLogins(routes *warder.Routes) error {
 	}
 	cfg := &g.cfg.Config.Session
 	limit, limitErr := bodylimit.New(bodylimit.Config{Max: loginBody})
-	strict, csrfErr := g.newCSRF(true)
+	strict, csrfErr := g.newCSRF(g.cfg.Config.CSRF, true)
 	if err := errors.Join(limitErr, csrfErr); err != nil {
 		return err
 	}

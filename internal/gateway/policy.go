@@ -22,7 +22,7 @@ func (g *Gateway) policy(route *config.Route) (*warder.Policy, error) {
 	if route.BodyBytes > 0 {
 		limit = route.BodyBytes
 	}
-	var errs [5]error
+	var errs [6]error
 	policy := &warder.Policy{Paths: ambiguities(route.Allow), CSRF: g.csrf}
 	policy.CORS, errs[0] = g.corsOf(route)
 	policy.BodyLimit, errs[1] = bodylimit.New(bodylimit.Config{Max: int64(limit)})
@@ -34,6 +34,7 @@ func (g *Gateway) policy(route *config.Route) (*warder.Policy, error) {
 		policy.Authz, errs[3] = g.authz(route.Conditions)
 	}
 	errs[4] = g.limit(policy, route)
+	errs[5] = g.addOwn(policy, route)
 	return policy, errors.Join(errs[:]...)
 }
 

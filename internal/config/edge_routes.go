@@ -1,0 +1,94 @@
+package config
+
+import (
+	"cmp"
+
+	"github.com/warder-dev/warder/csrf"
+)
+
+// RouteHeaders are fields that every answer of one route gets unless the upstream has set them. What is not given is that of the top level's headers.
+type RouteHeaders struct {
+	// ContentSecurityPolicy is that field; "off" means none. Default: that of headers.
+	ContentSecurityPolicy string `yaml:"content_security_policy" unset:"inherited"`
+	// FrameOptions says who may frame an answer; "off" means that the field is not set. Default: that of headers.
+	FrameOptions string `yaml:"frame_options" unset:"inherited" enum:"DENY|SAMEORIGIN|off"`
+	// ReferrerPolicy is that field; "off" means none. Default: that of headers.
+	ReferrerPolicy string `yaml:"referrer_policy" unset:"inherited"`
+	// PermissionsPolicy is that field; "off" means none. Default: that of headers.
+	PermissionsPolicy string `yaml:"permissions_policy" unset:"inherited"`
+	// CrossOriginResourcePolicy says who may embed an answer; "off" means that the field is not set. Default: that of headers.
+	CrossOriginResourcePolicy string `yaml:"cross_origin_resource_policy" unset:"inherited" enum:"same-origin|same-site|cross-origin|off"`
+	// Remove lists fields of the upstream that clients do not get, in place of those that headers removes; [] means none. Default: that of headers.
+	Remove []string `yaml:"remove" unset:"inherited"`
+}
+
+// RouteCSRF says what else proves that a request of one route comes from the site itself.
+type RouteCSRF struct {
+	// TrustedOrigins lists other origins whose pages may act for the user on this route, in place of those of csrf; [] means none. Default: those of csrf.
+	TrustedOrigins []string `yaml:"trusted_origins" unset:"inherited"`
+	// Shadow counts and logs what would be refused on this route, and lets it pass, as csrf.shadow does on all. Default false.
+	Shadow bool `yaml:"shadow" default:"false"`
+}
+
+// HeadersOf returns the fields of the route's answers: its own, and for those that
+// it does not give the top level's.
+func (c *Config) HeadersOf(r *Route) Headers {
+	h := c.Headers
+	own := r.Headers
+	if own == nil {
+		return h
+	}
+	h.ContentSecurityPolicy = cmp.Or(own.ContentSecurityPolicy, h.ContentSecurityPolicy)
+	h.FrameOptions = cmp.Or(own.FrameOptions, h.FrameOptions)
+	h.ReferrerPolicy = cmp.Or(own.ReferrerPolicy, h.ReferrerPolicy)
+	h.PermissionsPolicy = cmp.Or(own.PermissionsPolicy, h.PermissionsPolicy)
+	h.CrossOriginResourcePolicy = cmp.Or(own.CrossOriginResourcePolicy, h.CrossOriginResourcePolicy)
+	if own.Remove != nil {
+		h.Remove = own.Remove
+	}
+	return h
+}
+
+// CSRFOf returns what proves the site itself on the route.
+func (c *Config) CSRFOf(r *Route) CSRF {
+	all := c.CSRF
+	if r.CSRF == nil {
+		return all
+	}
+	if r.CSRF.TrustedOrigins != nil {
+		all.TrustedOrigins = r.CSRF.TrustedOrigins
+	}
+	all.Shadow = all.Shadow || r.CSRF.Shadow
+	return all
+}
+
+// checkRouteEdge checks what the route has in place of the top level's headers and
+// csrf.
+func (l *loader) checkRouteEdge(field string, r *Route) {
+	if own := r.Headers; own != nil {
+		at := field + ".headers"
+		valid := l.checkFields(at, &Headers{
+			ContentSecurityPolicy: own.ContentSecurityPolicy, FrameOptions: own.FrameOptions, ReferrerPolicy: own.ReferrerPolicy,
+			PermissionsPolicy: own.PermissionsPolicy, CrossOriginResourcePolicy: own.CrossOriginResourcePolicy, Remove: own.Remove,
+		})
+		if all := l.config.HeadersOf(r); valid && l.headersValid {
+			l.checkRemoved(at, &all)
+		}
+	}
+	if r.CSRF == nil {
+		return
+	}
+	if r.Public {
+		l.reject(field+".csrf", "has no effect on a public route, which asks for no credential", "take one of them away")
+	}
+	l.checkTrusted(field+".csrf.trusted_origins", r.CSRF.TrustedOrigins)
+}
+
+// checkTrusted lets package csrf judge each origin alone.
+func (l *loader) checkTrusted(field string, origins []string) {
+	l.checkWords(field, origins)
+	l.judge(field, origins, func(origin string) error {
+		_, err := csrf.New(csrf.Config{TrustedOrigins: []string{origin}})
+		return err
+	}, "write it like https://app.example.com, as browsers send it")
+}
