@@ -122,6 +122,15 @@ warder.yaml:2:68: tls.acme.on_demand[0]: is a wildcard, which only the DNS can p
 warder.yaml:2:83: tls.acme.on_demand[1]: "c" is not a full host name
 warder.yaml:2:86: tls.acme.on_demand[2]: is in tls.acme.names already
 warder.yaml:2:109: tls.acme.on_demand[4]: is in the list twice`},
+		{"ACME by the DNS", shorthand + "tls: {acme: {agree_to_terms: true, dns_command: [hook, x], names: ['*.a.example', '*', '*.b', 'a.*.example'], on_demand: ['*.c.example']}}\n", `
+warder.yaml:2:50: tls.acme.dns_command[0]: is not an absolute path; write the program's whole path, and its arguments as further entries
+warder.yaml:2:83: tls.acme.names[1]: is a wildcard, which only the DNS can prove; list each name
+warder.yaml:2:88: tls.acme.names[2]: "*.b" is not a full host name
+warder.yaml:2:95: tls.acme.names[3]: is a wildcard, which only the DNS can prove; list each name
+warder.yaml:2:123: tls.acme.on_demand[0]: is a wildcard, which only the DNS can prove; list each name`},
+		{"ACME without the DNS", shorthand + "tls: {acme: {agree_to_terms: true, names: ['*.a.example'], dns_timeout: 5m}}\n", `
+warder.yaml:2:44: tls.acme.names[0]: is a wildcard, which only the DNS can prove; list each name
+warder.yaml:2:73: tls.acme.dns_timeout: has no effect without dns_command`},
 		{"proxies without a header", shorthand + "forwarded: {trusted_proxies: [10.0.0.0/8]}\n", `warder.yaml:2:30: forwarded.trusted_proxies: has no effect without from; say what the proxies write`},
 		{"header without proxies", shorthand + "forwarded: {from: forwarded}\n", `warder.yaml:2:13: forwarded: has no trusted_proxies: nobody would be believed; list the addresses of the proxies`},
 		{"everybody a proxy", shorthand + "forwarded: {from: x-forwarded-for, trusted_proxies: [0.0.0.0/0, '::/0']}\n", `

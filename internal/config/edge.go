@@ -36,7 +36,7 @@ type Certificate struct {
 
 // ACME says whom certificates are got from (RFC 8555), and for which names.
 type ACME struct {
-	// Names are the host names to get certificates for at once. Required unless on_demand is given.
+	// Names are the host names to get certificates for at once; with dns_command also wildcards such as *.example.com. Required unless on_demand is given.
 	Names []string `yaml:"names"`
 	// OnDemand are further host names, each in full, whose certificates are got when the first client asks for them; nothing is ever asked for a name in neither list. Default: none.
 	OnDemand []string `yaml:"on_demand"`
@@ -48,6 +48,10 @@ type ACME struct {
 	CAFile string `yaml:"ca_file"`
 	// Folder is the path of the folder that keeps accounts and certificates. Default ./acme.
 	Folder string `yaml:"folder" default:"./acme"`
+	// DNSCommand is a program, by its absolute path, with arguments: it publishes and takes away the records by which the DNS proves the names, and then nothing else does (DNS-01). It is run as "PROGRAM ARG... present NAME VALUE" and "... cleanup NAME VALUE", and ends when the record can be seen. With it names may be wildcards. Default: none.
+	DNSCommand []string `yaml:"dns_command"`
+	// DNSTimeout is how long one run of dns_command may take, 1s to 1h; taking a record away 30s at most. Default 2m.
+	DNSTimeout time.Duration `yaml:"dns_timeout" default:"2m" min:"1s" max:"1h"`
 	// AgreeToTerms says that the operator agrees to the authority's terms. Required.
 	AgreeToTerms bool `yaml:"agree_to_terms" default:"false"`
 }

@@ -56,6 +56,7 @@ func (l *loader) checkACME(field string, a *ACME) {
 		l.reject(field, "has no names", "list the host names to get certificates for")
 	}
 	l.checkACMENames(field, a)
+	l.checkDNSCommand(field, a)
 	if !a.AgreeToTerms && !l.failed(field+".agree_to_terms") {
 		l.reject(field, "does not agree to the authority's terms", "read them, and set agree_to_terms")
 	}
@@ -78,11 +79,15 @@ func (l *loader) checkACMENames(field string, a *ACME) {
 		l.checkWords(at, list.names)
 		for i, name := range list.names {
 			entry, bare := fmt.Sprintf("%s[%d]", at, i), HostOf(name)
+			base := name
+			if list.name == "names" && len(a.DNSCommand) > 0 {
+				base = strings.TrimPrefix(name, "*.")
+			}
 			switch {
 			case name == "" || l.failed(entry):
-			case strings.Contains(name, "*"):
+			case strings.Contains(base, "*"):
 				l.reject(entry, "is a wildcard, which only the DNS can prove", "list each name")
-			case !validHost(name) || !strings.Contains(bare, "."):
+			case !validHost(base) || !strings.Contains(HostOf(base), "."):
 				l.reject(entry, l.show(entry)+" is not a full host name", "")
 			case in[bare] != "":
 				l.reject(entry, "is in "+in[bare]+" already", "")

@@ -40,6 +40,7 @@ func (c *Config) Findings() []Finding {
 	w.clearText()
 	w.unused()
 	w.missingFiles()
+	w.dnsCommand()
 	for i, pair := range c.TLS.Certificates {
 		w.keyFile(fmt.Sprintf("tls.certificates[%d].key_file", i), pair.KeyFile)
 	}

@@ -30,7 +30,7 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
-		"http3", "httpserver", "internal/config", "internal/decision", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
+		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 		"usage",
@@ -124,7 +124,8 @@ func table() map[string]row {
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
-		"internal/decision": {module: vocabulary("", "upstream")},
+		"internal/decision":   {module: vocabulary("", "upstream")},
+		"internal/dnscommand": {},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
 				return slices.Contains([]string{"sqlite", "redis", "internal/server", "internal/systemd"}, p)

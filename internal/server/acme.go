@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/dnscommand"
 	"github.com/warder-dev/warder/tlsconfig/acme"
 )
 
@@ -23,10 +24,14 @@ func (p *program) acme() error {
 		}
 		return all
 	}
+	var dns acme.DNS
+	if len(c.DNSCommand) > 0 {
+		dns = &dnscommand.Command{Argv: c.DNSCommand, Timeout: c.DNSTimeout, Environ: p.options.Environ, Log: p.options.Log}
+	}
 	var err error
 	p.managed, err = acme.New(acme.Config{
 		Names: hosts(c.Names), OnDemand: hosts(c.OnDemand), Directory: c.Directory, CAFile: c.CAFile, Email: c.Email, AgreeToTerms: c.AgreeToTerms, Folder: c.Folder,
-		HTTP: p.options.Listeners.Redirect != nil, TLSALPN: true, Log: p.options.Log,
+		HTTP: p.options.Listeners.Redirect != nil, TLSALPN: true, DNS: dns, Log: p.options.Log,
 	})
 	return err
 }

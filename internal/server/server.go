@@ -53,6 +53,10 @@ type Options struct {
 	// change them. Without it nobody can.
 	AdminToken secret.Text
 
+	// Environ is the process's environment, as os.Environ has it. Of it, a program
+	// that publishes records in the DNS gets PATH and HOME.
+	Environ []string
+
 	Ready func() // called once, when requests are answered
 }
 
