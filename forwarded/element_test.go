@@ -108,6 +108,8 @@ func reference(line string) (elements []string, ok bool) {
 		switch {
 		case quoted && line[i] == '\\':
 			i++
+		case line[i] == '\\': // no token has it: a quote behind it has two readings
+			return nil, false
 		case line[i] == '"':
 			quoted = !quoted
 		case line[i] == ',' && !quoted:
