@@ -36,7 +36,7 @@ type authority struct {
 	folder    string
 
 	handler atomic.Pointer[http.Handler]
-	orders  atomic.Int64 // that came in
+	orders  atomic.Int64 // that were made
 	fault   atomic.Pointer[fault]
 	ca      *ca.CAImpl
 	db      *db.MemoryStore
@@ -67,9 +67,23 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
+// created counts orders that are made: pebble refuses one nonce of twenty, and then
+// the same order comes again.
+type created struct {
+	http.ResponseWriter
+	orders *atomic.Int64
+}
+
+func (w created) WriteHeader(status int) {
+	if status == http.StatusCreated {
+		w.orders.Add(1)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
 func (a *authority) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.URL.Path, "order-plz") {
-		a.orders.Add(1)
+		w = created{w, &a.orders}
 	}
 	if f := a.fault.Load(); f != nil && (*f)(w, r) {
 		return
