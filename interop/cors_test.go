@@ -85,6 +85,9 @@ func (a ask) preflight() bool {
 // lets is how a browser reads an answer (Fetch, "CORS check" and "CORS-preflight
 // fetch"): whether the page may read it, or go on with what it asked for.
 func (a ask) lets(t twin, h http.Header) bool {
+	if a.preflight() && a.privateNetwork && h.Get("Access-Control-Allow-Private-Network") != "true" {
+		return false // whoever asks: the rest of the permission is worth nothing then
+	}
 	if len(a.origins) != 1 {
 		return len(h["Access-Control-Allow-Origin"]) > 0 // no browser's: any permission counts
 	}
@@ -100,9 +103,6 @@ func (a ask) lets(t twin, h http.Header) bool {
 	}
 	method := a.methods[0]
 	if !slices.Contains([]string{"GET", "HEAD", "POST"}, method) && !slices.Contains(list(h["Access-Control-Allow-Methods"]), method) {
-		return false
-	}
-	if a.privateNetwork && h.Get("Access-Control-Allow-Private-Network") != "true" {
 		return false
 	}
 	may := list(h["Access-Control-Allow-Headers"])
@@ -142,7 +142,7 @@ func differences() []struct {
 		{"an origin has one spelling: they compare it without case", func(t twin, a ask) bool {
 			return !t.any && len(a.origins) == 1 && a.origins[0] != strings.ToLower(a.origins[0])
 		}, false, true},
-		{"two Origin fields are nobody's: they take the first", func(t twin, a ask) bool { return (!t.any || a.preflight() && a.privateNetwork) && len(a.origins) > 1 }, false, true},
+		{"two Origin fields are nobody's: they take the first", func(t twin, a ask) bool { return !t.any && len(a.origins) > 1 }, false, true},
 		{"two fields with a method are nobody's: they take the first", func(_ twin, a ask) bool { return a.preflight() && len(a.methods) > 1 }, false, true},
 		{"OPTIONS is a method to be listed: they always allow it", func(_ twin, a ask) bool { return a.preflight() && a.methods[0] == "OPTIONS" }, false, true},
 		{"reading does not depend on the method: by the standard only a preflight does", func(_ twin, a ask) bool {
