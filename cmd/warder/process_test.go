@@ -126,19 +126,13 @@ func TestMemoryAndSlowClients(t *testing.T) {
 			wire.Dial(t, s.gateway).Send("POST /a HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + s.key + "\r\nContent-Length: 1000\r\n\r\nhello")
 		}
 		s.get(t, "/a") // stands in the queue behind ten thousand that are being accepted
-		best := enduring
-		for range 10 { // the machine may have other work
-			begin := time.Now()
-			status, length := s.get(t, "/a")
-			if status != http.StatusOK || length != int64(len(big)) {
-				t.Fatalf("a good client got %d and %d bytes", status, length)
-			}
-			if best = min(best, time.Since(begin)); best <= time.Second {
-				break
-			}
+		begin := time.Now()
+		status, length := s.get(t, "/a")
+		if status != http.StatusOK || length != int64(len(big)) {
+			t.Errorf("a good client got %d and %d bytes", status, length)
 		}
-		if best > time.Second {
-			t.Errorf("a good client waited %v, ten times", best)
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("a good client waited %v", took)
 		}
 		attack.Case(t, "FLOOD-02", attack.Gateway, func(t *testing.T) {
 			rss := s.resident(t)
