@@ -292,6 +292,7 @@ func TestWhereProxiesMayAsk(t *testing.T) {
 	})
 	attack.Case(t, "FWD-21", attack.Asked, func(t *testing.T) {
 		wrong(t, askedYAML("nginx")+"  - {match: /big/, body_bytes: 5MiB}\n", "body_bytes: cannot hold where proxies ask")
+		wrong(t, askedYAML("nginx")+"schemes: {link: {key: {in: query}}}\n", "schemes.link.key.in: cannot hold where proxies ask")
 		wrong(t, askedYAML("nginx")+"rate_limits: {few: {concurrent: 2, by: [key]}}\n", "rate_limits.few.concurrent: cannot hold where proxies ask")
 		wrong(t, askedYAML("nginx")+"rate_limits: {tokens: {count: 2, per: 1h, by: [key], cost_header: X-Tokens}}\n", "rate_limits.tokens.cost_header: cannot hold where proxies ask")
 		wrong(t, askedYAML("nginx")+"credits: {cost: 1, refund_failed: true}\n", "credits.refund_failed: cannot hold where proxies ask")

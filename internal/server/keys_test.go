@@ -225,9 +225,13 @@ func TestAStoreWithoutAnAnswerIs503(t *testing.T) {
 		attack.Case(t, "KEY-20", attack.Gateway, func(t *testing.T) {
 			store.fault.Store(&fault)
 			defer store.fault.Store(nil)
+			begin := time.Now()
 			response := p.get(t, "/a", fresh)
 			if response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
 				t.Errorf("%s: status %d, Retry-After %q, want 503 with one", name, response.StatusCode, response.Header.Get("Retry-After"))
+			}
+			if took := time.Since(begin); took > 2*time.Second {
+				t.Errorf("%s: the answer took %v", name, took)
 			}
 			select {
 			case <-release:

@@ -206,7 +206,7 @@ func closeAll(t *testing.T, closers ...func() error) {
 // awaitNodes waits until the program has confirmed the revision.
 func (p *program) awaitNodes(t *testing.T, revision apikey.Revision) {
 	t.Helper()
-	receipt, err := fleet.Await(t.Context(), p.nodes, revision, patience)
+	receipt, err := fleet.Await(t.Context(), p.nodes, revision, 5*time.Second)
 	if err != nil || receipt.Nodes != 1 || len(receipt.Missing) > 0 {
 		t.Fatalf("receipt = %v, %v, want the one node's", receipt, err)
 	}
