@@ -33,7 +33,7 @@ func table() map[string]row {
 		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
-		"usage",
+		"usage", "webhook",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -87,12 +87,14 @@ func table() map[string]row {
 		"session/sessiontest":     {module: vocabulary("session")},
 		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
 		"usage/usagetest":         {module: vocabulary("usage")},
+		"webhook/webhooktest":     {module: vocabulary("webhook")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
 		"usage":     {module: vocabulary(), third: x},
+		"webhook":   {module: vocabulary("internal/outgoing")},
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
@@ -102,7 +104,7 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("apikey", "internal/fleet", "session", "usage"),
+			module: vocabulary("apikey", "internal/fleet", "session", "usage", "webhook"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
