@@ -30,7 +30,7 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
-		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
+		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/housekeeping", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 		"usage", "webhook",
@@ -112,12 +112,13 @@ func table() map[string]row {
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
 		// program
-		"internal/fleet":   {module: vocabulary("apikey")},
-		"internal/systemd": {third: x},
+		"internal/fleet":        {module: vocabulary("apikey")},
+		"internal/housekeeping": {module: vocabulary("apikey", "webhook")},
+		"internal/systemd":      {third: x},
 		"internal/config": {
 			module: vocabulary(
 				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "securityheaders",
-				"target", "trustedhost", "upstream",
+				"internal/outgoing", "target", "trustedhost", "upstream", "webhook",
 			),
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
