@@ -99,6 +99,7 @@
 //   - internal/server: listeners, and everything above joined
 //   - internal/dnscommand: a program of the operator that publishes records in the DNS
 //   - internal/fleet: who runs, and who has applied a change
+//   - internal/policytest: tables of requests and the answers that are expected
 //   - internal/housekeeping: what is due without anybody asking: notices of keys that expire
 //   - internal/systemd: sockets and words of the service manager
 //

@@ -42,7 +42,7 @@ func (f *fickle) say(who string, err error) {
 
 // TestFollow has a handler with a stream, whose principal changes in each way.
 func TestFollow(t *testing.T) {
-	away := errors.New("no store")
+	away := errAway
 	for name, tt := range map[string]struct {
 		who  string
 		err  error
@@ -92,3 +92,5 @@ func TestFollowWithoutAStack(t *testing.T) {
 		t.Error("the context goes on")
 	}
 }
+
+var errAway = errors.New("no store")

@@ -10,6 +10,7 @@ import (
 
 // words holds for a principal that has one of several values in a field.
 type words struct {
+	name  string // of the setting
 	field func(*exchange.Principal) string
 	any   []string
 }
@@ -19,11 +20,11 @@ func owner(p *exchange.Principal) string       { return p.Owner }
 func issuer(p *exchange.Principal) string      { return p.Issuer }
 func scheme(p *exchange.Principal) string      { return p.Scheme }
 
-func newWords(field func(*exchange.Principal) string, any []string) (Condition, error) {
+func newWords(name string, field func(*exchange.Principal) string, any []string) (Condition, error) {
 	if slices.Contains(any, "") {
 		return nil, errors.New("a value is empty: what has none is never matched")
 	}
-	return &words{field: field, any: slices.Clone(any)}, nil
+	return &words{name: name, field: field, any: slices.Clone(any)}, nil
 }
 
 func (w *words) Holds(x *exchange.Exchange) (bool, error) {

@@ -207,10 +207,10 @@ func (r *Rule) conditions() ([]Condition, error) {
 		}
 	}
 	add("Methods", reflect.ValueOf(r.Methods), func() (Condition, error) { return newMethods(r.Methods, r.Effect == Deny) })
-	add("Environments", reflect.ValueOf(r.Environments), func() (Condition, error) { return newWords(environment, r.Environments) })
-	add("Owners", reflect.ValueOf(r.Owners), func() (Condition, error) { return newWords(owner, r.Owners) })
-	add("Issuers", reflect.ValueOf(r.Issuers), func() (Condition, error) { return newWords(issuer, r.Issuers) })
-	add("Schemes", reflect.ValueOf(r.Schemes), func() (Condition, error) { return newWords(scheme, r.Schemes) })
+	add("Environments", reflect.ValueOf(r.Environments), func() (Condition, error) { return newWords("environments", environment, r.Environments) })
+	add("Owners", reflect.ValueOf(r.Owners), func() (Condition, error) { return newWords("owners", owner, r.Owners) })
+	add("Issuers", reflect.ValueOf(r.Issuers), func() (Condition, error) { return newWords("issuers", issuer, r.Issuers) })
+	add("Schemes", reflect.ValueOf(r.Schemes), func() (Condition, error) { return newWords("schemes", scheme, r.Schemes) })
 	add("Clients", reflect.ValueOf(r.Clients), func() (Condition, error) { return newClients(r.Clients) })
 	add("Paths", reflect.ValueOf(r.Paths), func() (Condition, error) { return newPaths(r.Paths) })
 	add("Times", reflect.ValueOf(r.Times), func() (Condition, error) { return newTimes(r.Times) })

@@ -83,6 +83,14 @@ func (v Verdict) Reason() string {
 	}
 }
 
+// Handler returns the answer of an [Answered] request; nil for the other kinds.
+func (v Verdict) Handler() http.Handler {
+	if v.kind != Answered {
+		return nil
+	}
+	return v.answer
+}
+
 var errNoVerdict = errors.New("exchange: a stage gave no verdict")
 
 // Err returns why the stage could not judge; nil unless the kind is [Failed].

@@ -43,12 +43,20 @@ func causeOf(err error) int {
 	}
 }
 
+// told is the end of a command whose output has said everything already.
+type told struct{ code int }
+
+func (t told) Error() string { return fmt.Sprintf("exit code %d", t.code) }
+
 // report prints err in the form "warder: what (how to mend it)" and returns the
 // exit code. An error that is no failure is the server's. It is the one place
 // that errors of commands go through, and shows nothing that looks like a key.
 func report(w io.Writer, err error) int {
 	if err == nil {
 		return 0
+	}
+	if t, ok := errors.AsType[told](err); ok {
+		return t.code
 	}
 	var f *failure
 	code := exitServer

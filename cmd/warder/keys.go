@@ -88,6 +88,19 @@ func keyID(arg string, stdin io.Reader) (apikey.ID, error) {
 
 // pastedID reads the text of a key from standard input.
 func pastedID(stdin io.Reader) (apikey.ID, error) {
+	line, err := pastedLine(stdin)
+	if err != nil {
+		return "", err
+	}
+	info, err := apikey.Parse(line)
+	if err != nil {
+		return "", fail(exitUsage, "copy it again, whole", "standard input holds no key: its form or its check digits are wrong")
+	}
+	return info.ID, nil
+}
+
+// pastedLine reads one line from standard input, whatever it is.
+func pastedLine(stdin io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(stdin, maxKeyText)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fail(exitUsage, "", "standard input: %w", err)
@@ -96,11 +109,7 @@ func pastedID(stdin io.Reader) (apikey.ID, error) {
 	if line == "" {
 		return "", fail(exitUsage, "echo \"$KEY\" | warder keys ...", "standard input is empty: want the text of a key")
 	}
-	info, err := apikey.Parse(line)
-	if err != nil {
-		return "", fail(exitUsage, "copy it again, whole", "standard input holds no key: its form or its check digits are wrong")
-	}
-	return info.ID, nil
+	return line, nil
 }
 
 // findKey looks up one key for a person.

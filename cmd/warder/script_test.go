@@ -54,7 +54,8 @@ func withProgram(run func() int) int {
 }
 
 // TestScripts runs every command of the program as a user does, in a folder of
-// its own. The scripts' own commands are: serve, terminate, get, upstream, sink.
+// its own. The scripts' own commands are: serve, terminate, get, upstream, sink,
+// capture.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
@@ -67,7 +68,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"serve": serveCommand, "terminate": terminateCommand, "get": getCommand, "upstream": upstreamCommand, "sink": sinkCommand, "mode": modeCommand,
+			"serve": serveCommand, "terminate": terminateCommand, "get": getCommand, "upstream": upstreamCommand, "sink": sinkCommand, "capture": captureCommand, "mode": modeCommand,
 			"exits": exitsCommand, "getkey": getKeyCommand, "login": loginCommand,
 		},
 	})
@@ -188,6 +189,14 @@ func fetch(url string, headers []string) (int, []byte, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return response.StatusCode, body, err
+}
+
+// captureCommand is `capture NAME`: the variable is what was printed last.
+func captureCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: capture NAME")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
 // sinkCommand starts a server that takes whatever is posted, and sets SINK to its URL.

@@ -114,6 +114,22 @@ func parseYAML(content string) (file *ast.File, err error) {
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // duplicates are reported by decode, all of them
 }
 
+// ScanYAML reports text that is no YAML, or too much for a parser: nested too
+// deeply, or with too many aliases. For files beside the configuration.
+func ScanYAML(text string) error {
+	if e := preScan(text); e != nil {
+		return errors.New(e.problem)
+	}
+	tokens, err := tokenize(text)
+	if err != nil {
+		return errYAML
+	}
+	if e := measure(tokens); e != nil {
+		return errors.New(e.problem)
+	}
+	return nil
+}
+
 // tokenize is lexer.Tokenize that ends at the first invalid token.
 func tokenize(content string) (token.Tokens, error) {
 	var s scanner.Scanner

@@ -30,7 +30,7 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
-		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/housekeeping", "internal/outgoing", "internal/server",
+		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/housekeeping", "internal/outgoing", "internal/policytest", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 		"usage", "webhook",
@@ -113,6 +113,7 @@ func table() map[string]row {
 
 		// program
 		"internal/fleet":        {module: vocabulary("apikey")},
+		"internal/policytest":   {module: vocabulary("apikey", "internal/config", "internal/server"), third: []string{"github.com/goccy/go-yaml"}},
 		"internal/housekeeping": {module: vocabulary("apikey", "webhook")},
 		"internal/systemd":      {third: x},
 		"internal/config": {
@@ -131,7 +132,7 @@ func table() map[string]row {
 		"internal/dnscommand": {},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
-				return slices.Contains([]string{"sqlite", "redis", "internal/server", "internal/systemd"}, p)
+				return slices.Contains([]string{"sqlite", "redis", "internal/policytest", "internal/server", "internal/systemd"}, p)
 			}),
 			third: []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
