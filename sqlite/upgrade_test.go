@@ -18,6 +18,7 @@ func TestUpgradeFromVersionOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	execRaw(t, path, `ALTER TABLE keys DROP COLUMN certificate`, `DROP TABLE sessions`, `DROP TABLE credit_reservations`, `DROP TABLE credits`, `DROP TABLE credit_changes`,
+		`DROP TABLE accounts`, `DROP TABLE admin_keys`, `DROP TABLE account_changes`,
 		`DELETE FROM goose_db_version WHERE version_id > 1`)
 
 	keys := open(t, path).APIKeys()
