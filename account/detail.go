@@ -82,7 +82,7 @@ func MarshalDetail(a *Account) ([]byte, error) {
 			d.SetUp.Address = s.Address.String()
 		}
 	}
-	return json.Marshal(d)
+	return json.Marshal(d) //nolint:gosec // G117: a hash, for the store
 }
 
 // UnmarshalDetail is the reverse of [MarshalDetail]: it sets what that returned.
@@ -129,7 +129,7 @@ func MarshalKeyDetail(k *Key) ([]byte, error) {
 			return nil, errText
 		}
 	}
-	return json.Marshal(detail{
+	return json.Marshal(detail{ //nolint:gosec // G117: a key has no password
 		Name: k.Name, Role: k.Role, Maker: k.Maker, Digest: k.Digest[:], Created: millis(k.Created), Expires: millis(k.Expires),
 		Revoked: millis(k.Revoked), Reason: k.Reason,
 	})

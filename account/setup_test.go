@@ -15,8 +15,6 @@ import (
 )
 
 func now() time.Time                    { return time.Now() }
-func splitWords(s string) []string      { return strings.Fields(s) }
-func startsWith(s, prefix string) bool  { return strings.HasPrefix(s, prefix) }
 func address(text string) netip.Addr    { return netip.MustParseAddr(text) }
 func anywhere() account.Link            { return account.Link{Anywhere: true} }
 func onlyFrom(text string) account.Link { return account.Link{Address: address(text)} }
@@ -83,11 +81,11 @@ func linkAfterAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		a, link := h.invite(t, anywhere())
-		time.Sleep(time.Hour - time.Millisecond)
+		pause(time.Hour - time.Millisecond)
 		if _, err := h.Offer(t.Context(), link, home()); err != nil {
 			t.Errorf("just before: %v", err)
 		}
-		time.Sleep(time.Millisecond)
+		pause(time.Millisecond)
 		if _, err := h.finish(t, link); !errors.Is(err, account.ErrGone) {
 			t.Errorf("after an hour: %v, want ErrGone", err)
 		}
@@ -234,7 +232,7 @@ func TestOffersEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Hour)
+		pause(time.Hour)
 		if _, _, err := h.Enrol(t.Context(), actor(dev.Account), offer.Sealed, code(t, offer.Secret, time.Now())); err == nil {
 			t.Error("an offer of an hour ago was enrolled")
 		}
@@ -273,7 +271,7 @@ func TestTickets(t *testing.T) {
 				t.Errorf("%s: %v, want ErrGone", name, err)
 			}
 		}
-		time.Sleep(account.TicketFor)
+		pause(account.TicketFor)
 		if err := redeem(ticket); !errors.Is(err, account.ErrGone) {
 			t.Errorf("late: %v, want ErrGone", err)
 		}

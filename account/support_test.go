@@ -115,3 +115,6 @@ func wantNothingSecret(tb testing.TB, where, text string, secrets ...secret.Text
 		}
 	}
 }
+
+// pause lets d pass on a bubble's clock.
+func pause(d time.Duration) { <-time.After(d) }

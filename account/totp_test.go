@@ -52,7 +52,7 @@ func TestACodeIsGoodOnceAndInTime(t *testing.T) {
 			}
 		}
 		want("the code that enrolled", prove(at(0)), account.ErrCode)
-		time.Sleep(10 * time.Minute) // of the bubble's clock
+		pause(10 * time.Minute) // of the bubble's clock
 		want("two steps early", prove(at(time.Minute)), account.ErrCode)
 		want("two steps late", prove(at(-time.Minute)), account.ErrCode)
 		want("one step late", prove(at(-30*time.Second)), nil)
@@ -62,7 +62,7 @@ func TestACodeIsGoodOnceAndInTime(t *testing.T) {
 		want("now again", prove(now), account.ErrCode)
 		want("one step early", prove(at(30*time.Second)), nil)
 		want("now, after a later one", prove(now), account.ErrCode)
-		time.Sleep(10 * time.Minute)
+		pause(10 * time.Minute)
 		for _, text := range []string{"", "0", "00000a", "0000000", "000 000 000 000 000", "１２３４５６", " ", at(0) + "\x00"} {
 			want(fmt.Sprintf("%q", text), prove(text), account.ErrCode)
 		}
@@ -77,7 +77,7 @@ func TestACodeIsGoodForOneOfManyRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		ada := h.settle(t, "ada", account.Owner)
-		time.Sleep(time.Minute)
+		pause(time.Minute)
 		text := code(t, ada.shared, time.Now())
 		const many = 20
 		errs := make([]error, many)
