@@ -18,11 +18,12 @@ var ErrCode = errors.New("account: the code is wrong, has expired, or was used")
 // An Offer is a second factor that may be enrolled. Nothing of it is stored: Sealed
 // is given back with a first code.
 type Offer struct {
-	Account View
-	Factor  bool        // one has to be enrolled; else the rest is empty
-	Secret  secret.Text // the shared secret, base32: to be typed into an authenticator
-	URI     secret.Text // otpauth://..., to be shown as a QR code
-	Sealed  secret.Text // for [Manager.Finish] and [Manager.Enrol], within the hour
+	Account  View
+	Password bool        // one has to be set
+	Factor   bool        // one has to be enrolled; else the rest is empty
+	Secret   secret.Text // the shared secret, base32: to be typed into an authenticator
+	URI      secret.Text // otpauth://..., to be shown as a QR code
+	Sealed   secret.Text // for [Manager.Finish] and [Manager.Enrol], within the hour
 }
 
 // openLink returns the account that link opens from there.
@@ -49,10 +50,14 @@ func (m *Manager) Offer(ctx context.Context, link secret.Text, from netip.Addr) 
 	if err != nil {
 		return Offer{}, err
 	}
-	if !a.SetUp.Factor {
-		return Offer{Account: a.View()}, nil
+	offer := Offer{Account: a.View()}
+	if a.SetUp.Factor {
+		if offer, err = m.offer(&a); err != nil {
+			return Offer{}, err
+		}
 	}
-	return m.offer(&a)
+	offer.Password = a.SetUp.Password
+	return offer, nil
 }
 
 func offerContext(a *Account) string { return fmt.Sprintf("offer\x00%s\x00%d", a.ID, a.Epoch) }

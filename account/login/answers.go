@@ -87,6 +87,7 @@ func viewTicket(t secret.Text) ticketView {
 type offerView struct {
 	Name   string       `json:"name"`
 	Role   account.Role `json:"role"`
+	Sets   bool         `json:"password"`         // a password is to be set
 	Factor bool         `json:"factor"`           // an authenticator is to be enrolled
 	Secret string       `json:"secret,omitempty"` // to be typed into one
 	URI    string       `json:"uri,omitempty"`    // to be shown as a QR code
@@ -94,7 +95,7 @@ type offerView struct {
 }
 
 func viewOffer(o account.Offer) offerView {
-	return offerView{o.Account.Name, o.Account.Role, o.Factor, o.Secret.Reveal(), o.URI.Reveal(), o.Sealed.Reveal()}
+	return offerView{o.Account.Name, o.Account.Role, o.Password, o.Factor, o.Secret.Reveal(), o.URI.Reveal(), o.Sealed.Reveal()}
 }
 
 // A codesView are recovery codes, told this once.

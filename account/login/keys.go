@@ -166,7 +166,7 @@ func known(err error) error {
 func recordOf(k *account.Key) apikey.Record {
 	return apikey.Record{
 		ID: apikey.ID(k.ID), Prefix: Prefix, Environment: apikey.Environment(k.Role), Name: k.Name, Owner: k.Maker, Created: k.Created, Expires: k.Expires,
-		Revoked: k.Revoked, Reason: k.Reason, Secrets: []apikey.Secret{{Digest: k.Digest, Pepper: k.Pepper, Created: k.Created}},
+		Revoked: k.Revoked, Reason: k.Reason, Secrets: []apikey.Secret{{Digest: k.Digest, Pepper: k.Pepper, Created: k.Created, Number: 1}},
 		Revision: apikey.Revision(k.Revision),
 	}
 }
