@@ -73,7 +73,7 @@ func withAdmins(cmd *cobra.Command, p *process, fresh bool, use func(a *admins) 
 	if err != nil {
 		return err
 	}
-	a.keys, err = login.NewKeys(login.KeysConfig{Store: store.db.Accounts(), Peppers: store.peppers}) //nolint:contextcheck // it stops at Close
+	a.keys, err = login.NewKeys(login.KeysConfig{Store: store.db.Accounts(), Peppers: store.peppers})
 	if err != nil {
 		return err
 	}

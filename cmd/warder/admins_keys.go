@@ -57,7 +57,12 @@ func (v adminKeyView) rows() [][]string {
 		shown = v.Masked
 	}
 	rows := [][]string{
-		{"id", v.ID}, {"key", shown}, {"name", dash(v.Name)}, {"role", string(v.Role)}, {"state", v.State}, {"created", v.Created.Format(time.RFC3339)},
+		{"id", v.ID},
+		{"key", shown},
+		{"name", dash(v.Name)},
+		{"role", string(v.Role)},
+		{"state", v.State},
+		{"created", v.Created.Format(time.RFC3339)},
 		{"expires", moment(v.Expires, "never")},
 	}
 	if v.Revoked != nil {
