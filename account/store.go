@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 )
@@ -115,4 +116,39 @@ func (c *Change) Check() error {
 	default:
 		return nil
 	}
+}
+
+// Told is a change as the audit has it: nothing secret is in it.
+type Told struct {
+	Kind          string // "account" or "admin-key"
+	Subject       string // its id
+	Before, After []byte // the [View] or [KeyView] as JSON; nil for none
+}
+
+// Told returns what may be told of c, which [Change.Check] has passed.
+func (c *Change) Told() (t Told, err error) {
+	accounts := func(a *Account) []byte {
+		if a == nil {
+			return nil
+		}
+		text, failed := json.Marshal(a.View())
+		err = errors.Join(err, failed)
+		t.Kind, t.Subject = "account", string(a.ID)
+		return text
+	}
+	keys := func(k *Key) []byte {
+		if k == nil {
+			return nil
+		}
+		text, failed := json.Marshal(k.View())
+		err = errors.Join(err, failed)
+		t.Kind, t.Subject = "admin-key", k.ID
+		return text
+	}
+	if c.Before != nil || c.After != nil {
+		t.Before, t.After = accounts(c.Before), accounts(c.After)
+	} else {
+		t.Before, t.After = keys(c.KeyBefore), keys(c.KeyAfter)
+	}
+	return t, err
 }

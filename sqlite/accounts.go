@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -204,16 +203,14 @@ func (s *Accounts) Apply(ctx context.Context, c account.Change) (account.Revisio
 
 // An accountWrite is a change ready to be written.
 type accountWrite struct {
-	c             *account.Change
-	kind, subject string
-	before, after sql.NullString // for the list of changes: nothing secret
-	detail        string
+	c      *account.Change
+	told   account.Told
+	detail string
 }
 
 var errAccountText = errors.New("sqlite: account has text that is not UTF-8, or a NUL")
 
 func newAccountWrite(c *account.Change) (*accountWrite, error) {
-	w := &accountWrite{c: c}
 	var (
 		detail []byte
 		err    error
@@ -221,15 +218,11 @@ func newAccountWrite(c *account.Change) (*accountWrite, error) {
 	)
 	switch {
 	case c.KeyAfter != nil:
-		w.kind, w.subject = "admin-key", c.KeyAfter.ID
 		all = append(all, c.KeyAfter.ID, c.KeyAfter.Pepper)
 		detail, err = account.MarshalKeyDetail(c.KeyAfter)
 	case c.After != nil:
-		w.kind, w.subject = "account", string(c.After.ID)
 		all = append(all, string(c.After.ID), c.After.Name, c.After.Factor.Pepper)
 		detail, err = account.MarshalDetail(c.After)
-	default:
-		w.kind, w.subject = "account", string(c.Before.ID)
 	}
 	for _, text := range all {
 		if err == nil && !validText(text) {
@@ -239,31 +232,18 @@ func newAccountWrite(c *account.Change) (*accountWrite, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.detail = string(detail)
-	if w.before, err = told(c.Before, c.KeyBefore); err != nil {
-		return nil, err
-	}
-	w.after, err = told(c.After, c.KeyAfter)
-	return w, err
+	told, err := c.Told()
+	return &accountWrite{c: c, told: told, detail: string(detail)}, err
 }
 
-// told is what may be told of an account or a key as JSON; NULL for neither.
-func told(a *account.Account, k *account.Key) (sql.NullString, error) {
-	var text []byte
-	var err error
-	switch {
-	case a != nil:
-		text, err = json.Marshal(a.View())
-	case k != nil:
-		text, err = json.Marshal(k.View())
-	default:
-		return sql.NullString{}, nil
-	}
-	return sql.NullString{String: string(text), Valid: err == nil}, err
+// nullText is NULL for nothing.
+func nullText(text []byte) sql.NullString {
+	return sql.NullString{String: string(text), Valid: text != nil}
 }
 
 func (w *accountWrite) run(ctx context.Context, tx *sql.Tx) (account.Revision, error) {
-	done, err := tx.ExecContext(ctx, insertAccountChange, micros(w.c.At), w.c.Actor, w.c.Source, string(w.c.Op), w.kind, w.subject, w.before, w.after)
+	done, err := tx.ExecContext(ctx, insertAccountChange, micros(w.c.At), w.c.Actor, w.c.Source, string(w.c.Op), w.told.Kind, w.told.Subject,
+		nullText(w.told.Before), nullText(w.told.After))
 	if err != nil {
 		return 0, err
 	}

@@ -35,7 +35,7 @@ const maxBody = 16 << 10
 //	GET  base/me                                              who asks
 //	POST base/setup           {"link"}                        what the link sets, and an authenticator to enrol
 //	POST base/setup/finish    {"link", "password", "offer", "code"}   recovery codes
-//	POST base/password        {"password"}                    needs a fresh login; other sessions end
+//	POST base/password        {"old", "password"}             needs a fresh login; other sessions end
 //	POST base/factor          {}                              another authenticator to enrol; needs a fresh login
 //	POST base/factor/enrol    {"offer", "code"}               recovery codes; other sessions end
 //	POST base/recovery-codes  {}                              new ones; needs a fresh login
@@ -144,6 +144,16 @@ func (c *call) source() string {
 	return c.from.Unmap().String()
 }
 
+// An aboutError names the account that a refusal is about, for the log: never one
+// that nobody has, since people type passwords into the wrong field.
+type aboutError struct {
+	name string
+	err  error
+}
+
+func (e *aboutError) Error() string { return e.err.Error() }
+func (e *aboutError) Unwrap() error { return e.err }
+
 // refuse answers err, and logs what an operator wants to know of it.
 func (d *Door) refuse(c *call, err error) {
 	p, reason, cause := d.problemOf(err)
@@ -152,6 +162,9 @@ func (d *Door) refuse(c *call, err error) {
 		level = slog.LevelError
 	}
 	attrs := []slog.Attr{slog.String("client", c.source()), slog.String("reason", reason), slog.String("path", c.r.URL.Path)}
+	if about, ok := errors.AsType[*aboutError](err); ok {
+		attrs = append(attrs, slog.String("account", about.name))
+	}
 	if cause != nil {
 		attrs = append(attrs, slog.Any("error", cause))
 	}

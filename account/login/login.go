@@ -3,7 +3,7 @@
 //
 //	sessions, err := login.NewSessions(store, log)
 //	keys, err := login.NewKeys(login.KeysConfig{Store: accounts, Peppers: peppers, Log: log})
-//	people, err := account.New(account.Config{Store: accounts, Hash: login.Hash, Sealer: peppers})
+//	people, err := account.New(account.Config{Store: accounts, Hash: login.Hash, Sealer: peppers, Ended: login.End(sessions, log)})
 //	door, err := login.New(login.Config{People: people, Sessions: sessions, Log: log})
 //	stage, err := authn.New(authn.Config{Requirement: authn.Requirement{{{Scheme: door.Scheme()}}, {{Scheme: keys.Scheme()}}}})
 //	handler, err := door.Handler("/v1/account", keys.Scheme()) // for "/v1/account/"

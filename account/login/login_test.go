@@ -157,6 +157,11 @@ func TestASessionIsThatOfItsAccountNow(t *testing.T) {
 		ada.post(t, "/login", map[string]string{"name": "ada", "password": goodPassword}).want(t, "a login without a store", http.StatusServiceUnavailable)
 		h.store.fail(nil)
 		ada.me(t).want(t, "with it again", http.StatusOK)
+		ticket := ada.post(t, "/login", map[string]string{"name": "ada", "password": goodPassword}).text("ticket")
+		h.store.failWrites(errors.New("the disk is full"))
+		ada.post(t, "/login/factor", map[string]string{"ticket": ticket, "code": ada.code(t, 30*time.Second)}).want(t, "a login that cannot be noted", http.StatusServiceUnavailable)
+		h.store.failWrites(nil)
+		ada.post(t, "/login/factor", map[string]string{"ticket": ticket, "code": ada.code(t, 30*time.Second)}).want(t, "the same code, not used up", http.StatusOK)
 		pause(31 * time.Minute)
 		ada.me(t).want(t, "idle", http.StatusUnauthorized)
 	})
@@ -169,7 +174,7 @@ func TestFreshLogins(t *testing.T) {
 		ada.login(t, 0).want(t, "login", http.StatusOK)
 		pause(account.FreshFor)
 		for path, members := range map[string]any{
-			"/password": map[string]string{"password": "eight quiet otters"}, "/factor": map[string]string{}, "/recovery-codes": map[string]string{},
+			"/password": map[string]string{"old": goodPassword, "password": "eight quiet otters"}, "/factor": map[string]string{}, "/recovery-codes": map[string]string{},
 			"/factor/enrol": map[string]string{"offer": "x", "code": "000000"},
 		} {
 			if a := ada.post(t, path, members).want(t, path, http.StatusForbidden); !strings.HasSuffix(a.text("type"), "#fresh-login-required") {
@@ -187,8 +192,10 @@ func TestFreshLogins(t *testing.T) {
 		}
 		other := &person{h: h, name: "ada", shared: ada.shared, from: "198.51.100.1:1"}
 		other.login(t, 30*time.Second).want(t, "another browser", http.StatusOK)
-		ada.post(t, "/password", map[string]string{"password": "short"}).want(t, "a short one", http.StatusBadRequest)
-		ada.post(t, "/password", map[string]string{"password": "eight quiet otters"}).want(t, "another password", http.StatusOK)
+		ada.post(t, "/password", map[string]string{"old": goodPassword, "password": "short"}).want(t, "a short one", http.StatusBadRequest)
+		ada.post(t, "/password", map[string]string{"password": "eight quiet otters"}).want(t, "without the old one", http.StatusUnauthorized)
+		ada.post(t, "/password", map[string]string{"old": "wrong password", "password": "eight quiet otters"}).want(t, "with a wrong one", http.StatusUnauthorized)
+		ada.post(t, "/password", map[string]string{"old": goodPassword, "password": "eight quiet otters"}).want(t, "another password", http.StatusOK)
 		ada.me(t).want(t, "this session", http.StatusOK)
 		other.me(t).want(t, "the other session", http.StatusUnauthorized)
 		ada.post(t, "/login", map[string]string{"name": "ada", "password": goodPassword}).want(t, "the old password", http.StatusUnauthorized)
@@ -449,7 +456,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	ada.me(t, "Authorization", "Bearer "+key.Reveal())
 	h.store.fail(nil)
 	log := h.log.String()
-	if !strings.Contains(log, "wrong-password") || !strings.Contains(log, "session begun") || !strings.Contains(log, "link-gone") {
+	if !strings.Contains(log, `"account":"ada"`) || !strings.Contains(log, "wrong-password") || !strings.Contains(log, "session begun") || !strings.Contains(log, "link-gone") {
 		t.Errorf("the log lacks what an operator wants to know:\n%s", log)
 	}
 	for _, s := range h.told {

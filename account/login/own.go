@@ -43,9 +43,11 @@ func (d *Door) finish(c *call) error {
 	return d.answer(c, viewCodes(codes))
 }
 
-// changePassword sets another password; all other sessions end.
+// changePassword sets another password; all other sessions end. A session that was
+// left open is no reason to lock its person out, so that the old one is asked for.
 func (d *Door) changePassword(c *call) error {
 	var sent struct {
+		Old      typed `json:"old"`
 		Password typed `json:"password"`
 	}
 	if err := d.read(c, &sent); err != nil {
@@ -54,6 +56,15 @@ func (d *Door) changePassword(c *call) error {
 	by, me, err := d.actor(c)
 	if err != nil {
 		return err
+	}
+	if !by.Fresh {
+		return account.ErrStale // before a password is looked at
+	}
+	switch old, err := d.password(c, me.Name, sent.Old); {
+	case err != nil:
+		return err
+	case old.ID != me.ID:
+		return d.answers.ended // the name went to somebody else
 	}
 	a, err := d.people.ChangePassword(c.r.Context(), by, sent.Password.Text)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/session"
 )
 
@@ -20,6 +21,16 @@ func NewSessions(store session.Store, log *slog.Logger) (*session.Manager, error
 		cfg.Store = apart{store}
 	}
 	return session.New(cfg)
+}
+
+// End returns what removes the sessions of an account, for [account.Config.Ended].
+// They are worth nothing by then: a store without an answer is logged, and no more.
+func End(sessions *session.Manager, log *slog.Logger) func(ctx context.Context, id account.ID) {
+	return func(ctx context.Context, id account.ID) {
+		if _, err := sessions.RevokeUser(ctx, account.Issuer, string(id)); err != nil {
+			log.LogAttrs(ctx, slog.LevelWarn, "sessions that ended were not removed", slog.String("account", string(id)), slog.Any("error", err))
+		}
+	}
 }
 
 // apart keeps sessions under other digests than the ids have: whoever looks up the

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/warder-dev/warder/account"
+	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/session"
 )
@@ -45,6 +47,9 @@ func (d *Door) login(c *call) error {
 // password returns the account whose password it is.
 func (d *Door) password(c *call, name string, text typed) (account.Account, error) {
 	u, err := d.checker.Check(c.r.Context(), c.from, name, text.Text)
+	if refusal, ok := errors.AsType[*authn.Refusal](err); ok && slices.Contains([]string{"wrong-password", "disabled"}, refusal.Reason()) {
+		err = &aboutError{name, err}
+	}
 	if err != nil {
 		return account.Account{}, err
 	}
@@ -76,7 +81,7 @@ func (d *Door) second(c *call) error {
 	}
 	proved, err := d.prove(c, a.ID, proof(sent.Code, sent.Recovery))
 	if err != nil {
-		return d.unlessGone(err)
+		return &aboutError{a.Name, d.unlessGone(err)}
 	}
 	if proved.Epoch != a.Epoch {
 		return d.answers.ended // what the ticket proved was changed meanwhile
@@ -158,7 +163,7 @@ func (d *Door) fresh(c *call) error {
 		return d.answers.ended // the name went to somebody else
 	}
 	if a, err = d.prove(c, a.ID, proof(sent.Code, sent.Recovery)); err != nil {
-		return d.unlessGone(err)
+		return &aboutError{me.Name, d.unlessGone(err)}
 	}
 	if a.Epoch != me.Epoch {
 		return d.answers.ended

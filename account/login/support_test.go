@@ -48,8 +48,25 @@ func (j *journal) String() string {
 // A broken store is away when it is told to be.
 type broken struct {
 	account.Store
-	mu  sync.Mutex
-	err error
+	mu     sync.Mutex
+	err    error
+	writes error
+}
+
+func (b *broken) failWrites(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.writes = err
+}
+
+func (b *broken) Apply(ctx context.Context, c account.Change) (account.Revision, error) {
+	b.mu.Lock()
+	err := b.writes
+	b.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return b.Store.Apply(ctx, c)
 }
 
 func (b *broken) fail(err error) {
@@ -118,9 +135,9 @@ func newHouse(tb testing.TB) *house {
 	h.peppers, err = apikey.ParsePeppers(text)
 	must(err)
 	hash := func(text secret.Text) (string, error) { return password.Hash(text, cheap()) }
-	h.people, err = account.New(account.Config{Store: h.store, Hash: hash, Sealer: h.peppers})
-	must(err)
 	sessions, err := login.NewSessions(h.sessions, log)
+	must(err)
+	h.people, err = account.New(account.Config{Store: h.store, Hash: hash, Sealer: h.peppers, Ended: login.End(sessions, log)})
 	must(err)
 	h.keys, err = login.NewKeys(login.KeysConfig{Store: h.store, Peppers: h.peppers, Log: log})
 	must(err)
