@@ -102,6 +102,7 @@ func meanings() map[problem.Type]string {
 		problem.NotFound:          "No route has this host and path.",
 		problem.MethodNotAllowed:  "The path exists, the method does not. `Allow` lists those that do.",
 		problem.BodyTimeout:       "The request's body stopped coming. Send it again.",
+		problem.Conflict:          "What is asked for contradicts what there is, as the detail says: the last owner would go, a name is taken, somebody changed it meanwhile. Look again, and ask for something else.",
 		problem.LinkGone:          "A link to set up an account was used, has expired after its hour, was replaced by another, or never was one: all of them get this answer. An owner, or `warder admins invite`, makes another.",
 		problem.BodyTooLarge:      "The body is over the route's limit. Send less.",
 		problem.TargetTooLong:     "The request's target is over the limit. Send a shorter one.",

@@ -24,6 +24,7 @@ const (
 	NotFound          Type = "not-found"            // 404, route
 	MethodNotAllowed  Type = "method-not-allowed"   // 405, route
 	BodyTimeout       Type = "body-timeout"         // 408, httpserver: the body stopped coming
+	Conflict          Type = "conflict"             // 409, key service: what is asked for contradicts what there is
 	LinkGone          Type = "link-gone"            // 410, account/login: a set-up link was used or has expired
 	BodyTooLarge      Type = "body-too-large"       // 413, bodylimit
 	TargetTooLong     Type = "target-too-long"      // 414, edge
@@ -46,7 +47,7 @@ func All() []Type {
 	return []Type{
 		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
 		CrossSite, HTTPSRequired, FreshLogin, NotFound,
-		MethodNotAllowed, BodyTimeout, LinkGone, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
+		MethodNotAllowed, BodyTimeout, Conflict, LinkGone, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
 }
@@ -70,6 +71,8 @@ func (t Type) Status() int {
 		return http.StatusMethodNotAllowed
 	case BodyTimeout:
 		return http.StatusRequestTimeout
+	case Conflict:
+		return http.StatusConflict
 	case LinkGone:
 		return http.StatusGone
 	case BodyTooLarge:
@@ -113,6 +116,8 @@ func (t Type) Title() string {
 		return "The credential lacks a scope"
 	case FreshLogin:
 		return "A fresh login is needed"
+	case Conflict:
+		return "The request contradicts what there is"
 	case LinkGone:
 		return "The link is used up"
 	case CrossSite:
