@@ -103,6 +103,9 @@ func (db *DB) Sessions() *Sessions { return db.sessions }
 // Credits returns the store of credits. It lives as long as the DB.
 func (db *DB) Credits() *Credits { return db.credits }
 
+// Outbox returns the deliveries of webhooks. It lives as long as the DB.
+func (db *DB) Outbox() *Outbox { return &Outbox{db: db} }
+
 // Close closes every connection. Calls under way end first; later ones fail.
 func (db *DB) Close() error {
 	var errs []error

@@ -19,6 +19,7 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
+	"github.com/warder-dev/warder/internal/housekeeping"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/proxyproto"
 	"github.com/warder-dev/warder/ratelimit"
@@ -27,6 +28,7 @@ import (
 	"github.com/warder-dev/warder/tlsconfig"
 	"github.com/warder-dev/warder/tlsconfig/acme"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/webhook"
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
@@ -37,8 +39,9 @@ type Options struct {
 	Listeners *Listeners // closed by Run
 	Store     apikey.Store
 	Registry  fleet.Registry
-	Sessions  session.Store // of people who log in
-	Credits   usage.Store   // of keys and owners
+	Sessions  session.Store  // of people who log in
+	Credits   usage.Store    // of keys and owners
+	Outbox    webhook.Outbox // of events; nil when nobody is told of any
 	Peppers   *apikey.Peppers
 	AccessLog *slog.Logger
 	Log       *slog.Logger
@@ -66,16 +69,18 @@ const pollInterval = 100 * time.Millisecond
 
 // A program is everything that runs between start and stop.
 type program struct {
-	options  Options
-	member   *fleet.Member
-	verifier *apikey.Verifier
-	people   people
-	signer   *jwt.Signer // nil when no upstream wants signed identities
-	gateway  *gateway.Gateway
-	probes   *readiness
-	metrics  *Metrics
-	servers  []service
-	http3    *http3.Server // nil when it is off
+	options   Options
+	member    *fleet.Member
+	verifier  *apikey.Verifier
+	people    people
+	announcer *announcer // nil when nobody is told of events
+	keeper    *housekeeping.Keeper
+	signer    *jwt.Signer // nil when no upstream wants signed identities
+	gateway   *gateway.Gateway
+	probes    *readiness
+	metrics   *Metrics
+	servers   []service
+	http3     *http3.Server // nil when it is off
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	balancers    []*proxyproto.Listener
@@ -149,13 +154,13 @@ func (p *program) join(ctx context.Context) error {
 // build makes the handlers and their servers.
 func (p *program) build() error {
 	o := p.options
-	if err := errors.Join(p.tls(), p.joinPeople(), p.sign()); err != nil {
+	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks()); err != nil {
 		return err
 	}
 	var err error
 	p.gateway, err = gateway.New(gateway.Config{
 		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
-		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
+		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.finisher(), Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
 	})
 	if err != nil {
 		return err
@@ -181,7 +186,7 @@ func (p *program) build() error {
 	if o.Listeners.Decision != nil {
 		errs = append(errs, p.addDecision())
 	}
-	return errors.Join(append(errs, p.watch())...)
+	return errors.Join(append(errs, p.watch(), p.keepHouse())...)
 }
 
 // addPublic makes the server of a listener that load balancers may stand before.
@@ -259,6 +264,7 @@ func (p *program) watch() error {
 		p.watchBalancers(),
 		p.metrics.register(limitCounts{p.gateway}),
 		p.watchLimitStore(),
+		p.watchWebhooks(),
 	)
 }
 
@@ -297,6 +303,12 @@ func (p *program) drain(ctx context.Context) error {
 func (p *program) close() {
 	if p.gateway != nil {
 		p.logFailure("stop the gateway", p.gateway.Close())
+	}
+	if p.keeper != nil {
+		p.keeper.Close()
+	}
+	if p.announcer != nil {
+		p.announcer.close()
 	}
 	if p.people.stop != nil {
 		p.people.stop()
