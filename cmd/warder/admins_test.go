@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/secret"
 )
 
@@ -172,6 +175,37 @@ func TestAnOwnerLogsIn(t *testing.T) {
 		if secret == "" || bytes.Contains(log, []byte(secret)) {
 			t.Errorf("the log holds a secret of %d characters", len(secret))
 		}
+	}
+}
+
+// While nobody administers, serve says how the first owner is made; not afterwards.
+func TestTheGreetingOfAdministrators(t *testing.T) {
+	folder := t.TempDir()
+	cfg := &config.Config{DB: filepath.Join(folder, "warder.db"), Peppers: config.Peppers{File: filepath.Join(folder, "warder.db.peppers")}}
+	said := func(admin string) string {
+		store, err := openStore(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.db.Close()
+		var text strings.Builder
+		greetAdmins(t.Context(), cfg, running{admin: admin, store: store}, func(format string, args ...any) { _, _ = fmt.Fprintf(&text, format, args...) })
+		return text.String()
+	}
+	if got := said(""); got != "" {
+		t.Errorf("without an admin listener it says %q", got)
+	}
+	if got := said("127.0.0.1:1"); !strings.Contains(got, "admins setup --db "+cfg.DB+" --output secret | ") {
+		t.Errorf("it says %q", got)
+	}
+	var stderr bytes.Buffer
+	_, link := runIn(t, strings.NewReader(""), &stderr, "admins", "setup", "--db", cfg.DB, "--output", "secret")
+	if got := said("127.0.0.1:1"); got == "" {
+		t.Error("a link that was not used is no owner")
+	}
+	accept(t, cfg.DB, strings.TrimSpace(link))
+	if got := said("127.0.0.1:1"); got != "" {
+		t.Errorf("with an owner it says %q", got)
 	}
 }
 
