@@ -8,7 +8,6 @@ import (
 
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
-	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/secret"
 )
@@ -16,18 +15,18 @@ import (
 // This file serves who administers: the rights are judged by account and by [Keys],
 // so that every front has the same.
 
-// reader returns who asks to read administrators.
-func (rs *Routes) reader(c *call) (exchange.Principal, error) {
+// reads returns nil when whoever asks may read administrators.
+func (rs *Routes) reads(c *call) error {
 	p, err := c.check(rs.either)
 	if err == nil && !p.Scopes.Allow(string(account.ReadAccounts)) {
-		err = rs.door.answers.forbidden
+		return rs.door.answers.forbidden
 	}
-	return p, err
+	return err
 }
 
 // people answers all accounts.
 func (rs *Routes) people(c *call) error {
-	if _, err := rs.reader(c); err != nil {
+	if err := rs.reads(c); err != nil {
 		return err
 	}
 	all, err := rs.door.people.All(c.r.Context())
@@ -43,7 +42,7 @@ func (rs *Routes) people(c *call) error {
 
 // one answers one account.
 func (rs *Routes) one(c *call) error {
-	if _, err := rs.reader(c); err != nil {
+	if err := rs.reads(c); err != nil {
 		return err
 	}
 	id, err := accountID(c)
@@ -246,7 +245,7 @@ func (rs *Routes) reset(c *call, what account.Reset) error {
 
 // listKeys answers all admin keys.
 func (rs *Routes) listKeys(c *call) error {
-	if _, err := rs.reader(c); err != nil {
+	if err := rs.reads(c); err != nil {
 		return err
 	}
 	all, err := rs.keys.List(c.r.Context())
