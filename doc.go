@@ -71,6 +71,8 @@
 //   - session: what a cookie stands for, kept on the server
 //   - session/password: logins by name and password, and HTTP Basic
 //   - session/oidc: logins at an OpenID provider
+//   - account: the people and machines that administer, their roles and second factors
+//   - account/login: how a request proves one of them
 //
 // After the decision:
 //
@@ -87,7 +89,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, webhook/webhooktest: a store of each
+//   - account/accounttest, apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, webhook/webhooktest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:

@@ -9,30 +9,33 @@ type Type string
 
 // The types of problems, by status.
 const (
-	MalformedRequest  Type = "malformed-request"   // 400, httpserver: fields contradict each other
-	InvalidTarget     Type = "invalid-target"      // 400, edge: the target has two readings
-	InvalidHost       Type = "invalid-host"        // 400, edge: no usable Host
-	InvalidForwarded  Type = "invalid-forwarded"   // 400, edge: a listed proxy forwards what has two readings
-	InvalidCredential Type = "invalid-credential"  // 400, authn: a repeated or unreadable credential
-	InvalidBody       Type = "invalid-body"        // 400, upstream: the body broke while it was read
-	Unauthorized      Type = "unauthorized"        // 401, authn: no credential, or one that does not hold
-	InsufficientScope Type = "insufficient-scope"  // 403, authn and authz
-	Forbidden         Type = "forbidden"           // 403, authz: a condition of the route does not hold
-	CrossSite         Type = "cross-site-request"  // 403, csrf: nothing proves that the site itself sent it
-	HTTPSRequired     Type = "https-required"      // 403, edge: a credential came over plain HTTP
-	NotFound          Type = "not-found"           // 404, route
-	MethodNotAllowed  Type = "method-not-allowed"  // 405, route
-	BodyTimeout       Type = "body-timeout"        // 408, httpserver: the body stopped coming
-	BodyTooLarge      Type = "body-too-large"      // 413, bodylimit
-	TargetTooLong     Type = "target-too-long"     // 414, edge
-	Misdirected       Type = "misdirected-request" // 421, edge: a host that is not served here
-	RateLimited       Type = "rate-limited"        // 429, ratelimit: too many requests
-	LoginThrottled    Type = "login-throttled"     // 429, session/password: too many wrong passwords
-	CreditsExhausted  Type = "credits-exhausted"   // 429, usage: no credits are left
-	Internal          Type = "internal"            // 500, recover
-	UpstreamFailed    Type = "upstream-failed"     // 502, upstream
-	Unavailable       Type = "unavailable"         // 503: a store gave no answer
-	UpstreamTimeout   Type = "upstream-timeout"    // 504, upstream
+	MalformedRequest  Type = "malformed-request"    // 400, httpserver: fields contradict each other
+	InvalidTarget     Type = "invalid-target"       // 400, edge: the target has two readings
+	InvalidHost       Type = "invalid-host"         // 400, edge: no usable Host
+	InvalidForwarded  Type = "invalid-forwarded"    // 400, edge: a listed proxy forwards what has two readings
+	InvalidCredential Type = "invalid-credential"   // 400, authn: a repeated or unreadable credential
+	InvalidBody       Type = "invalid-body"         // 400, upstream: the body broke while it was read
+	Unauthorized      Type = "unauthorized"         // 401, authn: no credential, or one that does not hold
+	InsufficientScope Type = "insufficient-scope"   // 403, authn and authz
+	Forbidden         Type = "forbidden"            // 403, authz: a condition of the route does not hold
+	CrossSite         Type = "cross-site-request"   // 403, csrf: nothing proves that the site itself sent it
+	HTTPSRequired     Type = "https-required"       // 403, edge: a credential came over plain HTTP
+	FreshLogin        Type = "fresh-login-required" // 403, account/login and the key service: the login was too long ago
+	NotFound          Type = "not-found"            // 404, route
+	MethodNotAllowed  Type = "method-not-allowed"   // 405, route
+	BodyTimeout       Type = "body-timeout"         // 408, httpserver: the body stopped coming
+	Conflict          Type = "conflict"             // 409, key service: what is asked for contradicts what there is
+	LinkGone          Type = "link-gone"            // 410, account/login: a set-up link was used or has expired
+	BodyTooLarge      Type = "body-too-large"       // 413, bodylimit
+	TargetTooLong     Type = "target-too-long"      // 414, edge
+	Misdirected       Type = "misdirected-request"  // 421, edge: a host that is not served here
+	RateLimited       Type = "rate-limited"         // 429, ratelimit: too many requests
+	LoginThrottled    Type = "login-throttled"      // 429, session/password: too many wrong passwords
+	CreditsExhausted  Type = "credits-exhausted"    // 429, usage: no credits are left
+	Internal          Type = "internal"             // 500, recover
+	UpstreamFailed    Type = "upstream-failed"      // 502, upstream
+	Unavailable       Type = "unavailable"          // 503: a store gave no answer
+	UpstreamTimeout   Type = "upstream-timeout"     // 504, upstream
 )
 
 // base is where each type is documented: RFC 9457, section 3.1.1 wants an
@@ -43,8 +46,8 @@ const base = "https://github.com/warder-dev/warder/blob/main/docs/reference/prob
 func All() []Type {
 	return []Type{
 		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
-		CrossSite, HTTPSRequired, NotFound,
-		MethodNotAllowed, BodyTimeout, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
+		CrossSite, HTTPSRequired, FreshLogin, NotFound,
+		MethodNotAllowed, BodyTimeout, Conflict, LinkGone, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
 }
@@ -60,7 +63,7 @@ func (t Type) Status() int {
 		return http.StatusBadRequest
 	case Unauthorized:
 		return http.StatusUnauthorized
-	case InsufficientScope, Forbidden, CrossSite, HTTPSRequired:
+	case InsufficientScope, Forbidden, CrossSite, HTTPSRequired, FreshLogin:
 		return http.StatusForbidden
 	case NotFound:
 		return http.StatusNotFound
@@ -68,6 +71,10 @@ func (t Type) Status() int {
 		return http.StatusMethodNotAllowed
 	case BodyTimeout:
 		return http.StatusRequestTimeout
+	case Conflict:
+		return http.StatusConflict
+	case LinkGone:
+		return http.StatusGone
 	case BodyTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case TargetTooLong:
@@ -107,6 +114,12 @@ func (t Type) Title() string {
 		return "The request body is malformed"
 	case InsufficientScope:
 		return "The credential lacks a scope"
+	case FreshLogin:
+		return "A fresh login is needed"
+	case Conflict:
+		return "The request contradicts what there is"
+	case LinkGone:
+		return "The link is used up"
 	case CrossSite:
 		return "Another site may have sent the request"
 	case HTTPSRequired:

@@ -120,7 +120,8 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	unfollow := func() {}
 	defer func() { unfollow() }()
 	err = server.Run(ctx, server.Options{
-		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: sessions, Credits: store.db.Credits(), Outbox: store.db.Outbox(), Peppers: store.peppers,
+		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: sessions, Credits: store.db.Credits(),
+		Accounts: store.db.Accounts(), Outbox: store.db.Outbox(), Peppers: store.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(),
 		Ready:   func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },

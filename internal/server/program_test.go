@@ -97,6 +97,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	}
 	p.run(t, server.Options{
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Peppers: p.peppers,
+		Accounts:  db.Accounts(),
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
 	}, func() { closeAll(t, logs.Close, db.Close) })

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/http3"
@@ -32,7 +33,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// AdminToken and Ready.
+// Accounts, AdminToken and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -51,6 +52,9 @@ type Options struct {
 	// reports whether it answers.
 	LimitStore   ratelimit.Store
 	LimitStoreUp func() bool
+
+	// Accounts keeps who administers; nil: nobody logs in to the admin listener.
+	Accounts account.Store
 
 	// AdminToken is what the admin listener wants of those who ask about limits or
 	// change them. Without it nobody can.
@@ -81,6 +85,8 @@ type program struct {
 	metrics   *Metrics
 	servers   []service
 	http3     *http3.Server // nil when it is off
+
+	administrators administrators
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	balancers    []*proxyproto.Listener
@@ -177,6 +183,12 @@ func (p *program) build() error {
 	if o.Listeners.Admin != nil {
 		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log,
 			func(mux *http.ServeMux) { mountLimits(mux, o.AdminToken, o.Config, p.gateway) })
+		if err == nil {
+			err = p.openAdministrators()
+		}
+		if err == nil {
+			admin, err = p.before(admin)
+		}
 		errs = append(errs, err, p.add("admin", o.Listeners.Admin, admin, nil))
 	}
 	if o.Listeners.Health != nil {
@@ -321,6 +333,7 @@ func (p *program) close() {
 	}
 	if p.verifier != nil {
 		p.logFailure("stop the verifier", p.verifier.Close())
+		p.logFailure("stop the verifier of admin keys", p.administrators.close())
 	}
 	if p.member != nil {
 		p.logFailure("leave the registry", p.member.Close())
