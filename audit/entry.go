@@ -55,7 +55,7 @@ type Event struct {
 // Sizes that no event of ours comes near, in bytes. A longer one is refused, with
 // the change that it tells of.
 const (
-	maxText  = 4 << 10
+	maxText  = 64 << 10
 	maxState = 1 << 20
 )
 

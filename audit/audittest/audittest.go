@@ -233,7 +233,7 @@ func refused(t *testing.T, store audit.Store) {
 		"no time":          func(e *audit.Event) { e.At = time.Time{} },
 		"a NUL":            func(e *audit.Event) { e.Actor = "a\x00b" },
 		"no UTF-8":         func(e *audit.Event) { e.Subject = "a\xff" },
-		"a long text":      func(e *audit.Event) { e.Actor = strings.Repeat("a", 5000) },
+		"a long text":      func(e *audit.Event) { e.Actor = strings.Repeat("a", 70_000) },
 		"no JSON":          func(e *audit.Event) { e.After = json.RawMessage(`{"id":`) },
 		"two JSON values":  func(e *audit.Event) { e.After = json.RawMessage(`{} {}`) },
 		"a state too long": func(e *audit.Event) { e.After = json.RawMessage(`"` + strings.Repeat("a", 1<<20) + `"`) },
