@@ -1,5 +1,8 @@
 package audit
 
+// By names who makes a change, and from where: see [Event].
+type By struct{ Actor, Source string }
+
 // Kinds of things that entries of this module are about, see [Event.Kind].
 const (
 	KindKey      = "key"      // an API key, by its id

@@ -38,6 +38,10 @@ BEGIN SELECT RAISE(ABORT, 'the audit log can only grow'); END;
 CREATE TRIGGER audit_delete BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log can only grow'); END;
 
+CREATE TRIGGER audit_checkpoints_replace BEFORE INSERT ON audit_checkpoints
+WHEN EXISTS (SELECT 1 FROM audit_checkpoints WHERE seq = NEW.seq)
+BEGIN SELECT RAISE(IGNORE); END;
+
 CREATE TRIGGER audit_checkpoints_update BEFORE UPDATE ON audit_checkpoints
 BEGIN SELECT RAISE(ABORT, 'checkpoints of the audit log are only added'); END;
 
