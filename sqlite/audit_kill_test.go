@@ -97,7 +97,9 @@ func TestManyWritersMakeOneChain(t *testing.T) {
 	attack.Case(t, "AUDIT-04", attack.Library, func(t *testing.T) {
 		const rounds, processes = 4, 2
 		path := newPath(t)
-		mustOpen(t, path).Close() //nolint:errcheck // opened again below
+		if err := mustOpen(t, path).Close(); err != nil {
+			t.Fatal(err)
+		}
 		var entries int64
 		total := 0
 		for round := range rounds {
@@ -105,7 +107,9 @@ func TestManyWritersMakeOneChain(t *testing.T) {
 			var acknowledged [processes][]int
 			for p := range processes {
 				first := (round*processes + p) * crowdWriters * crowdRange
-				both.Go(func() { acknowledged[p] = startCrowd(t, path, first, time.Duration(100+rand.IntN(200))*time.Millisecond) })
+				both.Go(func() {
+					acknowledged[p] = startCrowd(t, path, first, time.Duration(100+rand.IntN(200))*time.Millisecond)
+				})
 			}
 			both.Wait()
 			db := mustOpen(t, path)

@@ -56,7 +56,10 @@ func changes() []change {
 		return func(ctx context.Context, db *sqlite.DB) error { _, err := c(ctx, db.APIKeys(), by, id); return err }
 	}
 	return []change{
-		{"create", func(ctx context.Context, db *sqlite.DB) error { _, err := db.APIKeys().Apply(ctx, newKey(1)); return err }, []string{"user:ada cli create key " + string(id)}},
+		{"create", func(ctx context.Context, db *sqlite.DB) error {
+			_, err := db.APIKeys().Apply(ctx, newKey(1))
+			return err
+		}, []string{"user:ada cli create key " + string(id)}},
 		{"disable", one(apikey.Disable), []string{"user:ada 192.0.2.1 disable key " + string(id)}},
 		{"enable", one(apikey.Enable), []string{"user:ada 192.0.2.1 enable key " + string(id)}},
 		{"rehash", func(ctx context.Context, db *sqlite.DB) error {
