@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +30,7 @@ type run struct {
 	store audit.Store
 	log   *bytes.Buffer
 	kept  []int64
-	fail  error // of Keep
+	full  atomic.Bool // Keep fails
 }
 
 func start(t *testing.T, store audit.Store, signer *audit.Signer) *run {
@@ -39,8 +40,8 @@ func start(t *testing.T, store audit.Store, signer *audit.Signer) *run {
 	r.Checkpointer, err = audit.NewCheckpointer(audit.CheckpointerConfig{
 		Store: store, Signer: signer, Node: "n", Interval: time.Minute, Entries: 10, Poll: time.Second, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 		Keep: func(c audit.Checkpoint) error {
-			if r.fail != nil {
-				return r.fail
+			if r.full.Load() {
+				return errors.New("no space left")
 			}
 			r.kept = append(r.kept, c.Seq)
 			return nil
@@ -106,13 +107,13 @@ func TestAPlaceThatIsFullGetsTheCheckpointLater(t *testing.T) {
 	signer := newSigner(t)
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, new(audit.MemoryStore), signer)
-		r.fail = errors.New("no space left")
+		r.full.Store(true)
 		grow(t, r.store, 10)
 		r.wantSigned(t, 10*time.Second, 10)
 		if got := strings.Count(r.log.String(), "no space left"); got != 1 {
 			t.Errorf("the failure is told %d times, want once:\n%s", got, r.log)
 		}
-		r.fail = nil
+		r.full.Store(false)
 		r.wantSigned(t, 5*time.Second, 10)
 		if len(r.kept) != 1 || r.kept[0] != 10 {
 			t.Errorf("kept %v, want that of 10", r.kept)
@@ -127,11 +128,11 @@ func TestAPlaceThatIsFullGetsTheCheckpointLater(t *testing.T) {
 func TestABrokenLogIsNotSigned(t *testing.T) {
 	signer := newSigner(t)
 	synctest.Test(t, func(t *testing.T) {
-		store := &cutStore{new(audit.MemoryStore), 10}
+		store := cut(new(audit.MemoryStore), 10)
 		r := start(t, store, signer)
 		grow(t, store, 10)
 		r.wantSigned(t, 2*time.Second, 10)
-		store.at = 7
+		store.at.Store(7)
 		r.wantSigned(t, 10*time.Second, 10)
 		if !r.Broken() || strings.Count(r.log.String(), "level=ERROR") != 1 || !strings.Contains(r.log.String(), "broken at entry 8") {
 			t.Errorf("broken is %v, the log:\n%s", r.Broken(), r.log)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -248,17 +249,28 @@ func TestVerifyBelievesKnownKeysOnly(t *testing.T) {
 // cutStore is a log whose end is cut.
 type cutStore struct {
 	*audit.MemoryStore
-	at int64
+	at atomic.Int64 // the last entry that is left
+}
+
+// cut returns a log of which no more than the first entries are left.
+func cut(store *audit.MemoryStore, at int64) *cutStore {
+	s := &cutStore{MemoryStore: store}
+	s.at.Store(at)
+	return s
 }
 
 func (s *cutStore) List(ctx context.Context, q audit.Query) ([]audit.Entry, error) {
 	all, err := s.MemoryStore.List(ctx, q)
-	return slices.DeleteFunc(all, func(e audit.Entry) bool { return e.Seq > s.at }), err
+	return slices.DeleteFunc(all, func(e audit.Entry) bool { return e.Seq > s.at.Load() }), err
 }
 
 func (s *cutStore) Head(ctx context.Context) (audit.Head, error) {
-	all, err := s.MemoryStore.List(ctx, audit.Query{After: s.at - 1, Limit: 1})
-	if s.at == 0 || len(all) == 0 {
+	at := s.at.Load()
+	if at == 0 {
+		return audit.Head{}, ctx.Err()
+	}
+	all, err := s.MemoryStore.List(ctx, audit.Query{After: at - 1, Limit: 1})
+	if len(all) == 0 {
 		return audit.Head{}, err
 	}
 	return all[0].Head(), err
@@ -287,7 +299,7 @@ func TestSignHead(t *testing.T) {
 		t.Errorf("SignHead again = %+v, %v, want the same one", again, err)
 	}
 	for _, at := range []int64{0, 1, 4} {
-		if _, err := audit.SignHead(t.Context(), &cutStore{store, at}, signer, "n"); err == nil {
+		if _, err := audit.SignHead(t.Context(), cut(store, at), signer, "n"); err == nil {
 			t.Errorf("a log that was cut to %d entries is signed", at)
 		} else if seq, why := brokenAt(t, err); seq != at+1 || !strings.Contains(why, "signed entry 5") {
 			t.Errorf("cut to %d: broken at %d: %s", at, seq, why)

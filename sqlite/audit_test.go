@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -235,6 +236,22 @@ func TestARewrittenLogIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	original := newPath(t)
+	db := mustOpen(t, original)
+	var kept []audit.Checkpoint
+	for from := 0; from < 1500; from += 500 {
+		createAll(t, db, from, 500)
+		c, err := audit.SignHead(t.Context(), db.Audit(), signer, "n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, c)
+	}
+	createAll(t, db, 1500, 100)
+	if err := db.Close(); err != nil { // which leaves all in the one file
+		t.Fatal(err)
+	}
+	whole := contentOf(t, original)
 	for _, tt := range []struct {
 		id, name, query, want string
 	}{
@@ -251,17 +268,10 @@ func TestARewrittenLogIsFound(t *testing.T) {
 	} {
 		attack.Case(t, tt.id, attack.Library, func(t *testing.T) {
 			path := newPath(t)
-			db := open(t, path)
-			var kept []audit.Checkpoint
-			for from := 0; from < 1500; from += 500 {
-				createAll(t, db, from, 500)
-				c, err := audit.SignHead(t.Context(), db.Audit(), signer, "n")
-				if err != nil {
-					t.Fatal(err)
-				}
-				kept = append(kept, c)
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
+				t.Fatal(err)
 			}
-			createAll(t, db, 1500, 100)
+			db := open(t, path)
 			keys := audit.Keyring{signer.PublicKey()}
 			if head, err := audit.Verify(t.Context(), db.Audit(), keys, kept); err != nil || head.Seq != 1600 {
 				t.Fatalf("Verify before = %d, %v", head.Seq, err)
