@@ -76,6 +76,7 @@
 //
 //   - upstream: the reverse proxy and what it must not let through
 //   - usage: credits, which requests spend and which come back
+//   - usage/tally: what each key was used for, counted, and what is wrong with it
 //   - audit: what was changed, by whom and from where, in a chain that shows what was done to it
 //   - webhook: signed events to other programs, until they are taken
 //   - accesslog, redact: one record per request, and nothing secret in it
@@ -88,7 +89,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, audit/audittest, webhook/webhooktest: a store of each
+//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, usage/tally/tallytest, audit/audittest, webhook/webhooktest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:

@@ -104,6 +104,9 @@ func (db *DB) Sessions() *Sessions { return db.sessions }
 // Credits returns the store of credits. It lives as long as the DB.
 func (db *DB) Credits() *Credits { return db.credits }
 
+// Usage returns what keys were used for. It lives as long as the DB.
+func (db *DB) Usage() *Usage { return &Usage{db: db} }
+
 // Audit returns the log of what was changed. It lives as long as the DB.
 func (db *DB) Audit() *Audit { return db.audit }
 

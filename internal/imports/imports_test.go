@@ -33,7 +33,7 @@ func table() map[string]row {
 		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/housekeeping", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
-		"usage", "webhook",
+		"usage", "usage/tally", "webhook",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -95,6 +95,9 @@ func table() map[string]row {
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
 		"usage":     {module: vocabulary(), third: x},
+		// what a room of the decision counts, apart from what it takes
+		"usage/tally":           {module: vocabulary()},
+		"usage/tally/tallytest": {module: vocabulary("usage/tally")},
 		"audit":     {module: vocabulary("redact")},
 		"webhook":   {module: vocabulary("internal/outgoing")},
 
@@ -106,7 +109,7 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("apikey", "audit", "internal/fleet", "session", "usage", "webhook"),
+			module: vocabulary("apikey", "audit", "internal/fleet", "session", "usage", "usage/tally", "webhook"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
