@@ -98,8 +98,8 @@ func table() map[string]row {
 		// what a room of the decision counts, apart from what it takes
 		"usage/tally":           {module: vocabulary()},
 		"usage/tally/tallytest": {module: vocabulary("usage/tally")},
-		"audit":     {module: vocabulary("redact")},
-		"webhook":   {module: vocabulary("internal/outgoing")},
+		"audit":                 {module: vocabulary("redact")},
+		"webhook":               {module: vocabulary("internal/outgoing")},
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(

@@ -101,7 +101,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 		t.Fatal(err)
 	}
 	p.run(t, server.Options{
-		Audit:  &server.AuditOptions{Store: db.Audit(), Signer: signer},
+		Usage: db.Usage(), Audit: &server.AuditOptions{Store: db.Audit(), Signer: signer},
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },

@@ -29,11 +29,12 @@ import (
 	"github.com/warder-dev/warder/tlsconfig"
 	"github.com/warder-dev/warder/tlsconfig/acme"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/usage/tally"
 	"github.com/warder-dev/warder/webhook"
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// AdminToken, Audit and Ready.
+// AdminToken, Audit, Usage and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -45,6 +46,7 @@ type Options struct {
 	Outbox    webhook.Outbox // of events; nil when nobody is told of any
 	Peppers   *apikey.Peppers
 	Audit     *AuditOptions // nil: no checkpoints are made
+	Usage     tally.Store   // of what keys were used for; nil: it is not counted
 	AccessLog *slog.Logger
 	Log       *slog.Logger
 	Dropped   func() uint64 // log records that were lost
@@ -85,6 +87,7 @@ type program struct {
 	http3     *http3.Server // nil when it is off
 
 	checkpoints *audit.Checkpointer // nil when the audit log is not signed
+	tally       *tally.Tally        // nil when usage is not counted
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	balancers    []*proxyproto.Listener
@@ -158,7 +161,7 @@ func (p *program) join(ctx context.Context) error {
 // build makes the handlers and their servers.
 func (p *program) build() error {
 	o := p.options
-	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks()); err != nil {
+	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage()); err != nil {
 		return err
 	}
 	var err error
@@ -325,6 +328,9 @@ func (p *program) close() {
 	}
 	if p.verifier != nil {
 		p.logFailure("stop the verifier", p.verifier.Close())
+	}
+	if p.tally != nil {
+		p.logFailure("write usage", p.tally.Close())
 	}
 	if p.checkpoints != nil {
 		p.logFailure("sign the audit log", p.checkpoints.Close())
