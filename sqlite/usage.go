@@ -25,7 +25,7 @@ const (
 	addCount = `INSERT INTO usage_counts (resolution, at, key_id, route, outcome, n)
 		VALUES (0, ?1, ?4, ?5, ?6, ?7), (1, ?2, ?4, ?5, ?6, ?7), (2, ?3, ?4, ?5, ?6, ?7)
 		ON CONFLICT DO UPDATE SET n = n + excluded.n`
-	addSecret  = `INSERT INTO usage_secrets (key_id, secret, at) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)`
+	noteUse    = `INSERT INTO usage_secrets (key_id, secret, at) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)`
 	addScope   = `INSERT INTO usage_scopes (key_id, scope, at) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)`
 	addAddress = `INSERT INTO usage_addresses (key_id, address, n, at) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT DO UPDATE SET n = n + excluded.n, at = max(at, excluded.at)`
@@ -84,7 +84,7 @@ func addBatch(ctx context.Context, tx *sql.Tx, b *tally.Batch) error {
 	if err != nil {
 		return err
 	}
-	err = each(ctx, tx, addSecret, len(b.Secrets), func(i int) []any { return []any{b.Secrets[i].Key, b.Secrets[i].Secret, b.Secrets[i].At.Unix()} })
+	err = each(ctx, tx, noteUse, len(b.Secrets), func(i int) []any { return []any{b.Secrets[i].Key, b.Secrets[i].Secret, b.Secrets[i].At.Unix()} })
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func TestAMillionRefusedAttempts(t *testing.T) {
 		}
 		for n := range attempts {
 			x.Claim, x.Route = fmt.Sprintf("k%011d", n), [...]string{"/orders/", "/reports/", ""}[n%3] // claimed, never proven
-			x.Client = netip.AddrFrom4([4]byte{198, 51, byte(n >> 8), byte(n)})                        //nolint:gosec // wraps
+			x.Client = netip.AddrFrom4([4]byte{198, 51, byte(n >> 8), byte(n)})
 			counts.Done(x, outcomes[n%2])
 		}
 		if err := counts.Close(); err != nil {

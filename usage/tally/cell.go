@@ -29,7 +29,7 @@ const (
 func Outcomes() []Outcome {
 	all := make([]Outcome, outcomes)
 	for i := range all {
-		all[i] = Outcome(i) //nolint:gosec // ten of them
+		all[i] = Outcome(i)
 	}
 	return all
 }
@@ -198,7 +198,7 @@ func (c *cell) drain(b *Batch, key string, scopes func(route string) []string) {
 			if n == 0 {
 				continue
 			}
-			outcome := Outcome(o) //nolint:gosec // ten of them
+			outcome := Outcome(o)
 			b.Counts = append(b.Counts, Count{Key: key, Route: r.route, Outcome: outcome, N: int64(n)})
 			passed = passed || outcome.Passed()
 		}

@@ -24,7 +24,7 @@ func TestHealth(t *testing.T) {
 	from := func(n, days int) *tally.KeyUse {
 		u := used(ago(0))
 		for i := range n {
-			u.Addresses = append(u.Addresses, tally.AddressUse{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32), N: 1, At: ago(days)}) //nolint:gosec // small
+			u.Addresses = append(u.Addresses, tally.AddressUse{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32), N: 1, At: ago(days)})
 		}
 		return u
 	}

@@ -291,7 +291,7 @@ func TestDoneAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	c := newTally(t, tally.Config{Store: newShelf()})
-	defer c.Close() //nolint:errcheck // a shelf
+	defer c.Close()
 	x, nobody, o := request("k", "/r", "2001:db8::1"), request("", "/r", "192.0.2.1"), passed(200)
 	c.Done(x, o)
 	c.Done(nobody, o)
@@ -304,7 +304,7 @@ func BenchmarkDone(b *testing.B) {
 	for _, keys := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("%d keys", keys), func(b *testing.B) {
 			c := newTally(b, tally.Config{Store: newShelf()})
-			defer c.Close() //nolint:errcheck // a shelf
+			defer c.Close()
 			all := make([]*exchange.Exchange, keys)
 			for i := range all {
 				all[i] = request(fmt.Sprintf("k%011d", i), "/r", "192.0.2.1")
