@@ -330,3 +330,29 @@ func BenchmarkVerifyAudit(b *testing.B) {
 	}
 	b.ReportMetric(float64(entries)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 }
+
+// TestTheAuditTellsIssuersApart: one name at two issuers is two people.
+func TestTheAuditTellsIssuersApart(t *testing.T) {
+	attack.Case(t, "MULTI-12", attack.Library, func(t *testing.T) {
+		db := open(t, newPath(t))
+		by := audit.By{Actor: "user:ada", Source: "cli"}
+		for _, issuer := range []string{"https://one.example", "https://two.example", "password"} {
+			if _, err := db.Sessions().RevokeUser(t.Context(), by, issuer, "bob"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		apply(t, db.APIKeys(), newKey(1)) // and one whose owner has that name
+		c := newKey(2)
+		c.After.Owner = "bob"
+		apply(t, db.APIKeys(), c)
+		for _, subject := range []string{"https://one.example bob", "https://two.example bob", "password bob"} {
+			all, err := db.Audit().List(t.Context(), audit.Query{Subject: subject, Limit: 10})
+			if err != nil || len(all) != 1 || all[0].Kind != audit.KindSessions {
+				t.Errorf("%s has %d entries, %v, want one of its own", subject, len(all), err)
+			}
+		}
+		if all, err := db.Audit().List(t.Context(), audit.Query{Subject: "bob", Limit: 10}); err != nil || len(all) != 0 {
+			t.Errorf("bob alone has %d entries, %v, want none", len(all), err)
+		}
+	})
+}

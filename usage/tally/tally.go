@@ -25,7 +25,7 @@ type Config struct {
 	// crash costs.
 	Flush time.Duration
 	// Cells bounds the pairs of key and route that are told apart within a minute: at
-	// least 64, default 10,000. Each takes some 300 bytes, and up to 500 more for the
+	// least 64, default 10,000. Each takes some 250 bytes, and up to 800 more for the
 	// addresses of a key.
 	Cells int
 	// Scopes returns the scopes that a key must have for the route; nil for none. May
