@@ -78,6 +78,8 @@
 //
 //   - upstream: the reverse proxy and what it must not let through
 //   - usage: credits, which requests spend and which come back
+//   - usage/tally: what each key was used for, counted, and what is wrong with it
+//   - audit: what was changed, by whom and from where, in a chain that shows what was done to it
 //   - webhook: signed events to other programs, until they are taken
 //   - accesslog, redact: one record per request, and nothing secret in it
 //
@@ -89,7 +91,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - account/accounttest, apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, webhook/webhooktest: a store of each
+//   - account/accounttest, apikey/apikeytest, audit/audittest, ratelimit/ratelimittest, session/sessiontest, usage/tally/tallytest, usage/usagetest, webhook/webhooktest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:

@@ -124,6 +124,6 @@ func (v *Verifier) answer(s *slot, match *digest, c *claim, err error) (exchange
 	return exchange.Principal{
 		Issuer: issuer, Subject: string(s.id), KeyID: string(s.id),
 		Owner: e.owner, Environment: e.environment, Scopes: e.scopes,
-		Retiring: match.retires != 0, Expires: e.expires,
+		Secret: match.number, Retiring: match.retires != 0, Expires: e.expires,
 	}, nil
 }

@@ -29,6 +29,7 @@ type Principal struct {
 	// digest that is safe to store. "" for none. csrf binds its tokens to it.
 	Session string
 
+	Secret   int  // number of the key's secret that proved it; 0 where that is not known
 	Retiring bool // proved by a secret that is being replaced
 	Expires  time.Time
 }

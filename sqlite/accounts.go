@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/warder-dev/warder/account"
+	"github.com/warder-dev/warder/audit"
 )
 
 // Accounts keeps who administers. It is an account.Store and safe for concurrent
@@ -30,7 +31,7 @@ const (
 
 	listAdminPeppers = `SELECT pepper FROM accounts WHERE pepper IS NOT NULL UNION SELECT pepper FROM admin_keys ORDER BY 1`
 
-	insertAccountChange = `INSERT INTO account_changes (at, actor, source, op, kind, subject, before, after) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`
+	insertAccountChange = `INSERT INTO account_changes (subject) VALUES (?1)`
 
 	// A row that others took, by id or by name, is no row that was written.
 	insertAccount = `INSERT INTO accounts (id, name, standing, pepper, revision, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING`
@@ -236,14 +237,16 @@ func newAccountWrite(c *account.Change) (*accountWrite, error) {
 	return &accountWrite{c: c, told: told, detail: string(detail)}, err
 }
 
-// nullText is NULL for nothing.
-func nullText(text []byte) sql.NullString {
-	return sql.NullString{String: string(text), Valid: text != nil}
-}
-
+// run writes the entry of the audit, the revision and the row.
 func (w *accountWrite) run(ctx context.Context, tx *sql.Tx) (account.Revision, error) {
-	done, err := tx.ExecContext(ctx, insertAccountChange, micros(w.c.At), w.c.Actor, w.c.Source, string(w.c.Op), w.told.Kind, w.told.Subject,
-		nullText(w.told.Before), nullText(w.told.After))
+	log := chain{tx: tx}
+	if _, err := log.add(ctx, audit.Event{
+		At: w.c.At, Actor: w.c.Actor, Source: w.c.Source, Op: string(w.c.Op), Kind: w.told.Kind, Subject: w.told.Subject,
+		Before: w.told.Before, After: w.told.After,
+	}); err != nil {
+		return 0, err
+	}
+	done, err := tx.ExecContext(ctx, insertAccountChange, w.told.Subject)
 	if err != nil {
 		return 0, err
 	}

@@ -65,7 +65,7 @@ func TestAccountsAtRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	var after string
-	if err := openRaw(t, path).QueryRowContext(t.Context(), `SELECT after FROM account_changes`).Scan(&after); err != nil {
+	if err := openRaw(t, path).QueryRowContext(t.Context(), `SELECT after FROM audit WHERE kind = 'account'`).Scan(&after); err != nil {
 		t.Fatal(err)
 	}
 	for _, secret := range []string{"canary", base64.StdEncoding.EncodeToString(a.Recovery[0][:]), base64.StdEncoding.EncodeToString(a.SetUp.Digest[:]), "argon2id"} {

@@ -51,6 +51,8 @@ type Config struct {
 	Upstream string `yaml:"upstream"`
 	// Peppers say where the peppers (secrets that are mixed into each key's digest) are.
 	Peppers Peppers `yaml:"peppers"`
+	// Audit says how the log of what was changed is signed.
+	Audit Audit `yaml:"audit"`
 	// Keys say how keys look, where requests carry them, and how they are cached.
 	Keys Keys `yaml:"keys"`
 	// Log says where and what warder logs.
@@ -77,6 +79,8 @@ type Config struct {
 	Security []Alternative `yaml:"security"`
 	// Credits say what requests cost, and whose credits they spend. Default: nothing costs any.
 	Credits Credits `yaml:"credits"`
+	// Usage says how requests are counted by key and route.
+	Usage Usage `yaml:"usage"`
 	// InsecureVerbose tells clients why their credential was refused: the word of the log, such as revoked, expired or unknown. It costs: whoever tries keys learns which exist. Default false.
 	InsecureVerbose bool `yaml:"insecure_verbose" default:"false"`
 	// Users are the people who may log in by name and password.

@@ -29,11 +29,58 @@ func vocabulary(more ...string) []string {
 // package that is missing here may not exist; a missing import is forbidden.
 func table() map[string]row {
 	everything := []string{
-		"", "accesslog", "account", "account/login", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf",
-		"exchange", "forwarded", "http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet",
-		"internal/gateway", "internal/housekeeping", "internal/outgoing", "internal/policytest", "internal/server", "internal/systemd", "introspection",
-		"jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret", "securityheaders", "session",
-		"session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream", "usage", "webhook",
+		"",
+		"accesslog",
+		"account",
+		"account/login",
+		"apikey",
+		"audit",
+		"authn",
+		"authz",
+		"authz/celcond",
+		"bodylimit",
+		"bruteforce",
+		"cors",
+		"credential",
+		"csrf",
+		"exchange",
+		"forwarded",
+		"http3",
+		"httpserver",
+		"internal/config",
+		"internal/decision",
+		"internal/dnscommand",
+		"internal/fleet",
+		"internal/gateway",
+		"internal/housekeeping",
+		"internal/outgoing",
+		"internal/policytest",
+		"internal/server",
+		"internal/systemd",
+		"introspection",
+		"jwt",
+		"mtls",
+		"openapi",
+		"problem",
+		"proxyproto",
+		"ratelimit",
+		"redact",
+		"redis",
+		"requestid",
+		"secret",
+		"securityheaders",
+		"session",
+		"session/oidc",
+		"session/password",
+		"sqlite",
+		"target",
+		"tlsconfig",
+		"tlsconfig/acme",
+		"trustedhost",
+		"upstream",
+		"usage",
+		"usage/tally",
+		"webhook",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -91,6 +138,7 @@ func table() map[string]row {
 		"session/sessiontest":     {module: vocabulary("session")},
 		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
 		"usage/usagetest":         {module: vocabulary("usage")},
+		"audit/audittest":         {module: vocabulary("audit")},
 		"webhook/webhooktest":     {module: vocabulary("webhook")},
 
 		// after the decision
@@ -98,7 +146,11 @@ func table() map[string]row {
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
 		"usage":     {module: vocabulary(), third: x},
-		"webhook":   {module: vocabulary("internal/outgoing")},
+		// what a room of the decision counts, apart from what it takes
+		"usage/tally":           {module: vocabulary()},
+		"usage/tally/tallytest": {module: vocabulary("usage/tally")},
+		"audit":                 {module: vocabulary("redact")},
+		"webhook":               {module: vocabulary("internal/outgoing")},
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
@@ -108,7 +160,7 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("account", "apikey", "internal/fleet", "session", "usage", "webhook"),
+			module: vocabulary("account", "apikey", "audit", "internal/fleet", "session", "usage", "usage/tally", "webhook"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},

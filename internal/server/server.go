@@ -14,6 +14,7 @@ import (
 
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/http3"
 	"github.com/warder-dev/warder/httpserver"
@@ -29,11 +30,12 @@ import (
 	"github.com/warder-dev/warder/tlsconfig"
 	"github.com/warder-dev/warder/tlsconfig/acme"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/usage/tally"
 	"github.com/warder-dev/warder/webhook"
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken and Ready.
+// Accounts, AdminToken, Audit, Usage and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -44,6 +46,8 @@ type Options struct {
 	Credits   usage.Store    // of keys and owners
 	Outbox    webhook.Outbox // of events; nil when nobody is told of any
 	Peppers   *apikey.Peppers
+	Audit     *AuditOptions // nil: no checkpoints are made
+	Usage     tally.Store   // of what keys were used for; nil: it is not counted
 	AccessLog *slog.Logger
 	Log       *slog.Logger
 	Dropped   func() uint64 // log records that were lost
@@ -87,6 +91,8 @@ type program struct {
 	http3     *http3.Server // nil when it is off
 
 	administrators administrators
+	checkpoints    *audit.Checkpointer // nil when the audit log is not signed
+	tally          *tally.Tally        // nil when usage is not counted
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	balancers    []*proxyproto.Listener
@@ -160,7 +166,7 @@ func (p *program) join(ctx context.Context) error {
 // build makes the handlers and their servers.
 func (p *program) build() error {
 	o := p.options
-	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks()); err != nil {
+	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage()); err != nil {
 		return err
 	}
 	var err error
@@ -198,7 +204,7 @@ func (p *program) build() error {
 	if o.Listeners.Decision != nil {
 		errs = append(errs, p.addDecision())
 	}
-	return errors.Join(append(errs, p.watch(), p.keepHouse())...)
+	return errors.Join(append(errs, p.watch(), p.keepHouse(), p.signAudit())...)
 }
 
 // addPublic makes the server of a listener that load balancers may stand before.
@@ -334,6 +340,12 @@ func (p *program) close() {
 	if p.verifier != nil {
 		p.logFailure("stop the verifier", p.verifier.Close())
 		p.logFailure("stop the verifier of admin keys", p.administrators.close())
+	}
+	if p.tally != nil {
+		p.logFailure("write usage", p.tally.Close())
+	}
+	if p.checkpoints != nil {
+		p.logFailure("sign the audit log", p.checkpoints.Close())
 	}
 	if p.member != nil {
 		p.logFailure("leave the registry", p.member.Close())

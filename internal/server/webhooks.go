@@ -213,10 +213,17 @@ func (all finishers) Done(x *exchange.Exchange, o exchange.Outcome) {
 
 // finisher is who is told of every outcome.
 func (p *program) finisher() exchange.Finisher {
-	if p.announcer == nil {
+	all := finishers{p.metrics}
+	if p.announcer != nil {
+		all = append(all, p.announcer)
+	}
+	if p.tally != nil {
+		all = append(all, p.tally)
+	}
+	if len(all) == 1 {
 		return p.metrics
 	}
-	return finishers{p.metrics, p.announcer}
+	return all
 }
 
 // watchWebhooks adds the figures of webhooks.

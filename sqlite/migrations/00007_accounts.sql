@@ -18,15 +18,8 @@ CREATE TABLE admin_keys (
 	detail   TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Rows are only ever added.
+-- Counts the changes. What was changed is in the audit log. Rows are only ever added.
 CREATE TABLE account_changes (
 	revision INTEGER PRIMARY KEY AUTOINCREMENT,
-	at       INTEGER NOT NULL, -- microseconds since 1970 in UTC
-	actor    TEXT    NOT NULL CHECK (actor <> ''),
-	source   TEXT    NOT NULL CHECK (source <> ''),
-	op       TEXT    NOT NULL CHECK (op <> ''),
-	kind     TEXT    NOT NULL CHECK (kind IN ('account', 'admin-key')),
-	subject  TEXT    NOT NULL,
-	before   TEXT,             -- what may be told of it, as JSON; NULL when created
-	after    TEXT              -- NULL when removed
+	subject  TEXT    NOT NULL
 ) STRICT;
