@@ -37,7 +37,7 @@ type Metrics struct {
 	exposed  prometheus.Counter
 	inFlight prometheus.Gauge
 
-	reasons map[string]struct{}
+	reasons atomic.Pointer[map[string]struct{}]
 	stages  map[string]struct{}
 	routes  children[string, *routeSeries]
 	refused children[refusal, prometheus.Counter]
@@ -82,12 +82,12 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "warder_requests_in_flight", Help: "Requests that are being served.",
 		}),
-		reasons: knownReasons(reasons),
 		stages: set([]string{
 			"requestid", "accesslog", "securityheaders", "forwarded", "trustedhost", "sni", "target", "https",
 			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "concurrency", "principallimit", "handler",
 		}),
 	}
+	m.Know(reasons...)
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "warder_build_info", Help: "1, with the version as a label.",
 		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?"), "goversion": runtime.Version()},
@@ -95,6 +95,13 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.inFlight, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// Know takes the words for refusals besides those of the library, in place of
+// those that were given before.
+func (m *Metrics) Know(reasons ...string) {
+	known := knownReasons(reasons)
+	m.reasons.Store(&known)
 }
 
 // knownReasons is the allow-list of words: the problem types, and what stages
@@ -181,7 +188,7 @@ func (m *Metrics) labels(reason, stage string) (string, string) {
 	if _, ok := m.stages[stage]; !ok {
 		stage = other
 	}
-	if _, ok := m.reasons[reason]; !ok {
+	if _, ok := (*m.reasons.Load())[reason]; !ok {
 		reason = other
 	}
 	return reason, stage
@@ -202,7 +209,7 @@ func (m *Metrics) refusal(reason, stage string) prometheus.Counter {
 	if c, ok := m.refused.get(key); ok {
 		return c
 	}
-	limit := (len(m.reasons) + 1) * (len(m.stages) + 1)
+	limit := (len(*m.reasons.Load()) + 1) * (len(m.stages) + 1)
 	return m.refused.add(key, limit, func(bool) prometheus.Counter { return m.refusals.WithLabelValues(reason, stage) })
 }
 
