@@ -55,6 +55,7 @@ func (s *Stage) believe(x *exchange.Exchange) exchange.Verdict {
 // returns the word for the log when they cannot be read.
 func (s *Stage) adopt(x *exchange.Exchange, c claims) (reason string) {
 	if c.broken && (s.readProto || s.readHost) {
+		x.Scheme = ""
 		return "forwarded-malformed"
 	}
 	if s.readProto && c.hasProto {
@@ -64,6 +65,7 @@ func (s *Stage) adopt(x *exchange.Exchange, c claims) (reason string) {
 		case strings.EqualFold(c.proto, "http"), strings.EqualFold(c.proto, "ws"):
 			x.Scheme = "http"
 		default:
+			x.Scheme = ""
 			return "forwarded-proto"
 		}
 	}

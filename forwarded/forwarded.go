@@ -73,7 +73,7 @@ func Direct() *Stage {
 
 // Check passes every request with a usable Host (RFC 9110, section 7.2) and
 // refuses all others with 400, and so what a listed peer forwards in a form that
-// has two readings. The Peer of a Unix socket is invalid, and so is the Client
+// has two readings; the Scheme is "" then, unless it is known. The Peer of a Unix socket is invalid, and so is the Client
 // unless a field names it: no rule about addresses holds for it.
 func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	r := x.Request
@@ -85,6 +85,9 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	}
 	host, port, ok := split(r.Host)
 	if !ok {
+		if s.readProto && s.listed(x) {
+			x.Scheme = "" // nobody has looked what the proxy says
+		}
 		return exchange.Refuse(s.invalidHost, "")
 	}
 	x.Host, x.Port = host, port
