@@ -112,6 +112,10 @@ warder.yaml:2:34: upstreams.a.audience: has no effect without identity: jwt
 warder.yaml:2:56: upstreams.a.credential_header: has no effect without credential
 warder.yaml:2:73: upstreams.a.cert_file: has no effect on a http URL; use https`},
 		{"certificate without key", shorthand + "tls:\n  certificates:\n    - cert_file: a\n", `warder.yaml:4:7: tls.certificates[0]: has no key_file`},
+		{
+			"HTTP/3 behind what says PROXY", shorthand + "tls: {certificates: [{cert_file: a, key_file: b}], http3: true}\nproxy_protocol: {trusted_peers: [10.0.0.7]}\n",
+			`warder.yaml:2:59: tls.http3: is given together with proxy_protocol, which UDP has not: limits and conditions would take the load balancer for the client; take one of them away`,
+		},
 		{"TLS settings without TLS", shorthand + "tls: {http3: true}\n", `warder.yaml:2:14: tls.http3: has no effect without certificates or acme`},
 		{"ACME", shorthand + "tls: {acme: {names: [localhost]}}\n", `
 warder.yaml:2:14: tls.acme: does not agree to the authority's terms; read them, and set agree_to_terms

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -51,6 +52,7 @@ type settings struct {
 	store func(apikey.Store) apikey.Store // puts a store of the test's own in between
 	limit ratelimit.Store                 // counts limits that nodes share
 
+	passed  map[string]net.Listener       // sockets that are open already, by setting
 	credits func(usage.Store) usage.Store // the same
 }
 
@@ -64,7 +66,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := server.Listen(t.Context(), cfg)
+	listeners, err := server.ListenOn(t.Context(), cfg, s.passed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/internal/testcert"
@@ -213,6 +214,11 @@ func TestReloadOfWhatCannotBeUsed(t *testing.T) {
 // TestNothingFailsDuringReloads reloads a hundred times under load: each request
 // gets what one of the configurations says, and no other.
 func TestNothingFailsDuringReloads(t *testing.T) {
+	attack.Case(t, "CORS-11", attack.Gateway, reloadsUnderLoad)
+}
+
+func reloadsUnderLoad(t *testing.T) {
+	t.Helper()
 	const routes = "\nroutes:\n  - {match: \"/\", upstream: api}\n  - {match: \"/{%s}/x\", upstream: api}\n"
 	both := []string{
 		"cors: {default: {origins: [\"https://a.example\"]}}\nheaders: {frame_options: DENY, referrer_policy: no-referrer}" + fmt.Sprintf(routes, "a"),
