@@ -29,7 +29,7 @@ type Exchange struct {
 	// Set by forwarded, from the connection or from listed peers.
 	Peer   netip.AddrPort // who holds the connection; invalid for a Unix socket
 	Client netip.Addr     // whom the request comes from; without zone, IPv4 never mapped
-	Scheme string         // "http" or "https"
+	Scheme string         // "http" or "https"; "" where forwarded refused what says which
 	Host   string         // canonical: lower case, no port, no trailing dot, IPv6 in brackets
 	Port   string         // as sent with the host, digits only; "" when absent
 

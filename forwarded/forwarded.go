@@ -92,7 +92,10 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	}
 	x.Host, x.Port = host, port
 	if s.source != connection && s.listed(x) {
-		return s.believe(x)
+		if reason := s.believe(x); reason != "" {
+			return exchange.Refuse(s.unreadable, reason)
+		}
+		return exchange.Pass()
 	}
 	if r.TLS != nil {
 		x.ClientCert = verified(r.TLS)
@@ -131,7 +134,7 @@ func peer(remote string) netip.AddrPort {
 	}
 	if a, n := ipv4(remote); n > 0 && n < len(remote) && remote[n] == ':' {
 		if p, ok := port(remote[n+1:]); ok {
-			return netip.AddrPortFrom(a, p)
+			return netip.AddrPortFrom(a.addr(), p)
 		}
 	}
 	p, err := netip.ParseAddrPort(remote)
@@ -144,7 +147,7 @@ func peer(remote string) netip.AddrPort {
 // listed reports whether the peer of x is believed.
 func (s *Stage) listed(x *exchange.Exchange) bool {
 	if x.Client.IsValid() {
-		return s.trusted.contains(x.Client)
+		return s.trusted.contains(ipOf(x.Client))
 	}
 	return s.unixSocket && onUnixSocket(x.Request)
 }
