@@ -59,6 +59,9 @@ type Exchange struct {
 	// For logs only.
 	Claim string
 
+	// Attempt is bruteforce's own note of a credential that may be a guess.
+	Attempt Attempt
+
 	// Set by authn. The zero Principal is nobody.
 	Principal Principal
 
@@ -82,6 +85,14 @@ type Exchange struct {
 	late       refusal
 	idField    [1]string
 	queryTaken bool
+}
+
+// An Attempt is where a credential counts as one that nobody has judged yet, by
+// the numbers of bruteforce; 0 for nowhere. Passed says that it was right, or that
+// there was none.
+type Attempt struct {
+	Address, Pair uint64
+	Passed        bool
 }
 
 // SetQuery makes raw the query of the request, for everybody who comes later. A
