@@ -75,6 +75,7 @@ type Gateway struct {
 	routes    map[string]http.Handler // by pattern
 	own       map[string]struct{}     // patterns that no upstream answers
 	upstreams map[destination]*upstream.Upstream
+	offered   map[destination]*upstream.Upstream // by the Gateway before: those that a route wants go to upstreams
 	limits    limits
 	guard     *bruteforce.Guard
 	ledger    *usage.Ledger // nil when no route costs credits
@@ -92,12 +93,14 @@ func New(cfg Config) (*Gateway, error) {
 	cfg.Previous = nil // each holds on to itself alone
 	g := &Gateway{
 		cfg: cfg, schemes: newSchemes(cfg), carriers: carriersOf(cfg.Config), limits: newLimits(),
-		cors: make(map[string]*cors.Stage), routes: make(map[string]http.Handler), own: make(map[string]struct{}), upstreams: make(map[destination]*upstream.Upstream),
+		cors: make(map[string]*cors.Stage), routes: make(map[string]http.Handler), own: make(map[string]struct{}), upstreams: make(map[destination]*upstream.Upstream), offered: make(map[destination]*upstream.Upstream),
 	}
 	if before != nil {
 		g.inherit(before)
 	}
-	if err := g.build(); err != nil {
+	err := g.build()
+	g.offered = nil
+	if err != nil {
 		return nil, errors.Join(err, g.release(before))
 	}
 	return g, nil

@@ -57,7 +57,7 @@ func (g *Gateway) inheritUpstreams(before *Gateway) {
 	for d, u := range before.upstreams {
 		settings, ok := is.Upstreams[d.name]
 		if ok && config.SameUpstream(was.Upstreams[d.name], settings) && settings.CAFile == "" && settings.CertFile == "" {
-			g.upstreams[d] = u
+			g.offered[d] = u
 		}
 	}
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -281,5 +282,37 @@ func reloadsUnderLoad(t *testing.T) {
 	t.Logf("%d requests during 100 reloads", answers.Load())
 	if got := p.adminText(t, "/metrics"); !strings.Contains(got, "warder_config_reload_failures_total 0\n") {
 		t.Error("a reload failed")
+	}
+}
+
+// TestReloadKeepsConnections to an upstream that is the same, and to no other.
+func TestReloadKeepsConnections(t *testing.T) {
+	var made atomic.Int64
+	api := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNoContent) // nothing to read: the connection is idle before the answer is out
+	}))
+	api.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			made.Add(1)
+		}
+	}
+	api.Start()
+	t.Cleanup(api.Close)
+	const one, two = "routes:\n  - {match: /, upstream: api, public: true}\n", "headers: {frame_options: SAMEORIGIN}\nroutes:\n  - {match: /a, upstream: api, public: true}\n"
+	p := start(t, api.URL, settings{yaml: one})
+	for i, tt := range []struct {
+		yaml, url string
+		want      int64
+	}{
+		{one, api.URL, 1}, {two, api.URL, 1}, {one, api.URL, 1}, {one, api.URL + "/below", 2}, {two, api.URL + "/below", 2}, {one, api.URL, 3},
+	} {
+		p.write(t, tt.url, tt.yaml)
+		p.reload(t)
+		if got := p.get(t, "/a", "").StatusCode; got != http.StatusNoContent {
+			t.Errorf("%d: status %d", i, got)
+		}
+		if got := made.Load(); got != tt.want {
+			t.Errorf("%d: %d connections were made, want %d", i, got, tt.want)
+		}
 	}
 }
