@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,7 +51,6 @@ type settings struct {
 	store func(apikey.Store) apikey.Store // puts a store of the test's own in between
 	limit ratelimit.Store                 // counts limits that nodes share
 
-	passed  map[string]net.Listener       // sockets that are open already, by setting
 	credits func(usage.Store) usage.Store // the same
 }
 
@@ -66,7 +64,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := server.ListenOn(t.Context(), cfg, s.passed)
+	listeners, err := server.Listen(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,12 @@ package server_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +16,8 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/internal/wire"
 )
 
@@ -102,12 +107,8 @@ func TestForwardedFieldsOverAUnixSocket(t *testing.T) {
 			{"not said", "false", "203.0.113.9", "X-Forwarded-Proto: http\r\n", "203.0.113.9"},
 		} {
 			socket := filepath.Join(t.TempDir(), "s")
-			public, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
-			if err != nil {
-				t.Fatal(err)
-			}
 			start(t, upstream.URL(), settings{
-				passed: map[string]net.Listener{"listen": public},
+				flags: map[string]string{"listen": "unix:" + socket},
 				yaml: "forwarded: {from: x-forwarded-for, trusted_proxies: [10.0.0.0/8], trust_unix_socket: " + tt.trust + ", proto: true}\n" +
 					"routes:\n  - {match: '/', upstream: api, public: true}\n",
 			})
@@ -128,4 +129,55 @@ func TestForwardedFieldsOverAUnixSocket(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUnixSockets: what is left of a program that was killed is replaced, and
+// nothing else.
+func TestUnixSockets(t *testing.T) {
+	folder := t.TempDir()
+	at := func(name string) (*config.Config, string) {
+		path := filepath.Join(folder, name)
+		cfg, err := config.Load(config.Source{Flags: map[string]string{"listen": "unix:" + path, "admin-listen": "off", "upstream": "http://127.0.0.1:1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg, path
+	}
+	cfg, path := at("s")
+	left, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Listen(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "listen: "+path+" is in use by another program") {
+		t.Errorf("one that is in use: %v", err)
+	}
+	left.SetUnlinkOnClose(false)
+	if err := left.Close(); err != nil {
+		t.Fatal(err)
+	}
+	listeners, err := server.Listen(t.Context(), cfg)
+	if err != nil {
+		t.Fatalf("one that was left behind: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("%v, %v, want rw for owner and group", info, err)
+	}
+	listeners.Close()
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+	cfg, path = at("file")
+	if err := os.WriteFile(path, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Listen(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "is there, and is no socket") {
+		t.Errorf("a file: %v", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "text" {
+		t.Errorf("the file was changed: %q, %v", text, err)
+	}
+	cfg, _ = at("none/s")
+	if _, err := server.Listen(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "there is no folder") {
+		t.Errorf("no folder: %v", err)
+	}
 }
