@@ -197,7 +197,11 @@ func (p *Policy) order() []link {
 	c.add("addresslimit", p.AddressLimit != nil, p.AddressLimit)
 	c.add("route", p.Deny != nil, deny{p.Deny})
 	c.add("guard", p.Guard != nil, p.Guard)
-	c.add("authn", p.Authn != nil, p.Authn)
+	if p.Guard != nil && p.Authn != nil {
+		c.add("authn", true, guarded{p.Authn, p.Guard})
+	} else {
+		c.add("authn", p.Authn != nil, p.Authn)
+	}
 	c.add("csrf", p.CSRF != nil, p.CSRF)
 	c.add("authz", p.Authz != nil, p.Authz)
 	c.add("concurrency", p.Concurrency != nil, p.Concurrency)
@@ -214,6 +218,22 @@ func (p *Policy) compiled() []link {
 func (s *Stack) compiled() []link {
 	s.once.Do(func() { s.links = s.Edge.order() })
 	return s.links
+}
+
+// guarded is Authn that tells the Guard at once what it has passed: no guess,
+// however long the rest takes.
+type guarded struct {
+	*authn.Stage
+
+	guard *bruteforce.Guard
+}
+
+func (s guarded) Check(x *exchange.Exchange) exchange.Verdict {
+	v := s.Stage.Check(x)
+	if v.Passed() {
+		s.guard.Passed(x)
+	}
+	return v
 }
 
 // paths refuses the ambiguities that the edge let through for other routes.

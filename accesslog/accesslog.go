@@ -16,6 +16,7 @@
 //	duration_us  whole microseconds from the first stage to the last byte
 //	client       the client's address
 //	key_id       the id of the key that was used, or that the request claimed to have
+//	credits      what the request cost, when it cost any
 //	stage        the stage that refused
 //	reason       the word for why
 //	aborted      true when the handler panicked or the response was cut

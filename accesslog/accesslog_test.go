@@ -125,6 +125,8 @@ func TestFields(t *testing.T) {
 		{"a claim stands in for a key", "", func(x *exchange.Exchange, _ *exchange.Outcome) {
 			x.Principal, x.Claim = exchange.Principal{}, "zzzzzzzzzzzz"
 		}, "key_id", "zzzzzzzzzzzz"},
+		{"what it cost", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Charge = exchange.Charge{Taken: 7, Cost: 3} }, "credits", 3.0},
+		{"what was given back", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Charge = exchange.Charge{Taken: 7} }, "credits", nil},
 		{"no key, no claim", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Principal = exchange.Principal{} }, "key_id", nil},
 		{"method of 21 characters", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Request.Method = strings.Repeat("A", 21) }, "method", "invalid"},
 		{"method that is no token", "", func(x *exchange.Exchange, _ *exchange.Outcome) { x.Request.Method = "GET\n" }, "method", "invalid"},

@@ -24,7 +24,7 @@ const cutMark = "[cut]"
 
 // entry is the attributes of one record.
 type entry struct {
-	attrs [17]slog.Attr // one per field that fill adds
+	attrs [18]slog.Attr // one per field that fill adds
 	n     int
 }
 
@@ -64,6 +64,9 @@ func (e *entry) fill(s *Stage, x *exchange.Exchange, o *exchange.Outcome) {
 		e.text("key_id", id, maxWord)
 	} else {
 		e.text("key_id", x.Claim, maxWord)
+	}
+	if n := x.Charge.Cost; n > 0 {
+		e.add("credits", slog.Int64Value(n))
 	}
 	e.text("stage", o.Trace.Stage, maxWord)
 	e.text("reason", o.Reason, maxWord)

@@ -1,7 +1,8 @@
 // Package bruteforce slows down whoever guesses credentials: after some wrong
 // ones from an address, the next has to wait, and each further one twice as long.
 //
-// A [Guard] asks before authentication, and counts when a request is over. It
+// A [Guard] asks before authentication, where an attempt counts until it is judged,
+// and counts failures when a request is over. It
 // counts by address, and by address and claim: what a credential says that it is,
 // such as the id of a key. So nobody can lock somebody else out: wrong secrets
 // for a victim's key, from however many addresses, leave the address alone from
@@ -31,12 +32,12 @@ type Config struct {
 	_ [0]func()
 
 	// Claim returns what the credential of x says that it is, before anything is
-	// proved: the id of its key; "" for nothing. It is called by many at once, and
-	// only for addresses that have failed. nil: nothing is known.
+	// proved: the id of its key; "" for nothing. It is called by many at once. nil:
+	// nothing is known.
 	Claim func(x *exchange.Exchange) string
 
 	// Guess reports whether x carries what could be a guess: others never wait. It is
-	// called as Claim is. nil: everything may be one.
+	// called by many at once. nil: everything may be one.
 	Guess func(x *exchange.Exchange) bool
 
 	// Guesses are the reasons of refusals that count. Nobody learns a secret by sending
@@ -95,6 +96,7 @@ type Guard struct {
 
 	addresses, pairs, claims *table
 	proved                   *table // pairs that were
+	trying                   *attempts
 	refused                  atomic.Uint64
 }
 
@@ -130,7 +132,7 @@ func New(cfg Config) (*Guard, error) {
 	n := cfg.Capacity
 	return &Guard{
 		cfg: cfg, seed: maphash.MakeSeed(), began: time.Now(),
-		addresses: newTable(n), pairs: newTable(n), claims: newTable(n), proved: newTable(n),
+		addresses: newTable(n), pairs: newTable(n), claims: newTable(n), proved: newTable(n), trying: newAttempts(),
 		refusal: problem.New(problem.RateLimited, "Too many wrong credentials came from your address. Wait as long as Retry-After says, and mend the credential."),
 	}, nil
 }
@@ -170,37 +172,38 @@ func (r *Rule) delay(failures, free int) time.Duration {
 }
 
 // Check refuses x with 429 (RFC 6585, section 4) while its address has to wait.
-// Retry-After says for how many seconds, rounded up.
+// Retry-After says for how many seconds, rounded up. Of credentials that come at
+// once no more are judged at a time than may be wrong: the others wait for what
+// these come to, up to ten seconds, after which x fails with 503.
 func (g *Guard) Check(x *exchange.Exchange) exchange.Verdict {
 	from, ok := network(x.Client)
 	if !ok {
 		return exchange.Pass()
 	}
-	now := g.now()
-	address, failed := g.addresses.get(g.key(from, ""), now, g.cfg.Address.Forget)
-	if !failed { // then no pair of it has
+	t := g.tryOf(from, g.cfg.Claim(x))
+	if g.cfg.Guess != nil && !g.cfg.Guess(x) {
 		return exchange.Pass()
 	}
-	wait := address.until - now
-	if claim := g.cfg.Claim(x); claim != "" {
-		pair := g.key(from, claim)
-		if _, known := g.proved.get(pair, now, g.cfg.Address.Forget); known {
-			wait = 0
-		}
-		if e, failed := g.pairs.get(pair, now, g.cfg.Pair.Forget); failed {
-			wait = max(wait, e.until-now)
-		}
+	if x.Dry || g.cfg.Shadow {
+		return g.verdict(x, g.wait(&t))
 	}
-	if wait <= 0 || g.cfg.Guess != nil && !g.cfg.Guess(x) {
+	wait, err := g.begin(x.Request.Context(), x, &t)
+	if err != nil {
+		return exchange.Fail(err)
+	}
+	return g.verdict(x, wait)
+}
+
+func (g *Guard) verdict(x *exchange.Exchange, wait int64) exchange.Verdict {
+	switch {
+	case wait <= 0:
 		return exchange.Pass()
-	}
-	if g.cfg.Shadow {
+	case g.cfg.Shadow:
 		if !x.Dry {
 			g.cfg.Shadowed(x, reason)
 		}
 		return exchange.Pass()
-	}
-	if !x.Dry {
+	case !x.Dry:
 		g.refused.Add(1)
 	}
 	return exchange.Refuse(g.refusal.With("Retry-After", strconv.FormatInt((wait+int64(time.Second)-1)/int64(time.Second), 10)), reason)
@@ -210,6 +213,7 @@ func (g *Guard) Check(x *exchange.Exchange) exchange.Verdict {
 // stages, for one of the reasons in Guesses. A right one is noted for its address,
 // and ends the delays of the pair, never those of the address.
 func (g *Guard) Done(x *exchange.Exchange, o exchange.Outcome) {
+	defer g.end(x) // what waits for it sees what it came to
 	from, ok := network(x.Client)
 	switch {
 	case !ok || x.Dry:
@@ -218,7 +222,7 @@ func (g *Guard) Done(x *exchange.Exchange, o exchange.Outcome) {
 		if claim != "" || o.Reason != unknown {
 			g.fail(from, claim)
 		}
-	case x.Principal.KeyID != "":
+	case x.Principal.KeyID != "" && !x.Attempt.Passed:
 		g.prove(from, x.Principal.KeyID)
 	}
 }
@@ -258,6 +262,10 @@ func (g *Guard) Refused() uint64 { return g.refused.Load() }
 // Remembered returns how many addresses have failed, or pairs of address and
 // claim, if that is more.
 func (g *Guard) Remembered() int { return max(g.addresses.len(), g.pairs.len()) }
+
+// Trying returns how many addresses, and pairs of address and claim, have
+// credentials that are being judged.
+func (g *Guard) Trying() int { return g.trying.len() }
 
 // Forget lets an address try again at once, and what it claims.
 func (g *Guard) Forget(client netip.Addr, claim string) {

@@ -2,6 +2,7 @@ package bruteforce
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,8 @@ type entry struct {
 
 // A table holds entries in bounded memory.
 type table struct {
-	each   int // entries of a shard
+	each   int         // entries of a shard
+	used   atomic.Bool // something was ever remembered
 	shards [manyShards]shard
 }
 
@@ -38,6 +40,9 @@ func (t *table) shard(key uint64) *shard { return &t.shards[key%manyShards] }
 
 // get returns what is remembered of key.
 func (t *table) get(key uint64, now int64, forget time.Duration) (entry, bool) {
+	if !t.used.Load() {
+		return entry{}, false
+	}
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,6 +53,7 @@ func (t *table) get(key uint64, now int64, forget time.Duration) (entry, bool) {
 // change counts one more for key, lets more change the entry, and returns the
 // count.
 func (t *table) change(key uint64, now int64, forget time.Duration, more func(e *entry)) uint32 {
+	t.used.Store(true)
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,7 +29,7 @@ type Exchange struct {
 	// Set by forwarded, from the connection or from listed peers.
 	Peer   netip.AddrPort // who holds the connection; invalid for a Unix socket
 	Client netip.Addr     // whom the request comes from; without zone, IPv4 never mapped
-	Scheme string         // "http" or "https"
+	Scheme string         // "http" or "https"; "" where forwarded refused what says which
 	Host   string         // canonical: lower case, no port, no trailing dot, IPv6 in brackets
 	Port   string         // as sent with the host, digits only; "" when absent
 
@@ -59,6 +59,9 @@ type Exchange struct {
 	// For logs only.
 	Claim string
 
+	// Attempt is bruteforce's own note of a credential that may be a guess.
+	Attempt Attempt
+
 	// Set by authn. The zero Principal is nobody.
 	Principal Principal
 
@@ -83,6 +86,14 @@ type Exchange struct {
 	idField    [1]string
 	queryTaken bool
 	sentQuery  string // as it was before a credential was taken out of it
+}
+
+// An Attempt is where a credential counts as one that nobody has judged yet, by
+// the numbers of bruteforce; 0 for nowhere. Passed says that it was right, or that
+// there was none.
+type Attempt struct {
+	Address, Pair uint64
+	Passed        bool
 }
 
 // SetQuery makes raw the query of the request, for everybody who comes later. A

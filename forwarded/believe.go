@@ -23,8 +23,9 @@ type claims struct {
 	broken            bool // it said something that nobody can read
 }
 
-// believe takes over what the listed peer of x says.
-func (s *Stage) believe(x *exchange.Exchange) exchange.Verdict {
+// believe takes over what the listed peer of x says. It returns the word for the
+// log when that cannot be read.
+func (s *Stage) believe(x *exchange.Exchange) (reason string) {
 	var c claims
 	h := x.Request.Header
 	switch s.source {
@@ -39,22 +40,23 @@ func (s *Stage) believe(x *exchange.Exchange) exchange.Verdict {
 	case connection: // a peer of Direct is never listed
 	}
 	if reason := s.adopt(x, c); reason != "" {
-		return exchange.Refuse(s.unreadable, reason)
+		return reason
 	}
 	if s.certField != "" {
 		cert, ok := forwardedCert(h[s.certField])
 		if !ok {
-			return exchange.Refuse(s.unreadable, "forwarded-certificate")
+			return "forwarded-certificate"
 		}
 		x.ClientCert = cert
 	}
-	return exchange.Pass()
+	return ""
 }
 
 // adopt sets scheme and host as c says, where the configuration reads them. It
 // returns the word for the log when they cannot be read.
 func (s *Stage) adopt(x *exchange.Exchange, c claims) (reason string) {
 	if c.broken && (s.readProto || s.readHost) {
+		x.Scheme = ""
 		return "forwarded-malformed"
 	}
 	if s.readProto && c.hasProto {
@@ -64,6 +66,7 @@ func (s *Stage) adopt(x *exchange.Exchange, c claims) (reason string) {
 		case strings.EqualFold(c.proto, "http"), strings.EqualFold(c.proto, "ws"):
 			x.Scheme = "http"
 		default:
+			x.Scheme = ""
 			return "forwarded-proto"
 		}
 	}
@@ -104,38 +107,65 @@ func (s *Stage) readSingle(x *exchange.Exchange, values []string) {
 		return
 	}
 	if client, ok := address(value); ok {
-		x.Client = client
+		x.Client = client.addr()
 		return
 	}
 	x.ClientDoubtful = true
 }
 
-// hop takes a for the address before the last hop. It reports false when a
+// A walk goes from hop to hop, from the peer towards the client.
+type walk struct {
+	hops     int
+	last     ip   // the address of the last hop that was named
+	named    bool // one was
+	doubtful bool // nobody can tell who was before it
+}
+
+// on takes a for the address before the last hop. It reports false when a
 // decides: when it is the client, or when nobody can tell.
-func (s *Stage) hop(x *exchange.Exchange, a netip.Addr, ok bool) bool {
+func (w *walk) on(trusted *ranges, a ip, ok bool) bool {
 	if !ok {
-		x.ClientDoubtful = true
+		w.doubtful = true
 		return false
 	}
-	x.Client = a
-	return s.trusted.contains(a)
+	w.last, w.named = a, true
+	return trusted.contains(a)
+}
+
+// end notes on x where the walk ended.
+func (w *walk) end(x *exchange.Exchange) {
+	if w.named {
+		x.Client = w.last.addr()
+	}
+	if w.doubtful {
+		x.ClientDoubtful = true
+	}
 }
 
 // walkFor reads X-Forwarded-For from the right; several lines are one list, in
 // their order (RFC 9110, section 5.3). An empty entry names nobody: its proxy
 // knew no address.
 func (s *Stage) walkFor(x *exchange.Exchange, lines []string) {
-	hops := 0
+	var w walk
 	for _, line := range slices.Backward(lines) {
-		for rest, more := line, true; more; hops++ {
-			var entry string
-			entry, rest, more = lastEntry(rest)
-			a, ok := address(entry)
-			if !s.hop(x, a, ok && hops < maxHops) {
-				return
-			}
+		if !w.entries(&s.trusted, line) {
+			break
 		}
 	}
+	w.end(x)
+}
+
+// entries goes through one line. It reports false when an entry decides.
+func (w *walk) entries(trusted *ranges, line string) bool {
+	for rest, more := line, true; more; w.hops++ {
+		var entry string
+		entry, rest, more = lastEntry(rest)
+		a, ok := address(entry)
+		if !w.on(trusted, a, ok && w.hops < maxHops) {
+			return false
+		}
+	}
+	return true
 }
 
 // lastEntry divides a list before its last entry, which it returns without the
@@ -144,13 +174,14 @@ func (s *Stage) walkFor(x *exchange.Exchange, lines []string) {
 func lastEntry(list string) (entry, rest string, more bool) {
 	window := max(0, len(list)-2*maxEntry)
 	i := strings.LastIndexByte(list[window:], ',')
-	if i < 0 && window > 0 {
+	switch {
+	case i >= 0:
+		return trim(list[window+i+1:]), list[:window+i], true
+	case window > 0:
 		return list[window:], "", false
-	}
-	if i < 0 {
+	default:
 		return trim(list), "", false
 	}
-	return trim(list[window+i+1:]), list[:window+i], true
 }
 
 // trim returns text without the blanks around it (RFC 9110, section 5.6.3).
@@ -169,35 +200,48 @@ func trimLeft(text string) string {
 	return text
 }
 
-func blank(b byte) bool { return b == ' ' || b == '\t' }
+func blank(b byte) bool { return classes[b]&blankByte != 0 }
 
 // address reads an IPv4 or IPv6 address, alone, or with a port: "192.0.2.1:80",
 // "[2001:db8::1]", "[2001:db8::1]:80". Zones are for the sender's own machine
 // (RFC 4007, section 11) and refused.
-func address(text string) (netip.Addr, bool) {
+func address(text string) (ip, bool) {
+	if text == "" || len(text) > maxEntry {
+		return ip{}, false
+	}
 	if a, n := ipv4(text); n > 0 && (n == len(text) || text[n] == ':' && validPort(text[n+1:])) {
 		return a, true
 	}
-	if text == "" || len(text) > maxEntry || strings.IndexByte(text, '%') >= 0 {
-		return netip.Addr{}, false
-	}
 	bracketed := text[0] == '['
+	if bracketed && text[len(text)-1] == ']' {
+		if a, ok := ipv6(text[1 : len(text)-1]); ok {
+			return a, true
+		}
+	} else if a, ok := ipv6(text); ok {
+		return a, true
+	}
+	if strings.IndexByte(text, '%') >= 0 {
+		return ip{}, false
+	}
 	switch colon := strings.IndexByte(text, ':'); {
 	case bracketed:
 		inside, behind, found := strings.Cut(text[1:], "]")
 		if !found || behind != "" && (behind[0] != ':' || !validPort(behind[1:])) {
-			return netip.Addr{}, false
+			return ip{}, false
+		}
+		if a, ok := ipv6(inside); ok {
+			return a, true
 		}
 		text = inside
 	case colon >= 0 && strings.IndexByte(text[colon+1:], ':') < 0:
 		if !validPort(text[colon+1:]) {
-			return netip.Addr{}, false
+			return ip{}, false
 		}
 		text = text[:colon]
 	}
 	a, err := netip.ParseAddr(text)
 	if err != nil || bracketed && !a.Is6() {
-		return netip.Addr{}, false
+		return ip{}, false
 	}
-	return a.Unmap(), true
+	return ipOf(a).unmapped(), true
 }

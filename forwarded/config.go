@@ -127,22 +127,9 @@ func owned(name string) bool {
 // validField reports whether name is a token (RFC 9110, section 5.1).
 func validField(name string) bool {
 	for i := range len(name) {
-		if !tokenByte(name[i]) {
+		if classes[name[i]]&tokenByte == 0 {
 			return false
 		}
 	}
 	return name != ""
-}
-
-// tokenBytes has a bit for each byte of a token (RFC 9110, section 5.6.2).
-const (
-	tokenBytesLow  = 1<<'!' | 1<<'#' | 1<<'$' | 1<<'%' | 1<<'&' | 1<<'\'' | 1<<'*' | 1<<'+' | 1<<'-' | 1<<'.' | (1<<10-1)<<'0'
-	tokenBytesHigh = 1<<('^'-64) | 1<<('_'-64) | 1<<('`'-64) | 1<<('|'-64) | 1<<('~'-64) | (1<<26-1)<<('A'-64) | (1<<26-1)<<('a'-64)
-)
-
-func tokenByte(b byte) bool {
-	if b < 64 {
-		return uint64(tokenBytesLow)>>b&1 != 0
-	}
-	return b < 128 && uint64(tokenBytesHigh)>>(b-64)&1 != 0
 }

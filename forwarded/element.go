@@ -1,7 +1,6 @@
 package forwarded
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -21,26 +20,36 @@ type element struct {
 // decides the address says beside it. Each line is read by itself. Empty
 // elements are skipped (RFC 9110, section 5.6.1.2).
 func (s *Stage) walkForwarded(x *exchange.Exchange, lines []string) (c claims) {
-	hops := 0
+	var w walk
 	for _, line := range slices.Backward(lines) {
-		for rest, more := line, true; more; hops++ {
-			var text string
-			text, rest, more = lastElement(rest)
-			if text == "" && hops < maxHops {
-				continue
-			}
-			e := parseElement(text)
-			if hops >= maxHops {
-				e = element{claims: claims{broken: true}}
-			}
-			c = e.claims
-			a, ok := node(e.node) // of a broken one: none
-			if !s.hop(x, a, ok) {
-				return c
-			}
+		if !w.elements(&s.trusted, line, &c) {
+			break
 		}
 	}
+	w.end(x)
 	return c
+}
+
+// elements goes through one line, and puts what the last element says beside the
+// address into c. It reports false when that element decides.
+func (w *walk) elements(trusted *ranges, line string, c *claims) bool {
+	for rest, more := line, true; more; w.hops++ {
+		var text string
+		text, rest, more = lastElement(rest)
+		if text == "" && w.hops < maxHops {
+			continue
+		}
+		var e element
+		if w.hops >= maxHops || !e.parse(text) {
+			e = element{claims: claims{broken: true}}
+		}
+		*c = e.claims
+		a, ok := node(e.node) // of a broken one: none
+		if !w.on(trusted, a, ok) {
+			return false
+		}
+	}
+	return true
 }
 
 // lastElement divides a list before its last element, which it returns without
@@ -74,15 +83,15 @@ func escaped(before string) bool {
 	return n%2 == 1
 }
 
-// parseElement reads pairs of names and values, divided by semicolons. Blanks
-// around a semicolon, which the grammar does not have and proxies send, divide
-// nothing else. What does not follow the grammar, and a parameter that is there
-// twice, make the whole element broken.
-func parseElement(text string) (e element) {
+// parse reads pairs of names and values, divided by semicolons. Blanks around a
+// semicolon, which the grammar does not have and proxies send, divide nothing
+// else. It reports false for what does not follow the grammar, and for a parameter
+// that is there twice: the whole element is broken then.
+func (e *element) parse(text string) bool {
 	for {
 		text = trimLeft(text)
 		if text == "" {
-			return e
+			return true
 		}
 		if text[0] == ';' {
 			text = text[1:]
@@ -91,7 +100,7 @@ func parseElement(text string) (e element) {
 		name, value, rest, ok := cutPair(text)
 		rest = trimLeft(rest)
 		if !ok || rest != "" && rest[0] != ';' || !e.set(name, value) {
-			return element{claims: claims{broken: true}}
+			return false
 		}
 		text = rest
 	}
@@ -101,14 +110,14 @@ func parseElement(text string) (e element) {
 // Parameters that no standard names are nobody's, however often they come.
 func (e *element) set(name, value string) bool {
 	var seen *bool
-	switch {
-	case strings.EqualFold(name, "for"):
+	switch parameter(name) {
+	case "for":
 		e.node, seen = value, &e.hasNode
-	case strings.EqualFold(name, "proto"):
+	case "proto":
 		e.proto, seen = value, &e.hasProto
-	case strings.EqualFold(name, "host"):
+	case "host":
 		e.host, seen = value, &e.hasHost
-	case strings.EqualFold(name, "by"):
+	case "by":
 		seen = &e.hasBy
 	default:
 		return true
@@ -118,60 +127,79 @@ func (e *element) set(name, value string) bool {
 	return !repeated
 }
 
+// parameter returns name in lower case, if it is one of the standard's: mostly it
+// is written so.
+func parameter(name string) string {
+	switch name {
+	case "for", "proto", "host", "by":
+		return name
+	}
+	for _, known := range [...]string{"for", "proto", "host", "by"} {
+		if strings.EqualFold(name, known) {
+			return known
+		}
+	}
+	return ""
+}
+
 // cutPair reads `name=token` or `name="quoted string"`.
 func cutPair(text string) (name, value, rest string, ok bool) {
-	name, text, ok = cutToken(text)
-	if !ok || text == "" || text[0] != '=' {
+	end := token(text)
+	if end == 0 || end == len(text) || text[end] != '=' {
 		return "", "", "", false
 	}
-	text = text[1:]
-	if text != "" && text[0] == '"' {
-		value, rest, ok = cutQuoted(text[1:])
-	} else {
-		value, rest, ok = cutToken(text)
+	name, text = text[:end], text[end+1:]
+	if text == "" || text[0] != '"' {
+		end = token(text)
+		return name, text[:end], text[end:], end > 0
 	}
+	text = text[1:]
+	for end = 0; end < len(text) && classes[text[end]]&quotedByte != 0; {
+		end++
+	}
+	if end < len(text) && text[end] == '"' {
+		return name, text[:end], text[end+1:], true
+	}
+	value, rest, ok = cutQuoted(text)
 	return name, value, rest, ok
 }
 
-func cutToken(text string) (token, rest string, ok bool) {
-	i := 0
-	for i < len(text) && tokenByte(text[i]) {
-		i++
+// token is how many bytes of a token text begins with.
+func token(text string) (n int) {
+	for n < len(text) && classes[text[n]]&tokenByte != 0 {
+		n++
 	}
-	return text[:i], text[i:], i > 0
+	return n
 }
 
 // cutQuoted reads a quoted-string (RFC 9110, section 5.6.4) behind its first
 // quote, and undoes its escapes.
 func cutQuoted(text string) (value, rest string, ok bool) {
 	var unescaped []byte
-	start := 0 // of what is not in unescaped yet
 	for i := 0; i < len(text); i++ {
 		switch b := text[i]; {
 		case b == '"':
-			if unescaped == nil {
-				return text[:i], text[i+1:], true
-			}
-			return string(append(unescaped, text[start:i]...)), text[i+1:], true
+			return string(unescaped), text[i+1:], true
 		case b == '\\':
-			unescaped = append(unescaped, text[start:i]...)
 			if i++; i == len(text) || !quotable(text[i]) {
 				return "", "", false
 			}
-			unescaped, start = append(unescaped, text[i]), i+1
+			unescaped = append(unescaped, text[i])
 		case !quotable(b):
 			return "", "", false
+		default:
+			unescaped = append(unescaped, b)
 		}
 	}
 	return "", "", false
 }
 
 // quotable reports whether b may stand in a quoted-string: no control but the tab.
-func quotable(b byte) bool { return b == '\t' || b >= ' ' && b != 0x7f }
+func quotable(b byte) bool { return classes[b]&quotedByte != 0 || b == '"' || b == '\\' }
 
 // node reads the address of a node (RFC 7239, section 6). "unknown" and
 // obfuscated identifiers name nobody; an obfuscated port is as good as one.
-func node(text string) (netip.Addr, bool) {
+func node(text string) (ip, bool) {
 	host, port := text, ""
 	if strings.HasPrefix(text, "[") {
 		end := strings.IndexByte(text, ']') + 1
@@ -180,7 +208,7 @@ func node(text string) (netip.Addr, bool) {
 		host, port = text[:i], text[i:]
 	}
 	if port != "" && (port[0] != ':' || !validPort(port[1:]) && !obfuscated(port[1:])) {
-		return netip.Addr{}, false
+		return ip{}, false
 	}
 	return address(host)
 }

@@ -73,7 +73,7 @@ func Direct() *Stage {
 
 // Check passes every request with a usable Host (RFC 9110, section 7.2) and
 // refuses all others with 400, and so what a listed peer forwards in a form that
-// has two readings. The Peer of a Unix socket is invalid, and so is the Client
+// has two readings; the Scheme is "" then, unless it is known. The Peer of a Unix socket is invalid, and so is the Client
 // unless a field names it: no rule about addresses holds for it.
 func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	r := x.Request
@@ -85,11 +85,17 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	}
 	host, port, ok := split(r.Host)
 	if !ok {
+		if s.readProto && s.listed(x) {
+			x.Scheme = "" // nobody has looked what the proxy says
+		}
 		return exchange.Refuse(s.invalidHost, "")
 	}
 	x.Host, x.Port = host, port
 	if s.source != connection && s.listed(x) {
-		return s.believe(x)
+		if reason := s.believe(x); reason != "" {
+			return exchange.Refuse(s.unreadable, reason)
+		}
+		return exchange.Pass()
 	}
 	if r.TLS != nil {
 		x.ClientCert = verified(r.TLS)
@@ -128,7 +134,7 @@ func peer(remote string) netip.AddrPort {
 	}
 	if a, n := ipv4(remote); n > 0 && n < len(remote) && remote[n] == ':' {
 		if p, ok := port(remote[n+1:]); ok {
-			return netip.AddrPortFrom(a, p)
+			return netip.AddrPortFrom(a.addr(), p)
 		}
 	}
 	p, err := netip.ParseAddrPort(remote)
@@ -141,7 +147,7 @@ func peer(remote string) netip.AddrPort {
 // listed reports whether the peer of x is believed.
 func (s *Stage) listed(x *exchange.Exchange) bool {
 	if x.Client.IsValid() {
-		return s.trusted.contains(x.Client)
+		return s.trusted.contains(ipOf(x.Client))
 	}
 	return s.unixSocket && onUnixSocket(x.Request)
 }

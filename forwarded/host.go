@@ -89,26 +89,20 @@ func validName(name string) (upper, ok bool) {
 	if name == "" || len(name) > maxName {
 		return false, false
 	}
-	label := 0 // bytes of the label so far
+	begin, seen := 0, byte(0) // of the label; what was seen in all
 	for i := range len(name) {
-		b := name[i]
-		if b == '.' {
-			if label == 0 {
+		class := classes[name[i]]
+		if class&(nameByte|dotByte) == 0 {
+			return false, false
+		}
+		seen |= class
+		if class&dotByte != 0 {
+			if i == begin || i-begin > maxLabel {
 				return false, false
 			}
-			label = 0
-			continue
-		}
-		switch {
-		case 'a' <= b && b <= 'z', '0' <= b && b <= '9', b == '-', b == '_':
-		case 'A' <= b && b <= 'Z':
-			upper = true
-		default:
-			return false, false
-		}
-		if label++; label > maxLabel {
-			return false, false
+			begin = i + 1
 		}
 	}
-	return upper, label > 0
+	last := len(name) - begin
+	return seen&upperByte != 0, last > 0 && last <= maxLabel
 }

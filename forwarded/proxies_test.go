@@ -644,3 +644,35 @@ func BenchmarkProxies(b *testing.B) {
 		})
 	}
 }
+
+// TestTheSchemeOfWhatIsRefused is what is known: whoever asks whether a credential
+// was sent in the clear must not be told so of a request that may have come over
+// https.
+func TestTheSchemeOfWhatIsRefused(t *testing.T) {
+	s := stage(t, forwarded.XForwardedFor, forwarded.Config{ReadProto: true, ReadHost: true})
+	rfc := stage(t, forwarded.Forwarded, forwarded.Config{ReadProto: true})
+	deaf := stage(t, forwarded.XForwardedFor, forwarded.Config{ReadHost: true})
+	for _, tt := range []struct {
+		name   string
+		s      *forwarded.Stage
+		peer   string
+		host   string // of the request
+		fields []string
+		want   string
+	}{
+		{"two schemes", s, "10.0.0.1:1", "a.example", []string{"X-Forwarded-Proto", "https, http"}, ""},
+		{"a scheme that is none", s, "10.0.0.1:1", "a.example", []string{"X-Forwarded-Proto", "ftp"}, ""},
+		{"an element that is none", rfc, "10.0.0.1:1", "a.example", []string{"Forwarded", "proto=https;proto=http"}, ""},
+		{"no host, before the scheme was read", s, "10.0.0.1:1", "a,b", []string{"X-Forwarded-Proto", "https"}, ""},
+		{"no forwarded host, and https", s, "10.0.0.1:1", "a.example", []string{"X-Forwarded-Proto", "https", "X-Forwarded-Host", "a,b"}, "https"},
+		{"no forwarded host, and http", s, "10.0.0.1:1", "a.example", []string{"X-Forwarded-Proto", "http", "X-Forwarded-Host", "a,b"}, "http"},
+		{"no host, from who is not listed", s, "192.0.2.1:1", "a,b", []string{"X-Forwarded-Proto", "https"}, "http"},
+		{"no host, and no scheme is read", deaf, "10.0.0.1:1", "a,b", []string{"X-Forwarded-Proto", "https"}, "http"},
+	} {
+		x := via(tt.peer, tt.fields...)
+		x.Request.Host = tt.host
+		if v := tt.s.Check(x); v.Passed() || x.Scheme != tt.want {
+			t.Errorf("%s: passed %v, scheme %q, want %q", tt.name, v.Passed(), x.Scheme, tt.want)
+		}
+	}
+}

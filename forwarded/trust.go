@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sort"
 )
 
 // shortest is the fewest bits of a prefix that names somebody: a shorter one
@@ -16,8 +15,8 @@ const shortest = 8
 // ranges are the addresses of prefixes, sorted and disjoint, so that a list of
 // hundreds, as CDNs have, costs a handful of comparisons.
 type ranges struct {
-	ipv4 [][2]uint32 // first and last address, both included
-	ipv6 []span
+	ipv4 [][2]uint64 // first and last address, both included
+	ipv6 [][2]ip
 }
 
 // span is the addresses from first to last, both included, of one family.
@@ -45,18 +44,18 @@ func newRanges(prefixes []netip.Prefix, all bool) (ranges, error) {
 	var r ranges
 	for _, s := range spans {
 		if s.first.Is4() {
-			r.ipv4 = append(r.ipv4, [2]uint32{number(s.first), number(s.last)})
+			r.ipv4 = append(r.ipv4, [2]uint64{number(s.first), number(s.last)})
 		} else {
-			r.ipv6 = append(r.ipv6, s)
+			r.ipv6 = append(r.ipv6, [2]ip{ipOf(s.first), ipOf(s.last)})
 		}
 	}
 	return r, errors.Join(errs...)
 }
 
 // number is an IPv4 address as a number.
-func number(a netip.Addr) uint32 {
+func number(a netip.Addr) uint64 {
 	b := a.As4()
-	return binary.BigEndian.Uint32(b[:])
+	return uint64(binary.BigEndian.Uint32(b[:]))
 }
 
 // uniqueLocal is the first address of fc00::/7, the private addresses of IPv6
@@ -113,14 +112,31 @@ func (s span) reaches(a netip.Addr) bool {
 // wholeFamily reports whether s holds every IPv4 or every IPv6 address.
 func (s span) wholeFamily() bool { return !s.first.Prev().IsValid() && !s.last.Next().IsValid() }
 
-// contains reports whether a is in r. a has no zone and is no IPv4 address
-// written as IPv6.
-func (r *ranges) contains(a netip.Addr) bool {
-	if a.Is4() {
-		n := number(a)
-		i := sort.Search(len(r.ipv4), func(i int) bool { return r.ipv4[i][1] >= n })
-		return i < len(r.ipv4) && r.ipv4[i][0] <= n
+// contains reports whether a is in r.
+func (r *ranges) contains(a ip) bool {
+	if a.v4 {
+		return within(r.ipv4, a.low)
 	}
-	i := sort.Search(len(r.ipv6), func(i int) bool { return !r.ipv6[i].last.Less(a) })
-	return i < len(r.ipv6) && !a.Less(r.ipv6[i].first)
+	i, j := 0, len(r.ipv6)
+	for i < j { // the first that does not end before a
+		if middle := int(uint(i+j) >> 1); r.ipv6[middle][1].less(a) {
+			i = middle + 1
+		} else {
+			j = middle
+		}
+	}
+	return i < len(r.ipv6) && !a.less(r.ipv6[i][0])
+}
+
+// within reports whether n is in one of all, which are sorted and disjoint.
+func within(all [][2]uint64, n uint64) bool {
+	i, j := 0, len(all)
+	for i < j {
+		if middle := int(uint(i+j) >> 1); all[middle][1] < n {
+			i = middle + 1
+		} else {
+			j = middle
+		}
+	}
+	return i < len(all) && all[i][0] <= n
 }

@@ -28,7 +28,8 @@ type HTTPSConfig struct {
 	Carries func(x *exchange.Exchange) (id string, carries bool)
 
 	// Exposed is told of each credential that came over plain HTTP, so that it is
-	// counted, logged and, where that is the policy, disabled. nil tells nobody. It
+	// counted, logged and, where that is the policy, disabled: also of one whose
+	// request an earlier stage refused, after that was answered. nil tells nobody. It
 	// may be called concurrently, and not for dry runs.
 	Exposed func(x *exchange.Exchange, id string)
 
@@ -160,12 +161,27 @@ func (s *HTTPS) Check(x *exchange.Exchange) exchange.Verdict {
 		if s.cfg.Exposed != nil && !x.Dry {
 			s.cfg.Exposed(x, id)
 		}
-		return exchange.Refuse(s.exposed, "credential-over-http")
+		return exchange.Refuse(s.exposed, overHTTP)
 	}
 	if !s.cfg.Known(x) {
 		return exchange.Refuse(s.misdirected, "")
 	}
 	return exchange.Answer(redirect{location: s.location(x), status: s.status(x.Request.Method)}, "https-redirect")
+}
+
+// overHTTP is the word for a credential that came over plain HTTP.
+const overHTTP = "credential-over-http"
+
+// Done reports the credential of a plain request that an earlier stage refused,
+// for its host, say: it was exposed no less, and is answered as without one.
+func (s *HTTPS) Done(x *exchange.Exchange, o exchange.Outcome) {
+	v := o.Trace.Verdict
+	if s.cfg.Exposed == nil || x.Dry || x.Scheme != "http" || v.Kind() != exchange.Refused || v.Reason() == overHTTP {
+		return
+	}
+	if id, carries := s.cfg.Carries(x); carries {
+		s.cfg.Exposed(x, id)
+	}
 }
 
 // Headers sets Strict-Transport-Security on answers over https, and only there

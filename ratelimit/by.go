@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"net/http"
 	"net/netip"
@@ -123,24 +124,22 @@ const nothing = -1
 // sum adds what p is of x to a subject's key. It reports false when x has no such
 // part; the key then is that of all who have none.
 func (p *Part) sum(seed maphash.Seed, before uint64, x *exchange.Exchange) (uint64, bool) {
+	if p.kind == byAddress {
+		if a, found := network(x.Client); found {
+			return sumAddress(seed, before, a), true
+		}
+	}
 	of := piece{before: before, kind: p.kind, name: p.name}
 	found := false
 	switch p.kind {
 	case byText:
 		of.value, found = p.read(x)
-	case byAddress:
-		var a netip.Addr
-		if a, found = network(x.Client); found {
-			return maphash.Comparable(seed, struct {
-				piece
-				address netip.Addr
-			}{of, a}), true
-		}
+	case byAddress: // there is none
 	case byHeader:
 		lines := x.Request.Header[p.name]
 		for i, line := range lines {
 			of.nth, of.value = i, line
-			of.before = maphash.Comparable(seed, of)
+			of.before = of.sum(seed)
 			found = true
 		}
 	case byClaim:
@@ -149,11 +148,45 @@ func (p *Part) sum(seed maphash.Seed, before uint64, x *exchange.Exchange) (uint
 	if !found {
 		of.nth, of.value = nothing, ""
 	}
-	return maphash.Comparable(seed, of), found
+	return of.sum(seed), found
+}
+
+// sum hashes the piece. What fits is written one after the other, with the lengths
+// first, so that no two pieces are written alike: that takes half the time.
+func (of *piece) sum(seed maphash.Seed) uint64 {
+	var b [96]byte
+	const fixed = 8 + 8 + 1 + 1 + 1
+	if len(of.name)+len(of.value) > len(b)-fixed {
+		return maphash.Comparable(seed, *of)
+	}
+	binary.LittleEndian.PutUint64(b[:], of.before)
+	binary.LittleEndian.PutUint64(b[8:], uint64(of.nth))                         //nolint:gosec // its bits are meant
+	b[16], b[17], b[18] = byte(of.kind), byte(len(of.name)), byte(len(of.value)) //nolint:gosec // less than 96
+	n := fixed + copy(b[fixed:], of.name)
+	n += copy(b[n:], of.value)
+	return maphash.Bytes(seed, b[:n])
+}
+
+// sumAddress hashes the piece whose value is an address, of which no length is that
+// of another piece's: 12 bytes of IPv4 and 16 of IPv6, whose network is 8 of them.
+func sumAddress(seed maphash.Seed, before uint64, a netip.Addr) uint64 {
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:], before)
+	if a.Is4() {
+		value := a.As4()
+		copy(b[8:], value[:])
+		return maphash.Bytes(seed, b[:12])
+	}
+	value := a.As16()
+	copy(b[8:], value[:8])
+	return maphash.Bytes(seed, b[:])
 }
 
 // network returns what tells one client from another.
 func network(a netip.Addr) (netip.Addr, bool) {
+	if a.Is4() {
+		return a, true
+	}
 	a = a.WithZone("").Unmap()
 	if !a.Is6() {
 		return a, a.IsValid()

@@ -20,11 +20,11 @@ func (l *Limit) WithCost(cost int) (*Limit, error) {
 		return nil, fmt.Errorf("ratelimit: limit %q: the cost is %d, want 1 to the burst, %d", l.name, cost, least)
 	}
 	c := *l
-	c.cost = uint64(cost)
+	c.cost, c.step = uint64(cost), l.rule.cost(uint64(cost))
 	c.plans = make([]plan, len(l.plans))
 	for i, p := range l.plans {
 		variant := *p.limit
-		variant.cost, variant.base = c.cost, &c
+		variant.cost, variant.step, variant.base = c.cost, variant.rule.cost(c.cost), &c
 		c.plans[i] = plan{Plan: p.Plan, limit: &variant}
 	}
 	return &c, nil

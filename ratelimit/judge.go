@@ -93,7 +93,7 @@ func known(all []wish) (over bool) {
 		}
 		w.limit.refresh()
 		w.look()
-		_, w.ok = w.limit.rule.take(w.tat, w.now, w.limit.cost)
+		_, w.ok = w.limit.rule.move(w.tat, w.now, w.limit.step)
 		over = over || !w.ok
 	}
 	return over

@@ -93,7 +93,8 @@ type Limit struct {
 	rule   rule
 	by     []Part
 	cost   uint64
-	costs  string // CostHeader in canonical form
+	step   instant // what cost moves the arrival time on
+	costs  string  // CostHeader in canonical form
 	skip   bool
 	shadow bool
 	soft   bool
@@ -141,6 +142,7 @@ func NewLimit(cfg LimitConfig) (*Limit, error) {
 		remote: shared, soft: cfg.Soft, costs: http.CanonicalHeaderKey(cfg.CostHeader), overrides: new(overrides), counts: new(counts), top: new(top),
 		refusal: problem.New(problem.RateLimited, "The limit "+cfg.Name+" is reached. Send fewer requests: Retry-After says in how many seconds the next one passes."),
 	}
+	l.step = r.cost(l.cost)
 	if err := l.addPlans(&cfg); err != nil {
 		return nil, fmt.Errorf("ratelimit: limit %q: %w", cfg.Name, err)
 	}

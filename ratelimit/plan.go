@@ -59,6 +59,7 @@ func (l *Limit) addPlans(cfg *LimitConfig) error {
 func (l *Limit) variant(r rule, q Quota, capacity int) *Limit {
 	v := *l
 	v.base, v.plans, v.rule, v.policy, v.table = l, nil, r, policy(l.name, q), newTable(r, capacity)
+	v.step = r.cost(min(l.cost, r.burst)) // an override may be smaller: withCost comes then
 	return &v
 }
 
@@ -83,6 +84,6 @@ func (l *Limit) withCost(cost uint64) *Limit {
 		return l
 	}
 	c := *l
-	c.cost = cost
+	c.cost, c.step = cost, c.rule.cost(cost)
 	return &c
 }

@@ -110,11 +110,16 @@ func (a instant) ceil() int64 {
 // take returns the arrival time after n more requests at now, and whether they
 // may pass.
 func (r *rule) take(tat instant, now int64, n uint64) (next instant, ok bool) {
+	return r.move(tat, now, r.cost(n))
+}
+
+// move is take for the step that a cost comes to, which takes a division.
+func (r *rule) move(tat instant, now int64, step instant) (next instant, ok bool) {
 	start := instant{ns: now}
 	if tat.after(start) {
 		start = tat
 	}
-	next = r.add(start, r.cost(n))
+	next = r.add(start, step)
 	return next, !next.after(r.add(instant{ns: now}, r.span))
 }
 

@@ -119,8 +119,35 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	if len(s.shadow) > 0 {
 		return s.checkTrying(x)
 	}
+	if len(s.enforced) == 1 && s.enforced[0].remote == nil {
+		return s.checkOne(x)
+	}
 	var some [maxLimits]wish
 	return s.verdict(x, wishes(s.enforced, x, some[:0]), nil)
+}
+
+// checkOne is Check with one limit in memory, which most stages have: there is less
+// to clear, and nobody to wait for.
+func (s *Stage) checkOne(x *exchange.Exchange) exchange.Verdict {
+	l := s.enforced[0]
+	key, counts := l.key(x)
+	if !counts {
+		return exchange.Pass()
+	}
+	l = l.of(x, key)
+	one := [1]wish{{limit: l, key: key, shard: l.table.shard(key)}}
+	passed := take(one[:], x.Dry)
+	if passed && !l.soft {
+		if !x.Dry {
+			l.counts.passed.Add(1)
+		}
+		return exchange.Pass()
+	}
+	s.note(x, one[:], passed)
+	if !passed {
+		return s.refuse(one[:])
+	}
+	return exchange.Pass()
 }
 
 // checkTrying is Check with limits that are only tried.

@@ -61,7 +61,8 @@ func newTable(r rule, capacity int) *table {
 	return t
 }
 
-func (t *table) shard(key uint64) *shard { return &t.shards[key%uint64(len(t.shards))] }
+// shard returns that of key: their number is a power of two.
+func (t *table) shard(key uint64) *shard { return &t.shards[key&uint64(len(t.shards)-1)] } //nolint:gosec // one at least
 
 // find returns the arrival time of key, and its slot; -1 for none. The shard is
 // locked.

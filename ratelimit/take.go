@@ -81,7 +81,7 @@ func (w *wish) take(dry bool) (passed bool, full *wish) {
 	w.now = l.now()
 	w.tat, w.slot = s.find(w.key)
 	var next instant
-	next, w.ok = l.rule.take(w.tat, w.now, l.cost)
+	next, w.ok = l.rule.move(w.tat, w.now, l.step)
 	if w.ok && !dry {
 		if w.slot < 0 && !l.table.reserve(s, w.now) {
 			w.ok, full = false, w
@@ -143,7 +143,7 @@ func try(all []wish, dry bool) (passed bool, full *wish) {
 // next returns the arrival time after one request more, and whether it may pass.
 func (w *wish) next() (instant, bool) {
 	if w.nodes == 0 {
-		return w.limit.rule.take(w.tat, w.now, w.limit.cost)
+		return w.limit.rule.move(w.tat, w.now, w.limit.step)
 	}
 	next, wait := w.share()
 	return next, wait == 0

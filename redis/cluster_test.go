@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -144,6 +145,51 @@ func TestCluster(t *testing.T) {
 	t.Run("a server that is paused", func(t *testing.T) {
 		attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) { pausedServer(t, servers, addresses) })
 	})
+	t.Run("a server that has nothing any more", func(t *testing.T) { emptiedServer(t, servers, addresses) })
+}
+
+// tagOn is a tag whose slot is in the ith range.
+func tagOn(i int) string {
+	r := ranges()[i]
+	for n := 0; ; n++ {
+		if tag := fmt.Sprint("t", n); redis.Slot(tag) >= r[0] && redis.Slot(tag) <= r[1] {
+			return tag
+		}
+	}
+}
+
+// All slots of a server are given to another one: its lane goes, and what it
+// counted is counted there.
+func emptiedServer(t *testing.T, servers []*server, addresses []string) {
+	t.Helper()
+	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = "emptied", 2*time.Second }, addresses...)
+	limits := db.Limits()
+	if n := redis.Lanes(limits); n != len(servers) {
+		t.Errorf("there are %d lanes to %d servers", n, len(servers))
+	}
+	if redis.SameLane(limits, tagOn(0), tagOn(2)) || redis.SameLane(limits, tagOn(0), tagOn(1)) || redis.SameLane(limits, tagOn(1), tagOn(2)) {
+		t.Error("two servers have one lane")
+	}
+	from, to := strconv.Itoa(ranges()[2][0]), strconv.Itoa(ranges()[2][1])
+	must(t, servers[2], "FLUSHALL")
+	for _, s := range servers {
+		must(t, s, "CLUSTER", "DELSLOTSRANGE", from, to)
+	}
+	must(t, servers[0], "CLUSTER", "ADDSLOTSRANGE", from, to)
+	if err := servers[0].do(t, "CLUSTER", "BUMPEPOCH").Error(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the lane to go", func() bool { return redis.Lanes(limits) == 2 && redis.SameLane(limits, tagOn(0), tagOn(2)) })
+	waitFor(t, "all to pass", func() bool {
+		claims := []ratelimit.Claim{claim("a", 1, ratelimit.Quota{Count: 1_000_000, Per: time.Second}, 1)}
+		for i := range 60 {
+			claims[0].Near = ratelimit.Digest{byte(i)}
+			if err := limits.Take(t.Context(), claims, false); err != nil || !claims[0].OK {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // A slot is given to another server while nobody told this node.
@@ -188,16 +234,18 @@ func movedSlot(t *testing.T, servers []*server, addresses []string) {
 			t.Errorf("request %d: %v %v, want %v", n, claims[0].OK, err, want)
 		}
 	}
+	waitFor(t, "its counters to go by the other lane", func() bool { return redis.SameLane(db.Limits(), "limits", tagOn((from+1)%3)) })
 }
 
-// A server of three is paused: its subjects go by the rule, and the others do not
-// notice.
+// A server of three is paused: its subjects go by the rule, all of them, and the
+// others do not notice.
 func pausedServer(t *testing.T, servers []*server, addresses []string) {
 	t.Helper()
-	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = "paused", 250*time.Millisecond }, addresses...)
-	l := func(outage ratelimit.Outage) *ratelimit.Stage {
+	const subjects, rounds = 60, 12
+	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = "paused", 2*time.Second }, addresses...) // a busy machine is no server that is away
+	limit := func(outage ratelimit.Outage) *ratelimit.Stage {
 		l, err := ratelimit.NewLimit(ratelimit.LimitConfig{
-			Name: "a", Quota: ratelimit.Quota{Count: 1_000_000, Per: time.Second}, By: []ratelimit.Part{ratelimit.ByKey()}, Spread: []ratelimit.Part{ratelimit.ByKey()},
+			Name: "a", Quota: ratelimit.Quota{Count: 10_000, Per: 24 * time.Hour}, By: []ratelimit.Part{ratelimit.ByKey()}, Spread: []ratelimit.Part{ratelimit.ByKey()},
 			Store: db.Limits(), Outage: outage,
 		})
 		if err != nil {
@@ -209,39 +257,49 @@ func pausedServer(t *testing.T, servers []*server, addresses []string) {
 		}
 		return s
 	}
-	closed, share := l(ratelimit.Closed), l(ratelimit.Share)
-	var mu sync.Mutex
-	var why map[string]int
-	fails := func(s *ratelimit.Stage) (n int) {
+	closed, share := limit(ratelimit.Closed), limit(ratelimit.Share)
+	fails := func(s *ratelimit.Stage) (which []string, why map[string]int) {
 		var wg sync.WaitGroup
+		var mu sync.Mutex
 		why = make(map[string]int)
-		for i := range 60 {
+		for i := range subjects {
 			wg.Go(func() {
-				if v := s.Check(from(fmt.Sprint("k", i))); v.Kind() == exchange.Failed {
+				subject := fmt.Sprint("k", i)
+				if v := s.Check(from(subject)); v.Kind() == exchange.Failed {
 					mu.Lock()
 					defer mu.Unlock()
-					n++
+					which = append(which, subject)
 					why[v.Err().Error()]++
 				}
 			})
 		}
 		wg.Wait()
-		return n
+		slices.Sort(which)
+		return which, why
 	}
-	waitFor(t, "all to pass", func() bool { return fails(closed) == 0 })
+	waitFor(t, "all to pass", func() bool { which, _ := fails(closed); return len(which) == 0 })
+	counters, err := servers[1].do(t, "KEYS", "paused:{*}:a:*").AsStrSlice()
+	if err != nil || len(counters) == 0 || len(counters) == subjects {
+		t.Fatalf("%d of %d subjects are on the server, %v", len(counters), subjects, err)
+	}
+
 	servers[1].Signal(t, syscall.SIGSTOP)
 	waitFor(t, "the breaker to open", func() bool { fails(closed); return !db.Status().Up })
-	waitFor(t, "about a third to fail, and the others to pass", func() bool {
-		got := fails(closed)
-		if got == 0 || got > 45 {
-			t.Logf("%d of 60 subjects fail: %v", got, why) // a moment without a processor looks like a server without an answer
-			return false
+	first, why := fails(closed)
+	if len(first) != len(counters) {
+		t.Errorf("%d of %d subjects fail, want the %d of the server: %v", len(first), subjects, len(counters), why)
+	}
+	tick := time.NewTicker(150 * time.Millisecond) // while the driver finds out as well, and connects anew
+	defer tick.Stop()
+	for range rounds {
+		<-tick.C
+		if which, why := fails(closed); !slices.Equal(which, first) {
+			t.Errorf("then %d of %d subjects fail, want those %d: %v", len(which), subjects, len(first), why)
 		}
-		return true
-	})
-	if got := fails(share); got != 0 {
-		t.Errorf("%d of 60 subjects fail that share", got)
+		if which, why := fails(share); len(which) != 0 {
+			t.Errorf("%d of %d subjects fail that share: %v", len(which), subjects, why)
+		}
 	}
 	servers[1].Signal(t, syscall.SIGCONT)
-	waitFor(t, "all to pass again", func() bool { return fails(closed) == 0 && db.Status().Up })
+	waitFor(t, "all to pass again", func() bool { which, _ := fails(closed); return len(which) == 0 && db.Status().Up })
 }

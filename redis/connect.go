@@ -20,7 +20,6 @@ var beatScript string
 const (
 	beatEvery  = time.Second
 	rememberUS = "5000000" // microseconds for which a node is remembered: five beats
-	maxLanes   = 16        // of a cluster: each is a sixteenth of its slots
 )
 
 // run connects, opens the lanes, and keeps the others informed, until ctx ends.
@@ -34,13 +33,13 @@ func (db *DB) run(ctx context.Context) {
 	if sha == "" {
 		return
 	}
-	lanes := db.open(ctx, client, sha)
 	db.limits.anew = func(ctx context.Context, key string) error { return db.forget(ctx, client, key) }
 	db.sessions.client.Store(&client)
 	_ = db.beat(ctx, client, false)
-	db.limits.lanes.Store(&lanes)
-	for pause(ctx, beatEvery) {
+	follower := db.open(ctx, client, sha)
+	for n := 1; pause(ctx, beatEvery); n++ {
 		_ = db.beat(ctx, client, false) // what was last seen holds
+		follower.keep(ctx, n)
 	}
 	db.goodbye(ctx, client)
 }
@@ -96,50 +95,24 @@ func loadScript(ctx context.Context, client rueidis.Client) (sha string, err err
 	return "", hide(errors.Join(err, ErrAway))
 }
 
-// open starts the lanes.
-func (db *DB) open(ctx context.Context, client rueidis.Client, sha string) []*lane {
-	n, each := 1, pumps
-	if client.Mode() == rueidis.ClientModeCluster {
-		n, each = maxLanes, 2
-	}
-	lanes := make([]*lane, n)
-	for i := range lanes {
-		l := &lane{
-			client: client, sha: sha, calls: &db.limits.calls, queue: make(chan *call, maxQueued/n), budget: db.cfg.Budget,
-			breaker: newBreaker(db.tell), probe: db.cfg.Prefix + ":{" + tagIn(i, n) + "}:probe",
-		}
-		for range each {
-			db.done.Go(func() { l.pump(ctx) })
-		}
-		db.done.Go(func() { l.breaker.mend(ctx, func(ctx context.Context) error { return l.ask(ctx) }) })
-		lanes[i] = l
-	}
-	return lanes
-}
-
-// tagIn returns a hash tag in the ith of n parts of the slots.
-func tagIn(i, n int) string {
-	for k := 0; ; k++ {
-		if tag := fmt.Sprint("probe", k); int(slot(tag))*n/slots == i {
-			return tag
-		}
-	}
-}
-
 // ask writes to the lane's server. It fails when that takes longer than a decision
 // may.
 func (l *lane) ask(ctx context.Context) error {
+	probe := l.probe.Load()
+	if probe == nil {
+		return ErrAway
+	}
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	begun := time.Now()
-	if err := l.client.Do(limited, l.client.B().Set().Key(l.probe).Value("1").Px(patience).Build()).Error(); err != nil {
+	if err := l.client.Do(limited, l.client.B().Set().Key(probe.key).Value("1").Px(patience).Build()).Error(); err != nil {
 		return hide(err)
 	}
 	if time.Since(begun) <= l.budget {
 		return nil
 	}
 	begun = time.Now() // the first one may have had to connect
-	if err := l.client.Do(limited, l.client.B().Set().Key(l.probe).Value("1").Px(patience).Build()).Error(); err != nil {
+	if err := l.client.Do(limited, l.client.B().Set().Key(probe.key).Value("1").Px(patience).Build()).Error(); err != nil {
 		return hide(err)
 	}
 	if time.Since(begun) > l.budget {
@@ -204,16 +177,16 @@ type Status struct {
 	Err   error     // why it is not up
 }
 
-// Status returns how the server is doing; of a cluster, how the part is doing that is
+// Status returns how the server is doing; of a cluster, how the one is doing that is
 // doing worst.
 func (db *DB) Status() Status {
 	s := Status{Nodes: db.limits.Fleet().Nodes, Err: ErrAway}
-	lanes := db.limits.lanes.Load()
-	if lanes == nil {
+	routes := db.limits.routes.Load()
+	if routes == nil {
 		return s
 	}
 	s.Up, s.Err = true, nil
-	for _, l := range *lanes {
+	for _, l := range routes.all {
 		up, since, err := l.breaker.status()
 		if s.Up && (!up || since.After(s.Since)) {
 			s.Up, s.Since, s.Err = up, since, err

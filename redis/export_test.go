@@ -64,3 +64,14 @@ func NewBreaker(ctx context.Context, tell func(bool, error), probe func(context.
 func (b *Breaker) Enter() bool             { return b.b.enter() }
 func (b *Breaker) Leave()                  { b.b.leave() }
 func (b *Breaker) Report(err error, n int) { b.b.report(err, n) }
+
+// SameLane reports whether counters with these tags go by one lane.
+func SameLane(l *Limits, a, b string) bool { return l.lane(a) != nil && l.lane(a) == l.lane(b) }
+
+// Lanes is how many lanes there are.
+func Lanes(l *Limits) int {
+	if r := l.routes.Load(); r != nil {
+		return len(r.all)
+	}
+	return 0
+}

@@ -60,8 +60,8 @@ func (p *calls) put(c *call) {
 	p.pool.Put(c)
 }
 
-// A lane leads to one server: to the only one, or to those of a part of a
-// cluster's slots. What is slow or away in one lane stops nobody in another.
+// A lane leads to one server: to the only one, or to one of a cluster. What is slow
+// or away in one lane stops nobody in another.
 //
 // Requests never touch a connection: they leave a call and wait for their
 // budget. A few pumps take what waits, as much as there is, and send it in one
@@ -73,11 +73,12 @@ type lane struct {
 	queue   chan *call
 	breaker *breaker
 	budget  time.Duration
-	probe   string // a key in this lane's part
+	probe   probes // a key of its server
+	stop    context.CancelFunc
 }
 
 const (
-	pumps     = 4 // of a single server: while one waits for answers, the next batch fills
+	pumps     = 4 // while one waits for answers, the next batch fills
 	maxBatch  = 64
 	maxQueued = 4096
 )

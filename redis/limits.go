@@ -29,9 +29,9 @@ type Limits struct {
 	key   []byte
 	calls calls
 
-	lanes atomic.Pointer[[]*lane] // nil until the first connection; one, or as many as maxLanes for a cluster
-	fleet atomic.Pointer[ratelimit.Fleet]
-	anew  func(ctx context.Context, key string) error // set before the lanes: forgets key and begins an epoch
+	routes atomic.Pointer[routes] // nil until the first connection
+	fleet  atomic.Pointer[ratelimit.Fleet]
+	anew   func(ctx context.Context, key string) error // set before the routes: forgets key and begins an epoch
 }
 
 var _ ratelimit.Store = (*Limits)(nil)
@@ -131,17 +131,13 @@ func (l *Limits) hash(limit string, d ratelimit.Digest) ratelimit.Digest {
 	return d
 }
 
-// lane returns the lane of a tag; nil before the first connection.
+// lane returns the lane of a tag; nil before the first connection, and for a slot
+// that no server has.
 func (l *Limits) lane(tag string) *lane {
-	lanes := l.lanes.Load()
-	switch {
-	case lanes == nil:
-		return nil
-	case len(*lanes) == 1:
-		return (*lanes)[0]
-	default:
-		return (*lanes)[int(slot(tag))*len(*lanes)/slots]
+	if r := l.routes.Load(); r != nil {
+		return r.lane(tag)
 	}
+	return nil
 }
 
 const (

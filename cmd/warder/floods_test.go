@@ -202,6 +202,47 @@ func TestSlowCrowds(t *testing.T) {
 	})
 }
 
+// TestHandshakesThatAreNeverEnded: two thousand clients that begin one, some a byte
+// at a time, and a good one among them.
+func TestHandshakesThatAreNeverEnded(t *testing.T) {
+	const crowd, bound = 2000, 100 << 20
+	s, client := flooded(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), "{TLS}\ntimeouts: {header: 5s}\nlog: {level: error}\n")
+	hello := []byte{22, 3, 1, 1, 0, 1, 0, 0, 252, 3, 3} // its head, and what a hello begins with
+	attack.Case(t, "TLS-11", attack.Gateway, func(t *testing.T) {
+		var took time.Duration
+		grown := s.grown(t, func() {
+			all := make([]*wire.Client, crowd)
+			for i := range all {
+				all[i] = lasting(t, s.gateway)
+				if i%2 == 0 {
+					all[i].Send(string(hello))
+				}
+			}
+			took = s.good(t, "https", "/good", client)
+			var ended sync.WaitGroup
+			for i, c := range all {
+				ended.Go(func() {
+					for i%100 == 0 { // a byte now and then, until the program closes
+						if _, err := c.Write([]byte{0}); err != nil {
+							return
+						}
+						<-time.After(100 * time.Millisecond)
+					}
+					if text, closed := c.Rest(); !closed || text != "" {
+						t.Errorf("a handshake that was never ended got %q, closed %v", text, closed)
+					}
+				})
+			}
+			ended.Wait()
+		})
+		s.good(t, "https", "/good", client)
+		t.Logf("%d handshakes: %.1f MiB, a good client took %v", crowd, float64(grown)/(1<<20), took)
+		if grown > bound {
+			t.Errorf("memory grew by %d bytes, want %d at most", grown, bound)
+		}
+	})
+}
+
 // TestIdleConnectionsOverTLS: ten thousand that shook hands and ask for nothing,
 // half of them over HTTP/2.
 func TestIdleConnectionsOverTLS(t *testing.T) {

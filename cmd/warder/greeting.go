@@ -23,7 +23,11 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 	if cfg.TLS.Enabled() {
 		scheme = "https"
 	}
-	say("gateway on %s://%s", scheme, at.public)
+	if strings.HasPrefix(at.public, "/") {
+		say("gateway on the Unix socket %s, %s", at.public, scheme)
+	} else {
+		say("gateway on %s://%s", scheme, at.public)
+	}
 	if at.redirect != "" {
 		say("plain HTTP on http://%s goes to https", at.redirect)
 	}
@@ -65,6 +69,8 @@ There is no key yet, so every request that needs one is refused. Make one in ano
 // a name that its certificate has.
 func curlTarget(cfg *config.Config, public string) string {
 	switch {
+	case strings.HasPrefix(public, "/") && !cfg.TLS.Enabled() && !cfg.HTTPS.Require:
+		return "--unix-socket " + public + " http://" + firstName(cfg.Hosts, "localhost") + "/"
 	case cfg.TLS.Enabled():
 	case cfg.HTTPS.Require: // a proxy in front speaks TLS
 		return "https://" + firstName(cfg.Hosts, "HOST") + "/"

@@ -82,6 +82,7 @@ func TestCurlTarget(t *testing.T) {
 		want   string
 	}{
 		{"plain HTTP", config.Config{}, "127.0.0.1:8080", "http://127.0.0.1:8080/"},
+		{"a Unix socket", config.Config{Hosts: []string{"api.example.com"}}, "/run/w.sock", "--unix-socket /run/w.sock http://api.example.com/"},
 		{"a proxy in front that speaks TLS", config.Config{Hosts: []string{"*.example.com", "api.example.com"}, HTTPS: config.HTTPS{Require: true}}, "127.0.0.1:8080", "https://api.example.com/"},
 		{
 			"ACME, everywhere",

@@ -6,12 +6,9 @@ import (
 	"io"
 	"log" //nolint:depguard // only to take the standard log over, see tameStandardLog
 	"log/slog"
-	"net/netip"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +27,8 @@ func newServe(p *process) *cobra.Command {
   warder serve --config warder.yaml`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(source(cmd.Flags(), p.environ))
+			load := func() (*config.Config, error) { return loadConfig(source(cmd.Flags(), p.environ)) }
+			cfg, err := load()
 			if err != nil {
 				return err
 			}
@@ -38,7 +36,7 @@ func newServe(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), p.stderr, cfg, manager, nil)
+			return serve(cmd.Context(), p.stderr, cfg, manager, load, nil)
 		},
 	}
 	addConfigFlags(cmd, serveFlags()...)
@@ -55,9 +53,10 @@ type running struct {
 }
 
 // serve runs the gateway until ctx ends. The listeners come first: a port in use
-// leaves no file behind. manager is who started the program. ready is called when
-// requests are answered; nil prints the greeting.
-func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager supervised, ready func(running)) error {
+// leaves no file behind. manager is who started the program. load makes cfg anew at
+// each SIGHUP; nil for never. ready is called when requests are answered; nil
+// prints the greeting.
+func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager supervised, load func() (*config.Config, error), ready func(running)) error {
 	if err := wantFiles(cfg); err != nil {
 		return err
 	}
@@ -66,15 +65,14 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 		return fail(causeOf(err), "", "%w", err)
 	}
 	defer listeners.Close()
-	if own, err := netip.ParseAddrPort(listeners.Public.Addr().String()); err == nil && cfg.TLS.Enabled() && strings.HasSuffix(cfg.Listen, ":0") {
-		cfg.HTTPS.Port = int(own.Port()) // nobody could have named it before
-	}
+	learnPort(cfg, listeners)
 	logs, err := server.OpenJournal(cfg.Log, stderr)
 	if err != nil {
 		return fail(causeOf(err), "name another file by --log-file", "%w", err)
 	}
 	defer logs.Close() //nolint:errcheck // the last place to tell it is the log itself
-	defer reopenOnHangup(logs, manager)()
+	reloads := make(chan server.Reload)
+	defer onHangup(logs, manager, reloads, reloader(load, listeners))()
 	defer tameStandardLog(logs.Main)()
 	if cfg.TLS.HTTP3 {
 		// quic-go would log by itself that the system's buffers for UDP are small.
@@ -132,32 +130,13 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 		Usage:     store.db.Usage(),
 		Audit:     &server.AuditOptions{Store: store.db.Audit(), Signer: signer, Keep: func(c audit.Checkpoint) error { return keepCheckpoint(cfg.Audit.CheckpointFile, c) }},
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: shared.limits, LimitStoreUp: shared.up,
-		Environ: os.Environ(),
-		Ready:   func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
+		Environ: os.Environ(), Reloads: reloads,
+		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
 	})
 	if err != nil {
 		return fail(exitServer, "", "%w", err)
 	}
 	return nil
-}
-
-// reopenOnHangup opens the log file anew at each SIGHUP, for rotation, until the
-// returned func is called.
-func reopenOnHangup(logs *server.Journal, manager supervised) (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			case <-hangups:
-				manager.reloaded(logs.Main, logs.Reopen)
-			}
-		}
-	}()
-	return func() { signal.Stop(hangups); close(done) }
 }
 
 // A countingWriter stands where the standard library logs by itself: net/http's

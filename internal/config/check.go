@@ -40,7 +40,7 @@ func (l *loader) check() {
 
 func (l *loader) checkListeners() {
 	c := l.config
-	l.checkAddress("listen", c.Listen)
+	l.checkListen()
 	if c.HealthListen == AdminOff && !l.failed("health_listen") {
 		c.HealthListen = ""
 	}

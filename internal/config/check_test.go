@@ -14,6 +14,11 @@ func TestSemanticErrors(t *testing.T) {
 	tests := []struct{ name, file, want string }{
 		{"nothing to protect", "", `warder.yaml: neither upstream nor routes are given: there is nothing to protect; name your API by --upstream http://127.0.0.1:8000 or --config FILE`},
 		{"both forms", shorthand + reports + "  - {match: /, upstream: a}\n", `warder.yaml:1:11: upstream: is given together with upstreams or routes; it is shorthand for one of each: keep one form`},
+		{"a Unix socket with a relative path", shorthand + "listen: unix:warder.sock\n", `warder.yaml:2:9: listen: is no path of a Unix socket; write it like unix:/run/warder/warder.sock, without . and ..`},
+		{"a Unix socket above", shorthand + "listen: unix:/run/../warder.sock\n", `warder.yaml:2:9: listen: is no path of a Unix socket; write it like unix:/run/warder/warder.sock, without . and ..`},
+		{"a Unix socket with a long path", shorthand + "listen: unix:/" + strings.Repeat("a", 100) + "\n", `warder.yaml:2:9: listen: the path of the socket is longer than 100 bytes`},
+		{"HTTP/3 at a Unix socket", shorthand + "listen: unix:/run/w.sock\ntls: {certificates: [{cert_file: a, key_file: b}], http3: true}\n", `warder.yaml:3:59: tls.http3: needs a port, and listen is a Unix socket`},
+		{"a Unix socket for health", shorthand + "health_listen: unix:/run/w.sock\n", `warder.yaml:2:16: health_listen: the port is not a number from 0 to 65535; 0 means any free one`},
 		{"address without port", shorthand + "listen: localhost\n", `warder.yaml:2:9: listen: "localhost" is not an address; want host:port, such as "127.0.0.1:8080" or "[::1]:8080"`},
 		{"port range", shorthand + "listen: ':65536'\n", `warder.yaml:2:9: listen: the port is not a number from 0 to 65535; 0 means any free one`},
 		{"host form", shorthand + "listen: 'a b:1'\n", `warder.yaml:2:9: listen: the host is neither an IP address nor a host name`},
@@ -112,6 +117,10 @@ warder.yaml:2:34: upstreams.a.audience: has no effect without identity: jwt
 warder.yaml:2:56: upstreams.a.credential_header: has no effect without credential
 warder.yaml:2:73: upstreams.a.cert_file: has no effect on a http URL; use https`},
 		{"certificate without key", shorthand + "tls:\n  certificates:\n    - cert_file: a\n", `warder.yaml:4:7: tls.certificates[0]: has no key_file`},
+		{
+			"HTTP/3 behind what says PROXY", shorthand + "tls: {certificates: [{cert_file: a, key_file: b}], http3: true}\nproxy_protocol: {trusted_peers: [10.0.0.7]}\n",
+			`warder.yaml:2:59: tls.http3: is given together with proxy_protocol, which UDP has not: limits and conditions would take the load balancer for the client; take one of them away`,
+		},
 		{"TLS settings without TLS", shorthand + "tls: {http3: true}\n", `warder.yaml:2:14: tls.http3: has no effect without certificates or acme`},
 		{"ACME", shorthand + "tls: {acme: {names: [localhost]}}\n", `
 warder.yaml:2:14: tls.acme: does not agree to the authority's terms; read them, and set agree_to_terms

@@ -17,7 +17,7 @@ import (
 // Upstreams and Routes are filled even if only the shorthand Upstream was given.
 // It must not be changed and then is safe for concurrent use.
 type Config struct {
-	// Listen is the address (host:port) on which the gateway serves. An empty host means all interfaces. Default 127.0.0.1:8080.
+	// Listen is the address (host:port) on which the gateway serves, or unix:/path for a Unix socket, to which its owner and group may connect. An empty host means all interfaces. Default 127.0.0.1:8080.
 	Listen string `yaml:"listen" default:"127.0.0.1:8080"`
 	// AdminListen is the address (host:port) of the admin listener; "off" means none. It must be a loopback address unless insecure_admin_listen is set. Default 127.0.0.1:8081.
 	AdminListen string `yaml:"admin_listen" default:"127.0.0.1:8081"`

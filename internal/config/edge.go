@@ -20,7 +20,7 @@ type TLS struct {
 	StrictNames bool `yaml:"strict_names" default:"false"`
 	// StrictFiles refuses to start with a key that other users of the machine may read; otherwise that is a warning. Default false.
 	StrictFiles bool `yaml:"strict_files" default:"false"`
-	// HTTP3 serves HTTP/3 on the UDP port of listen as well, and tells clients so; https.port is the port as they see it. Default false.
+	// HTTP3 serves HTTP/3 on the UDP port of listen as well, and tells clients so; https.port is the port as they see it. Not together with proxy_protocol. Default false.
 	HTTP3 bool `yaml:"http3" default:"false"`
 	// RedirectListen is the address (host:port) of one more listener, of plain HTTP: it sends what comes there to https, and answers ACME's HTTP-01. Default: none.
 	RedirectListen string `yaml:"redirect_listen"`

@@ -44,6 +44,9 @@ func (l *loader) checkTLS() {
 		l.reject("tls.client_auth", "has no effect without client_ca_file", "")
 	}
 	l.eachWord("proxy_protocol.trusted_peers", l.config.ProxyProtocol.TrustedPeers, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
+	if t.HTTP3 && t.Enabled() && len(l.config.ProxyProtocol.TrustedPeers) > 0 && !l.failed("tls.http3") {
+		l.reject("tls.http3", "is given together with proxy_protocol, which UDP has not: limits and conditions would take the load balancer for the client", "take one of them away")
+	}
 	for i, text := range l.config.ProxyProtocol.TrustedPeers {
 		if n, err := netip.ParsePrefix(text); err == nil && n.Bits() < 8 {
 			l.reject(fmt.Sprintf("proxy_protocol.trusted_peers[%d]", i), "holds nearly everybody", "list the load balancers' own networks")

@@ -112,7 +112,7 @@ func (w *weaknesses) flag(field, name, comment string) {
 // clearText tells of a listener whose traffic others on the way can read.
 func (w *weaknesses) clearText() {
 	c := w.config
-	if c.TLS.Enabled() || c.Forwarded.Proto || loopback(c.Listen) {
+	if _, socket := UnixSocket(c.Listen); socket || c.TLS.Enabled() || c.Forwarded.Proto || loopback(c.Listen) {
 		return
 	}
 	w.add("listen", "whoever is on the way between this machine and its clients reads the keys: there is no TLS, and no proxy that ends it", "set tls, or forwarded and https.require")

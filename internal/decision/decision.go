@@ -53,7 +53,7 @@ type Config struct {
 // A Front answers proxies. It is safe for concurrent use.
 type Front struct {
 	cfg     Config
-	handler http.Handler
+	handler atomic.Pointer[http.Handler]
 	refused atomic.Uint64 // asked by peers that are not listed
 	logged  atomic.Int64  // when that was last logged, in Unix seconds
 
@@ -78,12 +78,21 @@ func New(cfg Config) (*Front, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Front{
-		cfg: cfg, handler: cfg.Stack.Wrap(http.HandlerFunc(allow)),
+	f := &Front{
+		cfg:        cfg,
 		notFound:   problem.New(problem.NotFound, "Ask "+Path+"."),
 		stranger:   problem.New(problem.Forbidden, "This listener answers the proxies that it knows."),
 		unreadable: problem.New(problem.InvalidTarget, "The proxy must name the request by method, target, scheme, host and client, each once: see the guide for the wiring."),
-	}, nil
+	}
+	f.Replace(cfg.Stack)
+	return f, nil
+}
+
+// Replace lets stack decide from now on, which is as [Config.Stack] is. What is
+// being decided is decided by the one before.
+func (f *Front) Replace(stack *warder.Stack) {
+	handler := stack.Wrap(http.HandlerFunc(allow))
+	f.handler.Store(&handler)
 }
 
 // Refused is how many requests came from peers that are not listed.
@@ -112,7 +121,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := newAnswer(w, &f.cfg.Dialect)
-	f.handler.ServeHTTP(a, asked)
+	(*f.handler.Load()).ServeHTTP(a, asked)
 	a.finish()
 }
 

@@ -87,7 +87,7 @@ func (g *Gateway) https(hosts *trustedhost.Stage) (*httpserver.HTTPS, error) {
 		known = hosts.Lists
 	}
 	return httpserver.NewHTTPS(httpserver.HTTPSConfig{
-		Known: known, Carries: g.carries, Exposed: g.exposed, Port: h.Port, GETStatus: h.GetStatus,
+		Known: known, Carries: g.carriers.carries, Exposed: g.exposed, Port: h.Port, GETStatus: h.GetStatus,
 		HSTS: httpserver.HSTS{MaxAge: h.HSTS, IncludeSubDomains: h.HSTSSubdomains, Preload: h.HSTSPreload},
 	})
 }

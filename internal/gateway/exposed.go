@@ -17,7 +17,7 @@ import (
 const maxExposed = 4
 
 // each calls note with each text of x that may be one of the credentials.
-func (c *carriers) each(x *exchange.Exchange, note func(text string)) {
+func (c carriers) each(x *exchange.Exchange, note func(text string)) {
 	once := func(value string, s credential.State) {
 		if s != credential.Absent {
 			note(value)
@@ -58,8 +58,8 @@ func eachHalf(encoded string, note func(text string)) {
 
 // carries reports whether x carries what may be one of our credentials, and the
 // key's id when it has the form of a key.
-func (g *Gateway) carries(x *exchange.Exchange) (id string, carries bool) {
-	g.carriers.each(x, func(text string) {
+func (c carriers) carries(x *exchange.Exchange) (id string, carries bool) {
+	c.each(x, func(text string) {
 		carries = true
 		if info, err := apikey.Parse(text); err == nil {
 			id = cmp.Or(id, string(info.ID))

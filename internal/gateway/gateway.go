@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/apikey"
@@ -22,6 +23,7 @@ import (
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
+	"github.com/warder-dev/warder/session/oidc"
 	"github.com/warder-dev/warder/session/password"
 	"github.com/warder-dev/warder/upstream"
 	"github.com/warder-dev/warder/usage"
@@ -40,6 +42,11 @@ type Config struct {
 	AccessLog  *slog.Logger      // one record per request
 	Log        *slog.Logger      // everything else
 	Metrics    exchange.Finisher // told of every outcome; nil for none
+
+	// Previous is the Gateway whose place this one takes: what it counts, remembers and
+	// holds open is taken over where both configurations say the same of it. Settings
+	// that need a restart must not differ. nil at the start.
+	Previous *Gateway
 
 	// Shadowed is told of each request that a stage in shadow would have refused.
 	// nil for nobody.
@@ -62,16 +69,18 @@ type Gateway struct {
 	redirect  http.Handler
 	schemes   *schemes
 	carriers  carriers
-	guesses   carriers // those of carriers that can be guessed at
 	csrf      *csrf.Stage
 	keys      []secret.Text // of csrf's tokens
 	cors      map[string]*cors.Stage
 	routes    map[string]http.Handler // by pattern
 	own       map[string]struct{}     // patterns that no upstream answers
 	upstreams map[destination]*upstream.Upstream
+	offered   map[destination]*upstream.Upstream // by the Gateway before: those that a route wants go to upstreams
 	limits    limits
 	guard     *bruteforce.Guard
 	ledger    *usage.Ledger // nil when no route costs credits
+	login     *oidc.Client  // nil when nobody logs in at a provider
+	poisoned  atomic.Uint64 // of upstreams that are not used any more
 }
 
 // New reports every route and upstream that cannot be built, at once. Close the
@@ -80,12 +89,19 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Shadowed == nil {
 		cfg.Shadowed = func(*exchange.Exchange, string, string) {}
 	}
+	before := cfg.Previous
+	cfg.Previous = nil // each holds on to itself alone
 	g := &Gateway{
-		cfg: cfg, schemes: newSchemes(cfg), carriers: carriersOf(cfg.Config),
-		cors: make(map[string]*cors.Stage), routes: make(map[string]http.Handler), own: make(map[string]struct{}), upstreams: make(map[destination]*upstream.Upstream),
+		cfg: cfg, schemes: newSchemes(cfg), carriers: carriersOf(cfg.Config), limits: newLimits(),
+		cors: make(map[string]*cors.Stage), routes: make(map[string]http.Handler), own: make(map[string]struct{}), upstreams: make(map[destination]*upstream.Upstream), offered: make(map[destination]*upstream.Upstream),
 	}
-	if err := g.build(); err != nil {
-		return nil, errors.Join(err, g.Close())
+	if before != nil {
+		g.inherit(before)
+	}
+	err := g.build()
+	g.offered = nil
+	if err != nil {
+		return nil, errors.Join(err, g.release(before))
 	}
 	return g, nil
 }
@@ -159,7 +175,8 @@ func notHere(w http.ResponseWriter, r *http.Request) {
 
 // Poisoned is how many connections were given up because an upstream sent bytes
 // on them that no request had asked for.
-func (g *Gateway) Poisoned() (n uint64) {
+func (g *Gateway) Poisoned() uint64 {
+	n := g.poisoned.Load()
 	for _, u := range g.upstreams {
 		n += u.Poisoned()
 	}
@@ -168,9 +185,4 @@ func (g *Gateway) Poisoned() (n uint64) {
 
 // Close drops the idle connections to the upstreams, stops what fetches keys, and
 // gives back credits that were reserved and not spent.
-func (g *Gateway) Close() error {
-	for _, u := range g.upstreams {
-		u.CloseIdleConnections()
-	}
-	return errors.Join(g.closeLedger(), g.schemes.close())
-}
+func (g *Gateway) Close() error { return g.release(nil) }

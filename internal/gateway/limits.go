@@ -23,10 +23,14 @@ type limits struct {
 	bypass     func(x *exchange.Exchange) bool
 }
 
-// addLimits makes the limits. Routes that name the same one count together.
+func newLimits() limits {
+	return limits{rates: make(map[string]*ratelimit.Limit), concurrent: make(map[string]*ratelimit.Concurrency)}
+}
+
+// addLimits makes those limits that are not there yet. Routes that name the same
+// one count together.
 func (g *Gateway) addLimits() error {
 	cfg := g.cfg.Config
-	g.limits = limits{rates: make(map[string]*ratelimit.Limit), concurrent: make(map[string]*ratelimit.Concurrency)}
 	var errs []error
 	var err error
 	if g.limits.bypass, err = bypassOf(&cfg.RateLimitBypass); err != nil {
@@ -34,6 +38,9 @@ func (g *Gateway) addLimits() error {
 	}
 	near := spreads(cfg)
 	for name, settings := range cfg.RateLimits {
+		if g.limits.rates[name] != nil || g.limits.concurrent[name] != nil {
+			continue // inherited
+		}
 		if err := g.addLimit(name, &settings, near[name]); err != nil {
 			errs = append(errs, fmt.Errorf("rate_limits.%s: %w", name, err))
 		}
@@ -93,7 +100,8 @@ func outageOf(word string) ratelimit.Outage {
 
 // shadowedLimit tells of requests that a limit in shadow would have refused.
 func (g *Gateway) shadowedLimit(stage string) func(*exchange.Exchange, string) {
-	return func(x *exchange.Exchange, limit string) { g.cfg.Shadowed(x, stage, "limit:"+limit) }
+	tell := g.cfg.Shadowed // and not g, which a limit may outlive
+	return func(x *exchange.Exchange, limit string) { tell(x, stage, "limit:"+limit) }
 }
 
 // limit adds the limits of a route to its policy.

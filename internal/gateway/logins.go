@@ -80,13 +80,15 @@ func (h tokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // addOIDC makes the paths of a login at a provider.
 func (g *Gateway) addOIDC(routes *warder.Routes, begin func() *warder.Policy) error {
 	cfg := &g.cfg.Config.Session
-	login, err := g.newOIDC(cfg.OIDC)
-	if err != nil {
-		return fmt.Errorf("session.oidc: %w", err)
+	if g.login == nil {
+		var err error
+		if g.login, err = g.newOIDC(cfg.OIDC); err != nil {
+			return fmt.Errorf("session.oidc: %w", err)
+		}
 	}
 	return errors.Join(
-		g.answer(routes, "GET "+cfg.Path+"/oidc", begin(), login.Login()),
-		g.answer(routes, "GET "+cfg.Path+"/callback", begin(), login.Callback()),
+		g.answer(routes, "GET "+cfg.Path+"/oidc", begin(), g.login.Login()),
+		g.answer(routes, "GET "+cfg.Path+"/callback", begin(), g.login.Callback()),
 	)
 }
 

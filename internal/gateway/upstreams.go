@@ -33,6 +33,10 @@ func (g *Gateway) to(route *config.Route) (*upstream.Upstream, error) {
 	if u, ok := g.upstreams[d]; ok {
 		return u, nil
 	}
+	if u, ok := g.offered[d]; ok {
+		g.upstreams[d] = u
+		return u, nil
+	}
 	settings, ok := g.cfg.Config.Upstreams[route.Upstream]
 	if !ok {
 		return nil, fmt.Errorf("no upstream is called %q", route.Upstream)

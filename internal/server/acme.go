@@ -7,6 +7,7 @@ import (
 
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/dnscommand"
+	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/tlsconfig/acme"
 )
 
@@ -36,6 +37,11 @@ func (p *program) acme() error {
 	return err
 }
 
+// redirected is what a gateway does with plain HTTP beside TLS.
+func redirected(g *gateway.Gateway, w http.ResponseWriter, r *http.Request) {
+	g.Redirect().ServeHTTP(w, r)
+}
+
 // redirect is what the listener of plain HTTP serves beside TLS: challenges, and
 // the way to https.
 func (p *program) redirect() http.Handler {
@@ -43,7 +49,7 @@ func (p *program) redirect() http.Handler {
 		p.options.Log.Info("plain HTTP is sent to another port than the gateway's own: something must forward it, or set https.port",
 			slog.Int("own", at.Port), slog.Int("https.port", p.options.Config.HTTPS.Port))
 	}
-	h := p.metrics.InFlight(p.gateway.Redirect())
+	h := p.metrics.InFlight(p.current(redirected))
 	if p.managed != nil {
 		return p.managed.Challenges(h)
 	}

@@ -79,17 +79,16 @@ type SubjectView struct {
 
 // adminLimits answers about limits, to whoever holds the token, from this machine.
 type adminLimits struct {
-	config  *config.Config
-	gateway *gateway.Gateway
+	gateway func() *gateway.Gateway // the one that judges now
 	token   [sha256.Size]byte
 }
 
 // mountLimits adds the paths of limits to mux; nothing without a token.
-func mountLimits(mux *http.ServeMux, token secret.Text, cfg *config.Config, g *gateway.Gateway) {
+func mountLimits(mux *http.ServeMux, token secret.Text, g func() *gateway.Gateway) {
 	if token.IsZero() {
 		return
 	}
-	a := &adminLimits{config: cfg, gateway: g, token: sha256.Sum256([]byte("Bearer " + token.Reveal()))}
+	a := &adminLimits{gateway: g, token: sha256.Sum256([]byte("Bearer " + token.Reveal()))}
 	handlers := []func(*http.Request) (any, error){a.list, a.top, a.standing, a.reset, a.override}
 	for i, pattern := range limitPatterns() {
 		mux.Handle(pattern, a.guarded(handlers[i]))
@@ -129,9 +128,10 @@ func (a *adminLimits) guarded(h func(*http.Request) (any, error)) http.Handler {
 
 func (a *adminLimits) list(*http.Request) (any, error) {
 	all := []LimitView{}
-	rates, concurrent := a.gateway.RateLimits(), a.gateway.Concurrency()
-	for _, name := range slices.Sorted(maps.Keys(a.config.RateLimits)) {
-		settings := a.config.RateLimits[name]
+	g := a.gateway()
+	rates, concurrent, configured := g.RateLimits(), g.Concurrency(), g.Settings().RateLimits
+	for _, name := range slices.Sorted(maps.Keys(configured)) {
+		settings := configured[name]
 		v := LimitView{Name: name, By: settings.By, Shadow: settings.Shadow, Concurrent: settings.Concurrent}
 		var n ratelimit.Counts
 		if l := rates[name]; l != nil {
@@ -148,11 +148,11 @@ func (a *adminLimits) list(*http.Request) (any, error) {
 
 // limit returns the limit that the path names.
 func (a *adminLimits) limit(r *http.Request) (*ratelimit.Limit, error) {
-	name := r.PathValue("name")
-	if l := a.gateway.RateLimits()[name]; l != nil {
+	name, g := r.PathValue("name"), a.gateway()
+	if l := g.RateLimits()[name]; l != nil {
 		return l, nil
 	}
-	if a.gateway.Concurrency()[name] != nil {
+	if g.Concurrency()[name] != nil {
 		return nil, errors.New("the limit is on requests under way: it has nothing to show or to reset")
 	}
 	return nil, fmt.Errorf("the limit: %w", errNoSuch)
@@ -191,7 +191,7 @@ func (a *adminLimits) asked(r *http.Request) (l *ratelimit.Limit, q SubjectQuery
 		s, err = ratelimit.ParseSubject(q.Subject)
 		return l, q, s, nil, err
 	}
-	if x, err = requestOf(a.config.RateLimits[l.Name()].By, q.Parts); err != nil {
+	if x, err = requestOf(a.gateway().Settings().RateLimits[l.Name()].By, q.Parts); err != nil {
 		return l, q, s, nil, err
 	}
 	s, _ = l.Subject(x)

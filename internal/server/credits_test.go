@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,6 +115,11 @@ func TestNoCreditsAreLeft(t *testing.T) {
 				t.Errorf("%s: problem %q, %v", tt.name, problem.Type, err)
 			}
 		}
+		for reason, want := range map[string]string{"credits": "2", "credits:no-account": "1"} {
+			eventually(t, func() (struct{}, bool) {
+				return struct{}{}, p.metric(t, `warder_refusals_total{reason="`+reason+`",stage="credit"}`) == want
+			})
+		}
 		if err := p.stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -202,6 +208,17 @@ routes:
 			_, _ = io.Copy(io.Discard, w.Body)
 			if w.StatusCode != tt.status || w.Header.Get("X-Request-Cost") != "" {
 				t.Errorf("%s: status %d, want %d; cost told to the client: %q", tt.name, w.StatusCode, tt.status, w.Header.Get("X-Request-Cost"))
+			}
+			eventually(t, func() (struct{}, bool) { // counted once the answer is out
+				return struct{}{}, p.metric(t, "warder_credits_spent_total") == strconv.FormatInt(tt.cost, 10)
+			})
+			logged := p.logged(t, `"msg":"request"`, 1)
+			var told string
+			if m := regexp.MustCompile(`"credits":(\d+)`).FindStringSubmatch(logged); m != nil {
+				told = m[1]
+			}
+			if want := strings.TrimPrefix(strconv.FormatInt(tt.cost, 10), "0"); told != want {
+				t.Errorf("%s: the log tells of %q credits, want %q", tt.name, told, want)
 			}
 			if err := p.stop(); err != nil {
 				t.Fatal(err)

@@ -17,6 +17,7 @@ func (p *program) addDecision() error {
 		return fmt.Errorf("decision.dialect: there is no %q", d.Dialect)
 	}
 	var networks []netip.Prefix
+	var err error
 	for _, text := range d.Networks() {
 		network, err := prefix(text)
 		if err != nil {
@@ -24,7 +25,7 @@ func (p *program) addDecision() error {
 		}
 		networks = append(networks, network)
 	}
-	front, err := decision.New(decision.Config{Stack: p.gateway.Decider(), Dialect: dialect, Proxies: networks, Log: o.Log})
+	p.front, err = decision.New(decision.Config{Stack: p.gateway.Load().Decider(), Dialect: dialect, Proxies: networks, Log: o.Log})
 	if err != nil {
 		return err
 	}
@@ -32,11 +33,11 @@ func (p *program) addDecision() error {
 	if address, err := netip.ParseAddrPort(o.Listeners.Decision.Addr().String()); err != nil || !address.Addr().IsLoopback() && !d.InsecureListen {
 		secure = p.publicTLS()
 	}
-	if err := p.add("decision", o.Listeners.Decision, front, secure); err != nil {
+	if err := p.add("decision", o.Listeners.Decision, p.front, secure); err != nil {
 		return err
 	}
 	return p.metrics.Watch("warder_decision_strangers_total", "Requests for a decision by peers that are not in decision.proxies.",
-		func() float64 { return float64(front.Refused()) })
+		func() float64 { return float64(p.front.Refused()) })
 }
 
 // prefix reads an address or a network.

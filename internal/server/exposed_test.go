@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -92,6 +93,50 @@ func TestExposedKeysAreDisabled(t *testing.T) {
 	})
 	if log := r.logged(t, "an exposed key is disabled", 5); strings.Count(log, "an exposed key is disabled") != 5 || strings.Contains(log, p.key[len(p.key)-20:]) {
 		t.Errorf("the log does not tell of five disabled keys:\n%.3000s", log)
+	}
+}
+
+// TestKeysThatAreExposedElsewhere: a key on the way to a host that is not served,
+// or with a target of two readings, is out all the same. The answer is that of any
+// such request.
+func TestKeysThatAreExposedElsewhere(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{yaml: disabling})
+	r := shootingRange{p, upstream}
+	spec := apikey.Spec{Environment: "live", Name: "k", Owner: "acme"}
+	attack.Case(t, "KEY-24", attack.Gateway, func(t *testing.T) {
+		for i, s := range []shot{
+			{name: "another host", line: "GET /a", head: "Host: evil.test\r\n", want: 421, answer: []string{"Location: -"}},
+			{name: "another host in the target", line: "GET http://evil.test/a", head: "Host: api.test\r\n", want: 421, answer: []string{"Location: -"}},
+			{name: "a host that is none", line: "GET /a", head: "Host: a,b\r\nX-Forwarded-For: 192.0.2.1\r\n", from: strangerAt, want: 400, answer: []string{"Location: -"}},
+			{name: "a target of two readings", line: "GET /a/../b", head: "Host: api.test\r\n", want: 400, answer: []string{"Location: -"}},
+		} {
+			record, key := p.create(t, spec)
+			s.head += "X-API-Key: " + key + "\r\n"
+			r.one(t, s)
+			eventually(t, func() (struct{}, bool) { return struct{}{}, overHTTPS(t, p, key) == http.StatusUnauthorized })
+			if stored, err := p.keys.Lookup(t.Context(), record.ID); err != nil || !stored.Disabled {
+				t.Errorf("%s: stored %+v, %v, want it disabled", s.name, stored, err)
+			}
+			if n := r.metric(t, "warder_exposed_credentials_total"); n != strconv.Itoa(i+1) {
+				t.Errorf("%s: %s exposed credentials are counted, want %d", s.name, n, i+1)
+			}
+		}
+	})
+	_, key := p.create(t, spec)
+	for _, s := range []shot{
+		{name: "over https, another host", head: "Host: evil.test\r\nX-Forwarded-Proto: https\r\n", want: 421},
+		{name: "over what nobody can tell", head: "Host: api.test\r\nX-Forwarded-Proto: https, http\r\n", want: 400},
+		{name: "over https perhaps, no host", head: "Host: a,b\r\nX-Forwarded-Proto: https\r\n", want: 400},
+	} {
+		s.head += "X-API-Key: " + key + "\r\n"
+		r.one(t, s)
+	}
+	if got := overHTTPS(t, p, key); got != http.StatusOK {
+		t.Errorf("a key that came over https, as far as anybody knows: %d, want 200", got)
+	}
+	if log := p.logged(t, "a credential came over plain HTTP", 4); strings.Count(log, "a credential came over plain HTTP") != 4 || strings.Contains(log, key[len(key)-20:]) {
+		t.Errorf("the log does not tell of four credentials:\n%.3000s", log)
 	}
 }
 

@@ -17,8 +17,7 @@ import (
 
 // withEverything is the configuration of a program that has all of its parts. Its
 // authority of certificates and its Redis give no answer.
-const withEverything = `  http3: true
-  redirect_listen: 127.0.0.1:0
+const withEverything = `  redirect_listen: 127.0.0.1:0
   acme: {names: [acme.test], directory: "https://127.0.0.1:1/directory", folder: %q, agree_to_terms: true}
 proxy_protocol: {trusted_peers: [192.0.2.1]}
 decision: {listen: "127.0.0.1:0", dialect: nginx}

@@ -28,7 +28,7 @@ func (m *Metrics) register(c prometheus.Collector) error {
 
 // limitCounts tells what limits decided. The labels are names of the
 // configuration.
-type limitCounts struct{ gateway *gateway.Gateway }
+type limitCounts struct{ gateway func() *gateway.Gateway }
 
 func (limitCounts) decisions() *prometheus.Desc {
 	return prometheus.NewDesc("warder_rate_limit_decisions_total",
@@ -47,10 +47,10 @@ func (c limitCounts) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is of [prometheus.Collector].
 func (c limitCounts) Collect(to chan<- prometheus.Metric) {
-	for name, l := range c.gateway.RateLimits() {
+	for name, l := range c.gateway().RateLimits() {
 		c.tell(to, name, l.Counts(), l.Remembered())
 	}
-	for name, l := range c.gateway.Concurrency() {
+	for name, l := range c.gateway().Concurrency() {
 		c.tell(to, name, l.Counts(), l.UnderWay())
 	}
 }

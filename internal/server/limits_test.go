@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/warder-dev/warder/apikey"
@@ -225,6 +226,53 @@ func TestGuessingThroughTheGateway(t *testing.T) {
 		response := p.get(t, "/header", guess)
 		if got := response.Header.Get("Retry-After"); got != "3600" && got != "3599" {
 			t.Errorf("Retry-After %q", got)
+		}
+	})
+}
+
+// TestABurstOfGuessesThroughTheGateway: guesses that come at once are judged no
+// oftener than one after another would be, and right keys that come at once, for
+// an upstream that takes its time, are all served.
+func TestABurstOfGuessesThroughTheGateway(t *testing.T) {
+	const each = 100
+	attack.Case(t, "LIMIT-13", attack.Gateway, func(t *testing.T) {
+		arrived, answer := make(chan struct{}, each), make(chan struct{})
+		api := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			arrived <- struct{}{}
+			<-answer
+		}))
+		t.Cleanup(api.Close)
+		p := start(t, api.URL, settings{yaml: "brute_force: {failures: 20, key_failures: 3, delay: 1h, longest_delay: 1h}\nroutes:\n  - {match: /, upstream: api}\n"})
+		record, own := p.create(t, apikey.Spec{Environment: "live", Name: "another", Owner: "globex"})
+		p.awaitNodes(t, record.Revision)
+		send := func(key string) map[int]int {
+			var all sync.WaitGroup
+			var mu sync.Mutex
+			got := make(map[int]int)
+			for range each {
+				all.Go(func() {
+					r := newRequest(t, "http://"+p.gateway+"/")
+					r.Header.Set("X-API-Key", key)
+					status := do(t, r).StatusCode
+					mu.Lock()
+					defer mu.Unlock()
+					got[status]++
+				})
+			}
+			if key == p.key { // all of them are under way before the first is answered
+				for range each {
+					<-arrived
+				}
+				close(answer)
+			}
+			all.Wait()
+			return got
+		}
+		if got := send(p.key); got[http.StatusOK] != each {
+			t.Errorf("right keys: %v, want %d times 200", got, each)
+		}
+		if got := send(wrongSecret(t, own)); got[http.StatusUnauthorized] != 4 || got[http.StatusTooManyRequests] != each-4 {
+			t.Errorf("guesses: %v, want 4 times 401 and %d times 429", got, each-4)
 		}
 	})
 }

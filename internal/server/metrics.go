@@ -35,9 +35,10 @@ type Metrics struct {
 	refusals *prometheus.CounterVec
 	shadows  *prometheus.CounterVec
 	exposed  prometheus.Counter
+	credits  prometheus.Counter
 	inFlight prometheus.Gauge
 
-	reasons map[string]struct{}
+	reasons atomic.Pointer[map[string]struct{}]
 	stages  map[string]struct{}
 	routes  children[string, *routeSeries]
 	refused children[refusal, prometheus.Counter]
@@ -79,22 +80,32 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		exposed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "warder_exposed_credentials_total", Help: "Credentials that came over plain HTTP where https is required.",
 		}),
+		credits: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "warder_credits_spent_total", Help: "Credits that requests cost, less what was given back.",
+		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "warder_requests_in_flight", Help: "Requests that are being served.",
 		}),
-		reasons: knownReasons(reasons),
 		stages: set([]string{
 			"requestid", "accesslog", "securityheaders", "forwarded", "trustedhost", "sni", "target", "https",
-			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "concurrency", "principallimit", "handler",
+			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "concurrency", "principallimit", "credit", "handler",
 		}),
 	}
+	m.Know(reasons...)
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "warder_build_info", Help: "1, with the version as a label.",
 		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?"), "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.inFlight, build,
+	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.credits, m.inFlight, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// Know takes the words for refusals besides those of the library, in place of
+// those that were given before.
+func (m *Metrics) Know(reasons ...string) {
+	known := knownReasons(reasons)
+	m.reasons.Store(&known)
 }
 
 // knownReasons is the allow-list of words: the problem types, and what stages
@@ -103,7 +114,7 @@ func knownReasons(more []string) map[string]struct{} {
 	words := []string{
 		"no-credential", "brute-force", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable",
 		"panic", "method", "malformed-target", "no-target",
-		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "client-gone", "stopped", "body-invalid", "no-scheme", "no-host", "half-a-principal", "dry", "prefix-absent", "prefix-ambiguous",
+		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "client-gone", "stopped", "body-invalid", "no-scheme", "no-host", "half-a-principal", "dry", "prefix-absent", "prefix-ambiguous", "credits", "credits:no-account",
 	}
 	const allAmbiguities = exchange.DotSegments | exchange.EmptySegments | exchange.PathParameters | exchange.EncodedSlash
 	for a := exchange.Ambiguity(1); a <= allAmbiguities; a++ {
@@ -133,6 +144,9 @@ func (m *Metrics) Done(x *exchange.Exchange, o exchange.Outcome) {
 	m.request(r, o)
 	if !o.Hijacked {
 		r.duration.Observe(o.Duration.Seconds())
+	}
+	if n := x.Charge.Cost; n > 0 {
+		m.credits.Add(float64(n))
 	}
 	if o.Reason != "" {
 		m.refusal(o.Reason, o.Trace.Stage).Inc()
@@ -181,7 +195,7 @@ func (m *Metrics) labels(reason, stage string) (string, string) {
 	if _, ok := m.stages[stage]; !ok {
 		stage = other
 	}
-	if _, ok := m.reasons[reason]; !ok {
+	if _, ok := (*m.reasons.Load())[reason]; !ok {
 		reason = other
 	}
 	return reason, stage
@@ -202,7 +216,7 @@ func (m *Metrics) refusal(reason, stage string) prometheus.Counter {
 	if c, ok := m.refused.get(key); ok {
 		return c
 	}
-	limit := (len(m.reasons) + 1) * (len(m.stages) + 1)
+	limit := (len(*m.reasons.Load()) + 1) * (len(m.stages) + 1)
 	return m.refused.add(key, limit, func(bool) prometheus.Counter { return m.refusals.WithLabelValues(reason, stage) })
 }
 

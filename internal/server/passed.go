@@ -65,6 +65,13 @@ func (s socket) open(ctx context.Context) error {
 	if s.address == "" || s.address == off {
 		return nil
 	}
+	if path, ok := config.UnixSocket(s.address); ok {
+		listener, err := listenUnix(ctx, s.field, path)
+		if err == nil {
+			*s.to = listener
+		}
+		return err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.address)
 	if err != nil {
 		return listenError(s.field, s.address, err)

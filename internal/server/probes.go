@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -16,6 +17,9 @@ type readiness struct {
 	// certificates says what is wrong with the listener's certificates. The node
 	// stays ready: it serves with those that it has.
 	certificates func() []error
+
+	// stale reports whether the configuration that was loaded last could not be used.
+	stale func() bool
 }
 
 // mount adds the probes to mux.
@@ -36,14 +40,21 @@ func (p *readiness) mount(mux *http.ServeMux) {
 // detail tells what needs care although the node is ready. Names and files are
 // for the log: whoever may probe need not know them.
 func (p *readiness) detail() string {
+	var needs []string
 	switch n := len(p.certificates()); n {
 	case 0:
-		return ""
 	case 1:
-		return ", but a certificate needs care: see the log"
+		needs = append(needs, "a certificate needs care")
 	default:
-		return ", but " + strconv.Itoa(n) + " certificates need care: see the log"
+		needs = append(needs, strconv.Itoa(n)+" certificates need care")
 	}
+	if p.stale() {
+		needs = append(needs, "the configuration that was loaded last is not in force")
+	}
+	if needs == nil {
+		return ""
+	}
+	return ", but " + strings.Join(needs, " and ") + ": see the log"
 }
 
 // say answers a probe in one line that no cache keeps.

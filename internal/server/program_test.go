@@ -37,8 +37,10 @@ type program struct {
 	peppers  *apikey.Peppers
 	record   apikey.Record
 	key      string
-	stop     func() error // drains; called at the end of the test in any case
-	flush    func() error // writes what is logged and not yet in the file; nothing is logged after it
+	reloads  chan server.Reload
+	source   config.Source // of its configuration
+	stop     func() error  // drains; called at the end of the test in any case
+	flush    func() error  // writes what is logged and not yet in the file; nothing is logged after it
 }
 
 // settings changes how a program is started.
@@ -61,7 +63,11 @@ type settings struct {
 func start(t *testing.T, upstream string, s settings) *program {
 	t.Helper()
 	p := &program{folder: t.TempDir()}
-	cfg := s.load(t, p.folder, upstream)
+	p.source = s.source(t, p.folder, upstream)
+	cfg, err := config.Load(p.source)
+	if err != nil {
+		t.Fatal(err)
+	}
 	listeners, err := server.Listen(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +188,8 @@ func (p *program) run(t *testing.T, o server.Options, cleanup func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, done := make(chan struct{}), make(chan error, 1)
-	o.Ready = func() { close(ready) }
+	p.reloads = make(chan server.Reload)
+	o.Ready, o.Reloads = func() { close(ready) }, p.reloads
 	go func() { done <- server.Run(ctx, o) }()
 	stopped := false
 	p.stop = func() error {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/warder-dev/warder/account"
@@ -19,6 +20,7 @@ import (
 	"github.com/warder-dev/warder/http3"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/decision"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/internal/housekeeping"
@@ -35,7 +37,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken, Audit, Usage and Ready.
+// Accounts, AdminToken, Audit, Usage, Reloads and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -68,6 +70,10 @@ type Options struct {
 	// that publishes records in the DNS gets PATH and HOME.
 	Environ []string
 
+	// Reloads ask for the configuration to be loaded again. They are taken one by one,
+	// once requests are answered and until the stop begins. nil for none.
+	Reloads <-chan Reload
+
 	Ready func() // called once, when requests are answered
 }
 
@@ -84,7 +90,9 @@ type program struct {
 	announcer *announcer // nil when nobody is told of events
 	keeper    *housekeeping.Keeper
 	signer    *jwt.Signer // nil when no upstream wants signed identities
-	gateway   *gateway.Gateway
+	gateway   atomic.Pointer[gateway.Gateway]
+	front     *decision.Front // where proxies ask; nil when there is none
+	reloads   reloads
 	probes    *readiness
 	metrics   *Metrics
 	servers   []service
@@ -133,11 +141,15 @@ func Run(ctx context.Context, o Options) error {
 	if o.Ready != nil {
 		o.Ready()
 	}
-	select {
-	case <-ctx.Done():
-		return p.drain(ctx)
-	case err := <-failed:
-		return errors.Join(err, p.drain(ctx))
+	for {
+		select {
+		case <-ctx.Done():
+			return p.drain(ctx)
+		case err := <-failed:
+			return errors.Join(err, p.drain(ctx))
+		case asked := <-o.Reloads:
+			p.reload(asked) //nolint:contextcheck // what it makes lives until it is replaced
+		}
 	}
 }
 
@@ -169,16 +181,13 @@ func (p *program) build() error {
 	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage()); err != nil {
 		return err
 	}
-	var err error
-	p.gateway, err = gateway.New(gateway.Config{
-		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
-		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.finisher(), Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
-	})
+	first, err := p.newGateway(o.Config, nil)
 	if err != nil {
 		return err
 	}
-	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems}
-	public := p.metrics.InFlight(p.gateway)
+	p.gateway.Store(first)
+	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load}
+	public := p.metrics.InFlight(p.current((*gateway.Gateway).ServeHTTP))
 	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
 		return err
 	}
@@ -188,7 +197,7 @@ func (p *program) build() error {
 	}
 	if o.Listeners.Admin != nil {
 		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log,
-			func(mux *http.ServeMux) { mountLimits(mux, o.AdminToken, o.Config, p.gateway) })
+			func(mux *http.ServeMux) { mountLimits(mux, o.AdminToken, p.gateway.Load) })
 		if err == nil {
 			err = p.openAdministrators()
 		}
@@ -275,12 +284,13 @@ func (p *program) watch() error {
 			return float64(n)
 		}),
 		p.metrics.Watch("warder_upstream_unasked_bytes_total", "Connections to upstreams that were closed because bytes came on them that nobody had asked for.",
-			func() float64 { return float64(p.gateway.Poisoned()) }),
+			func() float64 { return float64(p.gateway.Load().Poisoned()) }),
 		p.metrics.Watch("warder_store_revision_applied", "Every change of keys up to this revision holds on this node.",
 			func() float64 { return float64(p.verifier.Applied()) }),
 		p.watchTLS(),
 		p.watchBalancers(),
-		p.metrics.register(limitCounts{p.gateway}),
+		p.metrics.register(limitCounts{p.gateway.Load}),
+		p.watchReloads(),
 		p.watchLimitStore(),
 		p.watchWebhooks(),
 	)
@@ -319,8 +329,8 @@ func (p *program) drain(ctx context.Context) error {
 
 // close ends what join and build began.
 func (p *program) close() {
-	if p.gateway != nil {
-		p.logFailure("stop the gateway", p.gateway.Close())
+	if g := p.gateway.Load(); g != nil {
+		p.logFailure("stop the gateway", g.Close())
 	}
 	if p.keeper != nil {
 		p.keeper.Close()

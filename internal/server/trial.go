@@ -71,10 +71,13 @@ func (t *Trial) build() (err error) {
 	if err := errors.Join(p.joinPeople(), p.sign()); err != nil {
 		return err
 	}
-	p.gateway, err = gateway.New(gateway.Config{
+	g, err := gateway.New(gateway.Config{
 		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, Credits: o.Credits,
 		AccessLog: o.AccessLog, Log: o.Log,
 	})
+	if err == nil {
+		p.gateway.Store(g)
+	}
 	return err
 }
 
@@ -186,7 +189,7 @@ func (t *Trial) Ask(q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	explained, x, headers := t.program.gateway.Judge(r)
+	explained, x, headers := t.program.gateway.Load().Judge(r)
 	v := explained.Trace.Verdict
 	a := Answer{Allowed: explained.Trace.Allowed(), Verdict: v.Kind(), Route: x.Route, Path: x.UpstreamPath, Principal: x.Principal, Steps: explained.Steps}
 	if route := t.routes[x.Route]; route != nil {

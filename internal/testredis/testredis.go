@@ -69,7 +69,9 @@ func (s *Server) Restart(tb testing.TB) bool {
 	var log bytes.Buffer
 	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), "redis-server", args...) //nolint:gosec // the test's own arguments
 	s.cmd.Stdout, s.cmd.Stderr = &log, &log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// A group of its own: a kernel continues stopped processes of a group that lost its
+	// shell, whoever stopped them.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatalf("redis-server: %v (package redis-server, see .ci/needs)", err)
 	}
