@@ -74,6 +74,7 @@
 //
 // After the decision:
 //
+//   - contract: OpenAPI documents of others, and the stage that judges by them
 //   - upstream: the reverse proxy and what it must not let through
 //   - usage: credits, which requests spend and which come back
 //   - accesslog, redact: one record per request, and nothing secret in it

@@ -29,7 +29,7 @@ func vocabulary(more ...string) []string {
 // package that is missing here may not exist; a missing import is forbidden.
 func table() map[string]row {
 	everything := []string{
-		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
+		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "contract", "cors", "credential", "csrf", "exchange", "forwarded",
 		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
@@ -69,6 +69,7 @@ func table() map[string]row {
 		"authn":         {module: vocabulary("openapi")},
 		"apikey":        {module: vocabulary("authn", "openapi")},
 		"authz":         {module: vocabulary("authn")},
+		"contract":      {module: vocabulary("authn", "authz"), third: []string{"go.yaml.in/yaml/v3"}}, // documents of others, and their one library
 		"introspection": {module: vocabulary(asking...), third: x},
 		"jwt":           {module: vocabulary(asking...), third: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "golang.org/x"}},
 		"mtls":          {module: vocabulary("authn", "openapi")},
@@ -120,7 +121,7 @@ func table() map[string]row {
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
 		"internal/gateway": {module: vocabulary(
-			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "internal/config",
+			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "contract", "cors", "csrf", "forwarded", "httpserver", "internal/config",
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
