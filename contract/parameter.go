@@ -468,7 +468,7 @@ func (p *parameter) undelimited(text string, decode func(string) string) (string
 func (p *parameter) object(v value) (all []any, detail string) {
 	known, texts := map[string]any{}, map[string]any{}
 	for name, values := range v.object {
-		kinds, _ := p.schema.member(name)
+		kinds := p.schema.member(name)
 		switch {
 		case kinds&arrayType != 0 && kinds&primitives == 0, kinds&arrayType != 0 && len(values) > 1:
 			list, plain := []any{}, []any{}
@@ -508,7 +508,7 @@ func (p *parameter) flat(v value) (all []any, detail string) {
 	parts := strings.Split(v.texts[0], ",")
 	add := func(name, text string) bool {
 		name, text = v.decode(name), v.decode(text)
-		kinds, _ := p.schema.member(name)
+		kinds := p.schema.member(name)
 		if _, twice := known[name]; twice {
 			return false
 		}

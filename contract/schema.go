@@ -158,10 +158,10 @@ func (s *schema) itemKinds() (kinds types) {
 	return kinds
 }
 
-// member returns the schemas of the member called name, and whether one of them
-// was named.
-func (s *schema) member(name string) (kinds types, named bool) {
-	var rest types
+// member returns the types that the member called name can have.
+func (s *schema) member(name string) types {
+	var kinds, rest types
+	named := false
 	s.asserted(func(one *schema) {
 		if p := one.properties[name]; p != nil {
 			kinds, named = kinds|p.kinds, true
@@ -172,11 +172,11 @@ func (s *schema) member(name string) (kinds types, named bool) {
 	})
 	switch {
 	case named:
-		return kinds, true
+		return kinds
 	case rest != 0:
-		return rest, false
+		return rest
 	default:
-		return anyType, false
+		return anyType
 	}
 }
 
@@ -189,15 +189,6 @@ func (s *schema) memberNames() []string {
 		}
 	})
 	return sorted(seen)
-}
-
-// open reports whether s takes members that it does not name.
-func (s *schema) open() bool {
-	closed := false
-	s.asserted(func(one *schema) {
-		closed = closed || one.additional != nil && one.additional.never || one.unevaluatedProperties != nil && one.unevaluatedProperties.never
-	})
-	return !closed
 }
 
 // complete reports a schema that judges the same value by itself, and finds out

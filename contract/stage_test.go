@@ -34,31 +34,31 @@ type front struct {
 	body    string // what it read last
 }
 
-func newFront(t testing.TB, text string, cfg contract.Config) *front {
-	t.Helper()
+func newFront(tb testing.TB, text string, cfg contract.Config) *front {
+	tb.Helper()
 	d, err := contract.Read([]byte(text), contract.Limits{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if len(d.Operations) != 1 {
-		t.Fatalf("%d operations, want one", len(d.Operations))
+		tb.Fatalf("%d operations, want one", len(d.Operations))
 	}
 	cfg.Operation = d.Operations[0]
-	return frontOf(t, cfg)
+	return frontOf(tb, cfg)
 }
 
-func frontOf(t testing.TB, cfg contract.Config) *front {
-	t.Helper()
+func frontOf(tb testing.TB, cfg contract.Config) *front {
+	tb.Helper()
 	s, err := contract.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	f := new(front)
 	f.Handler = exchange.Wrap(canonical{}, s.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		f.reached++
 		text, err := io.ReadAll(r.Body)
 		if err != nil {
-			t.Errorf("the API could not read the body: %v", err)
+			tb.Errorf("the API could not read the body: %v", err)
 		}
 		f.body = string(text)
 	})))
@@ -74,19 +74,19 @@ func (canonical) Check(x *exchange.Exchange) exchange.Verdict {
 }
 
 // send sends a request and returns the status, and the faults a line each.
-func (f *front) send(t testing.TB, r *http.Request) (status int, faults string) {
-	t.Helper()
+func (f *front) send(tb testing.TB, r *http.Request) (status int, faults string) {
+	tb.Helper()
 	before := f.reached
 	w := httptest.NewRecorder()
 	f.ServeHTTP(w, r)
 	var p told
 	if w.Code != http.StatusOK {
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
-			t.Fatalf("%d without a problem: %q", w.Code, w.Body)
+			tb.Fatalf("%d without a problem: %q", w.Code, w.Body)
 		}
 	}
 	if (f.reached > before) != (w.Code == http.StatusOK) {
-		t.Errorf("status %d, and the API was reached: %v", w.Code, f.reached > before)
+		tb.Errorf("status %d, and the API was reached: %v", w.Code, f.reached > before)
 	}
 	var all []string
 	for _, e := range p.Errors {
