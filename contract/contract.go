@@ -6,7 +6,7 @@
 // reference that leads out of the document is an error, as is a schema that
 // refers to itself without going into a member or an item, an alias of YAML, a
 // pattern that package regexp does not know, and whatever is longer, deeper or
-// wider than [Limits] allow. What the document says and nobody here enforces is
+// wider than [Options] allow. What the document says and nobody here enforces is
 // in [Document.Warnings]; what cannot be enforced and would let more through than
 // the document means is an error.
 //
@@ -22,13 +22,18 @@ import (
 	"strings"
 )
 
-// Limits bound a document. The zero value of each field is its default.
-type Limits struct {
+// Options bound a document, and may put it elsewhere. The zero value of each field
+// is its default.
+type Options struct {
 	_          [0]func()
 	Bytes      int // of the document; default 4 MiB, at most 32 MiB
 	Depth      int // of its values; default 64, at most 256
 	Values     int // in it altogether; default 500,000, at most 5,000,000
 	Operations int // default 2,000, at most 10,000
+
+	// Base is put before each path of the document, such as "/v1", whatever its
+	// servers are; "/" for nothing. Default: the path of the servers.
+	Base string
 }
 
 const (
@@ -39,7 +44,7 @@ const (
 )
 
 // complete sets defaults and reports what is out of range.
-func (l *Limits) complete() error {
+func (l *Options) complete() error {
 	var errs []error
 	for _, f := range []struct {
 		name     string
@@ -55,7 +60,7 @@ func (l *Limits) complete() error {
 			*f.value = f.def
 		}
 		if *f.value < 1 || *f.value > f.max {
-			errs = append(errs, fmt.Errorf("contract: Limits.%s is %d, want 1 to %d", f.name, *f.value, f.max))
+			errs = append(errs, fmt.Errorf("contract: Options.%s is %d, want 1 to %d", f.name, *f.value, f.max))
 		}
 	}
 	return errors.Join(errs...)

@@ -14,11 +14,11 @@ import (
 // reports what is wrong all at once, up to 20 things, each as *[Error]; they name
 // places of the document and repeat little of it. Read opens nothing and asks
 // nobody.
-func Read(text []byte, limits Limits) (*Document, error) {
-	if err := limits.complete(); err != nil {
+func Read(text []byte, options Options) (*Document, error) {
+	if err := options.complete(); err != nil {
 		return nil, err
 	}
-	root, err := parse(text, limits)
+	root, err := parse(text, options)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func Read(text []byte, limits Limits) (*Document, error) {
 		root: root, old: strings.HasPrefix(version, "3.0."),
 		schemas: map[string]*schema{}, patterns: map[string]*regexp.Regexp{}, warned: map[string]bool{},
 	}
-	r := &reader{compiler: c, limits: limits, document: &Document{Version: version, Schemes: map[string]Scheme{}}, seen: map[string]string{}}
+	r := &reader{compiler: c, limits: options, document: &Document{Version: version, Schemes: map[string]Scheme{}}, seen: map[string]string{}}
 	r.read()
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func Read(text []byte, limits Limits) (*Document, error) {
 type reader struct {
 	*compiler
 
-	limits   Limits
+	limits   Options
 	document *Document
 	security statement         // the document's own
 	extended extensions        // the document's own
@@ -147,6 +147,9 @@ func textOf(object map[string]any, name string) string {
 
 // base returns the path of the first server, or inherited when there is none.
 func (r *reader) base(place string, object map[string]any, inherited string) string {
+	if r.limits.Base != "" {
+		return strings.TrimSuffix(r.limits.Base, "/")
+	}
 	list, given := object["servers"].([]any)
 	if !given || len(list) == 0 {
 		return inherited

@@ -21,7 +21,7 @@ func get(path, members string) string { return fmt.Sprintf(`%q: {"get": {%s}}`, 
 
 func read(t *testing.T, text string) *contract.Document {
 	t.Helper()
-	d, err := contract.Read([]byte(text), contract.Limits{})
+	d, err := contract.Read([]byte(text), contract.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func refusals() []refused {
 func TestReadRefuses(t *testing.T) {
 	for _, tt := range refusals() {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := contract.Read([]byte(tt.text), contract.Limits{})
+			_, err := contract.Read([]byte(tt.text), contract.Options{})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error = %v, want one with %q", err, tt.want)
 			}
@@ -188,7 +188,7 @@ func TestNothingIsFollowed(t *testing.T) {
 			{"too many operations", document(strings.Join(many(2_100), ",")), "more than 2000 operations"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				if _, err := contract.Read([]byte(tt.text), contract.Limits{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+				if _, err := contract.Read([]byte(tt.text), contract.Options{}); err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error = %.300v, want one with %q", err, tt.want)
 				}
 			})
@@ -207,9 +207,9 @@ func many(n int) (all []string) {
 }
 
 func TestLimitsAreChecked(t *testing.T) {
-	_, err := contract.Read([]byte(document(get("/a", ``))), contract.Limits{Bytes: -1, Depth: 1000, Values: 1 << 30, Operations: 1 << 20})
+	_, err := contract.Read([]byte(document(get("/a", ``))), contract.Options{Bytes: -1, Depth: 1000, Values: 1 << 30, Operations: 1 << 20})
 	for _, name := range []string{"Bytes", "Depth", "Values", "Operations"} {
-		if err == nil || !strings.Contains(err.Error(), "Limits."+name) {
+		if err == nil || !strings.Contains(err.Error(), "Options."+name) {
 			t.Errorf("error = %v, want one that names %s", err, name)
 		}
 	}
@@ -237,7 +237,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(document(get("/a/{b}", `"parameters": [{"in": "path", "name": "b", "required": true, "schema": {"type": "integer"}}]`))))
 	f.Add([]byte("openapi: 3.0.3\npaths:\n  /a:\n    get: {security: [{}]}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		limits := contract.Limits{Bytes: 64 << 10, Values: 10_000, Operations: 100}
+		limits := contract.Options{Bytes: 64 << 10, Values: 10_000, Operations: 100}
 		d, err := contract.Read(text, limits)
 		switch {
 		case err == nil && len(d.Operations) == 0:

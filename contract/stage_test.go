@@ -36,7 +36,7 @@ type front struct {
 
 func newFront(tb testing.TB, text string, cfg contract.Config) *front {
 	tb.Helper()
-	d, err := contract.Read([]byte(text), contract.Limits{})
+	d, err := contract.Read([]byte(text), contract.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -479,7 +479,7 @@ func TestPatternsAreLinear(t *testing.T) {
 			}
 		}
 		for _, pattern := range []string{`(?=a)`, `(?<!a)b`, `(a)\\1`, `(a{1000}){1000}`, `[`, `a{2,1}`, `((a{100}){100}){100}`, strings.Repeat("a", 5000)} {
-			if _, err := contract.Read([]byte(jsonBody(`{"pattern": "`+pattern+`"}`)), contract.Limits{}); err == nil || !strings.Contains(err.Error(), "/schema/pattern: ") {
+			if _, err := contract.Read([]byte(jsonBody(`{"pattern": "`+pattern+`"}`)), contract.Options{}); err == nil || !strings.Contains(err.Error(), "/schema/pattern: ") {
 				t.Errorf("%.40s: error = %v, want one that names the place", pattern, err)
 			}
 		}
@@ -596,7 +596,7 @@ func BenchmarkBody(b *testing.B) {
 func FuzzJudge(f *testing.F) {
 	d, err := contract.Read([]byte(post(`"application/json": {"schema": {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"$ref": "#/components/schemas/b"}}, "additionalProperties": false}},
 		"application/x-www-form-urlencoded": {"schema": {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "array", "items": {"type": "integer"}}}}}, "multipart/form-data": {"schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}`,
-		`, "components": {"schemas": {"b": {"type": "array", "items": {"$ref": "#/components/schemas/b"}, "uniqueItems": true}}}`)), contract.Limits{})
+		`, "components": {"schemas": {"b": {"type": "array", "items": {"$ref": "#/components/schemas/b"}, "uniqueItems": true}}}`)), contract.Options{})
 	if err != nil {
 		f.Fatal(err)
 	}

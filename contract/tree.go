@@ -14,7 +14,7 @@ const maxNumber = 64
 
 // parse reads text as JSON when it begins like an object, else as YAML. Numbers
 // that stand for text, as the status codes of YAML, become text.
-func parse(text []byte, l Limits) (map[string]any, error) {
+func parse(text []byte, l Options) (map[string]any, error) {
 	if len(text) > l.Bytes {
 		return nil, &Error{"#", "the document is too long: the limit is " + itoa(l.Bytes) + " bytes"}
 	}
@@ -43,7 +43,7 @@ func parse(text []byte, l Limits) (map[string]any, error) {
 }
 
 // parseYAML reads the JSON that YAML can express (OpenAPI 3.1, section 4.3).
-func parseYAML(text []byte, l Limits) (value any, err error) {
+func parseYAML(text []byte, l Options) (value any, err error) {
 	defer func() {
 		if recover() != nil { // what a parser of others does with what it never met
 			value, err = nil, &Error{"#", "the document is neither JSON nor YAML"}
@@ -72,7 +72,7 @@ func parseYAML(text []byte, l Limits) (value any, err error) {
 }
 
 type yamlReader struct {
-	limits Limits
+	limits Options
 	values int
 	line   int // of the node that is wrong
 }

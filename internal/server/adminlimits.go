@@ -89,11 +89,17 @@ func mountLimits(mux *http.ServeMux, token secret.Text, cfg *config.Config, g *g
 	if token.IsZero() {
 		return
 	}
-	a := &adminLimits{config: cfg, gateway: g, token: sha256.Sum256([]byte("Bearer " + token.Reveal()))}
+	a := newAdminAnswers(token)
+	a.config, a.gateway = cfg, g
 	handlers := []func(*http.Request) (any, error){a.list, a.top, a.standing, a.reset, a.override}
 	for i, pattern := range limitPatterns() {
 		mux.Handle(pattern, a.guarded(handlers[i]))
 	}
+}
+
+// newAdminAnswers knows the token, and nothing of limits.
+func newAdminAnswers(token secret.Text) *adminLimits {
+	return &adminLimits{token: sha256.Sum256([]byte("Bearer " + token.Reveal()))}
 }
 
 // errNoSuch means that a path or a body names what there is not.

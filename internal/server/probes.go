@@ -16,6 +16,10 @@ type readiness struct {
 	// certificates says what is wrong with the listener's certificates. The node
 	// stays ready: it serves with those that it has.
 	certificates func() []error
+
+	// documents counts the OpenAPI documents that are not served as they were read
+	// last. The node stays ready: it serves the last good ones.
+	documents func() int
 }
 
 // mount adds the probes to mux.
@@ -36,13 +40,22 @@ func (p *readiness) mount(mux *http.ServeMux) {
 // detail tells what needs care although the node is ready. Names and files are
 // for the log: whoever may probe need not know them.
 func (p *readiness) detail() string {
-	switch n := len(p.certificates()); n {
+	return care(len(p.certificates()), "certificate") + care(p.documents(), "OpenAPI document")
+}
+
+// care tells how many things need it.
+func care(n int, what string) string {
+	switch n {
 	case 0:
 		return ""
 	case 1:
-		return ", but a certificate needs care: see the log"
+		article := "a "
+		if what[0] == 'O' {
+			article = "an "
+		}
+		return ", but " + article + what + " needs care: see the log"
 	default:
-		return ", but " + strconv.Itoa(n) + " certificates need care: see the log"
+		return ", but " + strconv.Itoa(n) + " " + what + "s need care: see the log"
 	}
 }
 

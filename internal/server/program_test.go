@@ -16,6 +16,7 @@ import (
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/ratelimit"
+	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage"
 )
@@ -50,6 +51,8 @@ type settings struct {
 	limit ratelimit.Store                 // counts limits that nodes share
 
 	credits func(usage.Store) usage.Store // the same
+
+	token secret.Text // of the admin listener
 }
 
 // start runs warder in front of upstream, a base URL. The configuration protects
@@ -92,6 +95,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	p.run(t, server.Options{
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
+		AdminToken: s.token,
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p

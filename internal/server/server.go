@@ -160,7 +160,7 @@ func (p *program) build() error {
 	if err != nil {
 		return err
 	}
-	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems}
+	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems, documents: p.documentProblems}
 	public := p.metrics.InFlight(p.gateway)
 	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
 		return err
@@ -171,7 +171,10 @@ func (p *program) build() error {
 	}
 	if o.Listeners.Admin != nil {
 		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log,
-			func(mux *http.ServeMux) { mountLimits(mux, o.AdminToken, o.Config, p.gateway) })
+			func(mux *http.ServeMux) {
+				mountLimits(mux, o.AdminToken, o.Config, p.gateway)
+				mountDocuments(mux, o.AdminToken, p.gateway)
+			})
 		errs = append(errs, err, p.add("admin", o.Listeners.Admin, admin, nil))
 	}
 	if o.Listeners.Health != nil {
@@ -258,6 +261,7 @@ func (p *program) watch() error {
 		p.watchTLS(),
 		p.watchBalancers(),
 		p.metrics.register(limitCounts{p.gateway}),
+		p.watchDocuments(),
 		p.watchLimitStore(),
 	)
 }
