@@ -494,6 +494,7 @@ func (d *document) tell() {
 			open++
 		}
 	}
+	d.drift.keep(v.operations)
 	d.log().Info("the operations of an OpenAPI document are served", slog.Int("operations", len(v.document.Operations)), slog.Int("open", open))
 	for i, warning := range v.document.Warnings {
 		if i == 10 {

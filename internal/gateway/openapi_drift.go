@@ -41,6 +41,20 @@ func (d *drift) operation(pattern string) *counts {
 	return d.operations[pattern]
 }
 
+// keep forgets operations that are not served any more, so that a document which
+// changes for ever takes no more memory for it.
+func (d *drift) keep(served []operation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kept := make(map[string]*counts, len(served))
+	for i := range served {
+		if stage, ok := served[i].policy.Validate.(*operationStage); ok && stage.count != nil {
+			kept[served[i].pattern] = stage.count
+		}
+	}
+	d.operations = kept
+}
+
 // note counts a request that the document does not declare.
 func (d *drift) note(x *exchange.Exchange) {
 	d.total.Add(1)

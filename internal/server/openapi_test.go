@@ -266,6 +266,7 @@ func (p *program) ready(t *testing.T) string {
 // TestADocumentThatAsksForLess: each of them changes nothing before it is
 // confirmed.
 func TestADocumentThatAsksForLess(t *testing.T) {
+	t.Parallel() // it waits for documents to be read again
 	const before = `"/a": {"get": {"security": [{"apiKey": ["nobody:has"]}]}}, "/b": {"get": {}}, "/c": {"get": {"parameters": [{"in": "query", "name": "n", "schema": {"type": "integer"}}]}}`
 	p, file, _ := withDocument(t, described(before), "", settings{})
 	wantRow := func(t *testing.T, when string, statuses ...int) {
@@ -328,6 +329,7 @@ func TestADocumentThatAsksForLess(t *testing.T) {
 }
 
 func TestADocumentThatIsFollowed(t *testing.T) {
+	t.Parallel() // it waits for documents to be read again
 	p, file, _ := withDocument(t, described(`"/a": {"get": {}}`), ", insecure_follow_upstream: true", settings{})
 	if status, _ := p.call(t, http.MethodGet, "/a", "", ""); status != http.StatusUnauthorized {
 		t.Errorf("%d, want 401", status)
@@ -342,6 +344,7 @@ func TestADocumentThatIsFollowed(t *testing.T) {
 // TestADocumentThatCannotBeUsed: there is no start without one, and later the last
 // good one stays.
 func TestADocumentThatCannotBeUsed(t *testing.T) {
+	t.Parallel() // it waits for documents to be read again
 	var answer atomic.Pointer[string]
 	set := func(text string) { answer.Store(&text) }
 	set(described(`"/a": {"get": {}}`))
@@ -442,6 +445,7 @@ func failsToStart(t *testing.T, upstream, yaml string) error {
 // TestNoRequestFailsWhileADocumentChanges: requests that meet the exchange of
 // routes get the old ones or the new ones.
 func TestNoRequestFailsWhileADocumentChanges(t *testing.T) {
+	t.Parallel() // it waits for documents to be read again
 	p, file, _ := withDocument(t, described(`"/a": {"get": {}}, "/n0": {"get": {}}`), ", insecure_follow_upstream: true", settings{})
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
