@@ -185,6 +185,7 @@ func TestNothingIsFollowed(t *testing.T) {
 			{"too deep, in YAML", "a: " + strings.Repeat("[", 5_000) + strings.Repeat("]", 5_000), "#: "},
 			{"too long", `{"a": "` + strings.Repeat("x", 5<<20) + `"}`, "too long"},
 			{"too wide", `{"a": [` + strings.Repeat("1,", 600_000) + `1]}`, "too many members"},
+			{"too wide, in YAML", "a:\n" + strings.Repeat("- 1\n", 600_000), "too many members"},
 			{"too many operations", document(strings.Join(many(2_100), ",")), "more than 2000 operations"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {

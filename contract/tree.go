@@ -52,6 +52,9 @@ func parseYAML(text []byte, l Options) (value any, err error) {
 	if !utf8.Valid(text) {
 		return nil, &Error{"#", "the document is not UTF-8"}
 	}
+	if n := bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte(",")) + bytes.Count(text, []byte("[")) + bytes.Count(text, []byte("{")); n > l.Values {
+		return nil, &Error{"#", "the document " + errMembers.Error()} // before a tree of them takes memory
+	}
 	var root yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	if err := decoder.Decode(&root); err != nil {

@@ -332,6 +332,45 @@ func (d *document) baseOf(doc *contract.Document) string {
 	return doc.Base
 }
 
+// CheckDocuments reads the documents that are files, and reports what would keep
+// the gateway from starting with them, for those who check a configuration. Those
+// behind a URL are not asked for.
+func CheckDocuments(cfg *config.Config) error {
+	var errs []error
+	for i := range cfg.OpenAPIDocuments {
+		d := &document{
+			gateway: &Gateway{cfg: Config{Config: cfg}}, cfg: &cfg.OpenAPIDocuments[i], field: fmt.Sprintf("openapi_documents[%d]", i),
+		}
+		if _, fetched := d.cfg.URL(); fetched {
+			continue
+		}
+		if err := d.check(); err != nil {
+			errs = append(errs, fmt.Errorf("%s %q: %w", d.field, d.cfg.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// check is version without a policy.
+func (d *document) check() error {
+	text, err := readFile(d.cfg.Document)
+	if err != nil {
+		return fmt.Errorf("the document cannot be read: %w", err)
+	}
+	doc, err := contract.Read(text, contract.Options{Bytes: maxDocument, Base: d.cfg.BasePath})
+	if err != nil {
+		return err
+	}
+	_, err = d.schemes(doc)
+	errs := []error{err}
+	for _, o := range doc.Operations {
+		if err := d.checkLimits(&config.Route{RateLimits: o.Limits}); err != nil && len(errs) < 20 {
+			errs = append(errs, fmt.Errorf("%s: %w", o.Name(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // checkLimits wants limits that there are, and that the store can count at once.
 func (d *document) checkLimits(route *config.Route) error {
 	cfg := d.gateway.cfg.Config
