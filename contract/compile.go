@@ -35,12 +35,12 @@ type compiler struct {
 
 func (c *compiler) fail(place, problem string) {
 	if len(c.errs) < maxErrors {
-		c.errs = append(c.errs, &Error{place, problem})
+		c.errs = append(c.errs, &Error{shortPlace(place), problem})
 	}
 }
 
 func (c *compiler) warn(place, problem string) {
-	text := place + ": " + problem
+	text := shortPlace(place) + ": " + problem
 	if len(c.warnings) < maxWarnings && !c.warned[text] {
 		c.warned[text] = true
 		c.warnings = append(c.warnings, text)

@@ -165,6 +165,15 @@ func escapePointer(name string) string {
 	}, name)
 }
 
+// shortPlace keeps a place that an error names short: names may be long.
+func shortPlace(place string) string {
+	const half = 150
+	if len(place) <= 2*half {
+		return place
+	}
+	return strings.ToValidUTF8(place[:half]+"..."+place[len(place)-half:], "")
+}
+
 // shorten keeps text of the document that an error repeats short, and on one line.
 func shorten(text string) string {
 	const most = 80

@@ -8,6 +8,13 @@ import (
 	"strings"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/openapi"
+)
+
+// maxName and maxPath bound what errors, logs and reports repeat, in bytes.
+const (
+	maxName = 100
+	maxPath = 1024
 )
 
 // Read reads an OpenAPI document of version 3.0 or 3.1, in JSON or YAML. It
@@ -125,6 +132,10 @@ func (r *reader) schemes() {
 	for name, value := range r.eachMember(place, all) {
 		object, at, ok := r.object(child(place, name), value)
 		if !ok {
+			continue
+		}
+		if len(name) > maxName || !openapi.ValidName(name) {
+			r.fail(at, "is no name of a component: want letters, digits and ._-, at most "+itoa(maxName))
 			continue
 		}
 		s := Scheme{Type: textOf(object, "type"), In: textOf(object, "in"), Name: textOf(object, "name"), Scheme: strings.ToLower(textOf(object, "scheme"))}
@@ -341,6 +352,9 @@ func (o *Operation) split() (problem string) {
 	rest, rooted := strings.CutPrefix(o.Path, "/")
 	if !rooted {
 		return "does not begin with /"
+	}
+	if len(o.Path) > maxPath {
+		return "is longer than " + itoa(maxPath) + " bytes"
 	}
 	var pattern strings.Builder
 	segments := strings.Split(rest, "/")

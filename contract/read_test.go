@@ -119,6 +119,8 @@ func refusals() []refused {
 		{"an extension that nobody knows", document(get("/a", `"x-warder-limit": ["few"]`)), "x-warder-limit: is no extension"},
 		{"scopes of nobody", document(get("/a", `"x-warder-scopes": ["a"], "security": []`)), "lets anybody call"},
 		{"a mode that there is not", document(get("/a", `"x-warder-mode": "on"`)), "is none of off, shadow and enforce"},
+		{"a long path", document(get("/"+strings.Repeat("a", 2000), ``)), "is longer than 1024 bytes"},
+		{"a name that is none", document(get("/a", ``), `, "components": {"securitySchemes": {"a b": {"type": "mutualTLS"}}}`), "is no name of a component"},
 		{"a type that there is not", schema(`{"type": "int"}`), "#/paths/~1a/get/parameters/0/schema/type: is no type"},
 		{"a look-ahead", schema(`{"pattern": "^(?=a)b"}`), "schema/pattern: is a pattern that cannot be matched in linear time"},
 		{"a reference back", schema(`{"pattern": "(a)\\1"}`), "cannot be matched in linear time"},

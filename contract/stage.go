@@ -177,7 +177,7 @@ func (b *body) mediaOf(r *http.Request) (m *media, parameters map[string]string,
 	if m = b.choose(mediaType); m == nil {
 		return nil, nil, b.unsupported()
 	}
-	if charset := parameters["charset"]; m.kind != opaque && charset != "" && !strings.EqualFold(charset, "utf-8") {
+	if charset := parameters["charset"]; m.kind != opaque && charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return nil, nil, b.unsupported()
 	}
 	return m, parameters, v

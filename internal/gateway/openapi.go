@@ -80,8 +80,7 @@ type document struct {
 	served  *version
 	held    *version // it asks for less, and waits to be confirmed
 	less    []string // what it asks for less
-	seen    [sha256.Size]byte
-	problem string // of the last reading; "" for none
+	problem string   // of the last reading; "" for none
 }
 
 // A version is what one text of a document makes.
@@ -375,7 +374,10 @@ func (d *document) check() error {
 func (d *document) checkLimits(route *config.Route) error {
 	cfg := d.gateway.cfg.Config
 	for _, name := range route.RateLimits {
-		if _, known := cfg.RateLimits[name]; !known && name != config.Off {
+		if name == config.Off {
+			return errors.New("x-warder-limits names off: a document cannot take limits away")
+		}
+		if _, known := cfg.RateLimits[name]; !known {
 			return fmt.Errorf("x-warder-limits names %q, which rate_limits lacks", name)
 		}
 	}
@@ -475,10 +477,9 @@ func (d *document) reload(text []byte, err error) {
 		}
 		d.held, d.less, d.problem = nil, nil, ""
 		return
-	case d.held != nil && sum == d.held.sum, d.problem != "" && sum == d.seen:
-		return // told already
-	default:
-		d.seen = sum
+	case d.held != nil && sum == d.held.sum: // told already
+		d.problem = ""
+		return
 	}
 	v, err := d.version(text)
 	if err != nil {

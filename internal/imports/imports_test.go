@@ -69,7 +69,7 @@ func table() map[string]row {
 		"authn":         {module: vocabulary("openapi")},
 		"apikey":        {module: vocabulary("authn", "openapi")},
 		"authz":         {module: vocabulary("authn")},
-		"contract":      {module: vocabulary("authn", "authz"), third: []string{"go.yaml.in/yaml/v3"}}, // documents of others, and their one library
+		"contract":      {module: vocabulary("authn", "openapi"), third: []string{"go.yaml.in/yaml/v3"}}, // documents of others, and their one library
 		"introspection": {module: vocabulary(asking...), third: x},
 		"jwt":           {module: vocabulary(asking...), third: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "golang.org/x"}},
 		"mtls":          {module: vocabulary("authn", "openapi")},

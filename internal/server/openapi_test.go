@@ -374,6 +374,7 @@ func TestADocumentThatCannotBeUsed(t *testing.T) {
 		{"too long", `{"a": "` + strings.Repeat("x", 5<<20) + `"}`, "too l"},
 		{"a scheme that nobody knows", strings.Replace(described(`"/a": {"get": {}}`), `"X-API-Key"`, `"X-Token"`, 1), "keys.header: X-Token"},
 		{"a limit that there is not", described(`"/a": {"get": {"x-warder-limits": ["few"]}}`), "x-warder-limits names"},
+		{"a document that takes limits away", described(`"/a": {"get": {"x-warder-limits": ["off"]}}`), "cannot take limits away"},
 		{"a path outside", described(`"/a": {"$ref": "http://169.254.169.254/"}`), "leads out of the document"},
 	}
 	attack.Case(t, "OAS-03", attack.Gateway, func(t *testing.T) {
