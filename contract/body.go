@@ -204,7 +204,7 @@ func (e *evaluation) content(m *media, text []byte, parameters map[string]string
 			return err
 		}
 		if m.schema != nil {
-			e.judge(m.schema, value, nil, nil)
+			e.check(m.schema, value)
 		}
 		return nil
 	case asForm:

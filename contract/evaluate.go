@@ -24,8 +24,22 @@ type path struct {
 	name   string
 }
 
-// in returns the path of a member or item.
-func (p *path) in(name string) *path { return &path{p, name} }
+// in returns the path of a member of what is at p; nobody asks for it while e is
+// quiet.
+func (e *evaluation) in(p *path, name string) *path {
+	if e.quiet > 0 {
+		return nil
+	}
+	return &path{p, name}
+}
+
+// item returns the path of an item.
+func (e *evaluation) item(p *path, i int) *path {
+	if e.quiet > 0 {
+		return nil
+	}
+	return &path{p, itoa(i)}
+}
 
 // pointer is the JSON Pointer of p as URI fragment. Only what the document names,
 // and indices, are in it: a name that the client chose ends it.
@@ -138,6 +152,23 @@ func (e *evaluation) judge(s *schema, v any, at *path, t *tracker) bool {
 	return e.rest(s, v, at, t)
 }
 
+// check judges a value as a whole: at first without a note of where it is, and
+// once more for the faults when it is not as s says.
+func (e *evaluation) check(s *schema, v any) {
+	e.quiet++
+	ok := e.judge(s, v, nil, nil)
+	e.quiet--
+	if ok || e.tooMuch() {
+		return
+	}
+	before := len(e.faults)
+	e.steps = 0
+	e.judge(s, v, nil, nil)
+	if len(e.faults) == before {
+		e.wrong(nil, "is not what the document says")
+	}
+}
+
 // one judges by enum and const.
 func (e *evaluation) one(s *schema, v any, at *path) bool {
 	if s.enum == nil {
@@ -227,7 +258,7 @@ func (e *evaluation) array(s *schema, v []any, at *path, t *tracker) bool {
 		default:
 			continue
 		}
-		ok = e.judge(own, item, at.in(itoa(i)), nil) && ok
+		ok = e.judge(own, item, e.item(at, i), nil) && ok
 		if e.tooMuch() {
 			return false
 		}
@@ -280,7 +311,7 @@ func (e *evaluation) object(s *schema, v map[string]any, at *path, t *tracker) b
 	ok := true
 	for _, name := range s.required {
 		if _, given := v[name]; !given {
-			ok = e.wrong(at.in(name), "is missing")
+			ok = e.wrong(e.in(at, name), "is missing")
 		}
 	}
 	if len(v) < s.minProperties {
@@ -295,12 +326,20 @@ func (e *evaluation) object(s *schema, v map[string]any, at *path, t *tracker) b
 		}
 		for _, name := range needed {
 			if _, has := v[name]; !has {
-				ok = e.wrong(at.in(name), "is missing, and needed beside "+shorten(given))
+				ok = e.wrong(e.in(at, name), "is missing, and needed beside "+shorten(given))
 			}
 		}
 	}
 	if s.properties == nil && s.patterns == nil && s.additional == nil && s.names == nil {
 		e.steps += len(s.required)
+		return ok
+	}
+	if e.quiet > 0 { // in any order: nobody is told
+		for name, value := range v {
+			if !e.member(s, name, value, at, t) {
+				return false
+			}
+		}
 		return ok
 	}
 	for _, name := range sorted(v) {
@@ -326,7 +365,7 @@ func (e *evaluation) member(s *schema, name string, value any, at *path, t *trac
 	}
 	if own := s.properties[name]; own != nil {
 		judged = true
-		ok = e.judge(own, value, at.in(name), nil) && ok
+		ok = e.judge(own, value, e.in(at, name), nil) && ok
 	}
 	for _, p := range s.patterns {
 		e.steps += 1 + len(name)/16
@@ -446,7 +485,7 @@ func (e *evaluation) rest(s *schema, v any, at *path, t *tracker) bool {
 	if list, isArray := v.([]any); isArray && s.unevaluatedItems != nil && !t.every {
 		for i := t.items; i < len(list); i++ {
 			if _, judged := t.some[i]; !judged {
-				ok = e.judge(s.unevaluatedItems, list[i], at.in(itoa(i)), nil) && ok
+				ok = e.judge(s.unevaluatedItems, list[i], e.item(at, i), nil) && ok
 			}
 		}
 		t.every = true

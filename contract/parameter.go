@@ -387,11 +387,10 @@ func (e *evaluation) oneOf(s *schema, candidates []any) {
 		}
 	}
 	e.quiet = before
-	count := len(e.faults)
-	e.judge(s, candidates[0], nil, nil) // again, for its faults
-	if len(e.faults) == count {
-		e.wrong(nil, "is not what the document says")
+	if e.tooMuch() {
+		return
 	}
+	e.check(s, candidates[0]) // again, for its faults
 }
 
 func (e *evaluation) jsonParameter(p *parameter, v value) {
@@ -405,7 +404,7 @@ func (e *evaluation) jsonParameter(p *parameter, v value) {
 		return
 	}
 	if p.schema != nil {
-		e.judge(p.schema, parsed, nil, nil)
+		e.check(p.schema, parsed)
 	}
 }
 
