@@ -84,12 +84,8 @@ func (l *loader) checkDocuments() {
 		l.reject("openapi_documents", fmt.Sprintf("are %d, want at most %d", len(c.OpenAPIDocuments), maxDocuments), "")
 		return
 	}
-	if c.Decision.On() && (c.OpenAPI != "" || len(c.OpenAPIDocuments) > 0) {
-		field := "openapi"
-		if c.OpenAPI == "" {
-			field = "openapi_documents"
-		}
-		l.reject(field, "cannot hold where proxies ask by decision.listen: they show neither bodies nor answers", "send these requests through the gateway")
+	if c.Decision.On() && c.OpenAPI != "" {
+		l.reject("openapi", bodiesUnseen, "write openapi_documents with mode: off, or send these requests through the gateway")
 	}
 	seen := map[string]string{}
 	for i := range c.OpenAPIDocuments {
@@ -110,7 +106,13 @@ func (l *loader) checkDocuments() {
 	}
 }
 
+// bodiesUnseen is why a document does not validate where proxies ask.
+const bodiesUnseen = "cannot hold where proxies ask by decision.listen: they do not show the body"
+
 func (l *loader) checkDocument(field string, d *OpenAPIDocument) {
+	if l.config.Decision.On() && d.Mode != ModeOff && !l.failed(field+".mode") {
+		l.reject(field+".mode", bodiesUnseen, "set off: security holds all the same; or send these requests through the gateway")
+	}
 	upstream, known := l.config.Upstreams[d.Upstream]
 	switch {
 	case l.failed(field + ".upstream"), known:

@@ -51,7 +51,7 @@ func TestDocumentsAreChecked(t *testing.T) {
 		{"a path that is none", upstreams + "[{document: x, upstream: a, base_path: /v1/}]\n", "base_path: is not a plain path"},
 		{"a scheme that there is not", upstreams + "[{document: x, upstream: a, schemes: {k: other}}]\n", "openapi_documents[0].schemes.k: no scheme has this name"},
 		{"a mode that there is not", upstreams + "[{document: x, upstream: a, mode: on}]\n", "openapi_documents[0].mode"},
-		{"where proxies ask", "decision: {listen: '127.0.0.1:1', dialect: nginx}\n" + upstreams + "[{document: x, upstream: a}]\n", "openapi_documents: cannot hold where proxies ask"},
+		{"where proxies ask", "decision: {listen: '127.0.0.1:1', dialect: nginx}\n" + upstreams + "[{document: x, upstream: a}]\n", "openapi_documents[0].mode: cannot hold where proxies ask"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := load(t, tt.file, config.Source{})

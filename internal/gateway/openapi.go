@@ -284,6 +284,9 @@ func (d *document) operation(o *contract.Operation, schemes map[string]string) (
 	case o.Stated:
 		one.route.Security, one.route.Scopes = securityOf(o, schemes), nil
 	}
+	if one.mode != config.ModeOff && d.gateway.cfg.Config.Decision.On() {
+		return one, errors.New("x-warder-mode cannot hold where proxies ask by decision.listen: they do not show the body")
+	}
 	if err := d.checkLimits(&one.route); err != nil {
 		return one, err
 	}

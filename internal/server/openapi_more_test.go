@@ -182,3 +182,32 @@ openapi_documents:
 		}
 	}
 }
+
+// TestADocumentWhereProxiesAsk: its security holds there, too.
+func TestADocumentWhereProxiesAsk(t *testing.T) {
+	p, _, _ := withDocument(t, described(`"/a": {"get": {"security": [{"apiKey": ["orders:read"]}]}, "put": {"security": [{"apiKey": ["nobody:has"]}]}}, "/b": {"get": {"security": []}}`), ", mode: 'off'", settings{
+		yaml: "decision: {listen: '127.0.0.1:0', dialect: nginx}",
+	})
+	for _, tt := range []struct {
+		method, target string
+		key            bool
+		status         int
+	}{
+		{"GET", "/a", true, 200},
+		{"GET", "/a", false, 401},
+		{"PUT", "/a", true, 403},
+		{"DELETE", "/a", true, 405},
+		{"GET", "/b", false, 200},
+		{"GET", "/c", true, 404},
+	} {
+		var fields []string
+		if tt.key {
+			fields = []string{"X-Api-Key", p.key}
+		}
+		w := p.question(t, nginxAsks(tt.method, tt.target), fields...)
+		said := w.Header.Get("X-Warder-Status")
+		if w.StatusCode != tt.status && said != fmt.Sprint(tt.status) {
+			t.Errorf("%s %s, key %v: %d, X-Warder-Status %q, want %d", tt.method, tt.target, tt.key, w.StatusCode, said, tt.status)
+		}
+	}
+}
