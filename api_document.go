@@ -142,6 +142,10 @@ func refusalsOf(name string) (statuses []int, known bool) {
 		return []int{http.StatusTooManyRequests}, true
 	case "bodylimit":
 		return []int{http.StatusRequestEntityTooLarge}, true
+	case "validate":
+		return []int{
+			http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
+		}, true
 	default:
 		return nil, false
 	}

@@ -76,6 +76,7 @@
 //
 // After the decision:
 //
+//   - contract: OpenAPI documents of others, and the stage that judges by them
 //   - upstream: the reverse proxy and what it must not let through
 //   - usage: credits, which requests spend and which come back
 //   - usage/tally: what each key was used for, counted, and what is wrong with it

@@ -113,6 +113,11 @@ type Policy struct {
 	// stand for a route without Authn.
 	Authz *authz.Stage
 
+	// Validate refuses parameters and bodies that are not what the operation takes,
+	// so that nobody pays for a request that the API would have refused, and the API
+	// never sees it. It is package contract's stage, or one of your own.
+	Validate exchange.Stage
+
 	// Concurrency bounds what somebody has under way at once. It holds before
 	// PrincipalLimit, so that a request without a place spends nothing.
 	Concurrency *ratelimit.Concurrency
@@ -204,6 +209,7 @@ func (p *Policy) order() []link {
 	}
 	c.add("csrf", p.CSRF != nil, p.CSRF)
 	c.add("authz", p.Authz != nil, p.Authz)
+	c.add("validate", p.Validate != nil, p.Validate)
 	c.add("concurrency", p.Concurrency != nil, p.Concurrency)
 	c.add("principallimit", p.PrincipalLimit != nil, p.PrincipalLimit)
 	c.add("credit", p.Credit != nil, p.Credit)

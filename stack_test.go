@@ -138,7 +138,7 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	if got := warder.EdgeOrder(&edge); !slices.Equal(got, want) {
 		t.Errorf("edge: %v, want the order of the fields %v", got, want)
 	}
-	policy := &warder.Policy{AddressLimit: new(ratelimit.Stage), PrincipalLimit: new(ratelimit.Stage), Credit: new(usage.Stage), Concurrency: new(ratelimit.Concurrency), SecurityHeaders: new(securityheaders.Stage), CORS: new(cors.Stage), Authz: new(authz.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Guard: new(bruteforce.Guard), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
+	policy := &warder.Policy{AddressLimit: new(ratelimit.Stage), PrincipalLimit: new(ratelimit.Stage), Credit: new(usage.Stage), Concurrency: new(ratelimit.Concurrency), SecurityHeaders: new(securityheaders.Stage), CORS: new(cors.Stage), Authz: new(authz.Stage), Validate: new(requestid.Stage), CSRF: new(csrf.Stage), Authn: guard(t), Guard: new(bruteforce.Guard), Deny: problem.New(problem.NotFound, ""), BodyLimit: limit(t, 1)}
 	want = nil
 	for _, f := range fields(policy) {
 		switch f {

@@ -20,6 +20,7 @@ type Problem struct {
 	Type   Type
 	Detail string      // how to mend the request; a constant, safe for everybody
 	Header http.Header // further response fields, such as WWW-Authenticate; may be nil
+	Faults []Fault     // what is wrong with the request, one by one; may be nil
 }
 
 // New returns a problem of type t. detail must not hold request data.
@@ -27,7 +28,7 @@ func New(t Type, detail string) *Problem { return &Problem{Type: t, Detail: deta
 
 // With returns a copy of p whose response carries the field name: value too.
 func (p *Problem) With(name, value string) *Problem {
-	c := &Problem{Type: p.Type, Detail: p.Detail, Header: p.Header.Clone()}
+	c := &Problem{Type: p.Type, Detail: p.Detail, Header: p.Header.Clone(), Faults: p.Faults}
 	if c.Header == nil {
 		c.Header = http.Header{}
 	}
@@ -66,18 +67,22 @@ func (p *Problem) encode(text bool, requestID string) (body []byte, mediaType st
 		if p.Detail != "" {
 			b.WriteString(p.Detail + "\n")
 		}
+		for i := range p.Faults {
+			b.WriteString(p.Faults[i].text() + "\n")
+		}
 		if requestID != "" {
 			b.WriteString("request id: " + requestID + "\n")
 		}
 		return b.Bytes(), "text/plain; charset=utf-8"
 	}
 	document := struct {
-		Type      string `json:"type"`
-		Title     string `json:"title"`
-		Status    int    `json:"status"`
-		Detail    string `json:"detail,omitempty"`
-		RequestID string `json:"request_id,omitempty"`
-	}{p.Type.URI(), p.Type.Title(), p.Type.Status(), p.Detail, requestID}
+		Type      string  `json:"type"`
+		Title     string  `json:"title"`
+		Status    int     `json:"status"`
+		Detail    string  `json:"detail,omitempty"`
+		Errors    []Fault `json:"errors,omitempty"`
+		RequestID string  `json:"request_id,omitempty"`
+	}{p.Type.URI(), p.Type.Title(), p.Type.Status(), p.Detail, p.Faults, requestID}
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // the media type is not HTML, and nosniff is set
 	_ = e.Encode(document) // strings and an int: cannot fail

@@ -15,6 +15,7 @@ const (
 	InvalidForwarded  Type = "invalid-forwarded"    // 400, edge: a listed proxy forwards what has two readings
 	InvalidCredential Type = "invalid-credential"   // 400, authn: a repeated or unreadable credential
 	InvalidBody       Type = "invalid-body"         // 400, upstream: the body broke while it was read
+	InvalidParameters Type = "invalid-parameters"   // 400, validate: parameters that the API's document does not allow
 	Unauthorized      Type = "unauthorized"         // 401, authn: no credential, or one that does not hold
 	InsufficientScope Type = "insufficient-scope"   // 403, authn and authz
 	Forbidden         Type = "forbidden"            // 403, authz: a condition of the route does not hold
@@ -28,7 +29,9 @@ const (
 	LinkGone          Type = "link-gone"            // 410, account/login: a set-up link was used or has expired
 	BodyTooLarge      Type = "body-too-large"       // 413, bodylimit
 	TargetTooLong     Type = "target-too-long"      // 414, edge
+	UnsupportedMedia  Type = "unsupported-media"    // 415, validate: a body in a form that the API's document does not name
 	Misdirected       Type = "misdirected-request"  // 421, edge: a host that is not served here
+	InvalidContent    Type = "invalid-content"      // 422, validate: a body that is not what the API's document says
 	RateLimited       Type = "rate-limited"         // 429, ratelimit: too many requests
 	LoginThrottled    Type = "login-throttled"      // 429, session/password: too many wrong passwords
 	CreditsExhausted  Type = "credits-exhausted"    // 429, usage: no credits are left
@@ -45,9 +48,9 @@ const base = "https://github.com/warder-dev/warder/blob/main/docs/reference/prob
 // All returns every type in order of status, for the reference page.
 func All() []Type {
 	return []Type{
-		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, Unauthorized, InsufficientScope, Forbidden,
+		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, InvalidParameters, Unauthorized, InsufficientScope, Forbidden,
 		CrossSite, HTTPSRequired, FreshLogin, NotFound,
-		MethodNotAllowed, BodyTimeout, Conflict, LinkGone, BodyTooLarge, TargetTooLong, Misdirected, RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
+		MethodNotAllowed, BodyTimeout, Conflict, LinkGone, BodyTooLarge, TargetTooLong, UnsupportedMedia, Misdirected, InvalidContent, RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
 }
@@ -59,7 +62,7 @@ func (t Type) URI() string { return base + string(t) }
 // above, so that a typing error never becomes a success.
 func (t Type) Status() int {
 	switch t {
-	case MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody:
+	case MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, InvalidParameters:
 		return http.StatusBadRequest
 	case Unauthorized:
 		return http.StatusUnauthorized
@@ -79,8 +82,12 @@ func (t Type) Status() int {
 		return http.StatusRequestEntityTooLarge
 	case TargetTooLong:
 		return http.StatusRequestURITooLong
+	case UnsupportedMedia:
+		return http.StatusUnsupportedMediaType
 	case Misdirected:
 		return http.StatusMisdirectedRequest
+	case InvalidContent:
+		return http.StatusUnprocessableEntity
 	case RateLimited, LoginThrottled, CreditsExhausted:
 		return http.StatusTooManyRequests
 	case UpstreamFailed:
@@ -112,6 +119,12 @@ func (t Type) Title() string {
 		return "The credential is repeated or unreadable"
 	case InvalidBody:
 		return "The request body is malformed"
+	case InvalidParameters:
+		return "The parameters are not what the API takes"
+	case UnsupportedMedia:
+		return "The API does not take a body of this type"
+	case InvalidContent:
+		return "The body is not what the API takes"
 	case InsufficientScope:
 		return "The credential lacks a scope"
 	case FreshLogin:

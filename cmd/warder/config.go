@@ -106,6 +106,9 @@ func newConfigValidate(p *process) *cobra.Command {
 			if err := gateway.CheckConditions(cfg); err != nil {
 				return fail(exitUsage, "", "%w", err)
 			}
+			if err := gateway.CheckDocuments(cfg); err != nil {
+				return fail(exitUsage, "", "%w", err)
+			}
 			return p.tellFindings(cfg.Findings(), strict)
 		},
 	}

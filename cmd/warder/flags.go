@@ -14,6 +14,7 @@ const configFlag = "warder_config"
 func configFlags() map[string]string {
 	return map[string]string{
 		"upstream":      "URL of the API to protect: one route for every path, which wants a key",
+		"openapi":       "OpenAPI document of the API, file or URL: its operations are the routes, and what they ask for and take is enforced",
 		"listen":        "address of the gateway (default 127.0.0.1:8080)",
 		"admin-listen":  "address of metrics and probes, loopback only; \"off\" for none (default 127.0.0.1:8081)",
 		"health-listen": "address of the probes alone, for orchestrators (default none)",
@@ -26,7 +27,7 @@ func configFlags() map[string]string {
 
 // serveFlags are the settings that the commands about a whole configuration take.
 func serveFlags() []string {
-	return []string{"upstream", "listen", "admin-listen", "health-listen", "db", "peppers-file", "log-file"}
+	return []string{"upstream", "openapi", "listen", "admin-listen", "health-listen", "db", "peppers-file", "log-file"}
 }
 
 // addConfigFlags gives cmd --config and the named flags.

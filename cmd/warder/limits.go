@@ -328,7 +328,7 @@ func refusedBy(status int, answer []byte) error {
 		return fail(exitServer, "is it a warder of this version?", "the admin listener answered with status %d", status)
 	}
 	if status == http.StatusNotFound {
-		return fail(exitNotFound, "warder limits show lists them", "%s", said.Error)
+		return fail(exitNotFound, "warder limits show and warder openapi drift list them", "%s", said.Error)
 	}
 	return fail(exitUsage, "", "%s", said.Error)
 }

@@ -89,7 +89,9 @@ Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 broken 
 		newWebhooks(p),
 		newExplain(p),
 		newTest(p),
+		newOpenAPI(p),
 		newConfig(p),
+		newImport(p),
 		newVersion(p),
 	)
 	tameCompletion(root)

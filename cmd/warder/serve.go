@@ -24,6 +24,7 @@ func newServe(p *process) *cobra.Command {
 		Use:   "serve",
 		Short: "Protect an API: every request needs a key",
 		Example: `  warder serve --upstream http://127.0.0.1:8000
+  warder serve --upstream http://127.0.0.1:8000 --openapi http://127.0.0.1:8000/openapi.json
   warder serve --config warder.yaml`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

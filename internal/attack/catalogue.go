@@ -41,6 +41,7 @@ func Catalogue() []Entry {
 		key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), fwd(), sql(),
 		admin(),
 		audit(),
+		oas(),
 		flood(),
 	} {
 		all = append(all, area...)
@@ -87,6 +88,8 @@ func Title(area string) string {
 		return "Proxies that ask"
 	case "AUDIT":
 		return "The log of what was changed"
+	case "OAS":
+		return "Documents that are policy"
 	case "SQL":
 		return "Injection into SQL"
 	case "ADMIN":

@@ -8,7 +8,7 @@ func limit() []Entry {
 		{ID: "LIMIT-03", Sent: "other forwarded addresses, other addresses of one network, other keys of one owner", Must: "one subject, as it is configured"},
 		{ID: "LIMIT-04", Sent: "ten times the limit at once, to two processes", Must: "exactly as many pass as the limit has"},
 		{ID: "LIMIT-05", Sent: "a clock that is an hour off or set back", Must: "nobody is locked for ever, nobody is unlimited"},
-		{ID: "LIMIT-06", Sent: "requests that another stage or another limit refuses", Must: "the address's limit counts each; those of principals count all that pass them, or none", Rest: "validation"},
+		{ID: "LIMIT-06", Sent: "requests that another stage or another limit refuses", Must: "the address's limit counts each; those of principals count all that pass them, or none"},
 		{ID: "LIMIT-07", Sent: "a million subjects while one is over its limit", Must: "memory stays bounded; that one stays refused"},
 		{ID: "LIMIT-08", Sent: "a store of limits that is away, slow, flushed or wrong", Must: "what the rule chose, in time"},
 		{ID: "LIMIT-09", Sent: "costs of nothing, below nothing, or above the burst", Must: "refused at start; never a gain"},

@@ -31,6 +31,7 @@ func (l *loader) check() {
 	l.checkUpstreams()
 	l.checkRateLimits()
 	l.checkRoutes()
+	l.checkDocuments()
 	l.checkCredits()
 	l.checkWebhooks()
 	if !l.failed("limits.target_bytes") && !l.failed("limits.header_bytes") && l.config.Limits.TargetBytes > l.config.Limits.HeaderBytes {
@@ -209,7 +210,9 @@ func (l *loader) checkUpstreams() {
 	switch {
 	case both:
 		l.reject("upstream", "is given together with upstreams or routes", "it is shorthand for one of each: keep one form")
-	case c.Upstream == "" && len(c.Routes) == 0 && !l.idle && !l.unread && !l.failed("upstream") && !l.failed("routes"):
+	case c.Upstream != "" && len(c.OpenAPIDocuments) > 0:
+		l.reject("upstream", "is given together with openapi_documents", "write openapi: for one document, or upstreams: for several")
+	case c.Upstream == "" && len(c.Routes) == 0 && len(c.OpenAPIDocuments) == 0 && !l.idle && !l.unread && !l.failed("upstream") && !l.failed("routes"):
 		if len(c.Upstreams) > 0 {
 			l.reject("upstreams", "are given without routes: no request would get there", "add routes: [{match: /, upstream: "+sortedKeys(c.Upstreams)[0]+"}], or write upstream: URL instead")
 			break
@@ -321,6 +324,7 @@ func (l *loader) complete() {
 		c.Upstreams = map[string]Upstream{DefaultUpstream: {URL: c.Upstream, PreserveHost: true}}
 		c.Routes = []Route{{Match: "/", Upstream: DefaultUpstream}}
 	}
+	c.completeDocuments()
 	if _, given := c.Schemes[DefaultScheme]; !given {
 		if c.Schemes == nil {
 			c.Schemes = map[string]Scheme{}

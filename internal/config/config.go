@@ -49,6 +49,8 @@ type Config struct {
 	DB string `yaml:"db" default:"./warder.db"`
 	// Upstream is shorthand for one upstream and one route "/" that wants a key: the http or https URL of the protected API. Not together with upstreams or routes.
 	Upstream string `yaml:"upstream"`
+	// OpenAPI is shorthand for one document of openapi_documents, together with upstream: the file or URL of its OpenAPI document. Its operations take the place of the route "/". Default: none.
+	OpenAPI string `yaml:"openapi"`
 	// Peppers say where the peppers (secrets that are mixed into each key's digest) are.
 	Peppers Peppers `yaml:"peppers"`
 	// Audit says how the log of what was changed is signed.
@@ -95,6 +97,8 @@ type Config struct {
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes say which requests go to which upstream and what they need. The most specific pattern wins; order does not matter. What no route matches is refused. At most 10,000.
 	Routes []Route `yaml:"routes"`
+	// OpenAPIDocuments are documents that are policy: their operations are routes beside those of routes. At most 64.
+	OpenAPIDocuments []OpenAPIDocument `yaml:"openapi_documents"`
 
 	origins map[string]origin // by field path, for Print
 }

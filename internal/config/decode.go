@@ -376,7 +376,7 @@ type naming struct {
 
 // namesOf is the naming of a map's type.
 func namesOf(t reflect.Type) naming {
-	if t.Elem() == reflect.TypeFor[Scheme]() || t == reflect.TypeFor[Alternative]() {
+	if t.Elem() == reflect.TypeFor[Scheme]() || t == reflect.TypeFor[Alternative]() || t == reflect.TypeFor[map[string]string]() {
 		return naming{validSchemeName, "a scheme", "use 1 to 63 letters, digits, -, _ and ."}
 	}
 	if t.Elem() == reflect.TypeFor[CORSPolicy]() {

@@ -53,6 +53,8 @@ func exampleOfEntry(path string, t reflect.Type) string {
 		return "credits: {cost: 5}"
 	case t == reflect.TypeFor[Route]():
 		return "- {match: /orders/, upstream: orders}"
+	case t == reflect.TypeFor[OpenAPIDocument]():
+		return "- {document: http://127.0.0.1:8000/openapi.json, upstream: orders}"
 	case t == reflect.TypeFor[Certificate]():
 		return "- {cert_file: cert.pem, key_file: key.pem}"
 	default:

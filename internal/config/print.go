@@ -35,7 +35,7 @@ func (p *printer) fields(v reflect.Value, path, indent string) {
 	for sf := range yamlFields(v.Type()) {
 		name := sf.Tag.Get("yaml")
 		f, field := v.FieldByIndex(sf.Index), join(path, name)
-		if path == "" && p.shorthand && (name == "upstreams" || name == "routes") {
+		if path == "" && p.shorthand && (name == "upstreams" || name == "routes" || name == "openapi_documents") {
 			continue
 		}
 		switch {
@@ -79,6 +79,8 @@ func (p *printer) entries(v reflect.Value, path, indent string) {
 		switch {
 		case entry.Kind() == reflect.Struct:
 			p.part(label, entry, field, indent)
+		case isScalar(entry.Type()):
+			p.scalar(label, entry, field)
 		case entry.Len() == 0:
 			p.out.WriteString(label + " " + emptyOf(entry) + p.comment(field))
 		default:

@@ -15,9 +15,17 @@ func (w *weaknesses) unused() {
 			limits[name] = true
 		}
 	}
+	for i := range c.OpenAPIDocuments {
+		upstreams[c.OpenAPIDocuments[i].Upstream] = true
+	}
+	if len(c.OpenAPIDocuments) > 0 { // which may name any by x-warder-limits
+		limits = nil
+	}
 	unusedOf(w, "cors.", c.CORS, policies, "no route names it, so that it holds nowhere", "name it as cors of a route, or call it default")
 	unusedOf(w, "upstreams.", c.Upstreams, upstreams, "no route uses it", "name it as upstream of a route, or take it away")
-	unusedOf(w, "rate_limits.", c.RateLimits, limits, "no route uses it, so that it holds nowhere", "name it in default_rate_limits or in rate_limits of a route")
+	if limits != nil {
+		unusedOf(w, "rate_limits.", c.RateLimits, limits, "no route uses it, so that it holds nowhere", "name it in default_rate_limits or in rate_limits of a route")
+	}
 	w.unusedLogin()
 }
 

@@ -81,6 +81,8 @@ type Gateway struct {
 	ledger    *usage.Ledger // nil when no route costs credits
 	login     *oidc.Client  // nil when nobody logs in at a provider
 	poisoned  atomic.Uint64 // of upstreams that are not used any more
+	documents documents
+	described map[string][]byte // texts of documents that the gateway before served; nil once built
 }
 
 // New reports every route and upstream that cannot be built, at once. Close the
@@ -99,7 +101,7 @@ func New(cfg Config) (*Gateway, error) {
 		g.inherit(before)
 	}
 	err := g.build()
-	g.offered = nil
+	g.offered, g.described = nil, nil
 	if err != nil {
 		return nil, errors.Join(err, g.release(before))
 	}
@@ -110,14 +112,23 @@ func (g *Gateway) build() error {
 	edge, edgeErr := g.edge()
 	routes := new(warder.Routes)
 	err := errors.Join(edgeErr, g.addBrowserStages(), g.addLimits(), g.addGuard())
-	routes.CORS = g.cors[config.DefaultCORS]
-	routes.AddressLimit = g.limits.everybody
+	begin := func(r *warder.Routes) *warder.Routes {
+		r.CORS = g.cors[config.DefaultCORS]
+		r.AddressLimit = g.limits.everybody
+		return r
+	}
+	begin(routes)
 	if err == nil {
 		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
 	}
-	g.stack = &warder.Stack{Edge: edge, Route: routes}
+	var route warder.Route = routes
+	if len(g.cfg.Config.OpenAPIDocuments) > 0 && err == nil {
+		err = g.addDocuments(func() *warder.Routes { return begin(new(warder.Routes)) })
+		route = &g.documents.table
+	}
+	g.stack = &warder.Stack{Edge: edge, Route: route}
 	g.handler = g.stack.Wrap(http.HandlerFunc(g.forward))
-	return errors.Join(err, g.buildRedirect(edge, routes))
+	return errors.Join(err, g.buildRedirect(edge, route))
 }
 
 // addRoutes makes each route's policy and its way to the upstream.
@@ -156,12 +167,20 @@ func (g *Gateway) handle(routes *warder.Routes, pattern string, policy *warder.P
 		return err
 	}
 	g.routes[pattern] = h
+	g.documents.fixed = append(g.documents.fixed, fixed{pattern, policy})
 	return nil
 }
 
 // forward sends what the Stack allowed to its route's upstream.
 func (g *Gateway) forward(w http.ResponseWriter, r *http.Request) {
-	g.routes[exchange.From(r.Context()).Route].ServeHTTP(w, r)
+	x := exchange.From(r.Context())
+	if policy, ok := x.Policy.(*warder.Policy); ok {
+		if stage, ok := policy.Validate.(*operationStage); ok { // of a document, which may be another by now
+			stage.to.ServeHTTP(w, r)
+			return
+		}
+	}
+	g.routes[x.Route].ServeHTTP(w, r)
 }
 
 // ServeHTTP judges r and forwards it, or refuses.

@@ -27,7 +27,19 @@ func (g *Gateway) inherit(before *Gateway) {
 	}
 	g.inheritLimits(before)
 	g.inheritUpstreams(before)
+	g.inheritDocuments(before)
 	g.poisoned.Store(before.poisoned.Load())
+}
+
+// inheritDocuments goes on with what is served of each document.
+func (g *Gateway) inheritDocuments(before *Gateway) {
+	d := &before.documents
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g.described = make(map[string][]byte)
+	for _, one := range d.all {
+		g.described[one.cfg.Name] = one.served.text
+	}
 }
 
 func (g *Gateway) inheritLimits(before *Gateway) {
@@ -64,6 +76,7 @@ func (g *Gateway) inheritUpstreams(before *Gateway) {
 
 // release gives back what g has and other has not; all of it when other is nil.
 func (g *Gateway) release(other *Gateway) error {
+	g.closeDocuments()
 	kept := make(map[*upstream.Upstream]bool)
 	var errs []error
 	if other != nil {

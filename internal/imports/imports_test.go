@@ -40,6 +40,7 @@ func table() map[string]row {
 		"authz/celcond",
 		"bodylimit",
 		"bruteforce",
+		"contract",
 		"cors",
 		"credential",
 		"csrf",
@@ -117,6 +118,7 @@ func table() map[string]row {
 		"account":       {module: vocabulary("authn", "openapi")},
 		"apikey":        {module: vocabulary("authn", "openapi")},
 		"authz":         {module: vocabulary("authn")},
+		"contract":      {module: vocabulary("authn", "openapi"), third: []string{"go.yaml.in/yaml/v3"}}, // documents of others, and their one library
 		"introspection": {module: vocabulary(asking...), third: x},
 		"jwt":           {module: vocabulary(asking...), third: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "golang.org/x"}},
 		"mtls":          {module: vocabulary("authn", "openapi")},
@@ -180,7 +182,7 @@ func table() map[string]row {
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
 		"internal/gateway": {module: vocabulary(
-			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "internal/config",
+			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "contract", "cors", "csrf", "forwarded", "httpserver", "internal/config",
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},

@@ -88,11 +88,17 @@ func mountLimits(mux *http.ServeMux, token secret.Text, g func() *gateway.Gatewa
 	if token.IsZero() {
 		return
 	}
-	a := &adminLimits{gateway: g, token: sha256.Sum256([]byte("Bearer " + token.Reveal()))}
+	a := newAdminAnswers(token)
+	a.gateway = g
 	handlers := []func(*http.Request) (any, error){a.list, a.top, a.standing, a.reset, a.override}
 	for i, pattern := range limitPatterns() {
 		mux.Handle(pattern, a.guarded(handlers[i]))
 	}
+}
+
+// newAdminAnswers knows the token, and nothing of limits.
+func newAdminAnswers(token secret.Text) *adminLimits {
+	return &adminLimits{token: sha256.Sum256([]byte("Bearer " + token.Reveal()))}
 }
 
 // errNoSuch means that a path or a body names what there is not.

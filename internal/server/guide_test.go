@@ -41,6 +41,9 @@ func TestTheGuideNamesEveryMetric(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = away.Close() })
+	file := filepath.Join(t.TempDir(), "openapi.json")
+	writeDocument(t, file, described(`"/described": {"get": {}}`))
+	yaml += "\nopenapi_documents: [{document: '" + file + "', upstream: api, mode: 'off'}]\n"
 	p := start(t, upstream.URL(), settings{yaml: yaml, limit: away.Limits(), environ: []string{"HOOK_SECRET=" + webhookSecret}})
 	for range 2 { // without a key, and the second is over the limit that is only tried
 		r := newRequest(t, "https://"+p.gateway+"/")

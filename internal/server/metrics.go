@@ -88,7 +88,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		}),
 		stages: set([]string{
 			"requestid", "accesslog", "securityheaders", "forwarded", "trustedhost", "sni", "target", "https",
-			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "concurrency", "principallimit", "credit", "handler",
+			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "validate", "concurrency", "principallimit", "credit", "handler",
 		}),
 	}
 	m.Know(reasons...)
@@ -115,6 +115,7 @@ func knownReasons(more []string) map[string]struct{} {
 		"no-credential", "brute-force", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable",
 		"panic", "method", "malformed-target", "no-target",
 		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "client-gone", "stopped", "body-invalid", "no-scheme", "no-host", "half-a-principal", "dry", "prefix-absent", "prefix-ambiguous", "credits", "credits:no-account",
+		"parameters", "body", "media-type", "content-encoding", "body-missing", "body-malformed", "body-unwanted", "too-complex",
 	}
 	const allAmbiguities = exchange.DotSegments | exchange.EmptySegments | exchange.PathParameters | exchange.EncodedSlash
 	for a := exchange.Ambiguity(1); a <= allAmbiguities; a++ {

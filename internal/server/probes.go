@@ -20,6 +20,9 @@ type readiness struct {
 
 	// stale reports whether the configuration that was loaded last could not be used.
 	stale func() bool
+	// documents counts the OpenAPI documents that are not served as they were read
+	// last. The node stays ready: it serves the last good ones.
+	documents func() int
 }
 
 // mount adds the probes to mux.
@@ -41,12 +44,10 @@ func (p *readiness) mount(mux *http.ServeMux) {
 // for the log: whoever may probe need not know them.
 func (p *readiness) detail() string {
 	var needs []string
-	switch n := len(p.certificates()); n {
-	case 0:
-	case 1:
-		needs = append(needs, "a certificate needs care")
-	default:
-		needs = append(needs, strconv.Itoa(n)+" certificates need care")
+	for _, n := range []string{care(len(p.certificates()), "a certificate", "certificates"), care(p.documents(), "an OpenAPI document", "OpenAPI documents")} {
+		if n != "" {
+			needs = append(needs, n)
+		}
 	}
 	if p.stale() {
 		needs = append(needs, "the configuration that was loaded last is not in force")
@@ -55,6 +56,18 @@ func (p *readiness) detail() string {
 		return ""
 	}
 	return ", but " + strings.Join(needs, " and ") + ": see the log"
+}
+
+// care tells how many things need it; "" for none.
+func care(n int, one, many string) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return one + " needs care"
+	default:
+		return strconv.Itoa(n) + " " + many + " need care"
+	}
 }
 
 // say answers a probe in one line that no cache keeps.

@@ -17,6 +17,7 @@ import (
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/ratelimit"
+	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage"
 )
@@ -56,6 +57,7 @@ type settings struct {
 
 	environ []string                       // of the configuration
 	before  func(t *testing.T, p *program) // is run before the program starts; nil for nothing
+	token   secret.Text                    // of the admin listener
 }
 
 // start runs warder in front of upstream, a base URL. The configuration protects
@@ -111,6 +113,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Peppers: p.peppers,
 		Accounts:  db.Accounts(),
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
+		AdminToken: s.token,
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p

@@ -186,7 +186,7 @@ func (p *program) build() error {
 		return err
 	}
 	p.gateway.Store(first)
-	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load}
+	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load, documents: p.documentProblems}
 	public := p.metrics.InFlight(p.current((*gateway.Gateway).ServeHTTP))
 	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
 		return err
@@ -197,7 +197,10 @@ func (p *program) build() error {
 	}
 	if o.Listeners.Admin != nil {
 		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log,
-			func(mux *http.ServeMux) { mountLimits(mux, o.AdminToken, p.gateway.Load) })
+			func(mux *http.ServeMux) {
+				mountLimits(mux, o.AdminToken, p.gateway.Load)
+				mountDocuments(mux, o.AdminToken, p.gateway.Load)
+			})
 		if err == nil {
 			err = p.openAdministrators()
 		}
@@ -291,6 +294,7 @@ func (p *program) watch() error {
 		p.watchBalancers(),
 		p.metrics.register(limitCounts{p.gateway.Load}),
 		p.watchReloads(),
+		p.watchDocuments(),
 		p.watchLimitStore(),
 		p.watchWebhooks(),
 	)

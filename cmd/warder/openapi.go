@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warder-dev/warder/internal/gateway"
+	"github.com/warder-dev/warder/internal/server"
+)
+
+func newOpenAPI(p *process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "openapi",
+		Short: "Show where OpenAPI documents and requests differ, and confirm changed documents",
+		Long: `Show where OpenAPI documents and requests differ, and confirm changed documents.
+
+The commands ask the admin listener of the warder that runs here, with the token
+beside its database: they want the same configuration as warder serve, and its user.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	drift, confirm := newOpenAPIDrift(p), newOpenAPIConfirm(p)
+	for _, one := range []*cobra.Command{drift, confirm} {
+		addConfigFlags(one, "admin-listen", "db")
+		one.Flags().StringP("output", "o", string(asTable), "table, json or yaml")
+		completeOutput(one, asTable, asJSON, asYAML)
+	}
+	cmd.AddCommand(drift, confirm)
+	return cmd
+}
+
+func newOpenAPIDrift(p *process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "drift",
+		Short: "List what is declared and never called, called and not declared, and refused by a document",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withAdmin(cmd, p, func(a *admin, form format) error {
+				var all []gateway.Drift
+				if err := a.ask(cmd.Context(), http.MethodGet, "/v1/openapi/drift", nil, &all); err != nil {
+					return err
+				}
+				return printAny(p.stdout, form, all, func(w io.Writer) error { return printRows(w, driftRows(all)) })
+			})
+		},
+	}
+}
+
+// driftRows are the lines of the report.
+func driftRows(all []gateway.Drift) [][]string {
+	rows := [][]string{{"DOCUMENT", "WHAT", "WHERE", "TIMES"}}
+	for i := range all {
+		d := &all[i]
+		add := func(what, where, times string) { rows = append(rows, []string{d.Name, what, clean(where), times}) }
+		if d.Problem != "" {
+			add("not usable", d.Problem, "")
+		}
+		for _, less := range d.Held {
+			add("held", less, "")
+		}
+		for _, one := range d.Invalid {
+			add("invalid", one.What, strconv.FormatUint(one.Times, 10))
+		}
+		for _, one := range d.Undeclared {
+			add("undeclared", one.What, strconv.FormatUint(one.Times, 10))
+		}
+		if d.UndeclaredOther > 0 {
+			add("undeclared", "(others)", strconv.FormatUint(d.UndeclaredOther, 10))
+		}
+		for _, one := range d.NeverSeen {
+			add("never seen", one, "0")
+		}
+	}
+	return rows
+}
+
+func newOpenAPIConfirm(p *process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "confirm NAME",
+		Short: "Serve a changed document that asks for less than before",
+		Args:  wants("the name of a document", 1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == "" || strings.Trim(args[0], "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+				return fail(exitUsage, "warder openapi drift lists them", "%q is not the name of a document", printable(args[0]))
+			}
+			return withAdmin(cmd, p, func(a *admin, form format) error {
+				var v server.ConfirmedView
+				if err := a.ask(cmd.Context(), http.MethodPost, "/v1/openapi/"+args[0]+"/confirm", nil, &v); err != nil {
+					return err
+				}
+				return printAny(p.stdout, form, v, func(w io.Writer) error {
+					for _, less := range v.Less {
+						if _, err := fmt.Fprintln(w, clean(less)); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			})
+		},
+	}
+}

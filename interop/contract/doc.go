@@ -1,0 +1,3 @@
+// Package contract has only tests: what package contract takes and refuses,
+// compared with validators of others.
+package contract
