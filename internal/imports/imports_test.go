@@ -31,7 +31,7 @@ func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
 		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
-		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
+		"internal/systemd", "introspection", "jwt", "leak", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 		"usage",
 	}
@@ -71,6 +71,7 @@ func table() map[string]row {
 		"authz":         {module: vocabulary("authn")},
 		"introspection": {module: vocabulary(asking...), third: x},
 		"jwt":           {module: vocabulary(asking...), third: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "golang.org/x"}},
+		"leak":          {module: vocabulary("apikey", "authn", "internal/outgoing", "redact")}, // finds and proves keys: ADR 0024
 		"mtls":          {module: vocabulary("authn", "openapi")},
 		"session":       {module: vocabulary("authn", "openapi")},
 		// what rooms that ask a provider share: how a token is read, and how one asks
