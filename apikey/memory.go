@@ -3,14 +3,17 @@ package apikey
 import (
 	"cmp"
 	"context"
+	"crypto/subtle"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 )
 
 // A MemoryStore keeps keys in this process's memory, for tests and for keys
-// that are made at start. The zero value is ready. It is a [Store], a [Lister]
-// and a [Feed]. Its memory grows with the number of keys, not of changes.
+// that are made at start. The zero value is ready. It is a [Store], a
+// [Batcher], a [Lister], a [Finder], a [Feed] and a [LegacyStore]. Its memory
+// grows with the number of keys that exist or were deleted, not of changes.
 type MemoryStore struct {
 	mu       sync.RWMutex
 	records  map[ID]Record
@@ -18,6 +21,7 @@ type MemoryStore struct {
 	unsorted bool
 	revision Revision
 	changes  []change // ascending
+	deleted  int      // how many keys were, whose last change is kept
 	dropped  Revision // newest change that is no longer in changes
 }
 
@@ -25,6 +29,7 @@ type MemoryStore struct {
 type change struct {
 	revision Revision
 	id       ID
+	deleted  bool
 }
 
 // spareChanges is how many changes are kept beyond one or two for each key.
@@ -48,7 +53,10 @@ func (s *MemoryStore) Lookup(ctx context.Context, id ID) (Record, error) {
 // UTC, as stores give them.
 func separate(r Record) Record {
 	r.Scopes, r.Secrets = slices.Clone(r.Scopes), slices.Clone(r.Secrets)
-	r.Created, r.Expires, r.Revoked = r.Created.UTC(), r.Expires.UTC(), r.Revoked.UTC()
+	r.Metadata, r.Limits = maps.Clone(r.Metadata), slices.Clone(r.Limits)
+	r.Addresses, r.Methods = slices.Clone(r.Addresses), slices.Clone(r.Methods)
+	r.Paths, r.Origins = slices.Clone(r.Paths), slices.Clone(r.Origins)
+	r.Created, r.Updated, r.Expires, r.Revoked = r.Created.UTC(), r.Updated.UTC(), r.Expires.UTC(), r.Revoked.UTC()
 	for i := range r.Secrets {
 		one := &r.Secrets[i]
 		one.Created, one.Retires = one.Created.UTC(), one.Retires.UTC()
@@ -56,45 +64,159 @@ func separate(r Record) Record {
 	return r
 }
 
+// LookupDigest returns the record with an imported digest; see [LegacyStore]. It
+// looks at every key.
+func (s *MemoryStore) LookupDigest(ctx context.Context, format string, digest [32]byte) (Record, error) {
+	if err := ctx.Err(); err != nil {
+		return Record{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, r := range s.records {
+		if r.imported(format, &digest) {
+			return separate(r), nil
+		}
+	}
+	return Record{}, ErrNotFound
+}
+
+// imported reports whether r has a secret with this digest of an imported text.
+func (r *Record) imported(format string, digest *[32]byte) bool {
+	found := 0
+	for i := range r.Secrets {
+		if one := &r.Secrets[i]; one.Format != "" && one.Format == format {
+			found |= subtle.ConstantTimeCompare(one.Digest[:], digest[:])
+		}
+	}
+	return found == 1
+}
+
 // Apply writes the change; see [Store].
 func (s *MemoryStore) Apply(ctx context.Context, c Change) (Revision, error) {
-	if err := errors.Join(ctx.Err(), c.check()); err != nil {
+	revisions, err := s.ApplyAll(ctx, []Change{c})
+	if err != nil {
 		return 0, err
+	}
+	return revisions[0], nil
+}
+
+// ApplyAll writes all changes or none; see [Batcher].
+func (s *MemoryStore) ApplyAll(ctx context.Context, changes []Change) ([]Revision, error) {
+	if err := errors.Join(ctx.Err(), CheckBatch(changes)); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, exists := s.records[c.After.ID]
-	switch {
-	case c.Before == nil && exists:
-		return 0, ErrExists
-	case c.Before != nil && !exists:
-		return 0, ErrNotFound
-	case c.Before != nil && c.Before.Revision != old.Revision:
-		return 0, ErrConflict
+	if err := s.accept(changes); err != nil {
+		return nil, err
 	}
 	if s.records == nil {
 		s.records = make(map[ID]Record)
 	}
-	if !exists {
-		s.sorted, s.unsorted = append(s.sorted, c.After.ID), true
+	revisions := make([]Revision, len(changes))
+	for i := range changes {
+		revisions[i] = s.write(&changes[i])
 	}
-	s.revision++
-	r := separate(*c.After)
-	r.Revision = s.revision
-	s.records[r.ID] = r
-	s.changes = append(s.changes, change{s.revision, r.ID})
 	s.forget()
-	return s.revision, nil
+	return revisions, nil
 }
 
-var errChange = errors.New("apikey: a change wants Actor, Source, Op, At, and After with an id and a secret, of the same id as Before")
+// accept reports why the changes cannot be written.
+func (s *MemoryStore) accept(changes []Change) error {
+	for i := range changes {
+		c := &changes[i]
+		old, exists := s.records[c.ID()]
+		switch {
+		case c.Before == nil && exists:
+			return ErrExists
+		case c.Before != nil && !exists:
+			return ErrNotFound
+		case c.Before != nil && c.Before.Revision != old.Revision:
+			return ErrConflict
+		}
+		if c.After != nil && s.taken(c.After, changes[:i]) {
+			return ErrExists
+		}
+	}
+	return nil
+}
+
+// taken reports whether another key has an imported digest of r, or would have it
+// by one of the changes.
+func (s *MemoryStore) taken(r *Record, changes []Change) bool {
+	for i := range r.Secrets {
+		one := &r.Secrets[i]
+		if one.Format == "" {
+			continue
+		}
+		for id, other := range s.records {
+			if id != r.ID && other.imported(one.Format, &one.Digest) {
+				return true
+			}
+		}
+		for j := range changes {
+			if other := changes[j].After; other != nil && other.imported(one.Format, &one.Digest) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// write writes a change that was accepted.
+func (s *MemoryStore) write(c *Change) Revision {
+	id := c.ID()
+	_, exists := s.records[id]
+	s.revision++
+	s.changes = append(s.changes, change{s.revision, id, c.After == nil})
+	if c.After == nil {
+		s.deleted++
+		delete(s.records, id)
+		s.sorted = slices.DeleteFunc(s.sorted, func(other ID) bool { return other == id })
+		return s.revision
+	}
+	if !exists {
+		s.sorted, s.unsorted = append(s.sorted, id), true
+	}
+	r := separate(*c.After)
+	r.Revision = s.revision
+	s.records[id] = r
+	return s.revision
+}
+
+var (
+	errChange = errors.New("apikey: a change wants Actor, Source, Op, At, and After with an id and a secret, of the same id as Before; or, to delete, Before alone")
+	errBatch  = errors.New("apikey: a batch wants 1 to 1000 changes, each of another key")
+)
+
+// CheckBatch reports what no [Batcher] may write, whatever it holds.
+func CheckBatch(changes []Change) error {
+	if len(changes) < 1 || len(changes) > MaxBatch {
+		return errBatch
+	}
+	seen := make(map[ID]struct{}, len(changes))
+	for i := range changes {
+		if err := changes[i].check(); err != nil {
+			return err
+		}
+		seen[changes[i].ID()] = struct{}{}
+	}
+	if len(seen) != len(changes) {
+		return errBatch
+	}
+	return nil
+}
 
 // check refuses a change that no audit and no verifier could use.
 func (c *Change) check() error {
 	switch {
-	case c.Actor == "", c.Source == "", c.Op == "", c.At.IsZero(), c.After == nil:
+	case c.Actor == "", c.Source == "", c.Op == "", c.At.IsZero(), c.ID() == "":
 		return errChange
-	case c.After.ID == "", len(c.After.Secrets) == 0, c.Before != nil && c.Before.ID != c.After.ID:
+	case (c.After == nil) != (c.Op == OpDelete):
+		return errChange
+	case c.After == nil:
+		return nil
+	case len(c.After.Secrets) == 0, c.Before != nil && c.Before.ID != c.After.ID:
 		return errChange
 	default:
 		return nil
@@ -104,11 +226,11 @@ func (c *Change) check() error {
 // forget drops the changes that a later one of the same key supersedes, when
 // they have become many.
 func (s *MemoryStore) forget() {
-	if len(s.changes) < 2*len(s.records)+spareChanges {
+	if len(s.changes) < 2*(len(s.records)+s.deleted)+spareChanges {
 		return
 	}
 	s.changes = slices.DeleteFunc(s.changes, func(c change) bool {
-		superseded := s.records[c.id].Revision != c.revision
+		superseded := !c.deleted && s.records[c.id].Revision != c.revision
 		if superseded {
 			s.dropped = c.revision
 		}
@@ -157,7 +279,7 @@ func (s *MemoryStore) PepperIDs(ctx context.Context) ([]string, error) {
 	var ids []string
 	for id := range s.records {
 		for _, one := range s.records[id].Secrets {
-			if !slices.Contains(ids, one.Pepper) {
+			if one.Pepper != "" && !slices.Contains(ids, one.Pepper) {
 				ids = append(ids, one.Pepper)
 			}
 		}

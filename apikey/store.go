@@ -27,8 +27,9 @@ type Store interface {
 	Lookup(ctx context.Context, id ID) (Record, error)
 
 	// Apply writes the change, who did it and the next revision in one
-	// transaction, or nothing: [ErrExists], [ErrNotFound], [ErrConflict], or
-	// another error when the store could not answer.
+	// transaction, or nothing: [ErrExists], also when another key has an imported
+	// digest of this one, [ErrNotFound], [ErrConflict], or another error when the
+	// store could not answer.
 	Apply(ctx context.Context, c Change) (Revision, error)
 }
 
@@ -39,7 +40,18 @@ type Change struct {
 	Op     Op        // required
 	At     time.Time // required
 	Before *Record   // as read from the store; nil to create
-	After  *Record   // as it shall be, with the same ID; required. Its Revision is ignored.
+	After  *Record   // as it shall be, with the same ID; nil to delete. Its Revision is ignored.
+}
+
+// ID returns the id of the key that the change is of.
+func (c *Change) ID() ID {
+	if c.After != nil {
+		return c.After.ID
+	}
+	if c.Before != nil {
+		return c.Before.ID
+	}
+	return ""
 }
 
 // An Op names what a change does, for the audit.
@@ -47,12 +59,37 @@ type Op string
 
 // The operations that exist.
 const (
-	OpCreate  Op = "create"
-	OpRevoke  Op = "revoke"
-	OpRehash  Op = "rehash" // the digest moved to the current pepper
-	OpDisable Op = "disable"
-	OpEnable  Op = "enable"
+	OpCreate     Op = "create"
+	OpImport     Op = "import" // a key of another system
+	OpUpdate     Op = "update"
+	OpRoll       Op = "roll"        // a new secret; the old one works on for a while
+	OpEndOverlap Op = "end-overlap" // the old one works no longer
+	OpRevoke     Op = "revoke"
+	OpDisable    Op = "disable"
+	OpEnable     Op = "enable"
+	OpDelete     Op = "delete"
+	OpRehash     Op = "rehash"  // the digest moved to the current pepper
+	OpUpgrade    Op = "upgrade" // an imported digest became one of ours
 )
+
+// MaxBatch is the most changes that [Batcher.ApplyAll] takes.
+const MaxBatch = 1000
+
+// A Batcher writes many changes at once. The stores of this module are Batchers.
+type Batcher interface {
+	// ApplyAll writes 1 to [MaxBatch] changes, of different keys, in one transaction:
+	// all, with their revisions in the same order, or none and an error of
+	// [Store.Apply].
+	ApplyAll(ctx context.Context, changes []Change) ([]Revision, error)
+}
+
+// A LegacyStore finds keys of other systems, whose text has no id. The stores of
+// this module are LegacyStores.
+type LegacyStore interface {
+	// LookupDigest returns the record with a secret of this Format, not empty, and
+	// Digest. Errors are those of [Store.Lookup].
+	LookupDigest(ctx context.Context, format string, digest [32]byte) (Record, error)
+}
 
 // A Lister reads keys in pages. The stores of this module are Listers.
 type Lister interface {

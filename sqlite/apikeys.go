@@ -9,8 +9,8 @@ import (
 	"github.com/warder-dev/warder/apikey"
 )
 
-// APIKeys keeps API keys. It is an apikey.Store, Lister and Feed, and safe for
-// concurrent use.
+// APIKeys keeps API keys. It is an apikey.Store, Batcher, Lister, Finder, Feed
+// and LegacyStore, and safe for concurrent use.
 type APIKeys struct {
 	db     *DB
 	lookup *sql.Stmt
@@ -18,21 +18,28 @@ type APIKeys struct {
 }
 
 var (
-	_ apikey.Store  = (*APIKeys)(nil)
-	_ apikey.Lister = (*APIKeys)(nil)
-	_ apikey.Feed   = (*APIKeys)(nil)
+	_ apikey.Store       = (*APIKeys)(nil)
+	_ apikey.Batcher     = (*APIKeys)(nil)
+	_ apikey.Lister      = (*APIKeys)(nil)
+	_ apikey.Finder      = (*APIKeys)(nil)
+	_ apikey.Feed        = (*APIKeys)(nil)
+	_ apikey.LegacyStore = (*APIKeys)(nil)
 )
 
 // Columns of a record with one of its secrets per row. The outer join finds a
 // key whose secrets are lost, so that it is an error and not an unknown key.
 const (
 	selectRecords = `SELECT k.id, k.prefix, k.environment, k.name, k.owner, k.scopes, k.created, k.expires, k.disabled, k.revoked, k.reason, k.certificate, k.revision,
-		s.digest, s.pepper, s.created, s.retires FROM `
+		k.kind, k.plan, k.updated, k.detail, s.digest, s.pepper, s.created, s.retires, s.number, s.idle_retire, s.format FROM `
 	lookupKey = selectRecords + `keys k LEFT JOIN secrets s ON s.key_id = k.id WHERE k.id = ?1 ORDER BY s.position`
 	listKeys  = selectRecords + `(SELECT * FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2) k LEFT JOIN secrets s ON s.key_id = k.id ORDER BY k.id, s.position`
 
-	// Jumps from one pepper to the next in the index, however many keys use it.
-	listPeppers = `WITH RECURSIVE p (id) AS (SELECT min(pepper) FROM secrets
+	lookupDigest = selectRecords + `keys k LEFT JOIN secrets s ON s.key_id = k.id
+		WHERE k.id = (SELECT key_id FROM secrets WHERE format = ?1 AND digest = ?2 AND format <> '') ORDER BY s.position`
+
+	// Jumps from one pepper to the next in the index, however many keys use it. An
+	// imported digest may have none.
+	listPeppers = `WITH RECURSIVE p (id) AS (SELECT min(pepper) FROM secrets WHERE pepper > ''
 		UNION ALL SELECT (SELECT min(pepper) FROM secrets WHERE pepper > p.id) FROM p WHERE p.id IS NOT NULL)
 		SELECT id FROM p WHERE id IS NOT NULL`
 )
@@ -58,6 +65,29 @@ func (s *APIKeys) Lookup(ctx context.Context, id apikey.ID) (apikey.Record, erro
 		return apikey.Record{}, err
 	}
 	rows, err := s.lookup.QueryContext(ctx, string(id))
+	if err != nil {
+		return apikey.Record{}, answer(ctx, what, err)
+	}
+	found, err := records(rows)
+	switch {
+	case err != nil:
+		return apikey.Record{}, answer(ctx, what, err)
+	case len(found) == 0:
+		return apikey.Record{}, apikey.ErrNotFound
+	}
+	return found[0], nil
+}
+
+// LookupDigest implements apikey.LegacyStore.
+func (s *APIKeys) LookupDigest(ctx context.Context, format string, digest [32]byte) (apikey.Record, error) {
+	const what = "look up imported digest"
+	if !validText(format) {
+		return apikey.Record{}, apikey.ErrNotFound
+	}
+	if err := s.db.file.look(); err != nil {
+		return apikey.Record{}, err
+	}
+	rows, err := s.db.read.QueryContext(ctx, lookupDigest, format, digest[:])
 	if err != nil {
 		return apikey.Record{}, answer(ctx, what, err)
 	}

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"slices"
 
@@ -14,31 +13,46 @@ const (
 	// What was before is taken from the list of changes, not from the caller.
 	insertChange = `INSERT INTO changes (at, actor, source, op, key_id, before, after)
 		VALUES (?1, ?2, ?3, ?4, ?5, (SELECT after FROM changes WHERE revision = ?6), ?7)`
-	insertKey = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING`
+	insertKey = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision,
+			kind, plan, updated, detail)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT DO NOTHING`
 	updateKey = `UPDATE keys SET prefix = ?2, environment = ?3, name = ?4, owner = ?5, scopes = ?6, created = ?7, expires = ?8,
-		disabled = ?9, revoked = ?10, reason = ?11, certificate = ?12, revision = ?13 WHERE id = ?1 AND revision = ?14`
+		disabled = ?9, revoked = ?10, reason = ?11, certificate = ?12, revision = ?13, kind = ?14, plan = ?15, updated = ?16, detail = ?17
+		WHERE id = ?1 AND revision = ?18`
+	deleteKey     = `DELETE FROM keys WHERE id = ?1 AND revision = ?2`
 	findKey       = `SELECT revision FROM keys WHERE id = ?1`
 	deleteDigests = `DELETE FROM secrets WHERE key_id = ?1`
-	insertDigest  = `INSERT INTO secrets (key_id, position, digest, pepper, created, retires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`
+	insertDigest  = `INSERT INTO secrets (key_id, position, digest, pepper, created, retires, number, idle_retire, format)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (format, digest) WHERE format <> '' DO NOTHING`
 )
 
 // Apply implements apikey.Store. A change that is not complete, or that holds
 // text which is not UTF-8 without NUL, is refused.
 func (s *APIKeys) Apply(ctx context.Context, c apikey.Change) (apikey.Revision, error) {
-	const what = "change api key"
-	if err := checkChange(c); err != nil {
-		return 0, err
-	}
-	w, err := newWrite(c)
+	revisions, err := s.ApplyAll(ctx, []apikey.Change{c})
 	if err != nil {
 		return 0, err
+	}
+	return revisions[0], nil
+}
+
+// ApplyAll implements apikey.Batcher.
+func (s *APIKeys) ApplyAll(ctx context.Context, changes []apikey.Change) ([]apikey.Revision, error) {
+	const what = "change api key"
+	writes, err := newWrites(changes)
+	if err != nil {
+		return nil, err
 	}
 	tx, err := s.db.write.BeginTx(ctx, nil)
 	if err != nil {
-		return 0, answer(ctx, what, err)
+		return nil, answer(ctx, what, err)
 	}
-	rev, err := w.run(ctx, tx)
+	revisions := make([]apikey.Revision, len(writes))
+	for i := range writes {
+		if revisions[i], err = writes[i].run(ctx, tx); err != nil {
+			break
+		}
+	}
 	if err == nil {
 		err = tx.Commit()
 	}
@@ -48,9 +62,25 @@ func (s *APIKeys) Apply(ctx context.Context, c apikey.Change) (apikey.Revision, 
 	if err != nil {
 		// A failed commit may have rolled back by itself; ErrTxDone says so.
 		_ = tx.Rollback()
-		return 0, changeError(ctx, what, err)
+		return nil, changeError(ctx, what, err)
 	}
-	return rev, nil
+	return revisions, nil
+}
+
+// newWrites returns the changes ready to be written, or why they never can be.
+func newWrites(changes []apikey.Change) ([]write, error) {
+	if err := apikey.CheckBatch(changes); err != nil {
+		return nil, err
+	}
+	writes := make([]write, len(changes))
+	for i := range changes {
+		w, err := newWrite(changes[i])
+		if err != nil {
+			return nil, err
+		}
+		writes[i] = *w
+	}
+	return writes, nil
 }
 
 // changeError passes the errors by which a store answers and names the others.
@@ -63,30 +93,17 @@ func changeError(ctx context.Context, what string, err error) error {
 	return answer(ctx, what, err)
 }
 
-// checkChange refuses what no caller may ask.
-func checkChange(c apikey.Change) error {
-	switch {
-	case c.Actor == "", c.Source == "", c.Op == "", c.At.IsZero():
-		return errors.New("sqlite: change has no actor, source, operation or time")
-	case c.After == nil, c.After.ID == "", len(c.After.Secrets) == 0:
-		return errors.New("sqlite: change has no record with an id and a secret")
-	case c.Before != nil && c.Before.ID != c.After.ID:
-		return errors.New("sqlite: change is of two keys")
-	case !slices.ContainsFunc(textsOf(c), func(s string) bool { return !validText(s) }):
-		return nil
-	default:
-		return errors.New("sqlite: change has text that is not UTF-8, or a NUL")
-	}
-}
-
-// textsOf returns all text of a change.
+// textsOf returns all text of a change but its details.
 func textsOf(c apikey.Change) []string {
-	r := c.After
-	all := []string{c.Actor, c.Source, string(c.Op), string(r.ID), r.Prefix, string(r.Environment), r.Name, r.Owner, r.Reason}
-	for _, s := range r.Secrets {
-		all = append(all, s.Pepper)
+	all := []string{c.Actor, c.Source, string(c.Op), string(c.ID())}
+	if r := c.After; r != nil {
+		all = append(all, r.Prefix, string(r.Environment), r.Name, r.Owner, r.Reason, r.Plan, string(r.Kind))
+		for _, s := range r.Secrets {
+			all = append(all, s.Pepper, s.Format)
+		}
+		all = append(all, r.Scopes...)
 	}
-	return append(all, r.Scopes...)
+	return all
 }
 
 // A write is a change ready to be written: what can fail without the database
@@ -94,22 +111,31 @@ func textsOf(c apikey.Change) []string {
 type write struct {
 	change   apikey.Change
 	scopes   string
+	detail   string
 	snapshot string
 }
 
 func newWrite(c apikey.Change) (*write, error) {
-	scopes := []byte("[]")
+	if slices.ContainsFunc(textsOf(c), func(s string) bool { return !validText(s) }) {
+		return nil, errors.New("sqlite: change has text that is not UTF-8, or a NUL")
+	}
+	w := &write{change: c, scopes: "[]", snapshot: "null"}
+	if c.After == nil {
+		return w, nil
+	}
+	var err error
 	if len(c.After.Scopes) > 0 {
-		var err error
-		if scopes, err = json.Marshal(c.After.Scopes); err != nil {
+		if w.scopes, err = jsonOf(c.After.Scopes); err != nil {
 			return nil, errors.New("sqlite: scopes cannot be stored")
 		}
 	}
-	snapshot, err := snapshotOf(c.After)
-	if err != nil {
+	if w.detail, err = c.After.Detail(); err != nil || !validText(w.detail) || !validDetail(c.After) {
+		return nil, errors.New("sqlite: details cannot be stored: text that is not UTF-8, or a NUL")
+	}
+	if w.snapshot, err = snapshotOf(c.After); err != nil {
 		return nil, errors.New("sqlite: a time of the record is out of range")
 	}
-	return &write{change: c, scopes: string(scopes), snapshot: snapshot}, nil
+	return w, nil
 }
 
 // run writes the change, the record and its secrets.
@@ -118,10 +144,33 @@ func (w *write) run(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
 	if err != nil {
 		return 0, err
 	}
+	if w.change.After == nil {
+		return rev, w.remove(ctx, tx)
+	}
 	if err := w.record(ctx, tx, rev); err != nil {
 		return 0, err
 	}
 	return rev, w.secrets(ctx, tx)
+}
+
+// remove deletes the record, if it is what Before says.
+func (w *write) remove(ctx context.Context, tx *sql.Tx) error {
+	if _, err := tx.ExecContext(ctx, deleteDigests, string(w.change.ID())); err != nil {
+		return err
+	}
+	done, err := tx.ExecContext(ctx, deleteKey, string(w.change.ID()), int64(w.change.Before.Revision))
+	if err != nil {
+		return err
+	}
+	return w.one(ctx, tx, done)
+}
+
+// one reports why done is not the change of one row.
+func (w *write) one(ctx context.Context, tx *sql.Tx, done sql.Result) error {
+	if n, err := done.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return w.refusal(ctx, tx)
 }
 
 // log adds the change to the list and returns its revision. There is one writer,
@@ -132,7 +181,7 @@ func (w *write) log(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
 	if c.Before != nil {
 		before = sql.NullInt64{Int64: int64(c.Before.Revision), Valid: true}
 	}
-	done, err := tx.ExecContext(ctx, insertChange, micros(c.At), c.Actor, c.Source, string(c.Op), string(c.After.ID), before, w.snapshot)
+	done, err := tx.ExecContext(ctx, insertChange, micros(c.At), c.Actor, c.Source, string(c.Op), string(c.ID()), before, w.snapshot)
 	if err != nil {
 		return 0, err
 	}
@@ -145,7 +194,7 @@ func (w *write) record(ctx context.Context, tx *sql.Tx, rev apikey.Revision) err
 	r := w.change.After
 	args := []any{
 		string(r.ID), r.Prefix, string(r.Environment), r.Name, r.Owner, w.scopes, micros(r.Created), micros(r.Expires), r.Disabled, micros(r.Revoked),
-		r.Reason, certificate(r), int64(rev),
+		r.Reason, certificate(r), int64(rev), string(r.KindOf()), r.Plan, micros(r.Updated), w.detail,
 	}
 	query := insertKey
 	if w.change.Before != nil {
@@ -155,10 +204,7 @@ func (w *write) record(ctx context.Context, tx *sql.Tx, rev apikey.Revision) err
 	if err != nil {
 		return err
 	}
-	if n, err := done.RowsAffected(); err != nil || n == 1 {
-		return err
-	}
-	return w.refusal(ctx, tx)
+	return w.one(ctx, tx, done)
 }
 
 // refusal tells why no row was written.
@@ -167,7 +213,7 @@ func (w *write) refusal(ctx context.Context, tx *sql.Tx) error {
 		return apikey.ErrExists
 	}
 	var rev int64
-	switch err := tx.QueryRowContext(ctx, findKey, string(w.change.After.ID)).Scan(&rev); {
+	switch err := tx.QueryRowContext(ctx, findKey, string(w.change.ID())).Scan(&rev); {
 	case errors.Is(err, sql.ErrNoRows):
 		return apikey.ErrNotFound
 	case err != nil:
@@ -185,8 +231,13 @@ func (w *write) secrets(ctx context.Context, tx *sql.Tx) error {
 		}
 	}
 	for i, s := range w.change.After.Secrets {
-		if _, err := tx.ExecContext(ctx, insertDigest, id, i, s.Digest[:], s.Pepper, micros(s.Created), micros(s.Retires)); err != nil {
+		done, err := tx.ExecContext(ctx, insertDigest, id, i, s.Digest[:], s.Pepper, micros(s.Created), micros(s.Retires),
+			s.Number, s.IdleRetire.Milliseconds(), s.Format)
+		if err != nil {
 			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n != 1 { // another key has the imported digest
+			return errors.Join(err, apikey.ErrExists)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,22 +19,28 @@ func scanRecord(rows *sql.Rows) (apikey.Record, error) {
 		k                         apikey.Record
 		s                         apikey.Secret
 		scopes, digest, bound     sql.RawBytes
+		detail                    sql.RawBytes
 		created, expires, revoked sql.NullInt64
-		begins, retires           sql.NullInt64
+		updated, begins, retires  sql.NullInt64
+		idle                      int64
 	)
 	err := rows.Scan(&k.ID, &k.Prefix, &k.Environment, &k.Name, &k.Owner, &scopes, &created, &expires, &k.Disabled, &revoked, &k.Reason, &bound, &k.Revision,
-		&digest, &s.Pepper, &begins, &retires)
+		&k.Kind, &k.Plan, &updated, &detail, &digest, &s.Pepper, &begins, &retires, &s.Number, &idle, &s.Format)
 	if err != nil || len(digest) != len(s.Digest) || bound != nil && len(bound) != len(k.Certificate) {
 		return apikey.Record{}, errRow
 	}
 	if !bytes.Equal(scopes, []byte("[]")) && json.Unmarshal(scopes, &k.Scopes) != nil {
 		return apikey.Record{}, errRow
 	}
+	if k.SetDetail(detail) != nil {
+		return apikey.Record{}, errRow
+	}
 	copy(s.Digest[:], digest)
 	if copy(k.Certificate[:], bound); bound != nil && !k.Bound() {
 		return apikey.Record{}, errRow // it reads as bound to nothing
 	}
-	s.Created, s.Retires = timeOf(begins), timeOf(retires)
+	s.Created, s.Retires, s.IdleRetire = timeOf(begins), timeOf(retires), time.Duration(idle)*time.Millisecond
+	k.Updated = timeOf(updated)
 	k.Created, k.Expires, k.Revoked = timeOf(created), timeOf(expires), timeOf(revoked)
 	k.Secrets = []apikey.Secret{s}
 	return k, nil
@@ -78,6 +85,10 @@ type snapshot struct {
 	Revoked     time.Time          `json:"revoked,omitzero"`
 	Reason      string             `json:"reason,omitempty"`
 	Certificate string             `json:"certificate,omitempty"` // SHA-256, hex
+	Kind        apikey.Kind        `json:"kind,omitempty"`
+	Plan        string             `json:"plan,omitempty"`
+	Updated     time.Time          `json:"updated,omitzero"`
+	Detail      json.RawMessage    `json:"detail,omitempty"`
 	Secrets     []snapshotSecret   `json:"secrets"`
 }
 
@@ -85,6 +96,9 @@ type snapshotSecret struct {
 	Pepper  string    `json:"pepper"`
 	Created time.Time `json:"created,omitzero"`
 	Retires time.Time `json:"retires,omitzero"`
+	Number  int       `json:"number,omitempty"`
+	Idle    int64     `json:"idle_retire_ms,omitempty"`
+	Format  string    `json:"format,omitempty"`
 }
 
 // snapshotOf returns r as JSON.
@@ -92,11 +106,41 @@ func snapshotOf(r *apikey.Record) (string, error) {
 	s := snapshot{
 		ID: r.ID, Prefix: r.Prefix, Environment: r.Environment, Name: r.Name, Owner: r.Owner, Scopes: r.Scopes,
 		Created: r.Created.UTC(), Expires: r.Expires.UTC(), Disabled: r.Disabled, Revoked: r.Revoked.UTC(), Reason: r.Reason,
-		Certificate: hex.EncodeToString(certificate(r)),
+		Certificate: hex.EncodeToString(certificate(r)), Kind: r.Kind, Plan: r.Plan, Updated: r.Updated.UTC(),
+	}
+	detail, err := r.Detail()
+	if err != nil {
+		return "", err
+	}
+	if detail != apikey.NoDetail {
+		s.Detail = json.RawMessage(detail)
 	}
 	for _, x := range r.Secrets {
-		s.Secrets = append(s.Secrets, snapshotSecret{Pepper: x.Pepper, Created: x.Created.UTC(), Retires: x.Retires.UTC()})
+		s.Secrets = append(s.Secrets, snapshotSecret{
+			Pepper: x.Pepper, Created: x.Created.UTC(), Retires: x.Retires.UTC(), Number: x.Number, Idle: x.IdleRetire.Milliseconds(), Format: x.Format,
+		})
 	}
-	text, err := json.Marshal(s)
+	return jsonOf(s)
+}
+
+// jsonOf returns v as JSON text.
+func jsonOf(v any) (string, error) {
+	text, err := json.Marshal(v)
 	return string(text), err
+}
+
+// validDetail reports whether the text in r's details comes back as it went in:
+// JSON replaces what is not UTF-8, and escapes a NUL.
+func validDetail(r *apikey.Record) bool {
+	for name, value := range r.Metadata {
+		if !validText(name) || !validText(value) {
+			return false
+		}
+	}
+	for _, q := range r.Limits {
+		if !validText(q.Name) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(slices.Concat(r.Methods, r.Paths, r.Origins), func(s string) bool { return !validText(s) })
 }

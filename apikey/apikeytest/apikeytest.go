@@ -1,21 +1,26 @@
-// Package apikeytest is the contract of [apikey.Store], [apikey.Lister] and
-// [apikey.Feed] as tests. Every implementation runs [TestStore]; what it does
+// Package apikeytest is the contract of [apikey.Store], [apikey.Batcher],
+// [apikey.Lister], [apikey.Finder], [apikey.Feed] and [apikey.LegacyStore] as tests. Every implementation runs [TestStore]; what it does
 // not test, a store may do as it likes.
 package apikeytest
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/exchange"
 )
 
-// Full is a store that also lists and feeds, as the stores of this module do.
+// Full is a store that can do everything, as the stores of this module can.
 type Full interface {
 	apikey.Store
+	apikey.Batcher
 	apikey.Lister
+	apikey.Finder
 	apikey.Feed
+	apikey.LegacyStore
 }
 
 // TestStore tests the store that open returns. open is called once per subtest
@@ -29,8 +34,12 @@ func TestStore(t *testing.T, open func(t *testing.T) Full) {
 		{"Lookup", lookupRules()},
 		{"Create", createRules()},
 		{"Change", changeRules()},
+		{"Delete", deleteRules()},
+		{"Batch", batchRules()},
+		{"Legacy", legacyRules()},
 		{"Concurrent", concurrentRules()},
 		{"List", listRules()},
+		{"Find", findRules()},
 		{"Feed", feedRules()},
 		{"Hostile", hostileRules()},
 		{"Context", contextRules()},
@@ -60,10 +69,16 @@ func fullRecord(id apikey.ID) apikey.Record {
 		Created: at, Expires: at.Add(90 * 24 * time.Hour), Disabled: true,
 		Revoked: at.Add(time.Hour + time.Microsecond), Reason: "superseded", Certificate: digest(7),
 		Secrets: []apikey.Secret{
-			{Digest: digest(1), Pepper: "0badcafe", Created: at.Add(time.Minute)},
-			{Digest: digest(2), Pepper: "feedf00d", Created: at, Retires: at.Add(time.Hour)},
-			{Digest: digest(0), Pepper: "0badcafe", Created: at, Retires: at.Add(time.Second)},
+			{Digest: digest(1), Pepper: "0badcafe", Created: at.Add(time.Minute), Number: 3},
+			{Digest: digest(2), Pepper: "feedf00d", Created: at, Retires: at.Add(time.Hour), Number: 2, IdleRetire: 6 * time.Hour},
+			{Digest: digest(0), Pepper: "0badcafe", Created: at, Retires: at.Add(time.Second), Number: 1},
 		},
+		Kind: apikey.KindPublic, Updated: at.Add(2 * time.Hour), Plan: "gold",
+		Metadata:  map[string]string{"team": "payments", "note": "with \"quotes\" and ä"},
+		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+		Methods:   []string{"GET", "POST"}, Paths: []string{"/orders/", "/orders/{id}"}, Origins: []string{"https://app.example.com"},
+		Limits:     []exchange.Quota{{Name: "calls", Count: 100, Per: time.Minute, Burst: 20}, {Name: "day", Count: 5000, Per: 24 * time.Hour}},
+		IdleRevoke: 90 * 24 * time.Hour,
 	}
 }
 
@@ -72,7 +87,7 @@ func plainRecord(id apikey.ID) apikey.Record {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return apikey.Record{
 		ID: id, Prefix: "wrd", Environment: "test", Created: at,
-		Secrets: []apikey.Secret{{Digest: digest(9), Pepper: "0badcafe", Created: at}},
+		Secrets: []apikey.Secret{{Digest: digest(9), Pepper: "0badcafe", Created: at, Number: 1}},
 	}
 }
 
@@ -109,7 +124,7 @@ func mustApply(t *testing.T, s Full, c apikey.Change) apikey.Revision {
 	t.Helper()
 	rev, err := s.Apply(t.Context(), c)
 	if err != nil {
-		t.Fatalf("Apply(%s of %q) = %v, want no error", c.Op, c.After.ID, err)
+		t.Fatalf("Apply(%s of %q) = %v, want no error", c.Op, c.ID(), err)
 	}
 	return rev
 }

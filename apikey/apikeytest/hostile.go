@@ -50,7 +50,9 @@ func withText(id apikey.ID, text string) apikey.Record {
 	r := fullRecord(id)
 	r.Prefix, r.Environment, r.Name, r.Owner, r.Reason = text, apikey.Environment(text), text, text, text
 	r.Scopes = []string{text, "a", text}
-	r.Secrets[0].Pepper = text
+	r.Secrets[0].Pepper, r.Secrets[1].Format = text, text
+	r.Plan, r.Metadata = text, map[string]string{text: "a", "b": text}
+	r.Methods, r.Paths, r.Origins, r.Limits[0].Name = []string{text}, []string{text}, []string{"a", text}, text
 	return r
 }
 
@@ -65,6 +67,15 @@ func withBroken(id apikey.ID, text string) map[string]apikey.Record {
 		"Reason":      func(r *apikey.Record) { r.Reason = text },
 		"Scopes":      func(r *apikey.Record) { r.Scopes[1] = text },
 		"Pepper":      func(r *apikey.Record) { r.Secrets[1].Pepper = text },
+		"Format":      func(r *apikey.Record) { r.Secrets[1].Format = text },
+		"Kind":        func(r *apikey.Record) { r.Kind = apikey.Kind(text) },
+		"Plan":        func(r *apikey.Record) { r.Plan = text },
+		"Metadata":    func(r *apikey.Record) { r.Metadata["a"] = text },
+		"name of one": func(r *apikey.Record) { r.Metadata[text] = "a" },
+		"Methods":     func(r *apikey.Record) { r.Methods[0] = text },
+		"Paths":       func(r *apikey.Record) { r.Paths[0] = text },
+		"Origins":     func(r *apikey.Record) { r.Origins[0] = text },
+		"Limits":      func(r *apikey.Record) { r.Limits[0].Name = text },
 	}
 	records := map[string]apikey.Record{}
 	for name, set := range fields {

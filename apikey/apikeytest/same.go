@@ -1,6 +1,7 @@
 package apikeytest
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -23,7 +24,17 @@ func wantRecord(t *testing.T, got, want apikey.Record) {
 	if !slices.Equal(got.Scopes, want.Scopes) {
 		t.Errorf("Scopes = %q, want %q", got.Scopes, want.Scopes)
 	}
+	wantEqual(t, "Kind", got.KindOf(), want.KindOf())
+	wantEqual(t, "Plan", got.Plan, want.Plan)
+	wantEqual(t, "IdleRevoke", got.IdleRevoke, want.IdleRevoke)
+	wantSame(t, "Metadata", got.Metadata, want.Metadata, maps.Equal)
+	wantSame(t, "Addresses", got.Addresses, want.Addresses, slices.Equal)
+	wantSame(t, "Methods", got.Methods, want.Methods, slices.Equal)
+	wantSame(t, "Paths", got.Paths, want.Paths, slices.Equal)
+	wantSame(t, "Origins", got.Origins, want.Origins, slices.Equal)
+	wantSame(t, "Limits", got.Limits, want.Limits, slices.Equal)
 	wantTime(t, "Created", got.Created, want.Created)
+	wantTime(t, "Updated", got.Updated, want.Updated)
 	wantTime(t, "Expires", got.Expires, want.Expires)
 	wantTime(t, "Revoked", got.Revoked, want.Revoked)
 	wantSecrets(t, got.Secrets, want.Secrets)
@@ -39,8 +50,19 @@ func wantSecrets(t *testing.T, got, want []apikey.Secret) {
 	for i := range want {
 		wantEqual(t, "Secrets.Digest", got[i].Digest, want[i].Digest)
 		wantEqual(t, "Secrets.Pepper", got[i].Pepper, want[i].Pepper)
+		wantEqual(t, "Secrets.Number", got[i].Number, want[i].Number)
+		wantEqual(t, "Secrets.IdleRetire", got[i].IdleRetire, want[i].IdleRetire)
+		wantEqual(t, "Secrets.Format", got[i].Format, want[i].Format)
 		wantTime(t, "Secrets.Created", got[i].Created, want[i].Created)
 		wantTime(t, "Secrets.Retires", got[i].Retires, want[i].Retires)
+	}
+}
+
+// wantSame reports that two collections differ.
+func wantSame[T any](t *testing.T, field string, got, want T, equal func(a, b T) bool) {
+	t.Helper()
+	if !equal(got, want) {
+		t.Errorf("%s = %v, want %v", field, got, want)
 	}
 }
 

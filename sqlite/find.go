@@ -1,0 +1,86 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+)
+
+// What a filter asks for. Each condition is off while its parameter is empty; the
+// order and the owner, which an index serves, are statements of their own.
+const (
+	filterKeys = `(?1 = '' OR owner = ?1) AND (?2 = '' OR environment = ?2) AND (?3 = '' OR kind = ?3) AND (?4 = '' OR plan = ?4)
+		AND (?5 = '' OR ?5 = CASE
+			WHEN revoked IS NOT NULL THEN 'revoked'
+			WHEN disabled THEN 'disabled'
+			WHEN expires <= ?6 THEN 'expired'
+			WHEN EXISTS (SELECT 1 FROM secrets WHERE key_id = keys.id AND retires > ?6) THEN 'retiring'
+			ELSE 'active' END)
+		AND (?7 = '' OR instr(lower(name), lower(?7)) OR instr(lower(owner), lower(?7)) OR instr(lower(id), lower(?7)))
+		AND (?8 IS NULL OR expires < ?8)`
+
+	byID      = ` AND id > ?9 ORDER BY id LIMIT ?11`
+	byCreated = ` AND (?9 = '' OR (-coalesce(created, 0), id) > (-?10, ?9)) ORDER BY -coalesce(created, 0), id LIMIT ?11`
+
+	findByID      = selectRecords + `(SELECT * FROM keys WHERE ` + filterKeys + byID + `) k LEFT JOIN secrets s ON s.key_id = k.id ORDER BY k.id, s.position`
+	findByCreated = selectRecords + `(SELECT * FROM keys WHERE ` + filterKeys + byCreated + `) k LEFT JOIN secrets s ON s.key_id = k.id
+		ORDER BY -coalesce(k.created, 0), k.id, s.position`
+	findOwned = selectRecords + `(SELECT * FROM keys WHERE owner = ?1 AND ` + filterKeys + byCreated + `) k LEFT JOIN secrets s ON s.key_id = k.id
+		ORDER BY -coalesce(k.created, 0), k.id, s.position`
+)
+
+// Find implements apikey.Finder.
+func (s *APIKeys) Find(ctx context.Context, f apikey.Filter) (apikey.Page, error) {
+	const what = "find api keys"
+	if err := f.Check(time.Now()); err != nil {
+		return apikey.Page{}, err
+	}
+	for _, text := range []string{f.Owner, string(f.Environment), f.Plan, f.Text, string(f.After.ID)} {
+		if !validText(text) {
+			return apikey.Page{}, nil // Apply accepts no such text
+		}
+	}
+	if err := s.db.file.look(); err != nil {
+		return apikey.Page{}, err
+	}
+	rows, err := s.find(ctx, &f)
+	if err != nil {
+		return apikey.Page{}, answer(ctx, what, err)
+	}
+	found, err := records(rows)
+	if err != nil {
+		return apikey.Page{}, answer(ctx, what, err)
+	}
+	page := apikey.Page{Records: found, More: len(found) > f.Limit}
+	if page.More {
+		page.Records = found[:f.Limit]
+		page.Next = f.CursorOf(&page.Records[f.Limit-1])
+	}
+	return page, nil
+}
+
+// find asks for one record more than the page holds.
+func (s *APIKeys) find(ctx context.Context, f *apikey.Filter) (*sql.Rows, error) {
+	args := []any{
+		f.Owner, string(f.Environment), string(f.Kind), f.Plan, string(f.State), f.At.UnixMicro(), f.Text, micros(f.ExpiresBefore),
+		string(f.After.ID), microsOrZero(f.After.Created), f.Limit + 1,
+	}
+	switch {
+	case f.Sort == apikey.SortID:
+		return s.db.read.QueryContext(ctx, findByID, args...)
+	case f.Owner != "":
+		return s.db.read.QueryContext(ctx, findOwned, args...)
+	default:
+		return s.db.read.QueryContext(ctx, findByCreated, args...)
+	}
+}
+
+// microsOrZero returns t as the order of creation has it: nothing is 0.
+func microsOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
