@@ -12,9 +12,9 @@ type RuleFormat string
 
 // The formats of [Rules].
 const (
-	Gitleaks   RuleFormat = "gitleaks"   // a configuration file (TOML)
-	TruffleHog RuleFormat = "trufflehog" // custom detectors (YAML)
-	GitHub     RuleFormat = "github"     // what the form for a custom pattern asks for
+	ForGitleaks   RuleFormat = "gitleaks"   // a configuration file (TOML)
+	ForTruffleHog RuleFormat = "trufflehog" // custom detectors (YAML)
+	ForGitHub     RuleFormat = "github"     // what the form for a custom pattern asks for
 )
 
 // Pattern returns the regular expression of keys with the prefix, in what RE2,
@@ -48,14 +48,14 @@ func Rules(w io.Writer, format RuleFormat, prefixes []string) error {
 	}
 	var text string
 	switch format {
-	case Gitleaks:
+	case ForGitleaks:
 		text = gitleaksRules(prefixes)
-	case TruffleHog:
+	case ForTruffleHog:
 		text = truffleHogRules(prefixes)
-	case GitHub:
+	case ForGitHub:
 		text = gitHubRules(prefixes)
 	default:
-		return fmt.Errorf("leak: no rules for %q: want %s, %s or %s", format, Gitleaks, TruffleHog, GitHub)
+		return fmt.Errorf("leak: no rules for %q: want %s, %s or %s", format, ForGitleaks, ForTruffleHog, ForGitHub)
 	}
 	_, err := io.WriteString(w, text)
 	return err

@@ -34,7 +34,7 @@ func TestExampleHasTheFormOfAKey(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
-	for _, format := range []leak.RuleFormat{leak.Gitleaks, leak.TruffleHog, leak.GitHub} {
+	for _, format := range []leak.RuleFormat{leak.ForGitleaks, leak.ForTruffleHog, leak.ForGitHub} {
 		t.Run(string(format), func(t *testing.T) {
 			var b bytes.Buffer
 			if err := leak.Rules(&b, format, []string{"wrd", "acme"}); err != nil {
@@ -46,7 +46,7 @@ func TestRules(t *testing.T) {
 	for _, bad := range []struct {
 		format   leak.RuleFormat
 		prefixes []string
-	}{{leak.Gitleaks, nil}, {leak.Gitleaks, []string{"'''"}}, {"other", []string{"wrd"}}, {leak.GitHub, strings.Split(strings.Repeat("a,", 65)+"a", ",")}} {
+	}{{leak.ForGitleaks, nil}, {leak.ForGitleaks, []string{"'''"}}, {"other", []string{"wrd"}}, {leak.ForGitHub, strings.Split(strings.Repeat("a,", 65)+"a", ",")}} {
 		if err := leak.Rules(new(bytes.Buffer), bad.format, bad.prefixes); err == nil {
 			t.Errorf("rules of %q for %q", bad.format, bad.prefixes)
 		}

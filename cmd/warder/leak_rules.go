@@ -34,6 +34,6 @@ gitleaks or TruffleHog reports by warder leak check.`,
 	}
 	addConfigFlags(cmd)
 	cmd.Flags().StringVar(&prefixes, "prefix", "", "prefixes of keys, with commas between them (default: that of the configuration)")
-	cmd.Flags().StringVar(&form, "format", string(leak.Gitleaks), "gitleaks, trufflehog or github")
+	cmd.Flags().StringVar(&form, "format", string(leak.ForGitleaks), "gitleaks, trufflehog or github")
 	return cmd
 }

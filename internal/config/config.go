@@ -85,6 +85,8 @@ type Config struct {
 	Session Session `yaml:"session"`
 	// Identity is what warder tells upstreams, signed.
 	Identity Identity `yaml:"identity"`
+	// Leaks say who may report keys that were found where others can read them, and what becomes of such keys.
+	Leaks Leaks `yaml:"leaks"`
 	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit). At most 4,096.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes say which requests go to which upstream and what they need. The most specific pattern wins; order does not matter. What no route matches is refused. At most 10,000.

@@ -18,6 +18,7 @@ import (
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/jwt"
+	"github.com/warder-dev/warder/leak"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/secret"
@@ -52,6 +53,12 @@ type Config struct {
 	// Disable disables a key that was exposed so, where the configuration wants that.
 	// nil where it does not.
 	Disable func(ctx context.Context, id apikey.ID) error
+
+	// KeyStore is where keys are changed that were reported as leaked, and Leaked is
+	// told of each such report. nil where the configuration takes no reports; Leaked
+	// also for nobody.
+	KeyStore apikey.Store
+	Leaked   func(leak.Report)
 }
 
 // A Gateway judges and forwards requests. It is safe for concurrent use.
@@ -72,6 +79,7 @@ type Gateway struct {
 	limits    limits
 	guard     *bruteforce.Guard
 	ledger    *usage.Ledger // nil when no route costs credits
+	gitHub    *leak.GitHub  // nil when it may report nothing
 }
 
 // New reports every route and upstream that cannot be built, at once. Close the
@@ -97,7 +105,7 @@ func (g *Gateway) build() error {
 	routes.CORS = g.cors[config.DefaultCORS]
 	routes.AddressLimit = g.limits.everybody
 	if err == nil {
-		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
+		err = errors.Join(g.addRoutes(routes), g.addLogins(routes), g.addLeaks(routes))
 	}
 	g.stack = &warder.Stack{Edge: edge, Route: routes}
 	g.handler = g.stack.Wrap(http.HandlerFunc(g.forward))
@@ -171,6 +179,9 @@ func (g *Gateway) Poisoned() (n uint64) {
 func (g *Gateway) Close() error {
 	for _, u := range g.upstreams {
 		u.CloseIdleConnections()
+	}
+	if g.gitHub != nil {
+		g.gitHub.Close()
 	}
 	return errors.Join(g.closeLedger(), g.schemes.close())
 }

@@ -122,7 +122,7 @@ func table() map[string]row {
 		},
 		"internal/gateway": {module: vocabulary(
 			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "internal/config",
-			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
+			"internal/outgoing", "introspection", "jwt", "leak", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
 		"internal/decision":   {module: vocabulary("", "upstream")},

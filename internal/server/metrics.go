@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/leak"
 	"github.com/warder-dev/warder/problem"
 )
 
@@ -35,6 +36,7 @@ type Metrics struct {
 	refusals *prometheus.CounterVec
 	shadows  *prometheus.CounterVec
 	exposed  prometheus.Counter
+	leaked   *prometheus.CounterVec
 	inFlight prometheus.Gauge
 
 	reasons map[string]struct{}
@@ -79,6 +81,9 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		exposed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "warder_exposed_credentials_total", Help: "Credentials that came over plain HTTP where https is required.",
 		}),
+		leaked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "warder_leaked_keys_total", Help: "Reports of leaked keys that were true, by sender and by what was done.",
+		}, []string{"sender", "action"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "warder_requests_in_flight", Help: "Requests that are being served.",
 		}),
@@ -92,7 +97,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		Name: "warder_build_info", Help: "1, with the version as a label.",
 		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?"), "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.inFlight, build,
+	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.leaked, m.inFlight, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -101,7 +106,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 // and fronts say.
 func knownReasons(more []string) map[string]struct{} {
 	words := []string{
-		"no-credential", "brute-force", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable",
+		"no-credential", "brute-force", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable", "honeytoken", "signature",
 		"panic", "method", "malformed-target", "no-target",
 		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "client-gone", "stopped", "body-invalid", "no-scheme", "no-host", "half-a-principal", "dry", "prefix-absent", "prefix-ambiguous",
 	}
@@ -195,6 +200,9 @@ func (m *Metrics) Shadowed(stage, reason string) {
 
 // Exposed counts a credential that came over plain HTTP.
 func (m *Metrics) Exposed() { m.exposed.Inc() }
+
+// Leaked counts a true report of a leaked key.
+func (m *Metrics) Leaked(r leak.Report) { m.leaked.WithLabelValues(r.Sender, string(r.Done)).Inc() }
 
 func (m *Metrics) refusal(reason, stage string) prometheus.Counter {
 	reason, stage = m.labels(reason, stage)

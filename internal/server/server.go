@@ -156,6 +156,7 @@ func (p *program) build() error {
 	p.gateway, err = gateway.New(gateway.Config{
 		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
 		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
+		KeyStore: o.Store, Leaked: p.metrics.Leaked,
 	})
 	if err != nil {
 		return err
