@@ -28,6 +28,7 @@ type entry struct {
 	certificate *[32]byte // the digest of the one that the key is bound to; nil for none
 	revoked     bool
 	disabled    bool
+	honeytoken  bool
 }
 
 // digest is one secret of a key.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
+	"errors"
 	"time"
 
 	"github.com/warder-dev/warder/exchange"
@@ -15,7 +16,8 @@ type claim struct {
 	text string // of the right shape
 	id   ID     // a part of text
 	cert *x509.Certificate
-	dry  bool // nothing is written
+	x    *exchange.Exchange // the request's; nil without one
+	dry  bool               // nothing is written
 }
 
 // judge compares the text with every secret of e, in a time that depends neither
@@ -63,6 +65,8 @@ func (v *Verifier) state(e *entry, match *digest, now time.Time) error {
 		return v.refusals.expired
 	case match.retires != 0 && now.UnixMicro() >= match.retires:
 		return v.refusals.expired
+	case e.honeytoken:
+		return v.refusals.honeytoken
 	default:
 		return nil
 	}
@@ -115,6 +119,9 @@ func (v *Verifier) compare(text string, e *entry) (*digest, error) {
 // the request would keep the text of the key in memory.
 func (v *Verifier) answer(s *slot, match *digest, c *claim, err error) (exchange.Principal, error) {
 	if err != nil {
+		if errors.Is(err, v.refusals.honeytoken) && !c.dry {
+			v.cfg.Honeytoken(c.x, s.id)
+		}
 		return exchange.Principal{}, err
 	}
 	if match.pepper != v.cfg.Peppers.current() && !c.dry {

@@ -56,7 +56,7 @@ func (b *base) prove(x *exchange.Exchange, text string) (exchange.Principal, err
 		return exchange.Principal{}, b.verifier.refusals.malformed
 	}
 	x.Claim = string(info.ID)
-	principal, err := b.verifier.verify(x.Request.Context(), claim{text: text, id: info.ID, cert: x.ClientCert, dry: x.Dry})
+	principal, err := b.verifier.verify(x.Request.Context(), claim{text: text, id: info.ID, cert: x.ClientCert, x: x, dry: x.Dry})
 	if err != nil {
 		return exchange.Principal{}, err
 	}

@@ -28,6 +28,7 @@ type VerifierConfig struct {
 	Poll             time.Duration    // between two questions for changes. Default 250 ms.
 	Freshness        time.Duration    // how long the cache is trusted without an answer to that question. More than Poll. Default 5 s.
 	Lease            func() time.Time // until when others wait for this node, less Freshness: the cache is trusted for no longer than Freshness after it. nil: there are no others.
+	Honeytoken       Alarm            // told of each use of a [KindHoneytoken]; it must not block. May be nil.
 	Applied          func(Revision)   // told when every change up to the revision holds here; it must not block. May be nil.
 }
 
@@ -40,6 +41,10 @@ const (
 	defaultFreshness     = 5 * time.Second
 	maxLookups           = 256 // under way at once; a store that hangs holds no more goroutines than that
 )
+
+// An Alarm is told that somebody has sent the text of a honeytoken: by a request,
+// which it may read until it returns, or by [Verifier.Verify], when x is nil.
+type Alarm func(x *exchange.Exchange, id ID)
 
 // A Verifier tells whom the text of a key proves. It is safe for concurrent use.
 // Close it to stop its goroutines.
@@ -61,7 +66,7 @@ type Verifier struct {
 }
 
 // refusals are the verifier's answers, made once.
-type refusals struct{ malformed, unknown, wrong, revoked, disabled, expired, certificate error }
+type refusals struct{ malformed, unknown, wrong, revoked, disabled, expired, certificate, honeytoken error }
 
 var (
 	errNoStore    = errors.New("apikey: Store is missing")
@@ -85,7 +90,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		refusals: refusals{
 			malformed: authn.Wrong("malformed"), unknown: authn.Wrong("unknown"), wrong: authn.Wrong("wrong-secret"),
 			revoked: authn.Wrong("revoked"), disabled: authn.Wrong("disabled"), expired: authn.Wrong("expired"),
-			certificate: authn.Wrong("certificate"),
+			certificate: authn.Wrong("certificate"), honeytoken: authn.WrongAs("honeytoken", "unknown"),
 		},
 	}
 	v.ctx, v.stop = context.WithCancel(context.Background())
@@ -119,6 +124,9 @@ func (c *VerifierConfig) setDefaults() {
 	if c.Lease == nil {
 		c.Lease = time.Now
 	}
+	if c.Honeytoken == nil {
+		c.Honeytoken = func(*exchange.Exchange, ID) {}
+	}
 	if c.Applied == nil {
 		c.Applied = func(Revision) {}
 	}
@@ -145,8 +153,8 @@ func (c *VerifierConfig) check() error {
 }
 
 // Verify returns whom the text of a key proves. A refusal is an [*authn.Refusal]
-// with the reason malformed, unknown, wrong-secret, revoked, disabled, expired or
-// certificate; every other error means that nobody knows: the store gave no answer
+// with the reason malformed, unknown, wrong-secret, revoked, disabled, expired,
+// certificate or honeytoken; every other error means that nobody knows: the store gave no answer
 // within LookupTimeout or ctx ended. Both cost the same for each of the reasons but
 // malformed, which costs next to nothing, so that no answer tells which ids exist.
 //

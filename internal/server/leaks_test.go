@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/wire"
 	"github.com/warder-dev/warder/leak"
 	"github.com/warder-dev/warder/secret"
@@ -161,4 +162,54 @@ func TestNobodyReportsLeaksUnasked(t *testing.T) {
 	if status := p.get(t, "/leaks/github", p.key).StatusCode; status != http.StatusOK {
 		t.Errorf("the path is the upstream's then: %d", status)
 	}
+}
+
+func TestHoneytokenAtTheGateway(t *testing.T) {
+	attack.Case(t, "KEY-34", attack.Gateway, func(t *testing.T) {
+		upstream := wire.Listen(t, wire.Answer(wire.OK))
+		p := start(t, upstream.URL(), settings{yaml: "insecure_verbose: true\nroutes: [{match: /, upstream: api}]\n"})
+		record, key := p.create(t, apikey.Spec{Environment: "live", Owner: "acme"})
+		after := record
+		after.Kind = apikey.KindHoneytoken
+		revision, err := p.keys.Apply(t.Context(), apikey.Change{Actor: "system", Source: "test", Op: apikey.OpUpdate, At: time.Now(), Before: &record, After: &after})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.awaitNodes(t, revision)
+		ask := func(key string) string {
+			r := newRequest(t, "http://"+p.gateway+"/orders")
+			r.Header.Set("X-API-Key", key)
+			r.Header.Set("User-Agent", "thief/1.0")
+			response := do(t, r)
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := response.Header.Get("X-Request-Id")
+			response.Header.Del("Date")
+			return strings.ReplaceAll(fmt.Sprint(response.StatusCode, response.Header, string(body)), id, "ID")
+		}
+		stranger := start(t, upstream.URL(), settings{})
+		if got, want := ask(key), ask(stranger.key); got != want {
+			t.Errorf("a honeytoken is answered %s, an unknown key %s", got, want)
+		}
+		_ = ask(guessed(key))
+		response := do(t, newRequest(t, "http://"+p.admin+"/metrics"))
+		metrics, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(metrics), "\nwarder_honeytoken_uses_total 1\n") {
+			t.Error("the metric does not count one use")
+		}
+		log := p.log(t)
+		for _, want := range []string{"a honeytoken was used", string(record.ID), "127.0.0.1", "thief/1.0"} {
+			if !strings.Contains(log, want) {
+				t.Errorf("the log does not tell of %q", want)
+			}
+		}
+		if strings.Contains(log, key[21:]) {
+			t.Error("the log holds the secret")
+		}
+	})
 }

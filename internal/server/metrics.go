@@ -37,6 +37,7 @@ type Metrics struct {
 	shadows  *prometheus.CounterVec
 	exposed  prometheus.Counter
 	leaked   *prometheus.CounterVec
+	honey    prometheus.Counter
 	inFlight prometheus.Gauge
 
 	reasons map[string]struct{}
@@ -84,6 +85,9 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		leaked: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "warder_leaked_keys_total", Help: "Reports of leaked keys that were true, by sender and by what was done.",
 		}, []string{"sender", "action"}),
+		honey: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "warder_honeytoken_uses_total", Help: "Requests with a honeytoken.",
+		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "warder_requests_in_flight", Help: "Requests that are being served.",
 		}),
@@ -97,7 +101,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		Name: "warder_build_info", Help: "1, with the version as a label.",
 		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?"), "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.leaked, m.inFlight, build,
+	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.leaked, m.honey, m.inFlight, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -200,6 +204,9 @@ func (m *Metrics) Shadowed(stage, reason string) {
 
 // Exposed counts a credential that came over plain HTTP.
 func (m *Metrics) Exposed() { m.exposed.Inc() }
+
+// Honeytoken counts a request with a honeytoken.
+func (m *Metrics) Honeytoken() { m.honey.Inc() }
 
 // Leaked counts a true report of a leaked key.
 func (m *Metrics) Leaked(r leak.Report) { m.leaked.WithLabelValues(r.Sender, string(r.Done)).Inc() }

@@ -142,6 +142,7 @@ func (p *program) join(ctx context.Context) error {
 		Freshness:     o.Config.Keys.Freshness,
 		Lease:         p.member.Announced,
 		Applied:       p.member.Applied,
+		Honeytoken:    p.honeytoken,
 	})
 	return err
 }
