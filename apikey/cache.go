@@ -36,6 +36,7 @@ type digest struct {
 	sum     [32]byte
 	pepper  *pepper // nil: a pepper that we lack
 	retires int64   // microseconds since 1970; 0: never
+	format  formatCode
 }
 
 // cache holds slots in shards, so that neither a lock nor an eviction stops

@@ -18,6 +18,7 @@ type claim struct {
 	cert *x509.Certificate
 	x    *exchange.Exchange // the request's; nil without one
 	dry  bool               // nothing is written
+	sums []importedSum      // of an imported text; nil for one of ours
 }
 
 // judge compares the text with every secret of e, in a time that depends neither
@@ -30,7 +31,7 @@ func (v *Verifier) judge(c *claim, e *entry) (*digest, time.Time, error) {
 		_ = presents(c.cert, &none)
 		return nil, time.Now(), v.refusals.unknown
 	}
-	match, err := v.compare(c.text, e)
+	match, err := v.compare(c, e)
 	now := time.Now()
 	if err == nil {
 		err = v.state(e, match, now)
@@ -84,7 +85,10 @@ func presents(cert *x509.Certificate, digest *[sha256.Size]byte) bool {
 
 // compare returns the secret of e that text is. Secrets under the same pepper
 // stand together mostly, and share a computation.
-func (v *Verifier) compare(text string, e *entry) (*digest, error) {
+func (v *Verifier) compare(c *claim, e *entry) (*digest, error) {
+	if c.sums != nil {
+		return v.compareImported(c.sums, e)
+	}
 	var (
 		match  *digest
 		lacks  bool
@@ -93,13 +97,16 @@ func (v *Verifier) compare(text string, e *entry) (*digest, error) {
 	)
 	for i := range e.digests {
 		d := &e.digests[i]
+		if d.format != formatOurs {
+			continue
+		}
 		if d.pepper == nil {
 			lacks = true
 			continue
 		}
 		if d.pepper != pepper {
 			pepper = d.pepper
-			sum = pepper.digest(text)
+			sum = pepper.digest(c.text)
 		}
 		if subtle.ConstantTimeCompare(sum[:], d.sum[:]) == 1 {
 			match = d
@@ -110,9 +117,10 @@ func (v *Verifier) compare(text string, e *entry) (*digest, error) {
 		return match, nil
 	case lacks:
 		return nil, errPepper // it may be the right secret: nobody knows
-	default:
-		return nil, v.refusals.wrong
+	case pepper == nil: // it has imported secrets only, and must cost what others do
+		_ = v.cfg.Peppers.current().digest(c.text)
 	}
+	return nil, v.refusals.wrong
 }
 
 // answer makes the principal of a match. Its strings are the record's: those of
@@ -125,7 +133,7 @@ func (v *Verifier) answer(s *slot, match *digest, c *claim, err error) (exchange
 		return exchange.Principal{}, err
 	}
 	if match.pepper != v.cfg.Peppers.current() && !c.dry {
-		v.rehash.offer(s.id, match, v.cfg.Peppers.current(), c.text)
+		v.rehash.offer(s.id, match, v.cfg.Peppers.current(), c)
 	}
 	e := s.entry
 	return exchange.Principal{

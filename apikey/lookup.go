@@ -179,7 +179,7 @@ func (v *Verifier) newSlot(id ID, r *Record) *slot {
 		all.entry.certificate = new(r.Certificate) // a copy: not with the record around it
 	}
 	for _, one := range r.Secrets {
-		d := digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper)}
+		d := digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper), format: v.legacy.code(one.Format)}
 		if !one.Retires.IsZero() {
 			d.retires = one.Retires.UnixMicro()
 		}

@@ -28,6 +28,7 @@ type VerifierConfig struct {
 	Poll             time.Duration    // between two questions for changes. Default 250 ms.
 	Freshness        time.Duration    // how long the cache is trusted without an answer to that question. More than Poll. Default 5 s.
 	Lease            func() time.Time // until when others wait for this node, less Freshness: the cache is trusted for no longer than Freshness after it. nil: there are no others.
+	LegacyFormats    []string         // of [Formats]: imported texts that are taken besides keys of ours. The Store is a [LegacyStore] then. Default: none.
 	Honeytoken       Alarm            // told of each use of a [KindHoneytoken]; it must not block. May be nil.
 	Applied          func(Revision)   // told when every change up to the revision holds here; it must not block. May be nil.
 }
@@ -55,6 +56,7 @@ type Verifier struct {
 	cache    *cache
 	lookups  chan struct{} // one element for each look-up under way
 	rehash   rehasher
+	legacy   *legacy // nil when no imported text is taken
 
 	confirmed atomic.Pointer[time.Time] // when the newest answered poll began; nil: the cache is not to be trusted
 	applied   atomic.Int64
@@ -87,6 +89,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		cache:   newCache(cfg.CacheSize, cfg.UnknownCacheSize),
 		lookups: make(chan struct{}, maxLookups),
 		rehash:  newRehasher(),
+		legacy:  newLegacy(&cfg),
 		refusals: refusals{
 			malformed: authn.Wrong("malformed"), unknown: authn.Wrong("unknown"), wrong: authn.Wrong("wrong-secret"),
 			revoked: authn.Wrong("revoked"), disabled: authn.Wrong("disabled"), expired: authn.Wrong("expired"),
@@ -140,6 +143,7 @@ func (c *VerifierConfig) check() error {
 	if !c.Peppers.usable() {
 		errs = append(errs, errNoPeppers)
 	}
+	errs = append(errs, c.checkLegacy())
 	if c.CacheSize < 0 || c.CacheSize > maxCache || c.UnknownCacheSize < 0 || c.UnknownCacheSize > maxCache {
 		errs = append(errs, fmt.Errorf("apikey: CacheSize and UnknownCacheSize: want at most %d, not less than 0", maxCache))
 	}
@@ -165,7 +169,7 @@ func (c *VerifierConfig) check() error {
 func (v *Verifier) Verify(ctx context.Context, text string) (exchange.Principal, error) {
 	info, err := Parse(text)
 	if err != nil {
-		return exchange.Principal{}, v.refusals.malformed
+		return v.verifyImported(ctx, claim{text: text})
 	}
 	return v.verify(ctx, claim{text: text, id: info.ID})
 }
