@@ -98,6 +98,7 @@
 //   - internal/decision: the same routes, for proxies that only ask
 //   - internal/server: listeners, and everything above joined
 //   - internal/dnscommand: a program of the operator that publishes records in the DNS
+//   - internal/keyimport: the keys of other systems, from what those export
 //   - internal/fleet: who runs, and who has applied a change
 //   - internal/systemd: sockets and words of the service manager
 //

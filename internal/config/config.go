@@ -117,6 +117,8 @@ type Keys struct {
 	CacheSize int `yaml:"cache_size" default:"100000" min:"0" max:"10000000"`
 	// Freshness is the longest time for which a key from memory is believed when the store cannot confirm it, 1s to 1h. Default 5s.
 	Freshness time.Duration `yaml:"freshness" default:"5s" min:"1s" max:"1h"`
+	// LegacyFormats lists the forms in which keys of other systems were imported: text, sha256, sha512. Texts that are no keys of warder are looked up then, by their digests. Default: none.
+	LegacyFormats []string `yaml:"legacy_formats" enum:"text|sha256|sha512"`
 }
 
 // Log says where and what warder logs.

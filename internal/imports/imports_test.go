@@ -30,7 +30,7 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
-		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
+		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/keyimport", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "leak", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 		"usage",
@@ -111,8 +111,9 @@ func table() map[string]row {
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
 		// program
-		"internal/fleet":   {module: vocabulary("apikey")},
-		"internal/systemd": {third: x},
+		"internal/fleet":     {module: vocabulary("apikey")},
+		"internal/systemd":   {third: x},
+		"internal/keyimport": {module: vocabulary("apikey"), third: []string{"github.com/goccy/go-yaml"}},
 		"internal/config": {
 			module: vocabulary(
 				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "securityheaders",

@@ -143,6 +143,7 @@ func (p *program) join(ctx context.Context) error {
 		Lease:         p.member.Announced,
 		Applied:       p.member.Applied,
 		Honeytoken:    p.honeytoken,
+		LegacyFormats: o.Config.Keys.LegacyFormats,
 	})
 	return err
 }
