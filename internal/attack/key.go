@@ -31,7 +31,7 @@ func key() []Entry {
 		{ID: "KEY-26", Sent: "a cookie key with an unsafe method and no proof against forgery", Must: "403"},
 		{ID: "KEY-27", Sent: "an address condition met by mapped, forwarded or zoned addresses", Must: "judged on the address that the edge established"},
 		{ID: "KEY-28", Sent: "scopes that share letters but no segments; a wildcard inside a token's text; another owner's scope", Must: "no match by accident; wildcards count only in what was granted here"},
-		{ID: "KEY-29", Sent: "imported hashes: right, wrong, twice the same, empty", Must: "passes and is upgraded; 401; the second and the empty one are refused", Waits: "importing keys"},
+		{ID: "KEY-29", Sent: "imported hashes: right, wrong, twice the same, empty", Must: "passes and is upgraded; 401; the second and the empty one are refused"},
 		{ID: "KEY-30", Sent: "a key in a form or JSON body", Must: "not read"},
 		{ID: "KEY-31", Sent: "a key that is bound to a certificate, with none, another, or a forwarded one from anybody", Must: "401"},
 		{ID: "KEY-32", Sent: "HEAD, OPTIONS, TRACE, CONNECT, unknown and lower-case methods", Must: "authenticated like every other, or 405; none passes"},
