@@ -291,13 +291,13 @@ func (v *Verifier) findImported(ctx context.Context, sums []importedSum) (ID, er
 		err error
 	}
 	answers := make(chan answer, 1)
-	if !v.start(func() {
+	if !v.start(func() { //nolint:contextcheck // it may outlive the request that began it
 		defer func() { <-v.lookups }()
 		ctx, cancel := context.WithTimeoutCause(v.ctx, v.cfg.LookupTimeout, errBusy)
 		defer cancel()
 		id, err := v.legacy.ask(ctx, sums)
 		answers <- answer{id, err}
-	}) { //nolint:contextcheck // it may outlive the request that began it
+	}) {
 		<-v.lookups
 		return "", errClosed
 	}

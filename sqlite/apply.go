@@ -48,8 +48,9 @@ func (s *APIKeys) ApplyAll(ctx context.Context, changes []apikey.Change) ([]apik
 		return nil, answer(ctx, what, err)
 	}
 	revisions := make([]apikey.Revision, len(writes))
+	in := newTransaction(tx, len(writes))
 	for i := range writes {
-		if revisions[i], err = writes[i].run(ctx, tx); err != nil {
+		if revisions[i], err = writes[i].run(ctx, in); err != nil {
 			break
 		}
 	}
@@ -139,7 +140,7 @@ func newWrite(c apikey.Change) (*write, error) {
 }
 
 // run writes the change, the record and its secrets.
-func (w *write) run(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
+func (w *write) run(ctx context.Context, tx *transaction) (apikey.Revision, error) {
 	rev, err := w.log(ctx, tx)
 	if err != nil {
 		return 0, err
@@ -154,7 +155,7 @@ func (w *write) run(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
 }
 
 // remove deletes the record, if it is what Before says.
-func (w *write) remove(ctx context.Context, tx *sql.Tx) error {
+func (w *write) remove(ctx context.Context, tx *transaction) error {
 	if _, err := tx.ExecContext(ctx, deleteDigests, string(w.change.ID())); err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (w *write) remove(ctx context.Context, tx *sql.Tx) error {
 }
 
 // one reports why done is not the change of one row.
-func (w *write) one(ctx context.Context, tx *sql.Tx, done sql.Result) error {
+func (w *write) one(ctx context.Context, tx *transaction, done sql.Result) error {
 	if n, err := done.RowsAffected(); err != nil || n == 1 {
 		return err
 	}
@@ -175,7 +176,7 @@ func (w *write) one(ctx context.Context, tx *sql.Tx, done sql.Result) error {
 
 // log adds the change to the list and returns its revision. There is one writer,
 // so revisions become visible in their order.
-func (w *write) log(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
+func (w *write) log(ctx context.Context, tx *transaction) (apikey.Revision, error) {
 	c := w.change
 	var before sql.NullInt64
 	if c.Before != nil {
@@ -190,7 +191,7 @@ func (w *write) log(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
 }
 
 // record writes the record, if it is what Before says.
-func (w *write) record(ctx context.Context, tx *sql.Tx, rev apikey.Revision) error {
+func (w *write) record(ctx context.Context, tx *transaction, rev apikey.Revision) error {
 	r := w.change.After
 	args := []any{
 		string(r.ID), r.Prefix, string(r.Environment), r.Name, r.Owner, w.scopes, micros(r.Created), micros(r.Expires), r.Disabled, micros(r.Revoked),
@@ -208,7 +209,7 @@ func (w *write) record(ctx context.Context, tx *sql.Tx, rev apikey.Revision) err
 }
 
 // refusal tells why no row was written.
-func (w *write) refusal(ctx context.Context, tx *sql.Tx) error {
+func (w *write) refusal(ctx context.Context, tx *transaction) error {
 	if w.change.Before == nil {
 		return apikey.ErrExists
 	}
@@ -223,7 +224,7 @@ func (w *write) refusal(ctx context.Context, tx *sql.Tx) error {
 }
 
 // secrets replaces the secrets of the key.
-func (w *write) secrets(ctx context.Context, tx *sql.Tx) error {
+func (w *write) secrets(ctx context.Context, tx *transaction) error {
 	id := string(w.change.After.ID)
 	if w.change.Before != nil {
 		if _, err := tx.ExecContext(ctx, deleteDigests, id); err != nil {

@@ -21,7 +21,6 @@ const metadataColumn = "metadata."
 type table struct {
 	r       *csv.Reader
 	columns map[string]int
-	line    int
 }
 
 // newTable reads the first line. known are the columns that there may be, wanted
@@ -41,7 +40,8 @@ func newTable(r io.Reader, known, wanted []string, metadata bool) (*table, error
 	for i, name := range head {
 		name = strings.ToLower(strings.TrimSpace(name))
 		_, twice := t.columns[name]
-		if twice || !slices.Contains(known, name) && !(metadata && len(name) > len(metadataColumn) && strings.HasPrefix(name, metadataColumn)) {
+		note := metadata && len(name) > len(metadataColumn) && strings.HasPrefix(name, metadataColumn)
+		if twice || !note && !slices.Contains(known, name) {
 			errs = append(errs, fmt.Errorf("keyimport: line 1: column %d is there twice or is not known: want %s", i+1, strings.Join(known, ", ")))
 			continue
 		}

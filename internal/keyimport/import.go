@@ -56,7 +56,7 @@ type Report struct {
 const MaxErrors = 50
 
 const (
-	batchSize   = 500
+	batchSize   = apikey.MaxBatch
 	maxPairs    = 50
 	maxPairName = 64  // bytes
 	maxPair     = 512 // bytes
@@ -314,7 +314,9 @@ func (b *batch) flush(ctx context.Context) error {
 	if len(b.changes) == 0 {
 		return nil
 	}
-	_, err := b.m.cfg.Store.ApplyAll(ctx, b.changes)
+	// In the order of ids, neighbours are written beside each other.
+	ordered := slices.SortedFunc(slices.Values(b.changes), func(x, y apikey.Change) int { return strings.Compare(string(x.ID()), string(y.ID())) })
+	_, err := b.m.cfg.Store.ApplyAll(ctx, ordered)
 	switch {
 	case err == nil:
 		b.report.Imported += len(b.changes)

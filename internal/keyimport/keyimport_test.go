@@ -200,11 +200,20 @@ func TestReadRefusesOtherFiles(t *testing.T) {
 }
 
 func TestReadEndsWhenNobodyWantsMore(t *testing.T) {
-	for range keyimport.Read(keyimport.CSV, strings.NewReader("key\na\nb\n")) {
-		break
-	}
-	for range keyimport.Read(keyimport.Kong, strings.NewReader(`{"keyauth_credentials":[{"key":"a"},{"key":"b"}]}`)) {
-		break
+	for format, text := range map[keyimport.Format]string{
+		keyimport.CSV: "key\na\nb\n", keyimport.Kong: `{"keyauth_credentials":[{"key":"a"},{"key":"b"}]}`,
+	} {
+		n := 0
+		for _, err := range keyimport.Read(format, strings.NewReader(text)) {
+			if err != nil {
+				t.Error(err)
+			}
+			n++
+			break
+		}
+		if n != 1 {
+			t.Errorf("%s: %d entries for who wants one", format, n)
+		}
 	}
 }
 
