@@ -119,13 +119,21 @@ func ImportDigest(format string, digest []byte, created time.Time) (Secret, erro
 	return s, nil
 }
 
-// ImportID returns the id that a key with the imported secret has: the same for
-// the same secret under the same current pepper, so that an import that is
-// repeated makes no key twice. It tells nothing of the text without the pepper.
-func (p *Peppers) ImportID(s Secret) ID {
+// importPlace is how many characters of an imported key's id are its place.
+const importPlace = 5
+
+// ImportID returns the id of a key with the imported secret that is number n of an
+// import, from 0: ids of neighbours are neighbours, so that stores write them
+// beside each other. It is the same each time under the same current pepper, and
+// tells nothing of the text without that.
+func (p *Peppers) ImportID(n int, s Secret) ID {
 	sum := macOf(p.current(), "warder imported id\x00"+s.Format+"\x00", s.Digest[:])
 	id := make([]byte, idLength)
-	for i := range id {
+	for i := importPlace - 1; i >= 0; i-- {
+		id[i] = base62[n%len(base62)]
+		n /= len(base62)
+	}
+	for i := importPlace; i < idLength; i++ {
 		// 16 bits for each character: none is likelier by more than a thousandth.
 		id[i] = base62[(int(sum[2*i])<<8|int(sum[2*i+1]))%len(base62)]
 	}

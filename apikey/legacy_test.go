@@ -46,7 +46,7 @@ func newLegacyHouse(t *testing.T, formats ...string) *legacyHouse {
 // take imports a key with the secret.
 func (l *legacyHouse) take(t *testing.T, owner string, s apikey.Secret) apikey.ID {
 	t.Helper()
-	id := l.peppers.ImportID(s)
+	id := l.peppers.ImportID(0, s)
 	if err := l.try(t, owner, id, s); err != nil {
 		t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func connect(path string) (*DB, error) {
 	//
 	// Its cache, in KiB, is filled by large imports alone: else each batch would read
 	// and write most pages of the indexes anew.
-	write, err := pool(path, 1, "synchronous(FULL)", "cache_size(-65536)")
+	write, err := pool(path, 1, "synchronous(FULL)", "cache_size(-32768)")
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 type Store interface {
 	apikey.Store
 	apikey.Batcher
+	apikey.LegacyStore
 }
 
 // Config configures an [Importer]. Store, Peppers, Open and By are required.
@@ -111,7 +112,7 @@ func (m *Importer) Check(ctx context.Context) (*Report, error) {
 // over the latter. What was written before stays, and the report tells it.
 func (m *Importer) Import(ctx context.Context) (*Report, error) {
 	r := newReport()
-	b := batch{m: m, report: r, at: make(map[apikey.ID]string)}
+	b := batch{m: m, report: r, at: make(map[digest]string)}
 	err := m.each(ctx, r, func(c apikey.Change, at string) error { return b.add(ctx, c, at) })
 	if err == nil && r.Wrong > 0 {
 		err = r.Errors[0]
@@ -170,7 +171,7 @@ func (m *Importer) each(ctx context.Context, r *Report, use func(c apikey.Change
 		}
 		var record apikey.Record
 		if err == nil {
-			record, err = m.record(&e, now)
+			record, err = m.record(&e, r.Read-1, now)
 		}
 		if err != nil {
 			r.wrong(err)
@@ -196,8 +197,8 @@ func (r *Report) note(e *Entry) {
 	}
 }
 
-// record returns the key of an entry.
-func (m *Importer) record(e *Entry, now time.Time) (apikey.Record, error) {
+// record returns the key of an entry, which is number n.
+func (m *Importer) record(e *Entry, n int, now time.Time) (apikey.Record, error) {
 	s, err := m.secret(e, now)
 	environment := e.Environment
 	if environment == "" {
@@ -210,7 +211,7 @@ func (m *Importer) record(e *Entry, now time.Time) (apikey.Record, error) {
 		return apikey.Record{}, err
 	}
 	return apikey.Record{
-		ID: m.cfg.Peppers.ImportID(s), Prefix: m.cfg.Prefix, Environment: environment, Kind: apikey.KindSecret,
+		ID: m.cfg.Peppers.ImportID(n, s), Prefix: m.cfg.Prefix, Environment: environment, Kind: apikey.KindSecret,
 		Name: e.Name, Owner: e.Owner, Scopes: e.Scopes, Created: now, Expires: e.Expires.Truncate(time.Millisecond), Disabled: e.Disabled,
 		Plan: e.Plan, Limits: e.Limits, Metadata: e.Metadata, Secrets: []apikey.Secret{s},
 	}, nil
@@ -290,18 +291,29 @@ type batch struct {
 	m       *Importer
 	report  *Report
 	changes []apikey.Change
-	at      map[apikey.ID]string
+	at      map[digest]string
+}
+
+// digest is what tells keys of a file apart.
+type digest struct {
+	format string
+	sum    [32]byte
+}
+
+func digestOf(c *apikey.Change) digest {
+	s := &c.After.Secrets[0]
+	return digest{s.Format, s.Digest}
 }
 
 func (b *batch) add(ctx context.Context, c apikey.Change, at string) error {
 	if b.report.Wrong > 0 {
 		return b.report.Errors[0]
 	}
-	id := c.ID()
-	if first, twice := b.at[id]; twice {
+	of := digestOf(&c)
+	if first, twice := b.at[of]; twice {
 		return fmt.Errorf("%s: is the same key as %s", at, first)
 	}
-	b.at[id] = at
+	b.at[of] = at
 	b.changes = append(b.changes, c)
 	if len(b.changes) < batchSize {
 		return nil
@@ -314,9 +326,7 @@ func (b *batch) flush(ctx context.Context) error {
 	if len(b.changes) == 0 {
 		return nil
 	}
-	// In the order of ids, neighbours are written beside each other.
-	ordered := slices.SortedFunc(slices.Values(b.changes), func(x, y apikey.Change) int { return strings.Compare(string(x.ID()), string(y.ID())) })
-	_, err := b.m.cfg.Store.ApplyAll(ctx, ordered)
+	_, err := b.m.cfg.Store.ApplyAll(ctx, b.changes)
 	switch {
 	case err == nil:
 		b.report.Imported += len(b.changes)
@@ -331,15 +341,16 @@ func (b *batch) flush(ctx context.Context) error {
 // oneByOne finds out which keys of the batch are there, and writes the others.
 func (b *batch) oneByOne(ctx context.Context) error {
 	var missing []apikey.Change
-	for _, c := range b.changes {
-		_, err := b.m.cfg.Store.Lookup(ctx, c.ID())
+	for i := range b.changes {
+		of := digestOf(&b.changes[i])
+		_, err := b.m.cfg.Store.LookupDigest(ctx, of.format, of.sum)
 		switch {
 		case errors.Is(err, apikey.ErrNotFound):
-			missing = append(missing, c)
+			missing = append(missing, b.changes[i])
 		case err != nil:
 			return err
 		case !b.m.cfg.Resume:
-			return fmt.Errorf("%s: %w", b.at[c.ID()], ErrPresent)
+			return fmt.Errorf("%s: %w", b.at[of], ErrPresent)
 		default:
 			b.report.Present++
 		}
@@ -347,25 +358,9 @@ func (b *batch) oneByOne(ctx context.Context) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	if _, err := b.m.cfg.Store.ApplyAll(ctx, missing); err == nil || !errors.Is(err, apikey.ErrExists) {
-		if err == nil {
-			b.report.Imported += len(missing)
-		}
-		return err
+	_, err := b.m.cfg.Store.ApplyAll(ctx, missing)
+	if err == nil {
+		b.report.Imported += len(missing)
 	}
-	// One of them is there under another id: it was imported under another pepper.
-	for _, c := range missing {
-		_, err := b.m.cfg.Store.Apply(ctx, c)
-		switch {
-		case errors.Is(err, apikey.ErrExists) && b.m.cfg.Resume:
-			b.report.Present++
-		case errors.Is(err, apikey.ErrExists):
-			return fmt.Errorf("%s: %w", b.at[c.ID()], ErrPresent)
-		case err != nil:
-			return err
-		default:
-			b.report.Imported++
-		}
-	}
-	return nil
+	return err
 }
