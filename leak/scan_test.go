@@ -109,7 +109,7 @@ func TestScanAcrossBorders(t *testing.T) {
 	key := made(t, "wrd", "live")
 	filler := bytes.Repeat([]byte("some_text of_a_line 0123456789\n"), chunk/10)
 	for _, border := range []int{chunk, chunk + 83, 2 * chunk, 2*chunk + 83, 3 * chunk} {
-		for shift := -len(key) - 90; shift <= 90; shift += 7 {
+		for shift := -len(key) - 90; shift <= 90; shift += 13 {
 			at := border + shift
 			text := slices.Concat(filler[:at], []byte(key), filler[at:])
 			want := place{key, int64(at), int64(bytes.Count(filler[:at], []byte("\n"))) + 1, int64(at - bytes.LastIndexByte(filler[:at], '\n'))}
@@ -139,7 +139,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestScanOfALongLineHasBoundedMemory(t *testing.T) {
-	const size = 64 << 20
+	const size = 16 << 20
 	key, s := made(t, "wrd", "live"), scanner(t)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
