@@ -65,6 +65,7 @@
 //   - authz: conditions beyond scopes
 //   - authz/celcond: conditions, written as expressions
 //   - apikey: the keys' text, issue, revocation, verification
+//   - leak: keys where they should not be: rules, a scanner, and reports of others
 //   - mtls: verified client certificates
 //   - jwt: bearer tokens that are verified with their issuer's keys, and short ones of our own
 //   - introspection: bearer tokens that their issuer is asked about
@@ -103,6 +104,7 @@
 //   - internal/decision: the same routes, for proxies that only ask
 //   - internal/server: listeners, and everything above joined
 //   - internal/dnscommand: a program of the operator that publishes records in the DNS
+//   - internal/keyimport: the keys of other systems, from what those export
 //   - internal/fleet: who runs, and who has applied a change
 //   - internal/policytest: tables of requests and the answers that are expected
 //   - internal/housekeeping: what is due without anybody asking: notices of keys that expire

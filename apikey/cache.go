@@ -28,6 +28,7 @@ type entry struct {
 	certificate *[32]byte // the digest of the one that the key is bound to; nil for none
 	revoked     bool
 	disabled    bool
+	honeytoken  bool
 }
 
 // digest is one secret of a key.
@@ -36,6 +37,7 @@ type digest struct {
 	pepper  *pepper // nil: a pepper that we lack
 	retires int64   // microseconds since 1970; 0: never
 	number  int     // of the secret under its key
+	format  formatCode
 }
 
 // cache holds slots in shards, so that neither a lock nor an eviction stops

@@ -15,6 +15,11 @@
 // time, does the same work whatever the answer is, and gives every refusal the
 // same face: which one it was is for the log.
 //
+// Keys of other systems have no id in their text. Where their formats are enabled
+// by name ([VerifierConfig.LegacyFormats]), they are looked up by a digest of the
+// whole text; a bare digest becomes an HMAC under the pepper when its key is first
+// used. [Peppers.ImportText] and [ImportDigest] make such secrets.
+//
 // With a store that is a [Feed], records are cached in bounded memory, and a
 // change made by another process holds here within a poll (250 ms). A verifier
 // that cannot hear of changes for [VerifierConfig.Freshness] stops trusting its

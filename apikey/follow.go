@@ -91,6 +91,7 @@ func (f *follower) rebase(at Revision) {
 			slog.Int64("from", int64(f.applied)), slog.Int64("to", int64(at)))
 	}
 	f.verifier.cache.clear()
+	f.verifier.legacy.clear()
 	f.based = true
 	f.apply(at)
 }

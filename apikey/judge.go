@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
+	"errors"
 	"time"
 
 	"github.com/warder-dev/warder/exchange"
@@ -15,7 +16,9 @@ type claim struct {
 	text string // of the right shape
 	id   ID     // a part of text
 	cert *x509.Certificate
-	dry  bool // nothing is written
+	x    *exchange.Exchange // the request's; nil without one
+	dry  bool               // nothing is written
+	sums []importedSum      // of an imported text; nil for one of ours
 }
 
 // judge compares the text with every secret of e, in a time that depends neither
@@ -28,7 +31,7 @@ func (v *Verifier) judge(c *claim, e *entry) (*digest, time.Time, error) {
 		_ = presents(c.cert, &none)
 		return nil, time.Now(), v.refusals.unknown
 	}
-	match, err := v.compare(c.text, e)
+	match, err := v.compare(c, e)
 	now := time.Now()
 	if err == nil {
 		err = v.state(e, match, now)
@@ -63,6 +66,8 @@ func (v *Verifier) state(e *entry, match *digest, now time.Time) error {
 		return v.refusals.expired
 	case match.retires != 0 && now.UnixMicro() >= match.retires:
 		return v.refusals.expired
+	case e.honeytoken:
+		return v.refusals.honeytoken
 	default:
 		return nil
 	}
@@ -80,7 +85,10 @@ func presents(cert *x509.Certificate, digest *[sha256.Size]byte) bool {
 
 // compare returns the secret of e that text is. Secrets under the same pepper
 // stand together mostly, and share a computation.
-func (v *Verifier) compare(text string, e *entry) (*digest, error) {
+func (v *Verifier) compare(c *claim, e *entry) (*digest, error) {
+	if c.sums != nil {
+		return v.compareImported(c.sums, e)
+	}
 	var (
 		match  *digest
 		lacks  bool
@@ -89,13 +97,16 @@ func (v *Verifier) compare(text string, e *entry) (*digest, error) {
 	)
 	for i := range e.digests {
 		d := &e.digests[i]
+		if d.format != formatOurs {
+			continue
+		}
 		if d.pepper == nil {
 			lacks = true
 			continue
 		}
 		if d.pepper != pepper {
 			pepper = d.pepper
-			sum = pepper.digest(text)
+			sum = pepper.digest(c.text)
 		}
 		if subtle.ConstantTimeCompare(sum[:], d.sum[:]) == 1 {
 			match = d
@@ -106,19 +117,23 @@ func (v *Verifier) compare(text string, e *entry) (*digest, error) {
 		return match, nil
 	case lacks:
 		return nil, errPepper // it may be the right secret: nobody knows
-	default:
-		return nil, v.refusals.wrong
+	case pepper == nil: // it has imported secrets only, and must cost what others do
+		_ = v.cfg.Peppers.current().digest(c.text)
 	}
+	return nil, v.refusals.wrong
 }
 
 // answer makes the principal of a match. Its strings are the record's: those of
 // the request would keep the text of the key in memory.
 func (v *Verifier) answer(s *slot, match *digest, c *claim, err error) (exchange.Principal, error) {
 	if err != nil {
+		if errors.Is(err, v.refusals.honeytoken) && !c.dry {
+			v.cfg.Honeytoken(c.x, s.id)
+		}
 		return exchange.Principal{}, err
 	}
 	if match.pepper != v.cfg.Peppers.current() && !c.dry {
-		v.rehash.offer(s.id, match, v.cfg.Peppers.current(), c.text)
+		v.rehash.offer(s.id, match, v.cfg.Peppers.current(), c)
 	}
 	e := s.entry
 	return exchange.Principal{

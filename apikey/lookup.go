@@ -173,13 +173,13 @@ func (v *Verifier) newSlot(id ID, r *Record) *slot {
 	all.slot.id, all.slot.entry = id, &all.entry
 	all.entry = entry{
 		owner: r.Owner, environment: string(r.Environment), scopes: exchange.PatternScopes(r.Scopes...),
-		expires: r.Expires, revoked: !r.Revoked.IsZero(), disabled: r.Disabled, digests: all.digest[:0],
+		expires: r.Expires, revoked: !r.Revoked.IsZero(), disabled: r.Disabled, honeytoken: r.Kind == KindHoneytoken, digests: all.digest[:0],
 	}
 	if r.Bound() {
 		all.entry.certificate = new(r.Certificate) // a copy: not with the record around it
 	}
 	for _, one := range r.Secrets {
-		d := digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper), number: one.Number}
+		d := digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper), number: one.Number, format: v.legacy.code(one.Format)}
 		if !one.Retires.IsZero() {
 			d.retires = one.Retires.UnixMicro()
 		}

@@ -22,6 +22,8 @@ type rehashJob struct {
 	id       ID
 	from, to [32]byte
 	pepper   string
+	format   string // of the new digest
+	op       Op
 }
 
 const (
@@ -35,7 +37,7 @@ func newRehasher() rehasher {
 
 // offer takes a job unless the key has one or the list is full: the key will be
 // seen again. It never waits for the store.
-func (r *rehasher) offer(id ID, from *digest, to *pepper, text string) {
+func (r *rehasher) offer(id ID, from *digest, to *pepper, c *claim) {
 	r.mu.Lock()
 	_, has := r.pending[id]
 	if has || len(r.pending) >= rehashQueue {
@@ -44,7 +46,17 @@ func (r *rehasher) offer(id ID, from *digest, to *pepper, text string) {
 	}
 	r.pending[id] = struct{}{}
 	r.mu.Unlock()
-	r.jobs <- rehashJob{id: id, from: from.sum, to: to.digest(text), pepper: to.id} // has room: pending is as small
+	job := rehashJob{id: id, from: from.sum, pepper: to.id, op: OpRehash}
+	switch from.format {
+	case formatSHA256, formatSHA512:
+		job.op = OpUpgrade
+		fallthrough
+	case formatText:
+		job.to, job.format = c.sums[0].sum, FormatText
+	case formatOurs, formatOff:
+		job.to = to.digest(c.text)
+	}
+	r.jobs <- job // has room: pending is as small
 }
 
 func (r *rehasher) done(id ID) {
@@ -103,12 +115,12 @@ func (v *Verifier) rehashOne(job rehashJob) (err error) {
 	}
 	after := before
 	after.Secrets = slices.Clone(before.Secrets)
-	after.Secrets[at].Digest, after.Secrets[at].Pepper = job.to, job.pepper
+	after.Secrets[at].Digest, after.Secrets[at].Pepper, after.Secrets[at].Format = job.to, job.pepper, job.format
 	_, err = v.cfg.Store.Apply(ctx, Change{
-		Actor: "system", Source: "verifier", Op: OpRehash, At: moment(time.Now()), Before: &before, After: &after,
+		Actor: "system", Source: "verifier", Op: job.op, At: moment(time.Now()), Before: &before, After: &after,
 	})
 	v.Invalidate(job.id)
-	if errors.Is(err, ErrConflict) {
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) { // another key has the text too, and is found first
 		return nil
 	}
 	return err

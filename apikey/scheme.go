@@ -51,12 +51,12 @@ func (b *base) Name() string { return b.name }
 // sets [exchange.Exchange.Claim] once text has the shape and the check digits of
 // a key.
 func (b *base) prove(x *exchange.Exchange, text string) (exchange.Principal, error) {
-	info, err := Parse(text)
-	if err != nil {
-		return exchange.Principal{}, b.verifier.refusals.malformed
+	verify, c := b.verifier.verifyImported, claim{text: text, cert: x.ClientCert, x: x, dry: x.Dry}
+	if info, err := Parse(text); err == nil {
+		verify, c.id = b.verifier.verify, info.ID
+		x.Claim = string(info.ID)
 	}
-	x.Claim = string(info.ID)
-	principal, err := b.verifier.verify(x.Request.Context(), claim{text: text, id: info.ID, cert: x.ClientCert, dry: x.Dry})
+	principal, err := verify(x.Request.Context(), c)
 	if err != nil {
 		return exchange.Principal{}, err
 	}

@@ -28,6 +28,8 @@ type VerifierConfig struct {
 	Poll             time.Duration    // between two questions for changes. Default 250 ms.
 	Freshness        time.Duration    // how long the cache is trusted without an answer to that question. More than Poll. Default 5 s.
 	Lease            func() time.Time // until when others wait for this node, less Freshness: the cache is trusted for no longer than Freshness after it. nil: there are no others.
+	LegacyFormats    []string         // of [Formats]: imported texts that are taken besides keys of ours. The Store is a [LegacyStore] then. Default: none.
+	Honeytoken       Alarm            // told of each use of a [KindHoneytoken]; it must not block. May be nil.
 	Applied          func(Revision)   // told when every change up to the revision holds here; it must not block. May be nil.
 }
 
@@ -41,6 +43,10 @@ const (
 	maxLookups           = 256 // under way at once; a store that hangs holds no more goroutines than that
 )
 
+// An Alarm is told that somebody has sent the text of a honeytoken: by a request,
+// which it may read until it returns, or by [Verifier.Verify], when x is nil.
+type Alarm func(x *exchange.Exchange, id ID)
+
 // A Verifier tells whom the text of a key proves. It is safe for concurrent use.
 // Close it to stop its goroutines.
 type Verifier struct {
@@ -50,6 +56,7 @@ type Verifier struct {
 	cache    *cache
 	lookups  chan struct{} // one element for each look-up under way
 	rehash   rehasher
+	legacy   *legacy // nil when no imported text is taken
 
 	confirmed atomic.Pointer[time.Time] // when the newest answered poll began; nil: the cache is not to be trusted
 	applied   atomic.Int64
@@ -61,7 +68,7 @@ type Verifier struct {
 }
 
 // refusals are the verifier's answers, made once.
-type refusals struct{ malformed, unknown, wrong, revoked, disabled, expired, certificate error }
+type refusals struct{ malformed, unknown, wrong, revoked, disabled, expired, certificate, honeytoken error }
 
 var (
 	errNoStore    = errors.New("apikey: Store is missing")
@@ -82,10 +89,11 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		cache:   newCache(cfg.CacheSize, cfg.UnknownCacheSize),
 		lookups: make(chan struct{}, maxLookups),
 		rehash:  newRehasher(),
+		legacy:  newLegacy(&cfg),
 		refusals: refusals{
 			malformed: authn.Wrong("malformed"), unknown: authn.Wrong("unknown"), wrong: authn.Wrong("wrong-secret"),
 			revoked: authn.Wrong("revoked"), disabled: authn.Wrong("disabled"), expired: authn.Wrong("expired"),
-			certificate: authn.Wrong("certificate"),
+			certificate: authn.Wrong("certificate"), honeytoken: authn.WrongAs("honeytoken", "unknown"),
 		},
 	}
 	v.ctx, v.stop = context.WithCancel(context.Background())
@@ -119,6 +127,9 @@ func (c *VerifierConfig) setDefaults() {
 	if c.Lease == nil {
 		c.Lease = time.Now
 	}
+	if c.Honeytoken == nil {
+		c.Honeytoken = func(*exchange.Exchange, ID) {}
+	}
 	if c.Applied == nil {
 		c.Applied = func(Revision) {}
 	}
@@ -132,6 +143,7 @@ func (c *VerifierConfig) check() error {
 	if !c.Peppers.usable() {
 		errs = append(errs, errNoPeppers)
 	}
+	errs = append(errs, c.checkLegacy())
 	if c.CacheSize < 0 || c.CacheSize > maxCache || c.UnknownCacheSize < 0 || c.UnknownCacheSize > maxCache {
 		errs = append(errs, fmt.Errorf("apikey: CacheSize and UnknownCacheSize: want at most %d, not less than 0", maxCache))
 	}
@@ -145,8 +157,8 @@ func (c *VerifierConfig) check() error {
 }
 
 // Verify returns whom the text of a key proves. A refusal is an [*authn.Refusal]
-// with the reason malformed, unknown, wrong-secret, revoked, disabled, expired or
-// certificate; every other error means that nobody knows: the store gave no answer
+// with the reason malformed, unknown, wrong-secret, revoked, disabled, expired,
+// certificate or honeytoken; every other error means that nobody knows: the store gave no answer
 // within LookupTimeout or ctx ended. Both cost the same for each of the reasons but
 // malformed, which costs next to nothing, so that no answer tells which ids exist.
 //
@@ -157,7 +169,7 @@ func (c *VerifierConfig) check() error {
 func (v *Verifier) Verify(ctx context.Context, text string) (exchange.Principal, error) {
 	info, err := Parse(text)
 	if err != nil {
-		return exchange.Principal{}, v.refusals.malformed
+		return v.verifyImported(ctx, claim{text: text})
 	}
 	return v.verify(ctx, claim{text: text, id: info.ID})
 }

@@ -127,7 +127,7 @@ func (s *Stage) refuse(r refused, proved set) exchange.Verdict {
 		p = s.unauthorized(wrongDetail, proved, r.all)
 	}
 	if s.verbose {
-		p = &problem.Problem{Type: p.Type, Detail: p.Detail + " The reason: " + r.refusal.reason + ".", Header: p.Header}
+		p = &problem.Problem{Type: p.Type, Detail: p.Detail + " The reason: " + r.refusal.told + ".", Header: p.Header}
 	}
 	return exchange.Refuse(p, r.refusal.reason)
 }

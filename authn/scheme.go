@@ -45,17 +45,24 @@ type Scheme interface {
 // A Refusal is the error of a credential that is present and does not hold.
 type Refusal struct {
 	reason     string
+	told       string // in place of reason by [Config.InsecureVerbose]
 	unreadable bool
 }
 
 // Wrong returns the error for a credential that is present and proves nobody:
 // 401. reason is a constant for the log, such as "revoked"; the client's answer
 // is the same for every reason.
-func Wrong(reason string) *Refusal { return &Refusal{reason: reason} }
+func Wrong(reason string) *Refusal { return &Refusal{reason: reason, told: reason} }
+
+// WrongAs is [Wrong] with a reason that no client may learn: where others are told
+// why, it is told another reason.
+func WrongAs(reason, told string) *Refusal { return &Refusal{reason: reason, told: told} }
 
 // Unreadable returns the error for a credential that is repeated or cannot be
 // read whole: 400 (compare RFC 6750, section 3.1, invalid_request).
-func Unreadable(reason string) *Refusal { return &Refusal{reason: reason, unreadable: true} }
+func Unreadable(reason string) *Refusal {
+	return &Refusal{reason: reason, told: reason, unreadable: true}
+}
 
 // Reason returns the word for the log.
 func (r *Refusal) Reason() string { return r.reason }

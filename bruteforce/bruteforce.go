@@ -42,8 +42,8 @@ type Config struct {
 
 	// Guesses are the reasons of refusals that count. Nobody learns a secret by sending
 	// none, something that cannot be one, or one that was right once. Default:
-	// "wrong-secret", "signature", and "unknown" of what claims to be something: a
-	// stale cookie does not.
+	// "wrong-secret", "signature", "honeytoken", and "unknown" of what claims to be
+	// something: a stale cookie does not.
 	Guesses []string
 
 	// Address is for failures of one address, whatever they claim: of IPv6 the first
@@ -105,7 +105,7 @@ func New(cfg Config) (*Guard, error) {
 	orDefault(&cfg.Address, Rule{30, time.Second, 5 * time.Minute, time.Hour})
 	orDefault(&cfg.Pair, Rule{10, time.Second, 15 * time.Minute, time.Hour})
 	if cfg.Guesses = slices.Clone(cfg.Guesses); cfg.Guesses == nil {
-		cfg.Guesses = []string{"wrong-secret", "signature", unknown}
+		cfg.Guesses = []string{"wrong-secret", "signature", "honeytoken", unknown}
 	}
 	if cfg.Besieged == 0 {
 		cfg.Besieged = defaultBesieged

@@ -47,9 +47,11 @@ func (s *APIKeys) ApplyAll(ctx context.Context, changes []apikey.Change) ([]apik
 	if err != nil {
 		return nil, answer(ctx, what, err)
 	}
-	revisions, log := make([]apikey.Revision, len(writes)), chain{tx: tx}
+	revisions := make([]apikey.Revision, len(writes))
+	in := newTransaction(tx, len(writes))
+	log := chain{tx: in}
 	for i := range writes {
-		if revisions[i], err = writes[i].run(ctx, &log); err != nil {
+		if revisions[i], err = writes[i].run(ctx, in, &log); err != nil {
 			break
 		}
 	}
@@ -139,15 +141,15 @@ func newWrite(c apikey.Change) (*write, error) {
 }
 
 // run writes the change, the record and its secrets, and the entry of the audit.
-func (w *write) run(ctx context.Context, log *chain) (apikey.Revision, error) {
-	rev, err := w.next(ctx, log.tx)
+func (w *write) run(ctx context.Context, tx *transaction, log *chain) (apikey.Revision, error) {
+	rev, err := w.next(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
 	if w.change.After == nil {
-		err = w.remove(ctx, log.tx)
-	} else if err = w.record(ctx, log.tx, rev); err == nil {
-		err = w.secrets(ctx, log.tx)
+		err = w.remove(ctx, tx)
+	} else if err = w.record(ctx, tx, rev); err == nil {
+		err = w.secrets(ctx, tx)
 	}
 	if err != nil {
 		return 0, err
@@ -176,7 +178,7 @@ func (w *write) audit(ctx context.Context, log *chain) error {
 }
 
 // remove deletes the record, if it is what Before says.
-func (w *write) remove(ctx context.Context, tx *sql.Tx) error {
+func (w *write) remove(ctx context.Context, tx *transaction) error {
 	if _, err := tx.ExecContext(ctx, deleteDigests, string(w.change.ID())); err != nil {
 		return err
 	}
@@ -188,7 +190,7 @@ func (w *write) remove(ctx context.Context, tx *sql.Tx) error {
 }
 
 // one reports why done is not the change of one row.
-func (w *write) one(ctx context.Context, tx *sql.Tx, done sql.Result) error {
+func (w *write) one(ctx context.Context, tx *transaction, done sql.Result) error {
 	if n, err := done.RowsAffected(); err != nil || n == 1 {
 		return err
 	}
@@ -197,7 +199,7 @@ func (w *write) one(ctx context.Context, tx *sql.Tx, done sql.Result) error {
 
 // next adds the change to the list and returns its revision. There is one writer,
 // so revisions become visible in their order.
-func (w *write) next(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
+func (w *write) next(ctx context.Context, tx *transaction) (apikey.Revision, error) {
 	done, err := tx.ExecContext(ctx, insertChange, string(w.change.ID()))
 	if err != nil {
 		return 0, err
@@ -207,7 +209,7 @@ func (w *write) next(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
 }
 
 // record writes the record, if it is what Before says.
-func (w *write) record(ctx context.Context, tx *sql.Tx, rev apikey.Revision) error {
+func (w *write) record(ctx context.Context, tx *transaction, rev apikey.Revision) error {
 	r := w.change.After
 	args := []any{
 		string(r.ID), r.Prefix, string(r.Environment), r.Name, r.Owner, w.scopes, micros(r.Created), micros(r.Expires), r.Disabled, micros(r.Revoked),
@@ -225,7 +227,7 @@ func (w *write) record(ctx context.Context, tx *sql.Tx, rev apikey.Revision) err
 }
 
 // refusal tells why no row was written.
-func (w *write) refusal(ctx context.Context, tx *sql.Tx) error {
+func (w *write) refusal(ctx context.Context, tx *transaction) error {
 	if w.change.Before == nil {
 		return apikey.ErrExists
 	}
@@ -240,7 +242,7 @@ func (w *write) refusal(ctx context.Context, tx *sql.Tx) error {
 }
 
 // secrets replaces the secrets of the key.
-func (w *write) secrets(ctx context.Context, tx *sql.Tx) error {
+func (w *write) secrets(ctx context.Context, tx *transaction) error {
 	id := string(w.change.After.ID)
 	if w.change.Before != nil {
 		if _, err := tx.ExecContext(ctx, deleteDigests, id); err != nil {

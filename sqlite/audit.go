@@ -41,9 +41,15 @@ const (
 	lastCheckpoint    = selectCheckpoints + `ORDER BY seq DESC LIMIT 1`
 )
 
+// statements are a transaction's.
+type statements interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // A chain is the log in one transaction.
 type chain struct {
-	tx   *sql.Tx
+	tx   statements
 	head audit.Head
 	read bool // head is that of the log
 }

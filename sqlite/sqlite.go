@@ -134,7 +134,10 @@ func connect(path string) (*DB, error) {
 	// FULL syncs the log at each commit, before it is acknowledged. With NORMAL a
 	// power loss would take acknowledged changes back: a revoked key would work
 	// again, and a created one would be unknown.
-	write, err := pool(path, 1, "synchronous(FULL)")
+	//
+	// Its cache, in KiB, is filled by large imports alone: else each batch would read
+	// and write most pages of the indexes anew.
+	write, err := pool(path, 1, "synchronous(FULL)", "cache_size(-32768)")
 	if err != nil {
 		return nil, err
 	}
@@ -151,12 +154,12 @@ func connect(path string) (*DB, error) {
 
 // pool returns a pool of at most size connections to the file at the absolute
 // path.
-func pool(path string, size int, pragma string) (*sql.DB, error) {
+func pool(path string, size int, pragmas ...string) (*sql.DB, error) {
 	query := url.Values{
 		// A transaction that began to read cannot always go on to write; one that
 		// begins as a writer waits its turn instead of failing half way.
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(" + busyTimeout + ")", "foreign_keys(1)", "trusted_schema(0)", pragma},
+		"_pragma": append([]string{"busy_timeout(" + busyTimeout + ")", "foreign_keys(1)", "trusted_schema(0)"}, pragmas...),
 	}
 	address := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}
 	c, err := driver.NewConnector(address.String())

@@ -163,11 +163,11 @@ func auditFailure(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, audit.ErrBroken):
-		return fail(exitBroken, "compare it with a backup, or with an export that holds: entries before the one that is named hold", "%w", err)
+		return fail(exitFound, "compare it with a backup, or with an export that holds: entries before the one that is named hold", "%w", err)
 	case errors.Is(err, audit.ErrUnknownKey):
-		return fail(exitBroken, "if the signing key was replaced, give the former one's public key by --public-key", "%w", err)
+		return fail(exitFound, "if the signing key was replaced, give the former one's public key by --public-key", "%w", err)
 	case errors.Is(err, audit.ErrSignature):
-		return fail(exitBroken, "compare it with the same checkpoint of another place", "%w", err)
+		return fail(exitFound, "compare it with the same checkpoint of another place", "%w", err)
 	case errors.Is(err, audit.ErrEmpty):
 		return fail(exitNotFound, "make a change first, such as warder keys create", "%w", err)
 	default:

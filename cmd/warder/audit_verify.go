@@ -211,7 +211,7 @@ func (o *auditCheck) verifyExport(p *process, name string, keys audit.Keyring, c
 		err = chain.End()
 	}
 	if broken, ok := errors.AsType[*audit.BrokenError](err); ok && broken.Seq == 1 && v.From > 1 && !o.partial {
-		return v, fail(exitBroken, "--partial takes an export that begins later", "%w", err)
+		return v, fail(exitFound, "--partial takes an export that begins later", "%w", err)
 	}
 	if err != nil && !errors.Is(err, audit.ErrBroken) {
 		return v, fail(exitUsage, "", "%s: %w", name, err)

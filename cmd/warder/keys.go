@@ -37,7 +37,9 @@ to standard error, so that KEY=$(warder keys create --output secret) works.`,
 	for _, one := range []*cobra.Command{show, revoke, disable, enable} {
 		one.ValidArgsFunction = completeIDs(p)
 	}
-	cmd.AddCommand(create, list, show, revoke, disable, enable, newKeysCredits(p), newKeysHealth(p))
+	take := newKeysImport(p)
+	completeOutput(take, asTable, asJSON, asYAML)
+	cmd.AddCommand(create, list, show, revoke, disable, enable, take, newKeysCredits(p), newKeysHealth(p))
 	return cmd
 }
 

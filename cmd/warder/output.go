@@ -54,6 +54,7 @@ type keyView struct {
 	Revoked     *time.Time         `json:"revoked,omitempty" yaml:"revoked,omitempty"`
 	Reason      string             `json:"reason,omitempty" yaml:"reason,omitempty"`
 	Certificate string             `json:"certificate,omitempty" yaml:"certificate,omitempty"` // fingerprint of the one that the key is bound to
+	Imported    string             `json:"imported,omitempty" yaml:"imported,omitempty"`       // the form in which the key of another system is stored
 	Revision    apikey.Revision    `json:"revision" yaml:"revision"`
 	Nodes       *nodesView         `json:"nodes,omitempty" yaml:"nodes,omitempty"` // in the answer to revoke only
 }
@@ -73,6 +74,9 @@ func view(r apikey.Record, now time.Time) keyView {
 	}
 	if v.Scopes == nil {
 		v.Scopes = []string{}
+	}
+	if len(r.Secrets) > 0 {
+		v.Imported = r.Secrets[0].Format
 	}
 	if r.Bound() {
 		v.Certificate = sumPrefix + hex.EncodeToString(r.Certificate[:])
@@ -139,6 +143,9 @@ func (v keyView) rows() [][]string {
 		[]string{"created", v.Created.Format(time.RFC3339)}, []string{"expires", moment(v.Expires, "never")})
 	if v.Certificate != "" {
 		rows = append(rows, []string{"certificate", v.Certificate})
+	}
+	if v.Imported != "" {
+		rows = append(rows, []string{"imported as", v.Imported})
 	}
 	if v.Revoked != nil {
 		rows = append(rows, []string{"revoked", moment(v.Revoked, "")}, []string{"reason", dash(v.Reason)})

@@ -52,7 +52,8 @@ Protect an API:    warder serve --upstream http://127.0.0.1:8000
 Make a key:        warder keys create --name first
 
 Every flag can be set by the environment: --admin-listen is WARDER_ADMIN_LISTEN.
-Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 broken audit log.`,
+Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 a check
+found something: leaked keys, a broken audit log.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // group tells what is wrong with them
@@ -82,6 +83,7 @@ Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 broken 
 		newDemo(p),
 		newKeys(p),
 		newUsers(p),
+		newLeak(p),
 		newAdmins(p),
 		newLimits(p),
 		newAudit(p),

@@ -28,6 +28,7 @@ func (l *loader) check() {
 	l.checkSecurity("security", l.config.Security)
 	l.checkUsers()
 	l.checkSession()
+	l.checkLeaks()
 	l.checkUpstreams()
 	l.checkRateLimits()
 	l.checkRoutes()

@@ -93,6 +93,8 @@ type Config struct {
 	Webhooks map[string]Webhook `yaml:"webhooks"`
 	// Identity is what warder tells upstreams, signed.
 	Identity Identity `yaml:"identity"`
+	// Leaks say who may report keys that were found where others can read them, and what becomes of such keys.
+	Leaks Leaks `yaml:"leaks"`
 	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit). At most 4,096.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes say which requests go to which upstream and what they need. The most specific pattern wins; order does not matter. What no route matches is refused. At most 10,000.
@@ -125,6 +127,8 @@ type Keys struct {
 	CacheSize int `yaml:"cache_size" default:"100000" min:"0" max:"10000000"`
 	// Freshness is the longest time for which a key from memory is believed when the store cannot confirm it, 1s to 1h. Default 5s.
 	Freshness time.Duration `yaml:"freshness" default:"5s" min:"1s" max:"1h"`
+	// LegacyFormats lists the forms in which keys of other systems were imported: text, sha256, sha512. Texts that are no keys of warder are looked up then, by their digests. Default: none.
+	LegacyFormats []string `yaml:"legacy_formats" enum:"text|sha256|sha512"`
 }
 
 // Log says where and what warder logs.

@@ -19,6 +19,7 @@ import (
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/jwt"
+	"github.com/warder-dev/warder/leak"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/secret"
@@ -59,6 +60,12 @@ type Config struct {
 	// Disable disables a key that was exposed so, where the configuration wants that.
 	// nil where it does not.
 	Disable func(ctx context.Context, id apikey.ID) error
+
+	// KeyStore is where keys are changed that were reported as leaked, and Leaked is
+	// told of each such report. nil where the configuration takes no reports; Leaked
+	// also for nobody.
+	KeyStore apikey.Store
+	Leaked   func(leak.Report)
 }
 
 // A Gateway judges and forwards requests. It is safe for concurrent use.
@@ -83,6 +90,7 @@ type Gateway struct {
 	poisoned  atomic.Uint64 // of upstreams that are not used any more
 	documents documents
 	described map[string][]byte // texts of documents that the gateway before served; nil once built
+	gitHub    *leak.GitHub      // nil when it may report nothing
 }
 
 // New reports every route and upstream that cannot be built, at once. Close the
@@ -119,7 +127,7 @@ func (g *Gateway) build() error {
 	}
 	begin(routes)
 	if err == nil {
-		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
+		err = errors.Join(g.addRoutes(routes), g.addLogins(routes), g.addLeaks(routes))
 	}
 	var route warder.Route = routes
 	if len(g.cfg.Config.OpenAPIDocuments) > 0 && err == nil {

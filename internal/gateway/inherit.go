@@ -77,6 +77,9 @@ func (g *Gateway) inheritUpstreams(before *Gateway) {
 // release gives back what g has and other has not; all of it when other is nil.
 func (g *Gateway) release(other *Gateway) error {
 	g.closeDocuments()
+	if g.gitHub != nil {
+		g.gitHub.Close()
+	}
 	kept := make(map[*upstream.Upstream]bool)
 	var errs []error
 	if other != nil {

@@ -54,12 +54,14 @@ func table() map[string]row {
 		"internal/fleet",
 		"internal/gateway",
 		"internal/housekeeping",
+		"internal/keyimport",
 		"internal/outgoing",
 		"internal/policytest",
 		"internal/server",
 		"internal/systemd",
 		"introspection",
 		"jwt",
+		"leak",
 		"mtls",
 		"openapi",
 		"problem",
@@ -121,6 +123,7 @@ func table() map[string]row {
 		"contract":      {module: vocabulary("authn", "openapi"), third: []string{"go.yaml.in/yaml/v3"}}, // documents of others, and their one library
 		"introspection": {module: vocabulary(asking...), third: x},
 		"jwt":           {module: vocabulary(asking...), third: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "golang.org/x"}},
+		"leak":          {module: vocabulary("apikey", "authn", "internal/outgoing", "redact")}, // finds and proves keys: ADR 0024
 		"mtls":          {module: vocabulary("authn", "openapi")},
 		"session":       {module: vocabulary("authn", "openapi")},
 		// what rooms that ask a provider share: how a token is read, and how one asks
@@ -174,6 +177,7 @@ func table() map[string]row {
 		"internal/policytest":   {module: vocabulary("apikey", "internal/config", "internal/server"), third: []string{"github.com/goccy/go-yaml"}},
 		"internal/housekeeping": {module: vocabulary("apikey", "webhook")},
 		"internal/systemd":      {third: x},
+		"internal/keyimport":    {module: vocabulary("apikey"), third: []string{"github.com/goccy/go-yaml"}},
 		"internal/config": {
 			module: vocabulary(
 				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "securityheaders",
@@ -184,6 +188,8 @@ func table() map[string]row {
 		"internal/gateway": {module: vocabulary(
 			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "contract", "cors", "csrf", "forwarded", "httpserver", "internal/config",
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
+			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "internal/config",
+			"internal/outgoing", "introspection", "jwt", "leak", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
 		"internal/decision":   {module: vocabulary("", "upstream")},

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/leak"
 	"github.com/warder-dev/warder/problem"
 )
 
@@ -36,6 +37,8 @@ type Metrics struct {
 	shadows  *prometheus.CounterVec
 	exposed  prometheus.Counter
 	credits  prometheus.Counter
+	leaked   *prometheus.CounterVec
+	honey    prometheus.Counter
 	inFlight prometheus.Gauge
 
 	reasons atomic.Pointer[map[string]struct{}]
@@ -83,6 +86,12 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		credits: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "warder_credits_spent_total", Help: "Credits that requests cost, less what was given back.",
 		}),
+		leaked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "warder_leaked_keys_total", Help: "Reports of leaked keys that were true, by sender and by what was done.",
+		}, []string{"sender", "action"}),
+		honey: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "warder_honeytoken_uses_total", Help: "Requests with a honeytoken.",
+		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "warder_requests_in_flight", Help: "Requests that are being served.",
 		}),
@@ -91,12 +100,17 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "validate", "concurrency", "principallimit", "credit", "handler",
 		}),
 	}
+	for _, sender := range []string{"leak:github", "leak:report"} { // from the start, so that a first report is an increase
+		for _, action := range []leak.Action{leak.Alert, leak.Disable, leak.Revoke} {
+			m.leaked.WithLabelValues(sender, string(action))
+		}
+	}
 	m.Know(reasons...)
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "warder_build_info", Help: "1, with the version as a label.",
 		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?"), "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.credits, m.inFlight, build,
+	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.credits, m.leaked, m.honey, m.inFlight, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -112,7 +126,7 @@ func (m *Metrics) Know(reasons ...string) {
 // and fronts say.
 func knownReasons(more []string) map[string]struct{} {
 	words := []string{
-		"no-credential", "brute-force", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable",
+		"no-credential", "brute-force", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable", "honeytoken", "signature",
 		"panic", "method", "malformed-target", "no-target",
 		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "client-gone", "stopped", "body-invalid", "no-scheme", "no-host", "half-a-principal", "dry", "prefix-absent", "prefix-ambiguous", "credits", "credits:no-account",
 		"parameters", "body", "media-type", "content-encoding", "body-missing", "body-malformed", "body-unwanted", "too-complex",
@@ -210,6 +224,12 @@ func (m *Metrics) Shadowed(stage, reason string) {
 
 // Exposed counts a credential that came over plain HTTP.
 func (m *Metrics) Exposed() { m.exposed.Inc() }
+
+// Honeytoken counts a request with a honeytoken.
+func (m *Metrics) Honeytoken() { m.honey.Inc() }
+
+// Leaked counts a true report of a leaked key.
+func (m *Metrics) Leaked(r leak.Report) { m.leaked.WithLabelValues(r.Sender, string(r.Done)).Inc() }
 
 func (m *Metrics) refusal(reason, stage string) prometheus.Counter {
 	reason, stage = m.labels(reason, stage)

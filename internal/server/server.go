@@ -171,6 +171,8 @@ func (p *program) join(ctx context.Context) error {
 		Freshness:     o.Config.Keys.Freshness,
 		Lease:         p.member.Announced,
 		Applied:       p.member.Applied,
+		Honeytoken:    p.honeytoken,
+		LegacyFormats: o.Config.Keys.LegacyFormats,
 	})
 	return err
 }

@@ -1,0 +1,366 @@
+package keyimport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/warder-dev/warder/apikey"
+)
+
+// A Store is where keys are imported to. The stores of this module are Stores.
+type Store interface {
+	apikey.Store
+	apikey.Batcher
+	apikey.LegacyStore
+}
+
+// Config configures an [Importer]. Store, Peppers, Open and By are required.
+type Config struct {
+	_           [0]func()
+	Format      Format
+	Open        func() (io.ReadCloser, error) // opens the file: once to check it, and once to import it
+	Store       Store
+	Peppers     *apikey.Peppers
+	By          apikey.By
+	Prefix      string             // of the secrets that the keys get when they are rolled. Default "wrd".
+	Environment apikey.Environment // of keys for which the file names none. Default "live".
+	Resume      bool               // passes over what is there already, from an import that was interrupted
+	Done        *atomic.Int64      // counts entries while they are read; nil for nobody
+}
+
+// An Importer brings the keys of one file into a store.
+type Importer struct{ cfg Config }
+
+// A Report says what came of an import, or would come of it.
+type Report struct {
+	Read     int            // entries in the file
+	Imported int            // or that would be
+	Present  int            // were there already, and are as they were
+	Expired  int            // have ended, and are left out
+	Texts    int            // of those to be imported: with their text, which becomes an HMAC at once
+	Digests  map[string]int // of those: with a digest only, by its format
+	Left     map[string]int // fields that say something and have no place in warder, with how many entries have them
+	Wrong    int            // entries that cannot be taken over
+	Errors   []error        // why: the first [MaxErrors]
+}
+
+// MaxErrors is how many errors a [Report] has at most.
+const MaxErrors = 50
+
+const (
+	batchSize   = apikey.MaxBatch
+	maxPairs    = 50
+	maxPairName = 64  // bytes
+	maxPair     = 512 // bytes
+	maxPlan     = 40  // bytes
+	maxLimits   = 10
+	maxLimit    = 1_000_000_000
+)
+
+// ErrPresent means that a key of the file is in the store already: the file was
+// imported before, or has the key twice.
+var ErrPresent = errors.New("is there already: go on with an import that was interrupted by --resume, or take it out of the file")
+
+// New reports everything that is wrong with cfg at once.
+func New(cfg Config) (*Importer, error) {
+	if cfg.Prefix == "" {
+		cfg.Prefix = "wrd"
+	}
+	if cfg.Environment == "" {
+		cfg.Environment = "live"
+	}
+	if cfg.Done == nil {
+		cfg.Done = new(atomic.Int64)
+	}
+	var errs []error
+	if cfg.Store == nil || cfg.Peppers == nil || cfg.Open == nil || cfg.By.Actor == "" || cfg.By.Source == "" {
+		errs = append(errs, errors.New("keyimport: want Store, Peppers, Open and By"))
+	}
+	if !slices.Contains(Formats(), cfg.Format) {
+		errs = append(errs, fmt.Errorf("keyimport: format %q: want one of %s", cfg.Format, names()))
+	}
+	if err := (&apikey.Spec{Environment: cfg.Environment}).Check(time.Now()); err != nil {
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Importer{cfg}, nil
+}
+
+// Check reads the whole file and says what an import would do, without the store:
+// whether a key is there already it does not know. The error is non-nil when the
+// file cannot be read to its end.
+func (m *Importer) Check(ctx context.Context) (*Report, error) {
+	r := newReport()
+	err := m.each(ctx, r, func(apikey.Change, string) error { r.Imported++; return nil })
+	return r, err
+}
+
+// Import reads the file and writes its keys in batches, each a transaction: an
+// import that is interrupted goes on with Resume, and makes no key twice. An entry
+// that cannot be taken over, or is there already, ends it, unless Resume passes
+// over the latter. What was written before stays, and the report tells it.
+func (m *Importer) Import(ctx context.Context) (*Report, error) {
+	r := newReport()
+	b := batch{m: m, report: r, at: make(map[digest]string)}
+	err := m.each(ctx, r, func(c apikey.Change, at string) error { return b.add(ctx, c, at) })
+	if err == nil && r.Wrong > 0 {
+		err = r.Errors[0]
+	}
+	if err == nil {
+		err = b.flush(ctx)
+	}
+	return r, err
+}
+
+func newReport() *Report {
+	return &Report{Digests: make(map[string]int), Left: make(map[string]int)}
+}
+
+// wrong notes an entry that cannot be taken over.
+func (r *Report) wrong(err error) {
+	r.Wrong++
+	for _, one := range unjoin(err) {
+		if len(r.Errors) < MaxErrors {
+			r.Errors = append(r.Errors, one)
+		}
+	}
+}
+
+func unjoin(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, one := range joined.Unwrap() {
+			all = append(all, unjoin(one)...)
+		}
+		return all
+	}
+	return []error{err}
+}
+
+// each calls use with the change that makes each key of the file.
+func (m *Importer) each(ctx context.Context, r *Report, use func(c apikey.Change, at string) error) error {
+	f, err := m.cfg.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read from
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	for e, err := range Read(m.cfg.Format, f) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if _, ok := errors.AsType[*FieldError](err); err != nil && !ok {
+			return err
+		}
+		r.Read++
+		m.cfg.Done.Add(1)
+		if err == nil && !e.Expires.IsZero() && !e.Expires.After(now) {
+			r.Expired++
+			continue
+		}
+		var record apikey.Record
+		if err == nil {
+			record, err = m.record(&e, r.Read-1, now)
+		}
+		if err != nil {
+			r.wrong(err)
+			continue
+		}
+		r.note(&e)
+		if err := use(apikey.Change{Actor: m.cfg.By.Actor, Source: m.cfg.By.Source, Op: apikey.OpImport, At: now, After: &record}, e.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// note counts what an entry is.
+func (r *Report) note(e *Entry) {
+	if e.Format == "" {
+		r.Texts++
+	} else {
+		r.Digests[e.Format]++
+	}
+	for _, field := range e.Left {
+		r.Left[field]++
+	}
+}
+
+// record returns the key of an entry, which is number n.
+func (m *Importer) record(e *Entry, n int, now time.Time) (apikey.Record, error) {
+	s, err := m.secret(e, now)
+	environment := e.Environment
+	if environment == "" {
+		environment = m.cfg.Environment
+	}
+	spec := apikey.Spec{Environment: environment, Name: e.Name, Owner: e.Owner, Scopes: e.Scopes, Expires: e.Expires}
+	errs := append([]error{err}, named(e.At, spec.Check(now))...)
+	errs = append(errs, checkMetadata(e), checkPlan(e), checkLimits(e))
+	if err := errors.Join(errs...); err != nil {
+		return apikey.Record{}, err
+	}
+	return apikey.Record{
+		ID: m.cfg.Peppers.ImportID(n, s), Prefix: m.cfg.Prefix, Environment: environment, Kind: apikey.KindSecret,
+		Name: e.Name, Owner: e.Owner, Scopes: e.Scopes, Created: now, Expires: e.Expires.Truncate(time.Millisecond), Disabled: e.Disabled,
+		Plan: e.Plan, Limits: e.Limits, Metadata: e.Metadata, Secrets: []apikey.Secret{s},
+	}, nil
+}
+
+func (m *Importer) secret(e *Entry, now time.Time) (apikey.Secret, error) {
+	if e.Format != "" {
+		s, err := apikey.ImportDigest(e.Format, e.Digest, now)
+		if err != nil {
+			return s, &FieldError{e.At, "hash", "is the digest of nothing, or has not the length of its format"}
+		}
+		return s, nil
+	}
+	s, err := m.cfg.Peppers.ImportText(e.Text, now)
+	if err != nil {
+		return s, &FieldError{e.At, "key", strings.TrimPrefix(err.Error(), "apikey: ")}
+	}
+	return s, nil
+}
+
+// named gives the errors of a spec their place.
+func named(at string, err error) []error {
+	if err == nil {
+		return nil
+	}
+	var all []error
+	for _, one := range unjoin(err) {
+		if spec, ok := errors.AsType[*apikey.SpecError](one); ok {
+			one = &FieldError{at, spec.Field, spec.Reason}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+func checkMetadata(e *Entry) error {
+	if len(e.Metadata) > maxPairs {
+		return &FieldError{e.At, "metadata", fmt.Sprintf("want at most %d pairs", maxPairs)}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Metadata)) {
+		value := e.Metadata[name]
+		if len(name) > maxPairName || len(value) > maxPair || !printable(name) || !printable(value) {
+			return &FieldError{e.At, "metadata", fmt.Sprintf("want names of 1 to %d bytes and values of at most %d, both printable UTF-8", maxPairName, maxPair)}
+		}
+	}
+	return nil
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || unicode.Is(unicode.Bidi_Control, r) })
+}
+
+func checkPlan(e *Entry) error {
+	if len(e.Plan) > maxPlan || strings.Trim(e.Plan, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
+		return &FieldError{e.At, "plan", fmt.Sprintf("want at most %d lower-case letters, digits and ._-", maxPlan)}
+	}
+	return nil
+}
+
+func checkLimits(e *Entry) error {
+	if len(e.Limits) > maxLimits {
+		return &FieldError{e.At, "ratelimits", fmt.Sprintf("want at most %d", maxLimits)}
+	}
+	seen := make(map[string]struct{})
+	for _, q := range e.Limits {
+		_, twice := seen[q.Name]
+		seen[q.Name] = struct{}{}
+		if twice || len(q.Name) > maxPlan || strings.Trim(q.Name, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" || q.Count > maxLimit {
+			return &FieldError{e.At, "ratelimits", fmt.Sprintf("want names of at most %d lower-case letters, digits and ._-, each once, and limits of at most %d", maxPlan, maxLimit)}
+		}
+	}
+	return nil
+}
+
+// batch is what is written at once.
+type batch struct {
+	m       *Importer
+	report  *Report
+	changes []apikey.Change
+	at      map[digest]string
+}
+
+// digest is what tells keys of a file apart.
+type digest struct {
+	format string
+	sum    [32]byte
+}
+
+func digestOf(c *apikey.Change) digest {
+	s := &c.After.Secrets[0]
+	return digest{s.Format, s.Digest}
+}
+
+func (b *batch) add(ctx context.Context, c apikey.Change, at string) error {
+	if b.report.Wrong > 0 {
+		return b.report.Errors[0]
+	}
+	of := digestOf(&c)
+	if first, twice := b.at[of]; twice {
+		return fmt.Errorf("%s: is the same key as %s", at, first)
+	}
+	b.at[of] = at
+	b.changes = append(b.changes, c)
+	if len(b.changes) < batchSize {
+		return nil
+	}
+	return b.flush(ctx)
+}
+
+// flush writes the batch.
+func (b *batch) flush(ctx context.Context) error {
+	if len(b.changes) == 0 {
+		return nil
+	}
+	_, err := b.m.cfg.Store.ApplyAll(ctx, b.changes)
+	switch {
+	case err == nil:
+		b.report.Imported += len(b.changes)
+	case errors.Is(err, apikey.ErrExists):
+		err = b.oneByOne(ctx)
+	}
+	b.changes = b.changes[:0]
+	clear(b.at)
+	return err
+}
+
+// oneByOne finds out which keys of the batch are there, and writes the others.
+func (b *batch) oneByOne(ctx context.Context) error {
+	var missing []apikey.Change
+	for i := range b.changes {
+		of := digestOf(&b.changes[i])
+		_, err := b.m.cfg.Store.LookupDigest(ctx, of.format, of.sum)
+		switch {
+		case errors.Is(err, apikey.ErrNotFound):
+			missing = append(missing, b.changes[i])
+		case err != nil:
+			return err
+		case !b.m.cfg.Resume:
+			return fmt.Errorf("%s: %w", b.at[of], ErrPresent)
+		default:
+			b.report.Present++
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	_, err := b.m.cfg.Store.ApplyAll(ctx, missing)
+	if err == nil {
+		b.report.Imported += len(missing)
+	}
+	return err
+}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package leak
+
+import "os"
+
+// openFlags read a file.
+const openFlags = os.O_RDONLY
