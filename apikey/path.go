@@ -17,7 +17,7 @@ type pathPattern struct {
 
 type pathSegment struct {
 	text string
-	any  bool // "{name}": one that is not empty
+	any  bool // "{name}": one that is not empty, nor a slash alone, which routes take for the end of the path
 }
 
 var (
@@ -105,6 +105,8 @@ func decodeSegment(raw string) (string, error) {
 	switch s := b.String(); {
 	case s == "." || s == "..":
 		return "", errDots
+	case s == "/":
+		return "", errCharacter
 	case !utf8.ValidString(s):
 		return "", errCharacter
 	default:
@@ -152,7 +154,7 @@ func (p *pathPattern) matches(path string) bool {
 		}
 		var raw string
 		raw, rest, more = strings.Cut(rest, "/")
-		if s := &p.segments[i]; s.any && raw == "" || !s.any && !spells(raw, s.text) {
+		if s := &p.segments[i]; s.any && (raw == "" || spells(raw, "/")) || !s.any && !spells(raw, s.text) {
 			return false
 		}
 	}

@@ -20,6 +20,9 @@ func small(t *testing.T) []attack.Entry {
 		if !ok {
 			t.Fatalf("no case %s", id)
 		}
+		if id == "KEY-17" {
+			e.Waits = "public keys" // the catalogue's own do not stay
+		}
 		if id == "FLOOD-02" {
 			e.Rest = "the rest" // the catalogue's own do not stay
 		}
@@ -105,11 +108,11 @@ func TestCatalogueIsWhole(t *testing.T) {
 			t.Errorf("area %s has %d cases, want %d", area, got[area], n)
 		}
 	}
-	const open = "KEY-17 KEY-18 KEY-29 KEY-33 KEY-34 KEY-37 KEY-38 FWD-16 FWD-18 SQL-02 SQL-03 SQL-04 SQL-05 SQL-08 FLOOD-04 FLOOD-05 FLOOD-06"
+	const open = "KEY-29 KEY-33 KEY-34 KEY-37 KEY-38 FWD-16 FWD-18 SQL-02 SQL-03 SQL-04 SQL-05 SQL-08 FLOOD-04 FLOOD-05 FLOOD-06"
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got, want := strings.Join(rest, " "), "MULTI-12 LIMIT-06 FWD-09 SQL-09"; got != want {
+	if got, want := strings.Join(rest, " "), "KEY-18 MULTI-12 LIMIT-06 FWD-09 SQL-09"; got != want {
 		t.Errorf("waiting in part: %s, want %s", got, want)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {
