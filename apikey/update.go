@@ -46,10 +46,16 @@ func Update(ctx context.Context, store Store, by By, id ID, revision Revision, p
 	return patch.write(ctx, store, Policy{}, by, id, revision)
 }
 
-// Update is the function Update on the issuer's store, within its [Policy]. It
+// UpdateWithin is Update within a policy, for those without an [Issuer], which
+// needs a pepper.
+func UpdateWithin(ctx context.Context, store Store, policy Policy, by By, id ID, revision Revision, patch Patch) (Record, error) {
+	return patch.write(ctx, store, policy, by, id, revision)
+}
+
+// Update is the function UpdateWithin on the issuer's store and its [Policy]. It
 // tells Changed.
 func (i *Issuer) Update(ctx context.Context, by By, id ID, revision Revision, patch Patch) (Record, error) {
-	record, err := patch.write(ctx, i.cfg.Store, i.cfg.Policy, by, id, revision)
+	record, err := UpdateWithin(ctx, i.cfg.Store, i.cfg.Policy, by, id, revision, patch)
 	i.tell(id, err)
 	return record, err
 }
