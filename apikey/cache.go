@@ -29,6 +29,14 @@ type entry struct {
 	revoked     bool
 	disabled    bool
 	honeytoken  bool
+	more        *more // nil for the usual key, which has none of it
+}
+
+// more is what few keys have.
+type more struct {
+	plan   string
+	quotas []exchange.Quota
+	narrow *narrow // nil for nothing
 }
 
 // digest is one secret of a key.
@@ -36,7 +44,7 @@ type digest struct {
 	sum     [32]byte
 	pepper  *pepper // nil: a pepper that we lack
 	retires int64   // microseconds since 1970; 0: never
-	number  int     // of the secret under its key
+	number  int32   // of the secret under its key
 	format  formatCode
 }
 

@@ -16,8 +16,9 @@ type claim struct {
 	text string // of the right shape
 	id   ID     // a part of text
 	cert *x509.Certificate
-	x    *exchange.Exchange // the request's; nil without one
 	dry  bool               // nothing is written
+	x    *exchange.Exchange // for what the key is used, or
+	use  *Use               // the same of somebody without an exchange; nil: nobody knows
 	sums []importedSum      // of an imported text; nil for one of ours
 }
 
@@ -136,9 +137,17 @@ func (v *Verifier) answer(s *slot, match *digest, c *claim, err error) (exchange
 		v.rehash.offer(s.id, match, v.cfg.Peppers.current(), c)
 	}
 	e := s.entry
-	return exchange.Principal{
+	p := exchange.Principal{
 		Issuer: issuer, Subject: string(s.id), KeyID: string(s.id),
 		Owner: e.owner, Environment: e.environment, Scopes: e.scopes,
-		Secret: match.number, Retiring: match.retires != 0, Expires: e.expires,
-	}, nil
+		SecretNumber: int(match.number), Retiring: match.retires != 0, Expires: e.expires,
+	}
+	if e.more == nil {
+		return p, nil
+	}
+	p.Plan, p.Quotas = e.more.plan, e.more.quotas
+	if e.more.narrow == nil {
+		return p, nil
+	}
+	return v.permit(e.more.narrow, c, p)
 }

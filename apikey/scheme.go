@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -49,7 +50,8 @@ func (b *base) Name() string { return b.name }
 
 // prove returns whom text proves for the sender of x; see [Verifier.Verify]. It
 // sets [exchange.Exchange.Claim] once text has the shape and the check digits of
-// a key.
+// a key. A key that is narrowed proves nobody for another use: the error is an
+// [*authn.Denial] then, also without a stage of authn behind the scheme.
 func (b *base) prove(x *exchange.Exchange, text string) (exchange.Principal, error) {
 	verify, c := b.verifier.verifyImported, claim{text: text, cert: x.ClientCert, x: x, dry: x.Dry}
 	if info, err := Parse(text); err == nil {
@@ -58,6 +60,9 @@ func (b *base) prove(x *exchange.Exchange, text string) (exchange.Principal, err
 	}
 	principal, err := verify(x.Request.Context(), c)
 	if err != nil {
+		if d, ok := errors.AsType[*authn.Denial](err); ok {
+			d.Principal.Scheme, d.Principal.Ambient = b.name, b.ambient
+		}
 		return exchange.Principal{}, err
 	}
 	principal.Scheme, principal.Ambient = b.name, b.ambient

@@ -9,8 +9,12 @@ import (
 	"github.com/warder-dev/warder/exchange"
 )
 
-// poor is a good credential without any scope.
-const poor = "poor"
+// poor is a good credential without any scope, denied one that is not good for
+// this request.
+const (
+	poor   = "poor"
+	denied = "denied"
+)
 
 // A shape is a requirement in letters: "a" is a need of the scheme a, "A" one
 // with a scope; "ab c" is an OR of an AND and a single need; "-" is {}.
@@ -42,7 +46,7 @@ func (s shape) status(answers map[rune]string) int {
 		}
 		return false
 	}
-	proved := func(letter rune) bool { return slices.Contains([]string{good, poor}, answers[letter|' ']) }
+	proved := func(letter rune) bool { return slices.Contains([]string{good, poor, denied}, answers[letter|' ']) }
 	switch {
 	case has(away):
 		return 503
@@ -50,7 +54,7 @@ func (s shape) status(answers map[rune]string) int {
 		return 400
 	case has(bad):
 		return 401
-	case !has(good) && !has(poor) && strings.HasSuffix(string(s), "-"):
+	case !has(good) && !has(poor) && !has(denied) && strings.HasSuffix(string(s), "-"):
 		return 200
 	}
 	status := 401
@@ -58,9 +62,11 @@ func (s shape) status(answers map[rune]string) int {
 		all, scopes := true, true
 		for _, letter := range word {
 			all = all && proved(letter)
-			scopes = scopes && (letter >= 'a' || answers[letter|' '] == good)
+			scopes = scopes && (letter >= 'a' || answers[letter|' '] != poor)
 		}
 		switch {
+		case all && scopes && has(denied):
+			return 403
 		case all && scopes:
 			return 200
 		case all:
@@ -73,19 +79,20 @@ func (s shape) status(answers map[rune]string) int {
 // TestEveryCombinationOfAnswers holds Check against the model for every combination of
 // what three credentials can be, in requirements of every kind.
 func TestEveryCombinationOfAnswers(t *testing.T) {
-	kinds := []string{absent, good, poor, bad, unreadable, away}
+	kinds := []string{absent, good, poor, denied, bad, unreadable, away}
 	shapes := []shape{"a", "A", "A -", "a b", "b a", "ab", "AB", "A B", "a b c", "A B C", "abc", "ab c", "c ab", "Ab C", "aB bC", "A ab C -", "AB C -", "a b c -", "abC A"}
 	for _, s := range shapes {
 		t.Run(string(s), func(t *testing.T) {
 			for i := range len(kinds) * len(kinds) * len(kinds) {
-				c := says(kinds[i%6], kinds[i/6%6], kinds[i/36])
+				n := len(kinds)
+				c := says(kinds[i%n], kinds[i/n%n], kinds[i/n/n])
 				answers := make(map[rune]string)
 				for j, letter := range "abc" {
 					if strings.ContainsRune(strings.ToLower(string(s)), letter) {
 						answers[letter] = c[j].says
 					}
 					switch c[j].says {
-					case good:
+					case good, denied:
 						c[j].scopes = exchange.LiteralScopes("scope")
 					case poor:
 						c[j].says = good

@@ -2,6 +2,7 @@ package authn_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/openapi"
+	"github.com/warder-dev/warder/problem"
 )
 
 // What a credential of a test is.
@@ -71,7 +73,11 @@ func (c *credential) Authenticate(*exchange.Exchange) (exchange.Principal, error
 	if subject == "" {
 		subject = c.name
 	}
-	return exchange.Principal{Issuer: c.name, Subject: subject, Scheme: c.name, Scopes: c.scopes}, nil
+	p := exchange.Principal{Issuer: c.name, Subject: subject, Scheme: c.name, Scopes: c.scopes}
+	if c.says == denied {
+		return exchange.Principal{}, fmt.Errorf("wrapped: %w", &authn.Denial{Principal: p, Rule: "key-address", Problem: problem.New(problem.Forbidden, "Not from here.")})
+	}
+	return p, nil
 }
 
 func (c *credential) Describe(doc *openapi.Document) error {

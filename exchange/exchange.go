@@ -62,6 +62,10 @@ type Exchange struct {
 	// Attempt is bruteforce's own note of a credential that may be a guess.
 	Attempt Attempt
 
+	// TakesPublicKeys is set by authn before it asks for credentials: the operation
+	// takes those that a page holds, and everybody can read there.
+	TakesPublicKeys bool
+
 	// Set by authn. The zero Principal is nobody.
 	Principal Principal
 

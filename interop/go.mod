@@ -24,6 +24,7 @@ require (
 	github.com/summerwind/h2spec v2.2.1+incompatible
 	github.com/warder-dev/warder v0.0.0
 	github.com/zitadel/oidc/v3 v3.52.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (

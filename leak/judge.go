@@ -45,8 +45,9 @@ func (v Verdict) Harmful() bool {
 func Judge(ctx context.Context, v Verifier, text secret.Text) (Verdict, error) {
 	_, err := v.Verify(ctx, text.Reveal())
 	refusal, refused := errors.AsType[*authn.Refusal](err)
+	_, denied := errors.AsType[*authn.Denial](err)
 	switch {
-	case err == nil:
+	case err == nil, denied: // one that is narrowed is good for what it is narrowed to
 		return Active, nil
 	case !refused:
 		return "", err

@@ -93,3 +93,10 @@ func Leased(l *Limit) (n uint64) {
 	}
 	return n
 }
+
+// Brought returns how many quotas that principals brought along l knows.
+func Brought(l *Limit) int {
+	l.brought.mu.RLock()
+	defer l.brought.mu.RUnlock()
+	return len(l.brought.known)
+}

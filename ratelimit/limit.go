@@ -56,6 +56,11 @@ type LimitConfig struct {
 
 	// Plans are quotas for some subjects in place of Quota: the first that is
 	// theirs counts. At most 16, each with Capacity subjects of its own.
+	//
+	// A quota of this Name that the principal brings along ([exchange.Principal.Quotas])
+	// counts before them, where By tells principals apart: by key, owner, session,
+	// issuer, subject or claim. All such quotas have Capacity subjects together, and
+	// there are up to 4096 different ones: for one more, Plans and Quota count.
 	Plans []Plan
 
 	// Store counts the limit for all processes that share it. nil: this process
@@ -104,6 +109,7 @@ type Limit struct {
 	plans     []plan
 	base      *Limit // of which this is a plan or an override; nil for none
 	overrides *overrides
+	brought   *family // nil when principals cannot bring quotas
 	counts    *counts
 	top       *top
 
@@ -143,6 +149,9 @@ func NewLimit(cfg LimitConfig) (*Limit, error) {
 		refusal: problem.New(problem.RateLimited, "The limit "+cfg.Name+" is reached. Send fewer requests: Retry-After says in how many seconds the next one passes."),
 	}
 	l.step = r.cost(l.cost)
+	if l.personal() {
+		l.brought = newFamily(cfg.Capacity)
+	}
 	if err := l.addPlans(&cfg); err != nil {
 		return nil, fmt.Errorf("ratelimit: limit %q: %w", cfg.Name, err)
 	}

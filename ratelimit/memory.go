@@ -18,21 +18,23 @@ type Memory struct {
 	began    time.Time
 
 	mu     sync.Mutex
-	tables map[string]*table // by the name of the limit
+	tables map[string]map[rule]*table // by the name of the limit, and by the quota
 
 	epoch atomic.Uint64
 }
 
-// maxNames is how many limits a Memory keeps.
-const maxNames = 1024
+const (
+	maxNames  = 1024 // limits that a Memory keeps
+	maxQuotas = 4200 // quotas of one limit: its own, of plans, by hand, and those that principals bring along
+)
 
 // NewMemory returns an empty store that remembers up to capacity subjects, 1 to
-// 16,777,216, of each of up to 1024 limits, at up to 100 bytes each.
+// 16,777,216, of each quota of up to 1024 limits, at up to 100 bytes each.
 func NewMemory(capacity int) (*Memory, error) {
 	if capacity < 1 || capacity > maxCapacity {
 		return nil, fmt.Errorf("ratelimit: the Capacity is %d, want 1 to %d", capacity, maxCapacity)
 	}
-	return &Memory{capacity: capacity, seed: maphash.MakeSeed(), began: time.Now(), tables: make(map[string]*table)}, nil
+	return &Memory{capacity: capacity, seed: maphash.MakeSeed(), began: time.Now(), tables: make(map[string]map[rule]*table)}, nil
 }
 
 // Take is [Store.Take]. The error is of a claim that is none, or of the 1025th
@@ -109,17 +111,31 @@ func (m *Memory) find(c *Claim, p *place) error {
 	if c.Cost < 1 || uint64(c.Cost) > r.burst {
 		return fmt.Errorf("ratelimit: the cost is %d, want 1 to %d", c.Cost, r.burst)
 	}
-	p.table = m.tables[c.Limit]
-	if p.table == nil || p.table.rule != r {
-		if p.table == nil && len(m.tables) >= maxNames {
-			return fmt.Errorf("ratelimit: there are %d limits", maxNames)
+	if p.table = m.tables[c.Limit][r]; p.table == nil {
+		if p.table, err = m.newTable(c.Limit, r); err != nil {
+			return err
 		}
-		p.table = newTable(r, m.capacity)
-		m.tables[c.Limit] = p.table
 	}
 	p.key = maphash.Comparable(m.seed, c.Subject)
 	p.tat, p.slot = p.table.shard(p.key).find(p.key)
 	return nil
+}
+
+// newTable makes a table for a quota of a limit. Subjects of another quota, such as
+// a plan's, keep theirs.
+func (m *Memory) newTable(limit string, r rule) (*table, error) {
+	quotas := m.tables[limit]
+	switch {
+	case quotas == nil && len(m.tables) >= maxNames:
+		return nil, fmt.Errorf("ratelimit: there are %d limits", maxNames)
+	case quotas == nil:
+		quotas = make(map[rule]*table)
+		m.tables[limit] = quotas
+	case len(quotas) >= maxQuotas:
+		return nil, fmt.Errorf("ratelimit: there are %d quotas of one limit", maxQuotas)
+	}
+	quotas[r] = newTable(r, m.capacity)
+	return quotas[r], nil
 }
 
 // count moves the arrival time on.
@@ -154,7 +170,7 @@ func (c *Claim) say(p *place, now int64) {
 func (m *Memory) Reset(_ context.Context, limit string, subject, _ Digest) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t := m.tables[limit]; t != nil {
+	for _, t := range m.tables[limit] {
 		t.forget(maphash.Comparable(m.seed, subject))
 	}
 	m.epoch.Add(1)

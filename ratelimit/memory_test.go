@@ -2,11 +2,13 @@ package ratelimit_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/ratelimit/ratelimittest"
 )
@@ -101,4 +103,26 @@ func TestMemoryAgainstTheOracle(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever has a plan or a quota of its own leaves the others' counts alone.
+func TestMemoryKeepsQuotasApart(t *testing.T) {
+	m, err := ratelimit.NewMemory(100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(t, newLimit(t, ratelimit.LimitConfig{
+		Name: "a", Quota: yearly(4), By: []ratelimit.Part{ratelimit.ByKey()}, Plans: []ratelimit.Plan{gold(9)}, Store: m,
+	}))
+	passed := map[string]int{}
+	for range 20 {
+		for name, x := range map[string]*exchange.Exchange{"plain": request(key("k1")), "plan": request(key("k2"), owner("gold")), "own": request(key("k3"), brings(own("a", 6)))} {
+			if passes(t, s, x) {
+				passed[name]++
+			}
+		}
+	}
+	if want := map[string]int{"plain": 4, "plan": 9, "own": 6}; !maps.Equal(passed, want) {
+		t.Errorf("passed %v, want %v", passed, want)
+	}
 }

@@ -70,6 +70,9 @@ func (l *Limit) of(x *exchange.Exchange, key uint64) *Limit {
 			return o.limit.withCost(l.cost)
 		}
 	}
+	if own := l.broughtBy(&x.Principal); own != nil {
+		return own.withCost(l.cost)
+	}
 	for i := range l.plans {
 		if l.plans[i].For(x) {
 			return l.plans[i].limit

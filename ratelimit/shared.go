@@ -75,7 +75,11 @@ func (t *table) spare() *table {
 	if o := t.outage.Load(); o != nil {
 		return o
 	}
-	t.outage.CompareAndSwap(nil, newTable(t.rule, int(t.capacity)))
+	o := newTable(t.rule, int(t.capacity))
+	if t.family != nil {
+		o = t.family.newTable(t.rule)
+	}
+	t.outage.CompareAndSwap(nil, o)
 	return t.outage.Load()
 }
 

@@ -56,6 +56,9 @@ func (l *Limit) Remembered() int {
 	for i := range l.plans {
 		n += l.plans[i].limit.table.used.Load()
 	}
+	if l.brought != nil {
+		n += l.brought.used.Load()
+	}
 	return int(n)
 }
 
@@ -78,6 +81,7 @@ func (l *Limit) tables(s Subject) []*table {
 	for i := range l.plans {
 		all = append(all, l.plans[i].limit.table)
 	}
+	all = append(all, l.brought.tables()...)
 	if known := l.overrides.known.Load(); known != nil {
 		if o, ok := (*known)[s]; ok {
 			all = append(all, o.limit.table)
@@ -104,7 +108,7 @@ type overrides struct {
 // maxOverrides bounds the overrides of a limit.
 const maxOverrides = 1000
 
-// Override gives s another quota than the limit's and its plans', until then or,
+// Override gives s another quota than the limit's, its plans' and its own, until then or,
 // for the zero time, as long as this process runs. It begins with a whole burst.
 // A quota of zero takes the override away. The error is about the quota, or there
 // are 1,000 overrides already.

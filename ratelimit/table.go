@@ -15,7 +15,9 @@ import (
 type table struct {
 	rule     rule
 	capacity int64
-	used     atomic.Int64 // slots of all shards, and those promised
+	used     *atomic.Int64 // slots of all shards, and those promised
+	own      atomic.Int64  // used, but for tables of a family
+	family   *family       // with which capacity and used are shared; nil for none
 	shards   []shard
 
 	// of limits with a store
@@ -58,6 +60,7 @@ func newTable(r rule, capacity int) *table {
 	for i := range t.shards {
 		t.shards[i].index = make(map[uint64]int32)
 	}
+	t.used = &t.own
 	return t
 }
 
@@ -131,6 +134,10 @@ func (t *table) over(tat instant, now int64) bool {
 // when all are over their limit. No shard is locked.
 func (t *table) makeRoom(now int64) bool {
 	for _, whole := range []bool{true, false} {
+		if t.family != nil && t.family.makeRoom(now, whole) {
+			t.used.Add(-1)
+			return true
+		}
 		for i := range t.shards {
 			s := &t.shards[i]
 			s.mu.Lock()

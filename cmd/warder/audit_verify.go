@@ -23,8 +23,8 @@ type auditCheck struct {
 	output            string
 }
 
-// A verdict is what audit verify found: the log holds.
-type verdict struct {
+// A chainVerdict is what audit verify found: the log holds.
+type chainVerdict struct {
 	From        int64      `json:"from"`
 	To          int64      `json:"to"`
 	Hash        audit.Hash `json:"hash"`
@@ -80,7 +80,7 @@ is broken is named.`,
 }
 
 // verify verifies the database, or the file that args names.
-func (o *auditCheck) verify(cmd *cobra.Command, p *process, args []string) (v verdict, _ error) {
+func (o *auditCheck) verify(cmd *cobra.Command, p *process, args []string) (v chainVerdict, _ error) {
 	cfg, err := keysConfig(cmd, p)
 	if err != nil {
 		return v, err
@@ -110,7 +110,7 @@ func (o *auditCheck) verify(cmd *cobra.Command, p *process, args []string) (v ve
 			return auditFailure(err)
 		}
 		stored, err := countCheckpoints(cmd.Context(), db.Audit())
-		v = verdict{From: min(1, head.Seq), To: head.Seq, Hash: head.Hash, Checkpoints: len(checkpoints) + stored}
+		v = chainVerdict{From: min(1, head.Seq), To: head.Seq, Hash: head.Hash, Checkpoints: len(checkpoints) + stored}
 		return err
 	})
 	return v, err
@@ -184,7 +184,7 @@ func readCheckpoints(name string) (_ []audit.Checkpoint, err error) {
 }
 
 // verifyExport verifies a file, or standard input.
-func (o *auditCheck) verifyExport(p *process, name string, keys audit.Keyring, checkpoints []audit.Checkpoint) (v verdict, err error) {
+func (o *auditCheck) verifyExport(p *process, name string, keys audit.Keyring, checkpoints []audit.Checkpoint) (v chainVerdict, err error) {
 	if err := keys.CheckAll(checkpoints); err != nil {
 		return v, auditFailure(err)
 	}

@@ -132,7 +132,7 @@ func (w *demoWorld) secrets() []string {
 
 // begin makes the key, now that the store is open, and learns the addresses.
 func (w *demoWorld) begin(ctx context.Context, cfg *config.Config, at running) error {
-	issuer, err := apikey.NewIssuer(apikey.IssuerConfig{Store: at.store.keys, Peppers: at.store.peppers, Prefix: cfg.Keys.Prefix, Random: rand.Reader})
+	issuer, err := newIssuer(at.store.keys, at.store.peppers, cfg)
 	if err != nil {
 		return err
 	}

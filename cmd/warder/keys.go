@@ -19,8 +19,8 @@ import (
 func newKeys(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list, show, disable, enable and revoke API keys, and count their credits",
-		Long: `Make, list, show, disable, enable and revoke API keys, and count their credits.
+		Short: "Make, find, change, roll, verify and revoke API keys, and count their credits",
+		Long: `Make, find, change, roll, verify and revoke API keys, and count their credits.
 
 The commands work on the database itself, also while warder serve runs: it sees a
 change within a second. Results go to standard output, everything said to a person
@@ -28,18 +28,23 @@ to standard error, so that KEY=$(warder keys create --output secret) works.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	create, list, show, revoke := newKeysCreate(p), newKeysList(p), newKeysShow(p), newKeysRevoke(p)
-	completeOutput(create, asTable, asJSON, asYAML, asID, asSecret)
-	disable, enable := newKeysDisable(p), newKeysEnable(p)
-	for _, one := range []*cobra.Command{list, show, revoke, disable, enable} {
+	create, roll, list, find := newKeysCreate(p), newKeysRoll(p), newKeysList(p), newKeysFind(p)
+	for _, one := range []*cobra.Command{create, roll} {
+		completeOutput(one, asTable, asJSON, asYAML, asID, asSecret)
+	}
+	ofOne := []*cobra.Command{
+		newKeysShow(p), newKeysUpdate(p), newKeysEndOverlap(p), newKeysRevoke(p), newKeysDisable(p), newKeysEnable(p), newKeysDelete(p),
+	}
+	for _, one := range append([]*cobra.Command{list, find}, ofOne...) {
 		completeOutput(one, asTable, asJSON, asYAML, asID)
 	}
-	for _, one := range []*cobra.Command{show, revoke, disable, enable} {
+	for _, one := range append([]*cobra.Command{roll}, ofOne...) {
 		one.ValidArgsFunction = completeIDs(p)
 	}
 	take := newKeysImport(p)
 	completeOutput(take, asTable, asJSON, asYAML)
-	cmd.AddCommand(create, list, show, revoke, disable, enable, take, newKeysCredits(p), newKeysHealth(p))
+	cmd.AddCommand(create, list, find, roll, take, newKeysVerify(p), newKeysCredits(p), newKeysHealth(p))
+	cmd.AddCommand(ofOne...)
 	return cmd
 }
 
@@ -139,13 +144,12 @@ func specErrors(err error) (named []error) {
 		}
 		return named
 	}
+	if item, ok := err.(*apikey.ItemError); ok { //nolint:errorlint // this walks the tree itself
+		return specErrors(item.Err)
+	}
 	invalid, ok := errors.AsType[*apikey.SpecError](err)
 	if !ok {
 		return nil
 	}
-	flag := map[string]string{"environment": "env", "expires": "expires-in"}[invalid.Field]
-	if flag == "" {
-		flag = invalid.Field
-	}
-	return []error{fmt.Errorf("--%s: %s", flag, invalid.Reason)}
+	return []error{fmt.Errorf("--%s: %s", flagOf(invalid.Field), invalid.Reason)}
 }

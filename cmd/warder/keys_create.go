@@ -19,9 +19,10 @@ import (
 
 // createOptions are the flags of keys create.
 type createOptions struct {
-	name, owner, env, expiresIn, certificate, output string
-	scopes                                           []string
-	credits                                          creditFlags
+	fieldFlags
+	env, kind, output string
+	count             int
+	credits           creditFlags
 }
 
 func newKeysCreate(p *process) *cobra.Command {
@@ -30,6 +31,7 @@ func newKeysCreate(p *process) *cobra.Command {
 		Use:   "create",
 		Short: "Make a key; its text is shown once",
 		Example: `  warder keys create --name ci --owner acme --scopes orders:read,orders:write --expires-in 90d
+  warder keys create --name shop --kind public --origin https://shop.example.com --path /catalogue/
   KEY=$(warder keys create --name ci --output secret)`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,23 +39,24 @@ func newKeysCreate(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return createKey(cmd, p, cfg, o)
+			return createKeys(cmd, p, cfg, o)
 		},
 	}
 	addConfigFlags(cmd, "db", "peppers-file")
+	o.addFlags(cmd, "keys.default_ttl, or never")
 	f := cmd.Flags()
-	f.StringVar(&o.name, "name", "", "what the key is for, for people")
-	f.StringVar(&o.owner, "owner", "", "your own id of whom the key belongs to; the upstream gets it as X-Warder-Owner")
-	f.StringSliceVar(&o.scopes, "scopes", nil, "what the key may do, such as orders:read or orders:*")
 	f.StringVar(&o.env, "env", "live", "environment, part of the key's text")
-	f.StringVar(&o.expiresIn, "expires-in", "", "lifetime such as 90d or 12h (default: never expires)")
-	f.StringVar(&o.certificate, "certificate", "", "bind the key to a client certificate: a PEM file, or sha256: and the fingerprint")
+	f.StringVar(&o.kind, "kind", string(apikey.KindSecret), "secret; public, which pages may hold, for requests from --origin; or honeytoken, which is never good")
+	f.IntVar(&o.count, "count", 1, "how many keys to make alike, 1 to 1000: all or none")
 	o.credits.addFlags(cmd)
 	f.StringVarP(&o.output, "output", "o", string(asTable), "table, json, yaml, secret (the key alone), or id (the key then goes to standard error)")
+	if err := cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(kinds(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic("warder: keys create: " + err.Error()) // it has the flag: every test finds it
+	}
 	return cmd
 }
 
-func createKey(cmd *cobra.Command, p *process, cfg *config.Config, o createOptions) error {
+func createKeys(cmd *cobra.Command, p *process, cfg *config.Config, o createOptions) error {
 	ctx := cmd.Context()
 	form, err := parseFormat(o.output, asTable, asJSON, asYAML, asID, asSecret)
 	if err != nil {
@@ -72,69 +75,96 @@ func createKey(cmd *cobra.Command, p *process, cfg *config.Config, o createOptio
 		_, _ = fmt.Fprintf(p.stderr, "Made %s, a new and empty database. A gateway that uses another one does not know this key.\n", absolute(cfg.DB))
 	}
 	defer store.db.Close() //nolint:errcheck // everything is written by then
-	issuer, err := apikey.NewIssuer(apikey.IssuerConfig{Store: store.keys, Peppers: store.peppers, Prefix: cfg.Keys.Prefix, Random: rand.Reader})
+	issuer, err := newIssuer(store.keys, store.peppers, cfg)
 	if err != nil {
 		return err
 	}
-	record, text, err := issuer.Create(ctx, by(p), spec)
+	made, err := issuer.CreateAll(ctx, by(p), slices.Repeat([]apikey.Spec{spec}, o.count))
 	if err != nil {
 		return specFailure(err, "keys create", "no key was made")
 	}
-	if err := o.credits.open(cmd, p, store.db.Credits(), record.ID); err != nil {
-		return err
+	for _, one := range made {
+		if err := o.credits.open(cmd, p, store.db.Credits(), one.Record.ID); err != nil {
+			return err
+		}
 	}
-	return printCreated(p, form, record, text)
+	if o.count > 1 {
+		return printAllCreated(p, form, made)
+	}
+	return printCreated(p, form, made[0].Record, made[0].Text)
+}
+
+// newIssuer makes the issuer that the configuration asks for.
+func newIssuer(keys apikey.Store, peppers *apikey.Peppers, cfg *config.Config) (*apikey.Issuer, error) {
+	return apikey.NewIssuer(apikey.IssuerConfig{
+		Store: keys, Peppers: peppers, Prefix: cfg.Keys.Prefix, Random: rand.Reader,
+		Policy: apikey.Policy{DefaultTTL: cfg.Keys.DefaultTTL, MaxTTL: cfg.Keys.MaxTTL, MaxSecrets: cfg.Keys.MaxSecrets},
+	})
 }
 
 // spec translates the flags, and reports everything that is wrong with them at
 // once.
 func (o createOptions) spec(now time.Time) (apikey.Spec, error) {
-	scopes := slices.Compact(slices.Sorted(slices.Values(o.scopes)))
-	s := apikey.Spec{Environment: apikey.Environment(o.env), Name: o.name, Owner: o.owner, Scopes: scopes}
-	var errs []error
-	add := func(err error) {
-		if err != nil {
-			errs = append(errs, err)
-		}
+	says, err := o.parse(now)
+	errs := []error{err}
+	s := apikey.Spec{
+		Environment: apikey.Environment(o.env), Kind: apikey.Kind(o.kind), Name: o.name, Owner: o.owner,
+		Scopes: slices.Compact(slices.Sorted(slices.Values(o.scopes))), Expires: says.expires, Never: o.never, Certificate: says.certificate,
+		Metadata: says.meta, Addresses: says.ips, Methods: o.methods, Paths: o.paths, Origins: o.origins, Plan: o.plan,
+		Limits: says.limits, IdleRevoke: says.idleRevoke,
 	}
-	add(o.lifetime(now, &s))
-	add(o.bind(&s))
-	_, err := o.credits.changes()
-	add(err)
+	if o.count < 1 || o.count > apikey.MaxBatch {
+		errs = append(errs, fmt.Errorf("--count %d: want 1 to %d", o.count, apikey.MaxBatch))
+	}
+	_, err = o.credits.changes()
+	errs = append(errs, err)
 	errs = append(errs, specErrors(s.Check(now))...)
-	if len(errs) > 0 {
-		return s, fail(exitUsage, "", "%w", errors.Join(errs...))
+	if err := errors.Join(errs...); err != nil {
+		return s, fail(exitUsage, "", "%w", err)
 	}
 	return s, nil
 }
 
-// lifetime sets when the key expires.
-func (o createOptions) lifetime(now time.Time, s *apikey.Spec) error {
-	if o.expiresIn == "" {
-		return nil
-	}
-	lifetime, err := config.ParseDuration(o.expiresIn)
+// withText is v with the key's text in it.
+func withText(v keyView, text secret.Text) keyView {
+	v.Key = text.Reveal()
+	return v
+}
+
+// printAllCreated shows the texts of several keys.
+func printAllCreated(p *process, form format, made []apikey.Made) error {
+	err := showAllCreated(p, form, made)
 	if err != nil {
-		return fmt.Errorf("--expires-in %q: %w", printable(o.expiresIn), err)
+		return fail(exitServer, "take away by `warder keys revoke` those whose text you have not got; warder keys list --sort newest shows them",
+			"%d keys were made, but not all of their texts could be written: %w", len(made), err)
 	}
-	if lifetime <= 0 {
-		return fmt.Errorf("--expires-in %s: want a time to come, such as 90d", o.expiresIn)
-	}
-	s.Expires = now.Add(lifetime)
 	return nil
 }
 
-// bind sets the certificate that the key is bound to.
-func (o createOptions) bind(s *apikey.Spec) error {
-	if o.certificate == "" {
+func showAllCreated(p *process, form format, made []apikey.Made) error {
+	views, ids := make([]keyView, len(made)), make([]apikey.ID, len(made))
+	rows := [][]string{{"ID", "KEY"}}
+	now := time.Now()
+	for i, one := range made {
+		views[i], ids[i] = withText(view(one.Record, now), one.Text), one.Record.ID
+		rows = append(rows, []string{string(ids[i]), views[i].Key})
+		var err error
+		switch form {
+		case asSecret:
+			_, err = fmt.Fprintln(p.stdout, views[i].Key)
+		case asID:
+			_, err = fmt.Fprintf(p.stderr, "key: %s\n", views[i].Key)
+		case asTable, asJSON, asYAML:
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if form == asSecret {
 		return nil
 	}
-	sum, err := certificateSum(o.certificate)
-	if err != nil {
-		return fmt.Errorf("--certificate: %w", err)
-	}
-	s.Certificate = sum
-	return nil
+	_, _ = fmt.Fprintln(p.stderr, "The keys are shown this once: store them now.")
+	return form.print(p.stdout, views, ids, func(w io.Writer) error { return printRows(w, rows) })
 }
 
 // printCreated shows the key's text, the only time that anybody can.
@@ -147,8 +177,7 @@ func printCreated(p *process, form format, record apikey.Record, text secret.Tex
 }
 
 func showCreated(p *process, form format, record apikey.Record, text secret.Text) error {
-	v := view(record, time.Now())
-	v.Key = text.Reveal()
+	v := withText(view(record, time.Now()), text)
 	if form == asSecret {
 		_, err := fmt.Fprintln(p.stdout, v.Key)
 		return err

@@ -70,6 +70,7 @@ type revocation struct {
 	receipt  fleet.Receipt
 	before   bool   // the key was so already
 	done     string // "revoked", "disabled" or "enabled"
+	same     string // what to say of before; "" for what is usual
 }
 
 // revokeKey revokes, and waits for the running nodes.
@@ -90,17 +91,34 @@ func revokeKey(ctx context.Context, p *process, db *sqlite.DB, id apikey.ID, rea
 	return r, nil
 }
 
+// nodes is the receipt for a person or a script.
+func (r revocation) nodes() *nodesView {
+	n := &nodesView{Live: r.receipt.Nodes, Confirmed: r.receipt.Applied, Took: r.receipt.Took.Round(time.Millisecond).String()}
+	for _, one := range r.receipt.Missing {
+		n.Missing = append(n.Missing, fmt.Sprintf("%s (%s, pid %d)", one.ID, one.Host, one.PID))
+	}
+	return n
+}
+
+// view is the key with the receipt.
+func (r revocation) view() keyView {
+	v := view(r.record, time.Now())
+	v.Nodes = r.nodes()
+	return v
+}
+
 // print shows the key with the receipt, and fails when a node is missing.
 func (r revocation) print(p *process, form format) error {
-	v := view(r.record, time.Now())
-	v.Nodes = &nodesView{Live: r.receipt.Nodes, Confirmed: r.receipt.Applied, Took: r.receipt.Took.Round(time.Millisecond).String()}
-	for _, n := range r.receipt.Missing {
-		v.Nodes.Missing = append(v.Nodes.Missing, fmt.Sprintf("%s (%s, pid %d)", n.ID, n.Host, n.PID))
-	}
+	v := r.view()
 	err := form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })
 	if err != nil {
 		return err
 	}
+	return r.confirmed(p, v)
+}
+
+// confirmed says what holds now, and fails when a node is missing.
+func (r revocation) confirmed(p *process, v keyView) error {
 	if !r.receipt.Complete() {
 		return fail(exitServer, "stop those nodes, or wait: they stop to trust their cache after the freshness bound",
 			"the key is %s, but %s running nodes confirmed it; missing: %s", r.done, r.receipt, strings.Join(v.Nodes.Missing, ", "))
@@ -115,6 +133,8 @@ func (r revocation) summary() string {
 	switch {
 	case r.before && !r.record.Revoked.IsZero():
 		begin = "It was revoked before, at " + r.record.Revoked.UTC().Format(time.RFC3339) + "."
+	case r.before && r.same != "":
+		begin = r.same
 	case r.before:
 		begin = "It was " + r.done + " before."
 	}

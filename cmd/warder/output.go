@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/config"
 )
 
 // A format is a value of --output.
@@ -55,8 +57,28 @@ type keyView struct {
 	Reason      string             `json:"reason,omitempty" yaml:"reason,omitempty"`
 	Certificate string             `json:"certificate,omitempty" yaml:"certificate,omitempty"` // fingerprint of the one that the key is bound to
 	Imported    string             `json:"imported,omitempty" yaml:"imported,omitempty"`       // the form in which the key of another system is stored
+	Kind        apikey.Kind        `json:"kind" yaml:"kind"`
+	Plan        string             `json:"plan,omitempty" yaml:"plan,omitempty"`
+	Limits      []string           `json:"limits,omitempty" yaml:"limits,omitempty"` // as --limit has them
+	Addresses   []string           `json:"addresses,omitempty" yaml:"addresses,omitempty"`
+	Methods     []string           `json:"methods,omitempty" yaml:"methods,omitempty"`
+	Paths       []string           `json:"paths,omitempty" yaml:"paths,omitempty"`
+	Origins     []string           `json:"origins,omitempty" yaml:"origins,omitempty"`
+	IdleRevoke  string             `json:"idle_revoke,omitempty" yaml:"idle_revoke,omitempty"`
+	Metadata    map[string]string  `json:"metadata,omitempty" yaml:"metadata,omitempty"`
+	Updated     *time.Time         `json:"updated,omitempty" yaml:"updated,omitempty"`
+	Secrets     []secretView       `json:"secrets" yaml:"secrets"` // the current one first
 	Revision    apikey.Revision    `json:"revision" yaml:"revision"`
 	Nodes       *nodesView         `json:"nodes,omitempty" yaml:"nodes,omitempty"` // in the answer to revoke only
+}
+
+// A secretView is one secret of a key, without anything of it.
+type secretView struct {
+	Number  int        `json:"number" yaml:"number"`
+	Created time.Time  `json:"created" yaml:"created"`
+	Retires *time.Time `json:"retires,omitempty" yaml:"retires,omitempty"` // when it ends, after a roll
+	Idle    string     `json:"idle_retire,omitempty" yaml:"idle_retire,omitempty"`
+	Format  string     `json:"format,omitempty" yaml:"format,omitempty"` // of one that was imported
 }
 
 // A nodesView is the receipt of a revocation.
@@ -78,6 +100,20 @@ func view(r apikey.Record, now time.Time) keyView {
 	if len(r.Secrets) > 0 {
 		v.Imported = r.Secrets[0].Format
 	}
+	v.Kind, v.Plan, v.Methods, v.Paths, v.Origins, v.Metadata = r.KindOf(), r.Plan, r.Methods, r.Paths, r.Origins, r.Metadata
+	for _, q := range r.Limits {
+		v.Limits = append(v.Limits, config.QuotaText(q))
+	}
+	for _, p := range r.Addresses {
+		v.Addresses = append(v.Addresses, p.String())
+	}
+	if r.IdleRevoke > 0 {
+		v.IdleRevoke = config.DurationText(r.IdleRevoke)
+	}
+	if !r.Updated.IsZero() {
+		v.Updated = new(r.Updated.UTC().Truncate(time.Second))
+	}
+	v.Secrets = secretViews(r.Secrets)
 	if r.Bound() {
 		v.Certificate = sumPrefix + hex.EncodeToString(r.Certificate[:])
 	}
@@ -88,6 +124,20 @@ func view(r apikey.Record, now time.Time) keyView {
 		v.Revoked = new(r.Revoked.UTC().Truncate(time.Second))
 	}
 	return v
+}
+
+func secretViews(secrets []apikey.Secret) []secretView {
+	views := make([]secretView, len(secrets))
+	for i, s := range secrets {
+		views[i] = secretView{Number: s.Number, Created: s.Created.UTC().Truncate(time.Second), Format: s.Format}
+		if !s.Retires.IsZero() {
+			views[i].Retires = new(s.Retires.UTC().Truncate(time.Second))
+		}
+		if s.IdleRetire > 0 {
+			views[i].Idle = config.DurationText(s.IdleRetire)
+		}
+	}
+	return views
 }
 
 // print writes one key or a list of them; table is called for the table form.
@@ -147,10 +197,44 @@ func (v keyView) rows() [][]string {
 	if v.Imported != "" {
 		rows = append(rows, []string{"imported as", v.Imported})
 	}
+	rows = append(rows, v.narrowing()...)
 	if v.Revoked != nil {
 		rows = append(rows, []string{"revoked", moment(v.Revoked, "")}, []string{"reason", dash(v.Reason)})
 	}
 	return append(rows, []string{"revision", fmt.Sprint(v.Revision)})
+}
+
+// narrowing returns what few keys have.
+func (v keyView) narrowing() (rows [][]string) {
+	add := func(name, value string) {
+		if value != "" {
+			rows = append(rows, []string{name, value})
+		}
+	}
+	if v.Kind != apikey.KindSecret {
+		add("kind", string(v.Kind))
+	}
+	add("addresses", strings.Join(v.Addresses, " "))
+	add("methods", strings.Join(v.Methods, " "))
+	add("paths", strings.Join(v.Paths, " "))
+	add("origins", strings.Join(v.Origins, " "))
+	add("plan", v.Plan)
+	add("limits", strings.Join(v.Limits, " "))
+	add("idle revoke", v.IdleRevoke)
+	for _, name := range slices.Sorted(maps.Keys(v.Metadata)) {
+		add("meta "+name, dash(v.Metadata[name]))
+	}
+	for _, s := range v.Secrets {
+		if s.Retires == nil {
+			continue
+		}
+		text := "until " + s.Retires.Format(time.RFC3339)
+		if s.Idle != "" {
+			text += ", or unused for " + s.Idle
+		}
+		add(fmt.Sprintf("secret %d", s.Number), text)
+	}
+	return rows
 }
 
 func dash(s string) string {

@@ -53,7 +53,7 @@ Make a key:        warder keys create --name first
 
 Every flag can be set by the environment: --admin-listen is WARDER_ADMIN_LISTEN.
 Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 a check
-found something: leaked keys, a broken audit log.`,
+found something (leaked keys, a broken audit log), 7 changed meanwhile.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // group tells what is wrong with them

@@ -198,12 +198,12 @@ type usageView struct {
 	Key       apikey.ID     `json:"key"`
 	LastUsed  *time.Time    `json:"last_used,omitempty"`
 	Routes    []totalView   `json:"routes"`
-	Secrets   []secretView  `json:"secrets"`
+	Secrets   []secretUse  `json:"secrets"`
 	Addresses []addressView `json:"addresses"` // the most frequent and the latest
 	Scopes    []scopeView   `json:"scopes"`    // that were needed and there
 }
 
-type secretView struct {
+type secretUse struct {
 	Number   int        `json:"number"`
 	LastUsed time.Time  `json:"last_used"`
 	Retires  *time.Time `json:"retires,omitempty"`
@@ -269,7 +269,7 @@ func usageOf(ctx context.Context, db *sqlite.DB, id apikey.ID, q tally.Query) (v
 	if err != nil {
 		return v, err
 	}
-	v = usageView{Key: id, Secrets: []secretView{}, Addresses: []addressView{}, Scopes: []scopeView{}}
+	v = usageView{Key: id, Secrets: []secretUse{}, Addresses: []addressView{}, Scopes: []scopeView{}}
 	if last := use.LastUsed(); !last.IsZero() {
 		v.LastUsed = &last
 	}
@@ -277,7 +277,7 @@ func usageOf(ctx context.Context, db *sqlite.DB, id apikey.ID, q tally.Query) (v
 		return v, err
 	}
 	for _, s := range use.Secrets {
-		one := secretView{Number: s.Secret, LastUsed: s.At}
+		one := secretUse{Number: s.Secret, LastUsed: s.At}
 		for _, of := range record.Secrets {
 			if of.Number == s.Secret && !of.Retires.IsZero() {
 				one.Retires = new(of.Retires.UTC())

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/warder-dev/warder/exchange"
 )
@@ -143,12 +144,25 @@ func (l *loader) checkKeys() {
 	if !l.failed("keys.realm") && !validRealm(k.Realm) {
 		l.reject("keys.realm", "is not a realm", "use 1 to 64 printable ASCII characters without quote and backslash")
 	}
+	l.checkLifetimes()
 	switch {
 	case l.failed("keys.header"):
 	case !validToken(k.Header):
 		l.reject("keys.header", l.show("keys.header")+" is not the name of a header field", "")
 	case reservedHeader(k.Header):
 		l.reject("keys.header", l.show("keys.header")+" has another meaning in HTTP", "use a name such as X-API-Key")
+	}
+}
+
+func (l *loader) checkLifetimes() {
+	k := l.config.Keys
+	for field, ttl := range map[string]time.Duration{"keys.default_ttl": k.DefaultTTL, "keys.max_ttl": k.MaxTTL} {
+		if ttl > 0 && ttl < time.Minute && !l.failed(field) {
+			l.reject(field, "is less than 1m", "")
+		}
+	}
+	if k.MaxTTL > 0 && k.DefaultTTL > k.MaxTTL && !l.failed("keys.max_ttl") && !l.failed("keys.default_ttl") {
+		l.reject("keys.default_ttl", "is more than keys.max_ttl", "")
 	}
 }
 

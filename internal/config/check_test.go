@@ -57,6 +57,11 @@ warder.yaml:3:31: routes[0].upstream: no upstream is called "A b"`},
 		{"method in lower case", reports + "  - {match: 'get /', upstream: a}\n", `warder.yaml:4:13: routes[0].match: the method is not in upper case: methods are case-sensitive (RFC 9110, section 9.1)`},
 		{"same pattern", reports + "  - {match: /, upstream: a}\n  - {match: /, upstream: a}\n", `warder.yaml:5:13: routes[1].match: "/" is the same as "/" (routes[0], line 4)`},
 		{"overlap", reports + "  - {match: '/{x}/b', upstream: a}\n  - {match: '/c', upstream: a}\n  - {match: '/a/{y}', upstream: a}\n", `warder.yaml:6:13: routes[2].match: "/a/{y}" overlaps with "/{x}/b" (routes[0], line 4); for some requests neither is more specific: make one so`},
+		{"public with public keys", reports + "  - {match: /, upstream: a, public: true, public_keys: true}\n", `warder.yaml:4:56: routes[0].public_keys: contradicts public: what is public asks for no key; take one of them away`},
+		{"lifetimes of keys", shorthand + "keys: {default_ttl: 2d, max_ttl: 1d, max_secrets: 11}\n", `
+warder.yaml:2:21: keys.default_ttl: is more than keys.max_ttl
+warder.yaml:2:51: keys.max_secrets: is out of range; want 1 to 10`},
+		{"a short lifetime of keys", shorthand + "keys: {max_ttl: 1s}\n", `warder.yaml:2:17: keys.max_ttl: is less than 1m`},
 		{"public with scopes", reports + "  - {match: /, upstream: a, public: true, scopes: [x]}\n", `warder.yaml:4:37: routes[0].public: contradicts scopes and security: what is public asks for no credential; take one of them away`},
 		{"scopes", reports + "  - {match: /, upstream: a, scopes: ['a:*', 'a b', c, c]}\n", `
 warder.yaml:4:38: routes[0].scopes[0]: has a wildcard: only keys are granted these, a route asks for a certain scope

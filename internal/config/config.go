@@ -129,6 +129,12 @@ type Keys struct {
 	Freshness time.Duration `yaml:"freshness" default:"5s" min:"1s" max:"1h"`
 	// LegacyFormats lists the forms in which keys of other systems were imported: text, sha256, sha512. Texts that are no keys of warder are looked up then, by their digests. Default: none.
 	LegacyFormats []string `yaml:"legacy_formats" enum:"text|sha256|sha512"`
+	// DefaultTTL is the lifetime of new keys for which none is given, 1m to 36600d; 0s means that they do not expire. Default 0s.
+	DefaultTTL time.Duration `yaml:"default_ttl" default:"0s" min:"0s" max:"36600d"`
+	// MaxTTL is the longest lifetime that a key may be given, 1m to 36600d and not less than default_ttl; every key needs one then. 0s means no bound. Default 0s.
+	MaxTTL time.Duration `yaml:"max_ttl" default:"0s" min:"0s" max:"36600d"`
+	// MaxSecrets is how many secrets a key may have at once: the current one, and those that a roll lets work on for a while. 1 to 10. Default 3.
+	MaxSecrets int `yaml:"max_secrets" default:"3" min:"1" max:"10"`
 }
 
 // Log says where and what warder logs.
@@ -225,6 +231,8 @@ type Route struct {
 	Credits *RouteCredits `yaml:"credits"`
 	// Public lets requests pass without a credential. Not together with scopes and security. Default false.
 	Public bool `yaml:"public" default:"false"`
+	// PublicKeys takes keys of the kind public too, which anybody can read in a page: they are good for requests from pages of their own origins. Not together with public. Default false, they are 403.
+	PublicKeys bool `yaml:"public_keys" default:"false"`
 	// CORS is the name of the policy for scripts of other origins; "off" means none. Default: the one called default, if there is one.
 	CORS string `yaml:"cors"`
 	// Headers are the fields of this route's answers; what is not given in it is that of the top level's. Default: the top level's.

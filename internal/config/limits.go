@@ -55,6 +55,8 @@ type RatePlan struct {
 	Burst int `yaml:"burst" min:"0" max:"1000000000"`
 	// Keys lists ids of keys. Default: all.
 	Keys []string `yaml:"keys"`
+	// Plans lists plans of keys, as their records name them, such as gold. Default: all.
+	Plans []string `yaml:"plans"`
 	// Owners lists owners. Default: all.
 	Owners []string `yaml:"owners"`
 	// Environments lists environments of keys, such as live. Default: all.
@@ -307,13 +309,14 @@ func (l *loader) checkPlans(field string, r *RateLimit) {
 
 func (l *loader) checkWhose(field string, p *RatePlan) {
 	l.checkWords(field+".keys", p.Keys)
+	l.checkWords(field+".plans", p.Plans)
 	l.checkWords(field+".owners", p.Owners)
 	l.checkWords(field+".environments", p.Environments)
 	if (p.Claim == "") != (p.Value == "") && !l.failed(field) {
 		l.reject(field, "has one of claim and value", "give both")
 	}
-	if len(p.Keys)+len(p.Owners)+len(p.Environments) == 0 && p.Scope == "" && p.Claim == "" && !l.failed(field) {
-		l.reject(field, "fits everybody", "name keys, owners, environments, a scope or a claim")
+	if len(p.Keys)+len(p.Plans)+len(p.Owners)+len(p.Environments) == 0 && p.Scope == "" && p.Claim == "" && !l.failed(field) {
+		l.reject(field, "fits everybody", "name keys, plans of keys, owners, environments, a scope or a claim")
 	}
 }
 

@@ -29,7 +29,7 @@ warder.yaml:3:77: rate_limits.a.by[5]: is in the list twice`},
 		{"a cost in a field with a meaning", someLimits + "  a: {count: 1, per: 1s, by: [key], cost_header: content-length}\n", `warder.yaml:3:50: rate_limits.a.cost_header: "content-length" is not a field that can tell a cost; use a name such as X-Cost`},
 		{"plans before anybody is known", someLimits + "  a: {count: 1, per: 1s, by: [address], plans: [{name: b, count: 2, owners: [c]}]}\n", `warder.yaml:3:48: rate_limits.a.plans: are for who is known, and this limit counts before anybody is asked; add key or owner to by`},
 		{"plans", someLimits + "  a: {count: 1, per: 1s, by: [key], plans: [{name: b, count: 2}, {name: b, count: 2, claim: c}, {name: d, owners: [e]}]}\n", `
-warder.yaml:3:46: rate_limits.a.plans[0]: fits everybody; name keys, owners, environments, a scope or a claim
+warder.yaml:3:46: rate_limits.a.plans[0]: fits everybody; name keys, plans of keys, owners, environments, a scope or a claim
 warder.yaml:3:67: rate_limits.a.plans[1]: has one of claim and value; give both
 warder.yaml:3:73: rate_limits.a.plans[1].name: is that of an earlier plan
 warder.yaml:3:98: rate_limits.a.plans[2]: has no count`},

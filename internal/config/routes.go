@@ -68,6 +68,9 @@ func (l *loader) checkRoute(field string, r *Route) {
 	if r.Public && (len(r.Scopes) > 0 || len(r.Security) > 0) {
 		l.reject(field+".public", "contradicts scopes and security: what is public asks for no credential", "take one of them away")
 	}
+	if r.Public && r.PublicKeys {
+		l.reject(field+".public_keys", "contradicts public: what is public asks for no key", "take one of them away")
+	}
 	if len(r.Scopes) > 0 && r.Security != nil {
 		l.reject(field+".scopes", "is given together with security, which has scopes of its own", "keep one of them")
 	}

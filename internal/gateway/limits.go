@@ -222,7 +222,7 @@ func whose(p *config.RatePlan) func(x *exchange.Exchange) bool {
 		for _, rule := range []struct {
 			want []string
 			is   string
-		}{{p.Keys, who.KeyID}, {p.Owners, who.Owner}, {p.Environments, who.Environment}} {
+		}{{p.Keys, who.KeyID}, {p.Plans, who.Plan}, {p.Owners, who.Owner}, {p.Environments, who.Environment}} {
 			if len(rule.want) > 0 && !slices.Contains(rule.want, rule.is) {
 				return false
 			}

@@ -28,7 +28,7 @@ func (g *Gateway) policy(route *config.Route) (*warder.Policy, error) {
 	policy.BodyLimit, errs[1] = bodylimit.New(bodylimit.Config{Max: int64(limit)})
 	if !route.Public {
 		policy.Guard = g.guard
-		policy.Authn, errs[2] = g.authn(cfg.RouteSecurity(route))
+		policy.Authn, errs[2] = g.authn(cfg.RouteSecurity(route), route.PublicKeys)
 	}
 	if len(route.Conditions) > 0 {
 		policy.Authz, errs[3] = g.authz(route.Conditions)
@@ -38,12 +38,12 @@ func (g *Gateway) policy(route *config.Route) (*warder.Policy, error) {
 	return policy, errors.Join(errs[:]...)
 }
 
-func (g *Gateway) authn(security []config.Alternative) (*authn.Stage, error) {
+func (g *Gateway) authn(security []config.Alternative, publicKeys bool) (*authn.Stage, error) {
 	requirement, err := g.schemes.requirement(security)
 	if err != nil {
 		return nil, err
 	}
-	return authn.New(authn.Config{Requirement: requirement, Realm: g.cfg.Config.Keys.Realm, InsecureVerbose: g.cfg.Config.InsecureVerbose})
+	return authn.New(authn.Config{Requirement: requirement, Realm: g.cfg.Config.Keys.Realm, PublicKeys: publicKeys, InsecureVerbose: g.cfg.Config.InsecureVerbose})
 }
 
 // authz makes the rules of a route's conditions.

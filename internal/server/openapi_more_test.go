@@ -22,8 +22,8 @@ func bodies() string {
 		"multipart/form-data": {"schema": ` + schema + `}, "image/png": {}}}}}`)
 }
 
-// sent is what an API got.
-type sent struct {
+// gotten is what an API got.
+type gotten struct {
 	body   string
 	length int64
 	kind   string
@@ -31,13 +31,13 @@ type sent struct {
 
 // TestAJudgedBodyArrivesAsItWasSent: byte for byte, with its length or without.
 func TestAJudgedBodyArrivesAsItWasSent(t *testing.T) {
-	got := make(chan sent, 1)
+	got := make(chan gotten, 1)
 	api := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Errorf("the API could not read the body: %v", err)
 		}
-		got <- sent{string(text), r.ContentLength, r.Header.Get("Content-Type")}
+		got <- gotten{string(text), r.ContentLength, r.Header.Get("Content-Type")}
 	}))
 	defer api.Close()
 	file := filepath.Join(t.TempDir(), "openapi.json")
@@ -108,7 +108,7 @@ func TestFloodsThroughADocument(t *testing.T) {
 			}
 			response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 			if err != nil {
-				continue // refused while it was still being sent
+				continue // refused while it was still being gotten
 			}
 			if response.StatusCode != tt.status {
 				t.Errorf("%s: %d, want %d", tt.name, response.StatusCode, tt.status)

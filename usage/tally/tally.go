@@ -123,7 +123,7 @@ func (t *Tally) Done(x *exchange.Exchange, o exchange.Outcome) {
 		return
 	}
 	t.count(sample{
-		key: x.Principal.KeyID, secret: x.Principal.Secret, route: x.Route, client: prefixOf(x.Client),
+		key: x.Principal.KeyID, secret: x.Principal.SecretNumber, route: x.Route, client: prefixOf(x.Client),
 		outcome: outcomeOf(o), at: x.Start.Add(o.Duration).Unix(),
 	})
 }

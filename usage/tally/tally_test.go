@@ -110,7 +110,7 @@ func request(key, route, client string) *exchange.Exchange {
 	x := exchange.New(httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 	x.Route, x.Client = route, netip.MustParseAddr(client)
 	if key != "" {
-		x.Principal = exchange.Principal{Issuer: "warder", Subject: key, KeyID: key, Secret: 1}
+		x.Principal = exchange.Principal{Issuer: "warder", Subject: key, KeyID: key, SecretNumber: 1}
 	}
 	return x
 }
@@ -177,7 +177,7 @@ func TestCountsGoToTheirMinute(t *testing.T) {
 		c.Done(request("j", "/r", "192.0.2.1"), refused(problem.InsufficientScope))
 		c.Done(request("", "", "192.0.2.1"), refused(problem.Unauthorized))
 		second := request("k", "/q", "192.0.2.1")
-		second.Principal.Secret = 2
+		second.Principal.SecretNumber = 2
 		wait(8 * time.Second) // 1 min 5 s
 		second.Start = time.Now()
 		c.Done(second, passed(200))
