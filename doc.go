@@ -82,6 +82,7 @@
 //
 //   - humaapi: the security of huma's operations, enforced
 //   - sqlite: keys, nodes, sessions and credits in one file
+//   - postgres: the same in a database that many nodes share
 //   - redis: limits and sessions that nodes share
 //
 // Contracts, as tests for what you write yourself:
@@ -98,6 +99,7 @@
 //   - internal/server: listeners, and everything above joined
 //   - internal/dnscommand: a program of the operator that publishes records in the DNS
 //   - internal/fleet: who runs, and who has applied a change
+//   - internal/postgresurl: the address of a PostgreSQL database, without its password
 //   - internal/systemd: sockets and words of the service manager
 //
 // What several of them share:
@@ -111,6 +113,7 @@
 //   - internal/golden: files that a run is compared with
 //   - internal/imports: who may import whom
 //   - internal/testcert: certificates of every sort
+//   - internal/testpostgres: a real PostgreSQL server for tests
 //   - internal/testredis: a real redis-server for one test
 //   - internal/wire: requests as raw bytes
 package warder

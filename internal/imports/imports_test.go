@@ -31,7 +31,7 @@ func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
 		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
-		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
+		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "postgres", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 		"usage",
 	}
@@ -105,17 +105,22 @@ func table() map[string]row {
 			module: vocabulary("apikey", "internal/fleet", "session", "usage"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
+		"postgres": {
+			module: vocabulary("apikey", "internal/fleet", "internal/postgresurl", "session", "usage"),
+			third:  []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3"},
+		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
 
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
 		// program
-		"internal/fleet":   {module: vocabulary("apikey")},
-		"internal/systemd": {third: x},
+		"internal/fleet":       {module: vocabulary("apikey")},
+		"internal/postgresurl": {},
+		"internal/systemd":     {third: x},
 		"internal/config": {
 			module: vocabulary(
-				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "securityheaders",
-				"target", "trustedhost", "upstream",
+				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/postgresurl", "openapi", "requestid",
+				"securityheaders", "target", "trustedhost", "upstream",
 			),
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
@@ -128,7 +133,7 @@ func table() map[string]row {
 		"internal/dnscommand": {},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
-				return slices.Contains([]string{"sqlite", "redis", "internal/server", "internal/systemd"}, p)
+				return slices.Contains([]string{"sqlite", "postgres", "redis", "internal/server", "internal/systemd"}, p)
 			}),
 			third: []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
@@ -154,6 +159,7 @@ func table() map[string]row {
 		"internal/golden":        {},
 		"internal/imports":       {},
 		"internal/testcert":      {},
+		"internal/testpostgres":  {third: []string{"github.com/jackc/pgx/v5"}},
 		"internal/testredis":     {},
 		"internal/wire":          {third: x},
 	}

@@ -1,0 +1,42 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/warder-dev/warder/apikey/apikeytest"
+	"github.com/warder-dev/warder/internal/testpostgres"
+	"github.com/warder-dev/warder/postgres"
+	"github.com/warder-dev/warder/session"
+	"github.com/warder-dev/warder/session/sessiontest"
+	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/usage/usagetest"
+)
+
+// emptied returns a func that opens one database, emptied each time: the suites run
+// their tests one after the other.
+func emptied(t *testing.T) func(t *testing.T) *postgres.DB {
+	t.Helper()
+	server := pool.Server(t)
+	name := server.Database(t, prepare(t))
+	return func(t *testing.T) *postgres.DB {
+		t.Helper()
+		server.Exec(t, name, `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
+			DELETE FROM warder.sessions; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits; DELETE FROM warder.credit_changes`)
+		return open(t, server.URL(testpostgres.Superuser, name))
+	}
+}
+
+func TestAPIKeys(t *testing.T) {
+	db := emptied(t)
+	apikeytest.TestStore(t, func(t *testing.T) apikeytest.Full { t.Helper(); return db(t).APIKeys() })
+}
+
+func TestSessions(t *testing.T) {
+	db := emptied(t)
+	sessiontest.TestStore(t, func(t *testing.T) session.Store { t.Helper(); return db(t).Sessions() })
+}
+
+func TestCredits(t *testing.T) {
+	db := emptied(t)
+	usagetest.TestStore(t, func(t *testing.T) usage.Store { t.Helper(); return db(t).Credits() })
+}
