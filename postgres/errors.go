@@ -54,6 +54,9 @@ func (e *ServerError) Error() string { return e.Name + " (SQLSTATE " + e.SQLStat
 
 // openError adds the name of the database to an error.
 func openError(ctx context.Context, name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("database %q: %w", name, answer(ctx, "open", err))
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // pageSize is how many keys are read at a time.
@@ -28,7 +27,7 @@ func newKeysList(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				return listKeys(cmd.Context(), p, db.APIKeys(), form)
 			})
 		},

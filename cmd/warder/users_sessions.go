@@ -12,7 +12,6 @@ import (
 	"github.com/warder-dev/warder/redis"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/password"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 func newUsersSessions(p *process) *cobra.Command {
@@ -185,7 +184,7 @@ func withSessions(cmd *cobra.Command, p *process, use func(cfg *config.Config, s
 		return err
 	}
 	if cfg.Session.Store != config.StoreRedis {
-		return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error { return use(cfg, db.Sessions()) })
+		return withDatabase(cmd, p, func(cfg *config.Config, db *database) error { return use(cfg, db.Sessions()) })
 	}
 	shared, err := openSharedStore(&cfg.Redis, stderrLog(p))
 	if err != nil {

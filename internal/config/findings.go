@@ -38,6 +38,7 @@ func (c *Config) Findings() []Finding {
 	w := weaknesses{config: c, comments: fieldComments()}
 	w.walk(reflect.ValueOf(c).Elem(), "")
 	w.clearText()
+	w.database()
 	w.unused()
 	w.missingFiles()
 	w.dnsCommand()

@@ -196,13 +196,18 @@ func (a *Address) URL() string {
 		q[name] = slices.Clone(values)
 	}
 	q.Set("sslmode", a.SSLMode)
-	names, ports := make([]string, len(a.Hosts)), make([]string, len(a.Hosts))
-	for i, h := range a.Hosts {
-		names[i], ports[i] = h.Name, strconv.Itoa(h.Port)
+	whole := url.URL{Scheme: "postgres", Path: "/" + a.Database}
+	if h := a.Hosts[0]; len(a.Hosts) == 1 && !strings.HasPrefix(h.Name, "/") {
+		whole.Host = net.JoinHostPort(h.Name, strconv.Itoa(h.Port))
+	} else {
+		names, ports := make([]string, len(a.Hosts)), make([]string, len(a.Hosts))
+		for i, h := range a.Hosts {
+			names[i], ports[i] = h.Name, strconv.Itoa(h.Port)
+		}
+		q.Set("host", strings.Join(names, ","))
+		q.Set("port", strings.Join(ports, ","))
 	}
-	q.Set("host", strings.Join(names, ","))
-	q.Set("port", strings.Join(ports, ","))
-	whole := url.URL{Scheme: "postgres", Path: "/" + a.Database, RawQuery: q.Encode()}
+	whole.RawQuery = q.Encode()
 	if a.User != "" {
 		whole.User = url.User(a.User)
 	}

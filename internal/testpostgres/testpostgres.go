@@ -126,7 +126,7 @@ func (s *Server) init(tb testing.TB) error {
 			return err
 		}
 	}
-	out, err := s.command(tb, "initdb", "--pgdata", s.Data, "--username", Superuser, "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync").CombinedOutput()
+	out, err := s.command(tb, "initdb", "--pgdata", s.Data, "--username", Superuser, "--auth-local", "trust", "--auth-host", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -245,7 +245,8 @@ func (s *Server) URL(role, database string) string {
 	return "postgres://" + role + "@/" + database + "?" + q.Encode()
 }
 
-// TCP is the address of a database for a role, by 127.0.0.1.
+// TCP is the address of a database for a role, by 127.0.0.1: there the server wants
+// the role's password.
 func (s *Server) TCP(role, database string) string {
 	return "postgres://" + role + "@127.0.0.1:" + strconv.Itoa(s.Port) + "/" + database
 }
