@@ -12,6 +12,9 @@ import (
 	"github.com/warder-dev/warder/usage/usagetest"
 )
 
+const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
+			DELETE FROM warder.sessions; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits; DELETE FROM warder.credit_changes`
+
 // emptied returns a func that opens one database, emptied each time: the suites run
 // their tests one after the other.
 func emptied(t *testing.T) func(t *testing.T) *postgres.DB {
@@ -20,8 +23,7 @@ func emptied(t *testing.T) func(t *testing.T) *postgres.DB {
 	name := server.Database(t, prepare(t))
 	return func(t *testing.T) *postgres.DB {
 		t.Helper()
-		server.Exec(t, name, `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
-			DELETE FROM warder.sessions; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits; DELETE FROM warder.credit_changes`)
+		server.Exec(t, name, emptyTables)
 		return open(t, server.URL(testpostgres.Superuser, name))
 	}
 }

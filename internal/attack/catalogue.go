@@ -37,7 +37,7 @@ func (e Entry) Area() string {
 // Catalogue returns every case, by area and number.
 func Catalogue() []Entry {
 	var all []Entry
-	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), fwd(), sql(), flood()} {
+	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), fwd(), sql(), flood(), fleet()} {
 		all = append(all, area...)
 	}
 	return all
@@ -74,6 +74,8 @@ func Title(area string) string {
 		return "Reading from other origins"
 	case "CSRF":
 		return "Writing from other sites"
+	case "FLEET":
+		return "Many nodes, one truth"
 	case "FLOOD":
 		return "Bounded, whatever arrives"
 	case "LIMIT":
