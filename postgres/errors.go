@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -152,6 +153,9 @@ func meanings() map[string]string {
 func reason(err error) error {
 	if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return plain("the server's certificate is not accepted: %v", verification.Err)
+	}
+	if unknown, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return plain("the server's certificate is not accepted: %v", unknown)
 	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok {
 		return dial

@@ -110,11 +110,23 @@ func (db *DB) Sessions() *Sessions { return db.sessions }
 // Credits returns the store of credits. It lives as long as the DB.
 func (db *DB) Credits() *Credits { return db.credits }
 
+// closing is how long Close waits for a server that does not answer.
+const closing = 2 * time.Second
+
 // Close closes every connection, when the calls under way have ended. Later ones
-// fail.
+// fail. Connections to a server that hangs are left to end by themselves, soon
+// after. The error is always nil.
 func (db *DB) Close() error {
-	db.news.close()
-	db.pool.Close()
+	done := make(chan struct{})
+	go func() {
+		db.news.close()
+		db.pool.Close()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(closing):
+	}
 	return nil
 }
 

@@ -50,7 +50,7 @@ func postgresConfig(cfg *config.Config, log *slog.Logger) postgres.Config {
 
 // openPostgres opens a database on a server. It changes nothing there.
 func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*database, error) {
-	db, err := postgres.Open(ctx, postgresConfig(cfg, log)) //nolint:contextcheck // it listens until it is closed
+	db, err := postgres.Open(ctx, postgresConfig(cfg, log))
 	if err != nil {
 		return nil, postgresFailure(err)
 	}

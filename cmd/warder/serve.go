@@ -18,7 +18,6 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/secret"
-	"github.com/warder-dev/warder/session"
 )
 
 func newServe(p *process) *cobra.Command {
@@ -97,7 +96,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 		return err
 	}
 	defer shared.close() //nolint:errcheck // what it keeps is on its server
-	var sessions session.Store = store.db.Sessions()
+	sessions := store.db.Sessions()
 	if cfg.Session.Store == config.StoreRedis {
 		sessions = shared.sessions
 	}

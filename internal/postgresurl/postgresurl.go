@@ -95,7 +95,7 @@ func one(part string, params url.Values, name string) (string, error) {
 
 // hosts reads "a:5432,b" or, without it, the parameters host and port.
 func (a *Address) hosts(list string) error {
-	port, ok := portOf(a.params.Get("port"))
+	ports, ok := portsOf(a.params.Get("port"))
 	if list == "" {
 		list = a.params.Get("host")
 	} else if a.params.Has("host") {
@@ -103,11 +103,15 @@ func (a *Address) hosts(list string) error {
 	}
 	a.params.Del("host")
 	a.params.Del("port")
-	for name := range strings.SplitSeq(list, ",") {
-		h := Host{Port: port}
+	names := strings.Split(list, ",")
+	if !ok || len(ports) != 1 && len(ports) != len(names) {
+		return errPort
+	}
+	for i, name := range names {
+		h := Host{Port: ports[min(i, len(ports)-1)]}
 		decoded, err := url.PathUnescape(name)
 		if h.Name = decoded; err != nil {
-			ok = false
+			return errPort
 		}
 		if strings.HasPrefix(decoded, "/") {
 			a.Hosts = append(a.Hosts, h)
@@ -115,8 +119,8 @@ func (a *Address) hosts(list string) error {
 		}
 		if host, number, err := net.SplitHostPort(decoded); err == nil {
 			h.Name = host
-			if h.Port, err = strconv.Atoi(number); err != nil || h.Port < 1 || h.Port > 65535 {
-				ok = false
+			if h.Port, ok = portOf(number); !ok {
+				return errPort
 			}
 		}
 		h.Name = strings.TrimSuffix(strings.TrimPrefix(h.Name, "["), "]")
@@ -125,10 +129,21 @@ func (a *Address) hosts(list string) error {
 		}
 		a.Hosts = append(a.Hosts, h)
 	}
-	if !ok {
-		return errors.New("has a host or port that cannot be read")
-	}
 	return nil
+}
+
+var errPort = errors.New("has a host or port that cannot be read")
+
+// portsOf reads "5432", or one for each host.
+func portsOf(list string) (ports []int, ok bool) {
+	for text := range strings.SplitSeq(list, ",") {
+		port, ok := portOf(text)
+		if !ok {
+			return nil, false
+		}
+		ports = append(ports, port)
+	}
+	return ports, true
 }
 
 func portOf(text string) (int, bool) {
