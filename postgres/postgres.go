@@ -167,6 +167,7 @@ func secureSession(c *pgx.ConnConfig) {
 		"client_encoding":                     "UTF8",
 		"TimeZone":                            "UTC",
 		"standard_conforming_strings":         "on",
+		"jit":                                 "off", // to compile takes longer than any statement here
 		"statement_timeout":                   milliseconds(statementTimeout),
 		"lock_timeout":                        milliseconds(lockTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),

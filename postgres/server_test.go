@@ -257,7 +257,7 @@ func TestSessionsAreFixed(t *testing.T) {
 	db := open(t, url)
 	for name, want := range map[string]string{
 		"search_path": "warder, pg_temp", "statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "5s",
-		"client_encoding": "UTF8", "TimeZone": "UTC", "application_name": "warder", "standard_conforming_strings": "on",
+		"client_encoding": "UTF8", "TimeZone": "UTC", "application_name": "warder", "standard_conforming_strings": "on", "jit": "off",
 	} {
 		if got, err := postgres.Show(t.Context(), db, name); err != nil || got != want {
 			t.Errorf("%s = %q, %v, want %q", name, got, err, want)

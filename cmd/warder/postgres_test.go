@@ -209,9 +209,9 @@ func TestPasswordOfTheDatabase(t *testing.T) {
 	}
 }
 
-// TestKilledGatewayAndServer kills the program, and then the server, in the middle
-// of changes: what was acknowledged is there.
-func TestKilledServerKeepsWhatItAcknowledged(t *testing.T) {
+// TestADatabaseThatIsGone kills the server: what nobody can know is 503, and what was
+// acknowledged is there when it is back.
+func TestADatabaseThatIsGone(t *testing.T) {
 	attack.Case(t, "FLEET-07", attack.Gateway, func(t *testing.T) {
 		c := startCluster(t, testpostgres.Options{Durable: true})
 		c.owner(t, 0, "migrate", "up", "--app-role", "warder_app")

@@ -127,9 +127,20 @@ func (a *Address) hosts(list string) error {
 		if h.Name == "" {
 			return errors.New("names no host: write it like postgres://user@host/database, or ?host=/var/run/postgresql for a socket")
 		}
+		if !validHost(h.Name) {
+			return errPort
+		}
 		a.Hosts = append(a.Hosts, h)
 	}
 	return nil
+}
+
+// validHost reports whether name is an IP address, or has the letters of a name.
+func validHost(name string) bool {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }
 
 var errPort = errors.New("has a host or port that cannot be read")

@@ -60,6 +60,7 @@ CREATE TABLE secrets (
 	PRIMARY KEY (key_id, position)
 );
 CREATE INDEX secrets_pepper ON secrets (pepper);
+CREATE INDEX secrets_retires ON secrets (retires) WHERE retires IS NOT NULL;
 CREATE UNIQUE INDEX secrets_legacy ON secrets (format, digest) WHERE format <> '';
 
 CREATE TABLE nodes (
