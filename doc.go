@@ -76,6 +76,7 @@
 //
 //   - upstream: the reverse proxy and what it must not let through
 //   - usage: credits, which requests spend and which come back
+//   - audit: what was changed, by whom and from where, in a chain that shows what was done to it
 //   - accesslog, redact: one record per request, and nothing secret in it
 //
 // Adapters, one per technology:
@@ -87,7 +88,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest: a store of each
+//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, audit/audittest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:

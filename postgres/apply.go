@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -9,16 +10,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/audit"
 )
 
 const (
 	// Whoever has taken the next revisions is alone until it commits.
 	nextRevision = `UPDATE revisions SET newest = newest + $1 RETURNING newest - $1`
 
-	// What was before is taken from the list of changes, not from the caller.
-	insertChange = `INSERT INTO changes (revision, at, actor, source, op, key_id, before, after)
-		VALUES ($1, $2, $3, $4, $5, $6, (SELECT after FROM changes WHERE revision = $7), $8)`
-	insertKey = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision,
+	insertChange = `INSERT INTO changes (revision, key_id) VALUES ($1, $2)`
+	insertKey    = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision,
 			kind, plan, updated, detail)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`
 	updateKey = `UPDATE keys SET prefix = $2, environment = $3, name = $4, owner = $5, scopes = $6, created = $7, expires = $8,
@@ -48,16 +48,14 @@ func (s *APIKeys) ApplyAll(ctx context.Context, changes []apikey.Change) ([]apik
 	if err != nil {
 		return nil, err
 	}
-	revisions := make([]apikey.Revision, len(writes))
+	var revisions []apikey.Revision
 	err = s.db.write(ctx, func(tx pgx.Tx) error {
-		var before apikey.Revision
-		if err := tx.QueryRow(ctx, nextRevision, int64(len(writes))).Scan(&before); err != nil {
+		t, err := takeTurn(ctx, tx, writes)
+		if err != nil {
 			return err
 		}
-		for i := range writes {
-			revisions[i] = before + apikey.Revision(i) + 1
-		}
-		return send(ctx, tx, writes, revisions)
+		revisions = t.revisions
+		return t.send(ctx, tx, writes)
 	})
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		err = s.refusal(ctx, refused)
@@ -93,8 +91,71 @@ type refusedError struct {
 
 func (*refusedError) Error() string { return "postgres: the change is refused" }
 
+// A turn is what a change needs to know of those before it, while it is alone.
+type turn struct {
+	revisions []apikey.Revision
+	log       chain
+	before    map[string]json.RawMessage // by the key's id, as the audit has it
+}
+
+// takeTurn waits until nobody else changes keys or writes to the audit.
+func takeTurn(ctx context.Context, tx pgx.Tx, writes []write) (*turn, error) {
+	t := &turn{revisions: make([]apikey.Revision, len(writes)), before: map[string]json.RawMessage{}}
+	var changed []string
+	for i := range writes {
+		if c := &writes[i].change; c.Before != nil {
+			changed = append(changed, string(c.ID()))
+		}
+	}
+	batch := new(pgx.Batch)
+	batch.Queue(nextRevision, int64(len(writes))).QueryRow(func(row pgx.Row) error {
+		var before apikey.Revision
+		err := row.Scan(&before)
+		for i := range t.revisions {
+			t.revisions[i] = before + apikey.Revision(i) + 1
+		}
+		return err
+	})
+	batch.Queue(headOfAudit).QueryRow(func(row pgx.Row) (err error) {
+		t.log.head, err = readHead(row)
+		return err
+	})
+	if len(changed) > 0 {
+		batch.Queue(lastAfter, audit.KindKey, changed).Query(t.readBefore)
+	}
+	return t, tx.SendBatch(ctx, batch).Close()
+}
+
+func (t *turn) readBefore(rows pgx.Rows) error {
+	return eachRow(rows, func() error {
+		var id string
+		var after []byte
+		if rows.Scan(&id, &after) != nil {
+			return errRow
+		}
+		t.before[id] = after
+		return nil
+	})
+}
+
+// event is what a change leaves in the audit. What was before is taken from the log,
+// and only for a key that it does not have from the caller.
+func (t *turn) event(w *write) (e audit.Event, err error) {
+	c := &w.change
+	e = audit.Event{At: c.At, Actor: c.Actor, Source: c.Source, Op: string(c.Op), Kind: audit.KindKey, Subject: string(c.ID()), After: w.snapshot}
+	if c.Before == nil {
+		return e, nil
+	}
+	if e.Before = t.before[e.Subject]; e.Before == nil {
+		if e.Before, err = c.Before.Snapshot(); err != nil {
+			return e, plain("a time of the record is out of range")
+		}
+	}
+	return e, nil
+}
+
 // send writes everything in one round trip.
-func send(ctx context.Context, tx pgx.Tx, writes []write, revisions []apikey.Revision) error {
+func (t *turn) send(ctx context.Context, tx pgx.Tx, writes []write) error {
 	batch := new(pgx.Batch)
 	var first *refusedError
 	refuse := func(w *write, taken bool) {
@@ -103,7 +164,14 @@ func send(ctx context.Context, tx pgx.Tx, writes []write, revisions []apikey.Rev
 		}
 	}
 	for i := range writes {
-		writes[i].queue(batch, revisions[i], refuse)
+		writes[i].queue(batch, t.revisions[i], refuse)
+		e, err := t.event(&writes[i])
+		if err != nil {
+			return err
+		}
+		if _, err := t.log.queue(batch, e); err != nil {
+			return err
+		}
 	}
 	batch.Queue(tellChange)
 	err := tx.SendBatch(ctx, batch).Close()
@@ -157,7 +225,7 @@ type write struct {
 	change   apikey.Change
 	scopes   []string
 	detail   string
-	snapshot *string
+	snapshot json.RawMessage // nil for a key that is deleted
 }
 
 func newWrite(c apikey.Change) (*write, error) {
@@ -175,11 +243,9 @@ func newWrite(c apikey.Change) (*write, error) {
 	if w.detail, err = c.After.Detail(); err != nil || !validText(w.detail) || !validDetail(c.After) {
 		return nil, errors.New("postgres: details cannot be stored: text that is not UTF-8, or a NUL")
 	}
-	snapshot, err := snapshotOf(c.After)
-	if err != nil {
+	if w.snapshot, err = c.After.Snapshot(); err != nil {
 		return nil, errors.New("postgres: a time of the record is out of range")
 	}
-	w.snapshot = &snapshot
 	return w, nil
 }
 
@@ -191,7 +257,7 @@ func (w *write) queue(batch *pgx.Batch, rev apikey.Revision, refuse func(w *writ
 		n := int64(c.Before.Revision)
 		before = &n
 	}
-	batch.Queue(insertChange, int64(rev), stored(c.At), c.Actor, c.Source, string(c.Op), id, before, w.snapshot)
+	batch.Queue(insertChange, int64(rev), id)
 	if before != nil {
 		batch.Queue(deleteDigests, id)
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/warder-dev/warder/apikey/apikeytest"
+	"github.com/warder-dev/warder/audit"
+	"github.com/warder-dev/warder/audit/audittest"
 	"github.com/warder-dev/warder/internal/testpostgres"
 	"github.com/warder-dev/warder/postgres"
 	"github.com/warder-dev/warder/session"
@@ -13,7 +15,8 @@ import (
 )
 
 const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
-			DELETE FROM warder.sessions; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits; DELETE FROM warder.credit_changes`
+			DELETE FROM warder.sessions; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
+			SET session_replication_role = replica; DELETE FROM warder.audit; DELETE FROM warder.audit_checkpoints`
 
 // emptied returns a func that opens one database, emptied each time: the suites run
 // their tests one after the other.
@@ -31,6 +34,11 @@ func emptied(t *testing.T) func(t *testing.T) *postgres.DB {
 func TestAPIKeys(t *testing.T) {
 	db := emptied(t)
 	apikeytest.TestStore(t, func(t *testing.T) apikeytest.Full { t.Helper(); return db(t).APIKeys() })
+}
+
+func TestAudit(t *testing.T) {
+	db := emptied(t)
+	audittest.TestStore(t, func(t *testing.T) audit.Store { t.Helper(); return db(t).Audit() })
 }
 
 func TestSessions(t *testing.T) {

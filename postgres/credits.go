@@ -35,8 +35,7 @@ const (
 	upsertReservation = `INSERT INTO credit_reservations (kind, id, lease, granted, spent, returned, epoch, expires, favour)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (kind, id, lease) DO UPDATE SET granted = $4, spent = $5, returned = $6, expires = $8`
-	deleteReservation  = `DELETE FROM credit_reservations WHERE kind = $1 AND id = $2 AND lease = $3`
-	insertCreditChange = `INSERT INTO credit_changes (at, actor, source, op, kind, id, amount, before, after) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	deleteReservation = `DELETE FROM credit_reservations WHERE kind = $1 AND id = $2 AND lease = $3`
 )
 
 // Reserve implements usage.Store.
@@ -113,15 +112,20 @@ func (c *Credits) Apply(ctx context.Context, change usage.Change) (usage.Account
 			return err
 		}
 		b := books[s]
-		former := accountText(&b.Book)
-		if err := b.Apply(change); err != nil {
+		e, err := b.apply(change)
+		if err != nil {
 			return err
 		}
 		after = b.Account
+		log, err := lockChain(ctx, tx)
+		if err != nil {
+			return err
+		}
 		batch := new(pgx.Batch)
 		b.queue(batch)
-		batch.Queue(insertCreditChange, micro(change.At), change.Actor, change.Source, string(change.Op), string(s.Kind), s.ID,
-			change.Amount+change.Refill.Amount, former, accountText(&b.Book))
+		if _, err := log.queue(batch, e); err != nil {
+			return err
+		}
 		return tx.SendBatch(ctx, batch).Close()
 	})
 	if err != nil {

@@ -2,13 +2,13 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/usage"
 )
 
@@ -106,30 +106,17 @@ func (b *book) queue(batch *pgx.Batch) {
 	}
 }
 
-// A storedAccount is an account as the list of changes keeps it.
-type storedAccount struct {
-	Balance int64        `json:"balance"`
-	Held    int64        `json:"held,omitempty"`
-	Spent   int64        `json:"spent"`
-	Lost    int64        `json:"lost,omitempty"`
-	Every   usage.Period `json:"every,omitempty"`
-	Amount  int64        `json:"amount,omitempty"`
-	Cap     int64        `json:"cap,omitempty"`
-	From    time.Time    `json:"from,omitzero"`
-	Next    time.Time    `json:"next,omitzero"`
-}
-
-// accountText is the account of b as JSON; NULL for none.
-func accountText(b *usage.Book) *string {
-	if !b.Exists {
-		return nil
+// apply makes a change, and returns what it leaves in the audit.
+func (b *book) apply(c usage.Change) (e audit.Event, err error) {
+	e = audit.Event{At: c.At, Actor: c.Actor, Source: c.Source, Op: string(c.Op), Kind: audit.KindCredits, Subject: c.Subject.AuditSubject()}
+	if e.Before, err = b.Snapshot(); err != nil {
+		return e, &plainError{err.Error()}
 	}
-	a := &b.Account
-	s := storedAccount{a.Balance, a.Held, a.Spent, a.Lost, a.Refill.Every, a.Refill.Amount, a.Refill.Cap, a.Refill.From, a.Next}
-	whole, err := json.Marshal(s)
-	if err != nil {
-		return nil // years of four digits: it cannot fail
+	if err := b.Apply(c); err != nil {
+		return e, err
 	}
-	text := string(whole)
-	return &text
+	if e.After, err = b.Snapshot(); err != nil {
+		return e, &plainError{err.Error()}
+	}
+	return e, nil
 }

@@ -45,7 +45,8 @@ const (
 			('sessions', 'SELECT, INSERT, UPDATE, DELETE'),
 			('credits', 'SELECT, INSERT, UPDATE, DELETE'),
 			('credit_reservations', 'SELECT, INSERT, UPDATE, DELETE'),
-			('credit_changes', 'SELECT, INSERT')) AS t (name, rights)`
+			('audit', 'SELECT, INSERT'),
+			('audit_checkpoints', 'SELECT, INSERT')) AS t (name, rights)`
 )
 
 // lockID names the lock that one migration holds against another, in a database:

@@ -67,6 +67,7 @@ type DB struct {
 	nodes    *Nodes
 	sessions *Sessions
 	credits  *Credits
+	audit    *Audit
 }
 
 // Open connects and checks that the schema is the one that this program knows. It
@@ -95,6 +96,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db.nodes = &Nodes{db: db}
 	db.sessions = &Sessions{db: db}
 	db.credits = &Credits{db: db}
+	db.audit = &Audit{db: db}
 	return db, nil
 }
 
@@ -109,6 +111,9 @@ func (db *DB) Sessions() *Sessions { return db.sessions }
 
 // Credits returns the store of credits. It lives as long as the DB.
 func (db *DB) Credits() *Credits { return db.credits }
+
+// Audit returns the log of what was changed. It lives as long as the DB.
+func (db *DB) Audit() *Audit { return db.audit }
 
 // closing is how long Close waits for a server that does not answer.
 const closing = 2 * time.Second

@@ -74,7 +74,7 @@ func TestTheRoleOfTheGateways(t *testing.T) {
 			`DROP TABLE warder.keys`, `DROP SCHEMA warder CASCADE`, `TRUNCATE warder.changes`, `ALTER TABLE warder.keys ADD a int`, `CREATE TABLE warder.a (a int)`,
 			`CREATE TABLE public.a (a int)`, `CREATE SCHEMA a`, `CREATE TEMPORARY TABLE keys (a int)`, `CREATE INDEX ON warder.keys (name)`, `DROP INDEX warder.keys_owner`,
 			`SELECT * FROM foreigners.secrets`, `INSERT INTO public.other VALUES (1)`, `SELECT * FROM pg_authid`, `COPY warder.keys TO '/tmp/a'`,
-			`UPDATE warder.changes SET actor = 'somebody else'`, `DELETE FROM warder.changes`, `DELETE FROM warder.credit_changes`, `UPDATE warder.credit_changes SET amount = 0`,
+			`UPDATE warder.changes SET key_id = 'another'`, `DELETE FROM warder.changes`, `DELETE FROM warder.audit`, `UPDATE warder.audit SET actor = 'somebody else'`, `DELETE FROM warder.audit_checkpoints`, `ALTER TABLE warder.audit DISABLE TRIGGER ALL`,
 			`DELETE FROM warder.revisions`, `INSERT INTO warder.revisions VALUES (true, 0)`, `UPDATE warder.goose_db_version SET version_id = 0`, `DELETE FROM warder.goose_db_version`,
 			`CREATE FUNCTION warder.f() RETURNS int LANGUAGE sql AS 'SELECT 1'`, `ALTER ROLE warder_app SUPERUSER`, `SET ROLE warder_owner`, `GRANT ALL ON warder.keys TO PUBLIC`,
 			`CREATE EXTENSION pgcrypto SCHEMA warder`, `CREATE DATABASE a`, `SELECT lo_import('/etc/passwd')`, `SELECT pg_read_file('/etc/passwd')`,

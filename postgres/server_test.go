@@ -280,7 +280,7 @@ func TestFindUsesAnIndex(t *testing.T) {
 
 // fill is the statement that makes n keys.
 func fill(n int) string {
-	return fmt.Sprintf(`INSERT INTO warder.changes (revision, at, actor, source, op, key_id, after) VALUES (1, now(), 'a', 's', 'create', 'a', '{}');
+	return fmt.Sprintf(`INSERT INTO warder.changes (revision, key_id) VALUES (1, 'a');
 		UPDATE warder.revisions SET newest = 1;
 		INSERT INTO warder.keys SELECT 'Key' || lpad(n::text, 9, '0'), 'wrd', 'live', 'key ' || n, 'owner' || n %% 1000, '{orders:read}', now() - n * interval '1 second', NULL, false, NULL, '', NULL, 1,
 			'secret', '', NULL, '{}' FROM generate_series(1, %d) n;

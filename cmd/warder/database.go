@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/postgres"
@@ -24,23 +25,31 @@ type keyTable interface {
 	apikey.LegacyStore
 }
 
+// A sessionTable is what every database can do with sessions.
+type sessionTable interface {
+	session.Store
+	sessionEnder
+}
+
 // A database is an SQLite file or a PostgreSQL database.
 type database struct {
 	keys     keyTable
 	nodes    fleet.Registry
-	sessions session.Store
+	sessions sessionTable
 	credits  usage.Store
+	audit    audit.Store
 	close    func() error
 }
 
-func (db *database) APIKeys() keyTable       { return db.keys }
-func (db *database) Nodes() fleet.Registry   { return db.nodes }
-func (db *database) Sessions() session.Store { return db.sessions }
-func (db *database) Credits() usage.Store    { return db.credits }
-func (db *database) Close() error            { return db.close() }
+func (db *database) APIKeys() keyTable      { return db.keys }
+func (db *database) Nodes() fleet.Registry  { return db.nodes }
+func (db *database) Sessions() sessionTable { return db.sessions }
+func (db *database) Credits() usage.Store   { return db.credits }
+func (db *database) Audit() audit.Store     { return db.audit }
+func (db *database) Close() error           { return db.close() }
 
 func ofFile(db *sqlite.DB) *database {
-	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), close: db.Close}
+	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), close: db.Close}
 }
 
 // postgresConfig is how the configured database is reached.
@@ -54,7 +63,7 @@ func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 	if err != nil {
 		return nil, postgresFailure(err)
 	}
-	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), close: db.Close}, nil
+	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), close: db.Close}, nil
 }
 
 // postgresFailure tells what to do.

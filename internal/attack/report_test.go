@@ -82,7 +82,7 @@ func TestReadResultsNamesTheLine(t *testing.T) {
 func TestCatalogueIsWhole(t *testing.T) {
 	want := map[string]int{
 		"KEY": 38, "SESS": 14, "JWT": 19, "MULTI": 12, "PROXY": 24, "LOG": 12, "PATH": 18, "SMUG": 24, "TLS": 16, "HOST": 10, "IP": 11, "CORS": 11, "CSRF": 13,
-		"LIMIT": 16, "FWD": 22, "SQL": 9, "FLOOD": 7, "FLEET": 16,
+		"LIMIT": 16, "FWD": 22, "SQL": 9, "AUDIT": 8, "FLOOD": 7, "FLEET": 16,
 	}
 	got, waiting, rest := map[string]int{}, []string{}, []string{}
 	for _, e := range attack.Catalogue() {
@@ -105,12 +105,12 @@ func TestCatalogueIsWhole(t *testing.T) {
 			t.Errorf("area %s has %d cases, want %d", area, got[area], n)
 		}
 	}
-	const open = "KEY-17 KEY-18 KEY-29 KEY-33 KEY-34 KEY-37 KEY-38 FWD-16 FWD-18 SQL-02 SQL-03 SQL-04 SQL-05 FLOOD-04 FLOOD-05 FLOOD-06 " +
+	const open = "KEY-17 KEY-18 KEY-29 KEY-33 KEY-34 KEY-37 KEY-38 FWD-16 FWD-18 SQL-02 SQL-03 SQL-04 SQL-05 AUDIT-07 FLOOD-04 FLOOD-05 FLOOD-06 " +
 		"FLEET-01 FLEET-02 FLEET-08 FLEET-10 FLEET-11 FLEET-13 FLEET-14 FLEET-15 FLEET-16"
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got, want := strings.Join(rest, " "), "MULTI-12 LIMIT-06 FWD-09 SQL-09"; got != want {
+	if got, want := strings.Join(rest, " "), "MULTI-12 LIMIT-06 FWD-09 SQL-09 AUDIT-01"; got != want {
 		t.Errorf("waiting in part: %s, want %s", got, want)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {

@@ -29,7 +29,7 @@ func vocabulary(more ...string) []string {
 // package that is missing here may not exist; a missing import is forbidden.
 func table() map[string]row {
 	everything := []string{
-		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
+		"", "accesslog", "apikey", "audit", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
 		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "postgres", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
@@ -87,12 +87,14 @@ func table() map[string]row {
 		"session/sessiontest":     {module: vocabulary("session")},
 		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
 		"usage/usagetest":         {module: vocabulary("usage")},
+		"audit/audittest":         {module: vocabulary("audit")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
 		"usage":     {module: vocabulary(), third: x},
+		"audit":     {module: vocabulary("redact")},
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
@@ -102,11 +104,11 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("apikey", "internal/fleet", "session", "usage"),
+			module: vocabulary("apikey", "audit", "internal/fleet", "session", "usage"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"postgres": {
-			module: vocabulary("apikey", "internal/fleet", "internal/postgresurl", "session", "usage"),
+			module: vocabulary("apikey", "audit", "internal/fleet", "internal/postgresurl", "session", "usage"),
 			third:  []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/server"
@@ -89,7 +90,12 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if s.credits != nil {
 		credits = s.credits(credits)
 	}
+	signer, err := audit.NewSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.run(t, server.Options{
+		Audit:  &server.AuditOptions{Store: db.Audit(), Signer: signer},
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Peppers: p.peppers,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },

@@ -1,28 +1,23 @@
--- Keys, sessions, credits and nodes. Text that is compared or sorted goes by its
+-- Keys, sessions, credits, nodes and the audit log. Text that is compared or sorted goes by its
 -- bytes (COLLATE "C"), whatever the database's own language is. NULL is the zero
 -- time ("never").
 
 -- +goose Up
 
 -- The one row that every change of a key takes first and holds until it is
--- committed: revisions become visible in their order, without a gap.
+-- committed: revisions become visible in their order, without a gap. It is also the
+-- turn to write to the audit log.
 CREATE TABLE revisions (
 	one    boolean PRIMARY KEY DEFAULT true CHECK (one),
 	newest bigint  NOT NULL
 ) WITH (fillfactor = 10);
 INSERT INTO revisions (newest) VALUES (0);
 
--- Rows are only ever added.
+-- What nodes follow. Rows are only ever added.
 CREATE TABLE changes (
-	revision bigint      PRIMARY KEY,
-	at       timestamptz NOT NULL,
-	actor    text        NOT NULL CHECK (actor <> ''),
-	source   text        NOT NULL CHECK (source <> ''),
-	op       text        NOT NULL CHECK (op <> ''),
-	key_id   text        COLLATE "C" NOT NULL,
-	before   json,                -- the record, without digests; NULL when created
-	after    json,                -- NULL when deleted
-	mark     uuid        NOT NULL DEFAULT gen_random_uuid() -- tells the change from another one of the same number, after a restore
+	revision bigint PRIMARY KEY,
+	key_id   text   COLLATE "C" NOT NULL,
+	mark     uuid   NOT NULL DEFAULT gen_random_uuid() -- tells the change from another one of the same number, after a restore
 );
 
 CREATE TABLE keys (
@@ -124,16 +119,52 @@ CREATE TABLE credit_reservations (
 	FOREIGN KEY (kind, id) REFERENCES credits (kind, id)
 );
 
--- What people changed. Rows are only ever added.
-CREATE TABLE credit_changes (
-	number  bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+-- The log of what was changed; see the package audit.
+CREATE TABLE audit (
+	seq     bigint      PRIMARY KEY CHECK (seq > 0),
 	at      timestamptz NOT NULL,
-	actor   text        NOT NULL CHECK (actor <> ''),
+	actor   text        COLLATE "C" NOT NULL CHECK (actor <> ''),
 	source  text        NOT NULL CHECK (source <> ''),
-	op      text        NOT NULL CHECK (op <> ''),
-	kind    text        NOT NULL,
-	id      text        NOT NULL,
-	amount  bigint      NOT NULL,
-	before  json,                -- the account; NULL when the change made it
-	after   json        NOT NULL
+	op      text        COLLATE "C" NOT NULL CHECK (op <> ''),
+	kind    text        COLLATE "C" NOT NULL CHECK (kind <> ''),
+	subject text        COLLATE "C" NOT NULL CHECK (subject <> ''),
+	before  json,                -- without secrets, byte by byte as it was hashed; NULL for none
+	after   json,
+	prev    bytea       NOT NULL CHECK (length(prev) = 32),
+	hash    bytea       NOT NULL CHECK (length(hash) = 32)
 );
+CREATE INDEX audit_subject ON audit (subject, seq);
+
+CREATE TABLE audit_checkpoints (
+	seq       bigint      PRIMARY KEY CHECK (seq > 0),
+	hash      bytea       NOT NULL CHECK (length(hash) = 32),
+	at        timestamptz NOT NULL,
+	node      text        NOT NULL,
+	key       bytea       NOT NULL CHECK (length(key) = 32),
+	signature bytea       NOT NULL CHECK (length(signature) = 64)
+);
+
+-- Entries are only ever added, each after the last one. Whoever owns the tables can
+-- take this away: the checkpoints, which are kept elsewhere too, tell of it.
+-- +goose StatementBegin
+CREATE FUNCTION audit_follows() RETURNS trigger LANGUAGE plpgsql SET search_path = warder, pg_temp AS $$
+DECLARE
+	last record;
+BEGIN
+	SELECT seq, hash INTO last FROM audit ORDER BY seq DESC LIMIT 1;
+	IF NEW.seq <> 1 + coalesce(last.seq, 0) OR NEW.prev <> coalesce(last.hash, decode(repeat('00', 32), 'hex')) THEN
+		RAISE EXCEPTION 'the entry does not follow the last one of the audit log';
+	END IF;
+	RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER audit_next BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION audit_follows();
+
+-- +goose StatementBegin
+CREATE FUNCTION audit_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION 'the audit log can only grow';
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER audit_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_grows();
+CREATE TRIGGER audit_checkpoints_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_checkpoints FOR EACH STATEMENT EXECUTE FUNCTION audit_grows();
