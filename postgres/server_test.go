@@ -385,7 +385,7 @@ func TestAStoppedWriterIsEnded(t *testing.T) {
 	url := server.URL(testpostgres.Superuser, name)
 	keys := open(t, url).APIKeys()
 	stopped := false
-	acknowledged := writeUntilKilled(t, url, 1, 50, func(writer *os.Process) {
+	acknowledged, err := writeUntilKilled(t.Context(), url, 1, 1, 50, func(writer *os.Process) {
 		_ = writer.Signal(syscall.SIGSTOP)
 		stopped = true
 		for n := range 3 { // whatever the writer holds
@@ -396,7 +396,7 @@ func TestAStoppedWriterIsEnded(t *testing.T) {
 		}
 		_ = writer.Kill()
 	})
-	if !stopped || len(acknowledged) == 0 {
-		t.Error("the writer was not stopped")
+	if err != nil || !stopped || len(acknowledged) == 0 {
+		t.Errorf("the writer was not stopped after %d changes, %v", len(acknowledged), err)
 	}
 }
