@@ -77,6 +77,7 @@
 //   - upstream: the reverse proxy and what it must not let through
 //   - usage: credits, which requests spend and which come back
 //   - audit: what was changed, by whom and from where, in a chain that shows what was done to it
+//   - webhook: signed events to other programs, until they are taken
 //   - accesslog, redact: one record per request, and nothing secret in it
 //
 // Adapters, one per technology:
@@ -88,7 +89,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, audit/audittest: a store of each
+//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, audit/audittest, webhook/webhooktest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:
@@ -100,6 +101,7 @@
 //   - internal/server: listeners, and everything above joined
 //   - internal/dnscommand: a program of the operator that publishes records in the DNS
 //   - internal/fleet: who runs, and who has applied a change
+//   - internal/housekeeping: what is due without anybody asking: notices of keys that expire
 //   - internal/postgresurl: the address of a PostgreSQL database, without its password
 //   - internal/systemd: sockets and words of the service manager
 //

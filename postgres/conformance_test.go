@@ -12,10 +12,12 @@ import (
 	"github.com/warder-dev/warder/session/sessiontest"
 	"github.com/warder-dev/warder/usage"
 	"github.com/warder-dev/warder/usage/usagetest"
+	"github.com/warder-dev/warder/webhook"
+	"github.com/warder-dev/warder/webhook/webhooktest"
 )
 
 const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
-			DELETE FROM warder.sessions; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
+			DELETE FROM warder.sessions; DELETE FROM warder.webhook_deliveries; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
 			SET session_replication_role = replica; DELETE FROM warder.audit; DELETE FROM warder.audit_checkpoints`
 
 // emptied returns a func that opens one database, emptied each time: the suites run
@@ -39,6 +41,11 @@ func TestAPIKeys(t *testing.T) {
 func TestAudit(t *testing.T) {
 	db := emptied(t)
 	audittest.TestStore(t, func(t *testing.T) audit.Store { t.Helper(); return db(t).Audit() })
+}
+
+func TestOutbox(t *testing.T) {
+	db := emptied(t)
+	webhooktest.TestOutbox(t, func(t *testing.T) webhook.Outbox { t.Helper(); return db(t).Outbox() })
 }
 
 func TestSessions(t *testing.T) {

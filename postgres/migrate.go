@@ -45,6 +45,7 @@ const (
 			('sessions', 'SELECT, INSERT, UPDATE, DELETE'),
 			('credits', 'SELECT, INSERT, UPDATE, DELETE'),
 			('credit_reservations', 'SELECT, INSERT, UPDATE, DELETE'),
+			('webhook_deliveries', 'SELECT, INSERT, UPDATE, DELETE'),
 			('audit', 'SELECT, INSERT'),
 			('audit_checkpoints', 'SELECT, INSERT')) AS t (name, rights)`
 )

@@ -115,6 +115,9 @@ func (db *DB) Credits() *Credits { return db.credits }
 // Audit returns the log of what was changed. It lives as long as the DB.
 func (db *DB) Audit() *Audit { return db.audit }
 
+// Outbox returns the deliveries of webhooks. It lives as long as the DB.
+func (db *DB) Outbox() *Outbox { return &Outbox{db: db} }
+
 // closing is how long Close waits for a server that does not answer.
 const closing = 2 * time.Second
 

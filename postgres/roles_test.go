@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/testpostgres"
@@ -19,6 +20,7 @@ import (
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/webhook"
 )
 
 // documented is a server with the roles of the guide, made by its statements.
@@ -145,6 +147,30 @@ func useEverything(t *testing.T, db *postgres.DB) {
 	add(err)
 	add(db.Sessions().Delete(ctx, s.Digest))
 	_, err = db.Sessions().DeleteUser(ctx, "password", "ada")
+	add(err)
+
+	_, err = db.Sessions().RevokeUser(ctx, audit.By{Actor: "a", Source: "s"}, "password", "ada")
+	add(err)
+	_, err = db.Sessions().RevokeAll(ctx, audit.By{Actor: "a", Source: "s"})
+	add(err)
+
+	made, err := db.Audit().Append(ctx, audit.Event{At: at, Actor: "a", Source: "s", Op: "o", Kind: "k", Subject: "s"})
+	add(err)
+	_, err = db.Audit().List(ctx, audit.Query{Limit: 1})
+	add(err)
+	add(db.Audit().SaveCheckpoint(ctx, audit.Checkpoint{Seq: made.Seq, Hash: made.Hash, At: at, Node: "n", Key: make([]byte, 32), Signature: make([]byte, 64)}))
+	_, err = db.Audit().Checkpoints(ctx, 0, 1)
+	add(err)
+
+	event := webhook.Event{ID: "e1", Type: webhook.KeyExpiring, At: at, Data: []byte(`{}`)}
+	add(db.Outbox().Add(ctx, event, "there"))
+	claimed, err := db.Outbox().Claim(ctx, "there", at.Add(time.Second), at.Add(time.Minute), 10)
+	add(err)
+	for _, d := range claimed {
+		add(db.Outbox().Retry(ctx, d, at))
+		add(db.Outbox().Settle(ctx, d, at))
+	}
+	_, err = db.Outbox().Forget(ctx, at.Add(time.Hour))
 	add(err)
 
 	who := usage.Subject{Kind: usage.Key, ID: "k1"}

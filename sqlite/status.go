@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 )
 
 const (
@@ -18,8 +16,8 @@ const (
 
 // A Status tells the version of the tables, and that which this program knows.
 type Status struct {
-	Have, Want int64 // 0: there are none
-	Missing    []string
+	Have, Want int64    // 0: there are none
+	Missing    []string // their numbers
 }
 
 // ReadStatus tells the version of the tables in the file at path, and changes
@@ -49,17 +47,13 @@ func ReadStatus(ctx context.Context, path string) (s Status, err error) {
 			return s, openError(ctx, path, err)
 		}
 	}
-	entries, err := fs.ReadDir(migrations, "migrations")
+	p, err := newProvider(db)
 	if err != nil {
-		return s, err
+		return s, openError(ctx, path, err)
 	}
-	for _, e := range entries {
-		number, _, _ := strings.Cut(e.Name(), "_")
-		if s.Want, err = strconv.ParseInt(number, 10, 64); err != nil {
-			return s, fmt.Errorf("sqlite: the migration %s has no number", e.Name())
-		}
-		if s.Want > s.Have {
-			s.Missing = append(s.Missing, strings.TrimSuffix(e.Name(), ".sql"))
+	for _, source := range p.ListSources() {
+		if s.Want = source.Version; s.Want > s.Have {
+			s.Missing = append(s.Missing, strconv.FormatInt(s.Want, 10))
 		}
 	}
 	return s, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/webhook"
 )
 
 // A keyTable is what every database can do with keys.
@@ -38,6 +39,7 @@ type database struct {
 	sessions sessionTable
 	credits  usage.Store
 	audit    audit.Store
+	outbox   webhook.Outbox
 	close    func() error
 }
 
@@ -46,10 +48,11 @@ func (db *database) Nodes() fleet.Registry  { return db.nodes }
 func (db *database) Sessions() sessionTable { return db.sessions }
 func (db *database) Credits() usage.Store   { return db.credits }
 func (db *database) Audit() audit.Store     { return db.audit }
+func (db *database) Outbox() webhook.Outbox { return db.outbox }
 func (db *database) Close() error           { return db.close() }
 
 func ofFile(db *sqlite.DB) *database {
-	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), close: db.Close}
+	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), close: db.Close}
 }
 
 // postgresConfig is how the configured database is reached.
@@ -63,7 +66,7 @@ func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 	if err != nil {
 		return nil, postgresFailure(err)
 	}
-	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), close: db.Close}, nil
+	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), close: db.Close}, nil
 }
 
 // postgresFailure tells what to do.

@@ -30,10 +30,10 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "audit", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
-		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
+		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/housekeeping", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "postgres", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
-		"usage",
+		"usage", "webhook",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -88,6 +88,7 @@ func table() map[string]row {
 		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
 		"usage/usagetest":         {module: vocabulary("usage")},
 		"audit/audittest":         {module: vocabulary("audit")},
+		"webhook/webhooktest":     {module: vocabulary("webhook")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
@@ -95,6 +96,7 @@ func table() map[string]row {
 		"upstream":  {module: vocabulary(), third: x},
 		"usage":     {module: vocabulary(), third: x},
 		"audit":     {module: vocabulary("redact")},
+		"webhook":   {module: vocabulary("internal/outgoing")},
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
@@ -104,11 +106,11 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("apikey", "audit", "internal/fleet", "session", "usage"),
+			module: vocabulary("apikey", "audit", "internal/fleet", "session", "usage", "webhook"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"postgres": {
-			module: vocabulary("apikey", "audit", "internal/fleet", "internal/postgresurl", "session", "usage"),
+			module: vocabulary("apikey", "audit", "internal/fleet", "internal/postgresurl", "session", "usage", "webhook"),
 			third:  []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
@@ -116,13 +118,14 @@ func table() map[string]row {
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
 		// program
-		"internal/fleet":       {module: vocabulary("apikey")},
-		"internal/postgresurl": {},
-		"internal/systemd":     {third: x},
+		"internal/fleet":        {module: vocabulary("apikey")},
+		"internal/housekeeping": {module: vocabulary("apikey", "webhook")},
+		"internal/postgresurl":  {},
+		"internal/systemd":      {third: x},
 		"internal/config": {
 			module: vocabulary(
-				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/postgresurl", "openapi", "requestid",
-				"securityheaders", "target", "trustedhost", "upstream",
+				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/outgoing", "internal/postgresurl", "openapi",
+				"requestid", "securityheaders", "target", "trustedhost", "upstream", "webhook",
 			),
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},

@@ -20,6 +20,7 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
+	"github.com/warder-dev/warder/internal/housekeeping"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/proxyproto"
 	"github.com/warder-dev/warder/ratelimit"
@@ -28,6 +29,7 @@ import (
 	"github.com/warder-dev/warder/tlsconfig"
 	"github.com/warder-dev/warder/tlsconfig/acme"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/webhook"
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
@@ -38,8 +40,9 @@ type Options struct {
 	Listeners *Listeners // closed by Run
 	Store     apikey.Store
 	Registry  fleet.Registry
-	Sessions  session.Store // of people who log in
-	Credits   usage.Store   // of keys and owners
+	Sessions  session.Store  // of people who log in
+	Credits   usage.Store    // of keys and owners
+	Outbox    webhook.Outbox // of events; nil when nobody is told of any
 	Peppers   *apikey.Peppers
 	Audit     *AuditOptions // nil: no checkpoints are made
 	AccessLog *slog.Logger
@@ -68,16 +71,18 @@ const pollInterval = 100 * time.Millisecond
 
 // A program is everything that runs between start and stop.
 type program struct {
-	options  Options
-	member   *fleet.Member
-	verifier *apikey.Verifier
-	people   people
-	signer   *jwt.Signer // nil when no upstream wants signed identities
-	gateway  *gateway.Gateway
-	probes   *readiness
-	metrics  *Metrics
-	servers  []service
-	http3    *http3.Server // nil when it is off
+	options   Options
+	member    *fleet.Member
+	verifier  *apikey.Verifier
+	people    people
+	announcer *announcer // nil when nobody is told of events
+	keeper    *housekeeping.Keeper
+	signer    *jwt.Signer // nil when no upstream wants signed identities
+	gateway   *gateway.Gateway
+	probes    *readiness
+	metrics   *Metrics
+	servers   []service
+	http3     *http3.Server // nil when it is off
 
 	checkpoints *audit.Checkpointer // nil when the audit log is not signed
 
@@ -153,13 +158,13 @@ func (p *program) join(ctx context.Context) error {
 // build makes the handlers and their servers.
 func (p *program) build() error {
 	o := p.options
-	if err := errors.Join(p.tls(), p.joinPeople(), p.sign()); err != nil {
+	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks()); err != nil {
 		return err
 	}
 	var err error
 	p.gateway, err = gateway.New(gateway.Config{
 		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
-		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
+		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.finisher(), Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
 	})
 	if err != nil {
 		return err
@@ -185,7 +190,7 @@ func (p *program) build() error {
 	if o.Listeners.Decision != nil {
 		errs = append(errs, p.addDecision())
 	}
-	return errors.Join(append(errs, p.watch(), p.signAudit())...)
+	return errors.Join(append(errs, p.watch(), p.keepHouse(), p.signAudit())...)
 }
 
 // addPublic makes the server of a listener that load balancers may stand before.
@@ -263,6 +268,7 @@ func (p *program) watch() error {
 		p.watchBalancers(),
 		p.metrics.register(limitCounts{p.gateway}),
 		p.watchLimitStore(),
+		p.watchWebhooks(),
 	)
 }
 
@@ -301,6 +307,12 @@ func (p *program) drain(ctx context.Context) error {
 func (p *program) close() {
 	if p.gateway != nil {
 		p.logFailure("stop the gateway", p.gateway.Close())
+	}
+	if p.keeper != nil {
+		p.keeper.Close()
+	}
+	if p.announcer != nil {
+		p.announcer.close()
 	}
 	if p.people.stop != nil {
 		p.people.stop()

@@ -119,6 +119,22 @@ CREATE TABLE credit_reservations (
 	FOREIGN KEY (kind, id) REFERENCES credits (kind, id)
 );
 
+-- Deliveries of events to webhooks.
+CREATE TABLE webhook_deliveries (
+	event    text        COLLATE "C" NOT NULL CHECK (event <> ''),
+	endpoint text        COLLATE "C" NOT NULL CHECK (endpoint <> ''),
+	type     text        NOT NULL CHECK (type <> ''),
+	at       timestamptz NOT NULL,
+	data     text        NOT NULL, -- JSON, byte by byte as it is signed
+	attempts bigint      NOT NULL,
+	due      timestamptz,          -- NULL once it is settled
+	settled  timestamptz,
+	PRIMARY KEY (event, endpoint),
+	CHECK ((due IS NULL) <> (settled IS NULL))
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint, due, event) WHERE due IS NOT NULL;
+CREATE INDEX webhook_deliveries_end ON webhook_deliveries (coalesce(settled, due));
+
 -- The log of what was changed; see the package audit.
 CREATE TABLE audit (
 	seq     bigint      PRIMARY KEY CHECK (seq > 0),
