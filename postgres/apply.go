@@ -17,8 +17,8 @@ const (
 	// Whoever has taken the next revisions is alone until it commits.
 	nextRevision = `UPDATE revisions SET newest = newest + $1 RETURNING newest - $1`
 
-	insertChange = `INSERT INTO changes (revision, key_id) VALUES ($1, $2)`
-	insertKey    = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision,
+	insertChanges = `INSERT INTO changes (revision, key_id) SELECT * FROM unnest($1::bigint[], $2::text[])`
+	insertKey     = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision,
 			kind, plan, updated, detail)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`
 	updateKey = `UPDATE keys SET prefix = $2, environment = $3, name = $4, owner = $5, scopes = $6, created = $7, expires = $8,
@@ -163,16 +163,22 @@ func (t *turn) send(ctx context.Context, tx pgx.Tx, writes []write) error {
 			first = &refusedError{w, taken}
 		}
 	}
+	ids, entries := make([]string, len(writes)), make([]audit.Entry, len(writes))
+	for i := range writes {
+		ids[i] = string(writes[i].change.ID())
+	}
+	batch.Queue(insertChanges, t.revisions, ids)
 	for i := range writes {
 		writes[i].queue(batch, t.revisions[i], refuse)
 		e, err := t.event(&writes[i])
 		if err != nil {
 			return err
 		}
-		if _, err := t.log.queue(batch, e); err != nil {
+		if entries[i], err = t.log.seal(e); err != nil {
 			return err
 		}
 	}
+	queueEntries(batch, entries)
 	batch.Queue(tellChange)
 	err := tx.SendBatch(ctx, batch).Close()
 	if first != nil { // what follows it may have failed as well
@@ -257,7 +263,6 @@ func (w *write) queue(batch *pgx.Batch, rev apikey.Revision, refuse func(w *writ
 		n := int64(c.Before.Revision)
 		before = &n
 	}
-	batch.Queue(insertChange, int64(rev), id)
 	if before != nil {
 		batch.Queue(deleteDigests, id)
 	}

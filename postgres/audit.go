@@ -25,7 +25,11 @@ const (
 	// The row of revisions is also the turn to write entries: there is one chain.
 	lockLog     = `SELECT newest FROM revisions FOR UPDATE`
 	headOfAudit = `SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1`
-	insertEntry = `INSERT INTO audit (seq, at, actor, source, op, kind, subject, before, after, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	// In their order: each must follow the one before.
+	insertEntries = `INSERT INTO audit (seq, at, actor, source, op, kind, subject, before, after, prev, hash)
+		SELECT e.seq, e.at, e.actor, e.source, e.op, e.kind, e.subject, e.before::json, e.after::json, e.prev, e.hash
+		FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[])
+			AS e (seq, at, actor, source, op, kind, subject, before, after, prev, hash) ORDER BY e.seq`
 
 	// What each subject was after its last entry.
 	lastAfter = `SELECT s.subject, a.after FROM unnest($2::text[]) AS s (subject) CROSS JOIN LATERAL
@@ -60,16 +64,40 @@ func lockChain(ctx context.Context, tx pgx.Tx) (*chain, error) {
 	return &chain{head}, err
 }
 
-// queue puts the entry of e into the batch.
-func (c *chain) queue(batch *pgx.Batch, e audit.Event) (audit.Entry, error) {
+// seal makes the next entry.
+func (c *chain) seal(e audit.Event) (audit.Entry, error) {
 	sealed, err := audit.Seal(c.head, e)
 	if err != nil {
 		return audit.Entry{}, &plainError{err.Error()}
 	}
 	c.head = sealed.Head()
-	batch.Queue(insertEntry, sealed.Seq, sealed.At, sealed.Actor, sealed.Source, sealed.Op, sealed.Kind, sealed.Subject,
-		state(sealed.Before), state(sealed.After), sealed.Prev[:], sealed.Hash[:])
 	return sealed, nil
+}
+
+// queue puts the entry of e into the batch.
+func (c *chain) queue(batch *pgx.Batch, e audit.Event) (audit.Entry, error) {
+	sealed, err := c.seal(e)
+	if err == nil {
+		queueEntries(batch, []audit.Entry{sealed})
+	}
+	return sealed, err
+}
+
+// queueEntries puts entries into the batch, as one statement.
+func queueEntries(batch *pgx.Batch, entries []audit.Entry) {
+	n := len(entries)
+	seqs, times, before, after := make([]int64, n), make([]time.Time, n), make([]*string, n), make([]*string, n)
+	var texts [5][]string
+	var hashes [2][][]byte
+	for i := range entries {
+		e := &entries[i]
+		seqs[i], times[i], before[i], after[i] = e.Seq, e.At, state(e.Before), state(e.After)
+		for column, text := range [5]string{e.Actor, e.Source, e.Op, e.Kind, e.Subject} {
+			texts[column] = append(texts[column], text)
+		}
+		hashes[0], hashes[1] = append(hashes[0], e.Prev[:]), append(hashes[1], e.Hash[:])
+	}
+	batch.Queue(insertEntries, seqs, times, texts[0], texts[1], texts[2], texts[3], texts[4], before, after, hashes[0], hashes[1])
 }
 
 // write writes the entry of e.
