@@ -89,6 +89,7 @@
 //
 //   - humaapi: the security of huma's operations, enforced
 //   - sqlite: keys, nodes, sessions and credits in one file
+//   - postgres: the same in a database that many nodes share
 //   - redis: limits and sessions that nodes share
 //
 // Contracts, as tests for what you write yourself:
@@ -108,6 +109,7 @@
 //   - internal/fleet: who runs, and who has applied a change
 //   - internal/policytest: tables of requests and the answers that are expected
 //   - internal/housekeeping: what is due without anybody asking: notices of keys that expire
+//   - internal/postgresurl: the address of a PostgreSQL database, without its password
 //   - internal/systemd: sockets and words of the service manager
 //
 // What several of them share:
@@ -121,6 +123,7 @@
 //   - internal/golden: files that a run is compared with
 //   - internal/imports: who may import whom
 //   - internal/testcert: certificates of every sort
+//   - internal/testpostgres: a real PostgreSQL server for tests
 //   - internal/testredis: a real redis-server for one test
 //   - internal/wire: requests as raw bytes
 package warder

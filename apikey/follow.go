@@ -20,6 +20,10 @@ type follower struct {
 // pageSize is how many changes are read at a time.
 const pageSize = 1000
 
+// pause is the least time between the beginnings of two polls, however many hints
+// come: whoever may notify must not be able to keep the store busy.
+const pause = 10 * time.Millisecond
+
 var errFeedPanic = errors.New("apikey: the feed panicked")
 
 // run polls until the verifier is closed.
@@ -27,15 +31,24 @@ func (f *follower) run() {
 	v := f.verifier
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var hints <-chan struct{} // nil never gives one
+	if n, ok := f.feed.(Notifier); ok {
+		hints = n.News(v.ctx)
+	}
+	var polled time.Time
 	for {
 		select {
 		case <-v.ctx.Done():
 			return
+		case <-hints:
+			timer.Reset(min(pause, v.cfg.Poll) - time.Since(polled))
+			continue
 		case <-timer.C:
 		}
 		// What a poll tells was true at some time after it began, so the time
 		// before is the one that it confirms.
 		began := time.Now()
+		polled = began
 		err := f.poll()
 		if lease := v.cfg.Lease(); lease.Before(began) {
 			began = lease

@@ -117,3 +117,11 @@ type Feed interface {
 	// limit changes are read at a time: call again until upTo is the newest.
 	Changes(ctx context.Context, after Revision, limit int) (ids []ID, upTo Revision, err error)
 }
+
+// A Notifier is a [Feed] that can also say at once that something may have changed.
+type Notifier interface {
+	// News returns a channel that gets a value soon after a change, until ctx ends. It
+	// is a hint: it may come without a change, once for many, or not at all, and it
+	// never says what the feed does not. It is never closed.
+	News(ctx context.Context) <-chan struct{}
+}

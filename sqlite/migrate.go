@@ -55,15 +55,20 @@ func (db *DB) upgradeOnce(ctx context.Context) error {
 	if err := db.claim(ctx); err != nil {
 		return err
 	}
-	folder, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db.write, folder, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(auditMigration()))
+	p, err := newProvider(db.write)
 	if err != nil {
 		return err
 	}
 	return migrate(ctx, p)
+}
+
+// newProvider returns what migrates db.
+func newProvider(db *sql.DB) (*goose.Provider, error) {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, db, folder, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(auditMigration()))
 }
 
 // claim checks that the file is ours, and makes it so when it is empty.

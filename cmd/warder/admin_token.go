@@ -15,7 +15,7 @@ import (
 // pages in its browsers, may not.
 
 // adminTokenFile is where the token is.
-func adminTokenFile(cfg *config.Config) string { return cfg.DB + ".admin" }
+func adminTokenFile(cfg *config.Config) string { return cfg.Beside(".admin") }
 
 // openAdminToken returns the token, which is made when there is none.
 func openAdminToken(cfg *config.Config) (secret.Text, error) {

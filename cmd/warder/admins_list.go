@@ -11,7 +11,6 @@ import (
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // An adminView is what a person or a script sees of an administrator.
@@ -75,7 +74,7 @@ func newAdminsList(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				all, err := everyAccount(cmd, db)
 				if err != nil {
 					return err
@@ -91,7 +90,7 @@ func newAdminsList(p *process) *cobra.Command {
 }
 
 // everyAccount reads all accounts, by name. It needs no pepper.
-func everyAccount(cmd *cobra.Command, db *sqlite.DB) (all []account.Account, err error) {
+func everyAccount(cmd *cobra.Command, db *database) (all []account.Account, err error) {
 	for after := account.ID(""); ; after = all[len(all)-1].ID {
 		some, err := db.Accounts().List(cmd.Context(), after, pageSize)
 		if err != nil {
@@ -136,7 +135,7 @@ func completeAdmins(p *process) cobra.CompletionFunc {
 		}
 		quiet := *p
 		quiet.stderr = io.Discard
-		_ = withDatabase(cmd, &quiet, func(_ *config.Config, db *sqlite.DB) error {
+		_ = withDatabase(cmd, &quiet, func(_ *config.Config, db *database) error {
 			all, err := everyAccount(cmd, db)
 			for i := range all {
 				if len(words) < maxCompleted && strings.HasPrefix(all[i].Name, begun) {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 func newAudit(p *process) *cobra.Command {
@@ -105,7 +104,7 @@ log that does not hold is not signed.`,
 		Example: `  warder audit checkpoint | ssh elsewhere 'cat >> warder.checkpoints'`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 				signer, err := openSigner(cfg)
 				if err != nil {
 					return err

@@ -7,7 +7,6 @@ import (
 
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 func newAuditExport(p *process) *cobra.Command {
@@ -32,7 +31,7 @@ would run as a formula gets an apostrophe before it.`,
 			if after < 0 {
 				return fail(exitUsage, "", "--after %d: want the number of an entry", after)
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				w := audit.NewJSONWriter(p.stdout)
 				if form == asCSV {
 					w = audit.NewCSVWriter(p.stdout)

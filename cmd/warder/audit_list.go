@@ -12,7 +12,6 @@ import (
 
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // auditFilter are the flags of audit list.
@@ -45,7 +44,7 @@ as it is.`,
 			if err != nil {
 				return err
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				entries, err := db.Audit().List(cmd.Context(), q)
 				if err != nil {
 					return err
@@ -122,7 +121,7 @@ func newAuditShow(p *process) *cobra.Command {
 			if err != nil || seq < 1 {
 				return fail(exitUsage, "warder audit list shows the numbers", "%q is not the number of an entry", printable(args[0]))
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				entries, err := db.Audit().List(cmd.Context(), audit.Query{After: seq - 1, Limit: 1})
 				switch {
 				case err != nil:

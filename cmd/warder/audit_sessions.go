@@ -11,7 +11,6 @@ import (
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/session"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // A sessionEnder ends sessions of others, and leaves an entry of the audit.
@@ -22,7 +21,7 @@ type sessionEnder interface {
 
 // withSessions calls use with where sessions are kept.
 func withSessions(cmd *cobra.Command, p *process, use func(cfg *config.Config, store sessionEnder) error) error {
-	return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+	return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 		if cfg.Session.Store != config.StoreRedis {
 			return use(cfg, db.Sessions())
 		}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // auditCheck are the flags of audit verify.
@@ -104,7 +103,7 @@ func (o *auditCheck) verify(cmd *cobra.Command, p *process, args []string) (v ch
 		return v, err
 	}
 	checkpoints = append(checkpoints, own...)
-	err = withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+	err = withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 		head, err := audit.Verify(cmd.Context(), db.Audit(), keys, checkpoints)
 		if err != nil {
 			return auditFailure(err)

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // maxCompleted is how many keys a shell is offered at most.
@@ -59,7 +57,7 @@ func completeIDs(p *process) cobra.CompletionFunc {
 	}
 }
 
-func idsOf(cmd *cobra.Command, db *sqlite.DB, begun string) (words []cobra.Completion) {
+func idsOf(cmd *cobra.Command, db *database, begun string) (words []cobra.Completion) {
 	page, err := db.APIKeys().List(cmd.Context(), "", maxCompleted)
 	if err != nil {
 		return nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/testpostgres"
 	"github.com/warder-dev/warder/internal/wire"
 )
 
@@ -20,14 +21,15 @@ import (
 // fails" must not, that of "sh fails 403", which is curl's, must be answered so,
 // "sh server" runs in the background to the end of the page
 // and so does "sh api", which is what the page protects; "yaml" is a
-// configuration, or a piece of one, that must be valid; "yaml traefik" and other
+// configuration, or a piece of one, that must be valid; "sql" is what an
+// administrator of PostgreSQL enters; "yaml traefik" and other
 // languages are not this test's.
 type block struct{ kind, text string }
 
 // checked reports whether a kind of block is run here.
 func checked(kind string) bool {
 	word, _, _ := strings.Cut(kind, " ")
-	return word == "sh" || kind == "yaml"
+	return word == "sh" || kind == "yaml" || kind == "sql"
 }
 
 // blocks returns the commands of a page, in order.
@@ -93,7 +95,13 @@ func runPage(t *testing.T, all []block) {
 		protected = wire.FreeAddress(t)
 	}
 	gateway, admin, plain := wire.FreeAddress(t), wire.FreeAddress(t), wire.FreeAddress(t)
+	database, superuser := "127.0.0.1:5432", ""
+	if slices.ContainsFunc(all, func(b block) bool { return b.kind == "sql" }) {
+		server := testpostgres.Start(t, testpostgres.Options{})
+		database, superuser = fmt.Sprintf("127.0.0.1:%d", server.Port), server.URL(testpostgres.Superuser, "postgres")
+	}
 	replace := strings.NewReplacer(
+		"127.0.0.1:5432", database,
 		"go run ./cmd/warder", "./warder",
 		"CGO_ENABLED=0 go build -o warder ./cmd/warder", "true",
 		"go build -o warder ./cmd/warder", "true",
@@ -113,7 +121,7 @@ func runPage(t *testing.T, all []block) {
 	defer cancel()
 	shell := exec.CommandContext(ctx, "bash", "-c", script)
 	shell.Dir = t.TempDir()
-	shell.Env = append(os.Environ(), "WARDER_LISTEN="+gateway, "WARDER_ADMIN_LISTEN="+admin, "USER=ada")
+	shell.Env = append(os.Environ(), "WARDER_LISTEN="+gateway, "WARDER_ADMIN_LISTEN="+admin, "USER=ada", "SUPERUSER="+superuser)
 	shell.WaitDelay = 5 * time.Second
 	if out, err := shell.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s\n%s", err, script, out)
@@ -128,6 +136,8 @@ func (b block) script(text, gateway, api string) string {
 	switch b.kind {
 	case "yaml":
 		return secrets(text) + "cat >checked.yaml <<'END OF THE BLOCK'\n" + whole(text) + "END OF THE BLOCK\n./warder config validate checked.yaml\n"
+	case "sql":
+		return "psql -X -q -v ON_ERROR_STOP=1 \"$SUPERUSER\" <<'END OF THE BLOCK'\n" + text + "END OF THE BLOCK\n"
 	case "sh api":
 		return background(text, api)
 	case "sh server":

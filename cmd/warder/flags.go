@@ -18,7 +18,7 @@ func configFlags() map[string]string {
 		"listen":        "address of the gateway (default 127.0.0.1:8080)",
 		"admin-listen":  "address of metrics and probes, loopback only; \"off\" for none (default 127.0.0.1:8081)",
 		"health-listen": "address of the probes alone, for orchestrators (default none)",
-		"db":            "SQLite database file (default ./warder.db)",
+		"db":            "SQLite database file, or postgres://user@host/database (default ./warder.db)",
 		"peppers-file":  "pepper file (default: the database's name with .peppers)",
 		"users-file":    "file of people who log in by name and password (default: users.file of the configuration)",
 		"log-file":      "log file; SIGHUP opens it anew (default standard error)",

@@ -13,7 +13,6 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 func newKeys(p *process) *cobra.Command {
@@ -57,7 +56,7 @@ func keysConfig(cmd *cobra.Command, p *process) (*config.Config, error) {
 
 // withDatabase loads the configuration and calls use with the database, which
 // must exist.
-func withDatabase(cmd *cobra.Command, p *process, use func(cfg *config.Config, db *sqlite.DB) error) (err error) {
+func withDatabase(cmd *cobra.Command, p *process, use func(cfg *config.Config, db *database) error) (err error) {
 	cfg, err := keysConfig(cmd, p)
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // exitConflict is the exit code when somebody else changed the key meanwhile.
@@ -45,11 +44,11 @@ func (o *changeFlags) bound() (time.Duration, error) {
 type keyChange struct {
 	name, done string // "update", "updated"
 	same       string // what to say when nothing was to be changed
-	change     func(ctx context.Context, db *sqlite.DB, id apikey.ID, revision apikey.Revision) (apikey.Record, error)
+	change     func(ctx context.Context, db *database, id apikey.ID, revision apikey.Revision) (apikey.Record, error)
 }
 
 // run changes the key, and waits for the running nodes.
-func (c keyChange) run(cmd *cobra.Command, cfg *config.Config, db *sqlite.DB, id apikey.ID, o *changeFlags) (revocation, error) {
+func (c keyChange) run(cmd *cobra.Command, cfg *config.Config, db *database, id apikey.ID, o *changeFlags) (revocation, error) {
 	ctx := cmd.Context()
 	wait, err := o.bound()
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"time"
 
@@ -66,12 +64,12 @@ func createKeys(cmd *cobra.Command, p *process, cfg *config.Config, o createOpti
 	if err != nil {
 		return err
 	}
-	_, missing := os.Stat(cfg.DB)
+	missing := wantDatabase(cfg)
 	store, err := openStore(ctx, cfg, stderrLog(p))
 	if err != nil {
 		return err
 	}
-	if errors.Is(missing, fs.ErrNotExist) {
+	if missing != nil {
 		_, _ = fmt.Fprintf(p.stderr, "Made %s, a new and empty database. A gateway that uses another one does not know this key.\n", absolute(cfg.DB))
 	}
 	defer store.db.Close() //nolint:errcheck // everything is written by then

@@ -12,7 +12,6 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage"
 )
 
@@ -79,7 +78,7 @@ func (o *creditsTarget) with(cmd *cobra.Command, p *process, args []string, use 
 	if err := s.Check(); err != nil {
 		return fail(exitUsage, "", "--owner: want 1 to 128 bytes of text")
 	}
-	return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+	return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 		if s.Kind == usage.Key {
 			if _, err := findKey(cmd.Context(), db.APIKeys(), apikey.ID(s.ID)); err != nil {
 				return err

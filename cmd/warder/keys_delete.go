@@ -9,7 +9,6 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // A deletion is what a script sees of a key that was deleted.
@@ -43,7 +42,7 @@ key and to keep it on lists, revoke it.`,
 			if !sure {
 				return fail(exitUsage, "say --yes; or `warder keys revoke "+string(id)+"`, which keeps it on lists", "keys delete cannot be undone")
 			}
-			return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 				return deleteKey(cmd, p, cfg, db, id, &o, form)
 			})
 		},
@@ -54,8 +53,8 @@ key and to keep it on lists, revoke it.`,
 	return cmd
 }
 
-func deleteKey(cmd *cobra.Command, p *process, cfg *config.Config, db *sqlite.DB, id apikey.ID, o *changeFlags, form format) error {
-	c := keyChange{"delete", "deleted", "", func(ctx context.Context, db *sqlite.DB, id apikey.ID, revision apikey.Revision) (apikey.Record, error) {
+func deleteKey(cmd *cobra.Command, p *process, cfg *config.Config, db *database, id apikey.ID, o *changeFlags, form format) error {
+	c := keyChange{"delete", "deleted", "", func(ctx context.Context, db *database, id apikey.ID, revision apikey.Revision) (apikey.Record, error) {
 		deleted, err := apikey.Delete(ctx, db.APIKeys(), by(p), id, revision)
 		return apikey.Record{ID: id, Revision: deleted}, err
 	}}

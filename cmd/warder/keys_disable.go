@@ -9,7 +9,6 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // A turn takes a key out of use, or back into it.
@@ -53,7 +52,7 @@ func newKeysTurn(p *process, t turn) *cobra.Command {
 			if err != nil || bound < 0 {
 				return fail(exitUsage, "", "--wait %q: want a duration of 0s or more", wait)
 			}
-			return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 				r, err := turnKey(cmd.Context(), p, db, id, t, bound)
 				if err != nil {
 					return err
@@ -71,7 +70,7 @@ func newKeysTurn(p *process, t turn) *cobra.Command {
 }
 
 // turnKey changes the key, and waits for the running nodes.
-func turnKey(ctx context.Context, p *process, db *sqlite.DB, id apikey.ID, t turn, wait time.Duration) (revocation, error) {
+func turnKey(ctx context.Context, p *process, db *database, id apikey.ID, t turn, wait time.Duration) (revocation, error) {
 	found, err := findKey(ctx, db.APIKeys(), id)
 	switch {
 	case err != nil:

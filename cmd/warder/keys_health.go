@@ -13,7 +13,6 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage/tally"
 )
 
@@ -70,7 +69,7 @@ that scopes by which plans go are left alone, and wait until a month is counted.
 					return err
 				}
 			}
-			return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 				plans := cfg.PlanScopes()
 				h := health{p: p, db: db, rules: tally.HealthConfig{Idle: bound, Ignore: func(scope string) bool { return slices.Contains(plans, scope) }}}
 				if reduce {
@@ -95,7 +94,7 @@ that scopes by which plans go are left alone, and wait until a month is counted.
 // health judges keys.
 type health struct {
 	p     *process
-	db    *sqlite.DB
+	db    *database
 	rules tally.HealthConfig
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // pageSize is how many keys are read at a time.
@@ -154,7 +153,7 @@ func listKeys(cmd *cobra.Command, p *process, o *listOptions) error {
 	if err != nil {
 		return err
 	}
-	return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+	return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 		found, err := o.find(cmd.Context(), db.APIKeys(), filter)
 		if err != nil {
 			return err
@@ -164,7 +163,7 @@ func listKeys(cmd *cobra.Command, p *process, o *listOptions) error {
 }
 
 // find reads the pages that are asked for.
-func (o *listOptions) find(ctx context.Context, keys *sqlite.APIKeys, f apikey.Filter) (all []apikey.Record, _ error) {
+func (o *listOptions) find(ctx context.Context, keys keyTable, f apikey.Filter) (all []apikey.Record, _ error) {
 	if o.after != "" {
 		last, err := findKey(ctx, keys, apikey.ID(o.after))
 		if err != nil {

@@ -12,7 +12,6 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // revokeOptions are the flags of keys revoke.
@@ -45,7 +44,7 @@ code is 5: such a node stops to trust its cache after the freshness bound.`,
 			if wait < 0 {
 				return fail(exitUsage, "", "--wait %s: want 0s or more", o.wait)
 			}
-			return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 				r, err := revokeKey(cmd.Context(), p, db, id, o.reason, wait)
 				if err != nil {
 					return err
@@ -74,7 +73,7 @@ type revocation struct {
 }
 
 // revokeKey revokes, and waits for the running nodes.
-func revokeKey(ctx context.Context, p *process, db *sqlite.DB, id apikey.ID, reason string, wait time.Duration) (r revocation, err error) {
+func revokeKey(ctx context.Context, p *process, db *database, id apikey.ID, reason string, wait time.Duration) (r revocation, err error) {
 	found, err := findKey(ctx, db.APIKeys(), id)
 	if err != nil {
 		return r, err

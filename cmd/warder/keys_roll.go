@@ -12,7 +12,6 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/secret"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // rollOptions are the flags of keys roll.
@@ -75,13 +74,13 @@ func rollKey(cmd *cobra.Command, p *process, arg string, o *rollOptions) error {
 	if err != nil {
 		return err
 	}
-	return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+	return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 		issuer, err := issuerOf(cmd.Context(), p, cfg, db)
 		if err != nil {
 			return err
 		}
 		var text secret.Text
-		c := keyChange{"roll", "rolled", "", func(ctx context.Context, _ *sqlite.DB, id apikey.ID, revision apikey.Revision) (record apikey.Record, err error) {
+		c := keyChange{"roll", "rolled", "", func(ctx context.Context, _ *database, id apikey.ID, revision apikey.Revision) (record apikey.Record, err error) {
 			record, text, err = issuer.Roll(ctx, by(p), id, revision, spec)
 			return record, err
 		}}
@@ -94,7 +93,7 @@ func rollKey(cmd *cobra.Command, p *process, arg string, o *rollOptions) error {
 }
 
 // issuerOf is the issuer of a database that there is.
-func issuerOf(ctx context.Context, p *process, cfg *config.Config, db *sqlite.DB) (*apikey.Issuer, error) {
+func issuerOf(ctx context.Context, p *process, cfg *config.Config, db *database) (*apikey.Issuer, error) {
 	peppers, err := peppersOf(ctx, p, cfg, db)
 	if err != nil {
 		return nil, err
@@ -102,7 +101,7 @@ func issuerOf(ctx context.Context, p *process, cfg *config.Config, db *sqlite.DB
 	return newIssuer(db.APIKeys(), peppers, cfg)
 }
 
-func peppersOf(ctx context.Context, p *process, cfg *config.Config, db *sqlite.DB) (*apikey.Peppers, error) {
+func peppersOf(ctx context.Context, p *process, cfg *config.Config, db *database) (*apikey.Peppers, error) {
 	used, err := db.APIKeys().PepperIDs(ctx)
 	if err != nil {
 		return nil, err
@@ -151,8 +150,8 @@ func newKeysEndOverlap(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
-				c := keyChange{"end-overlap", "left with its new text alone", "It has no old text.", func(ctx context.Context, db *sqlite.DB, id apikey.ID, revision apikey.Revision) (apikey.Record, error) {
+			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
+				c := keyChange{"end-overlap", "left with its new text alone", "It has no old text.", func(ctx context.Context, db *database, id apikey.ID, revision apikey.Revision) (apikey.Record, error) {
 					return apikey.EndOverlap(ctx, db.APIKeys(), by(p), id, revision)
 				}}
 				r, err := c.run(cmd, cfg, db, id, &o)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 func newKeysShow(p *process) *cobra.Command {
@@ -27,7 +26,7 @@ func newKeysShow(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				return showKey(cmd.Context(), p, db.APIKeys(), id, form)
 			})
 		},

@@ -13,7 +13,6 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // updateOptions are the flags of keys update.
@@ -58,9 +57,9 @@ func updateKey(cmd *cobra.Command, p *process, arg string, o *updateOptions) err
 	if err != nil {
 		return err
 	}
-	return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+	return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 		policy := apikey.Policy{DefaultTTL: cfg.Keys.DefaultTTL, MaxTTL: cfg.Keys.MaxTTL, MaxSecrets: cfg.Keys.MaxSecrets}
-		c := keyChange{"update", "updated", "Nothing was to be changed.", func(ctx context.Context, db *sqlite.DB, id apikey.ID, revision apikey.Revision) (apikey.Record, error) {
+		c := keyChange{"update", "updated", "Nothing was to be changed.", func(ctx context.Context, db *database, id apikey.ID, revision apikey.Revision) (apikey.Record, error) {
 			return apikey.UpdateWithin(ctx, db.APIKeys(), policy, by(p), id, revision, patch)
 		}}
 		r, err := c.run(cmd, cfg, db, id, &o.changeFlags)

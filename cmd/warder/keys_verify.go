@@ -17,7 +17,6 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // verifyOptions are the flags of keys verify.
@@ -97,7 +96,7 @@ func verifyKey(cmd *cobra.Command, p *process, arg string, o *verifyOptions) err
 	if err != nil {
 		return err
 	}
-	return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error {
+	return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 		peppers, err := peppersOf(cmd.Context(), p, cfg, db)
 		if err != nil {
 			return err
@@ -135,7 +134,7 @@ func keyText(arg string, stdin io.Reader) (string, error) {
 // askedStore hides what a verifier would follow: one question needs no cache.
 type askedStore struct{ apikey.Store }
 
-func verifyText(ctx context.Context, db *sqlite.DB, peppers *apikey.Peppers, text string, use apikey.Use) (exchange.Principal, error) {
+func verifyText(ctx context.Context, db *database, peppers *apikey.Peppers, text string, use apikey.Use) (exchange.Principal, error) {
 	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: askedStore{db.APIKeys()}, Peppers: peppers})
 	if err != nil {
 		return exchange.Principal{}, err

@@ -13,7 +13,6 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/leak"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // leakReason is why a key is revoked that was found (compare RFC 5280, section
@@ -22,7 +21,7 @@ const leakReason = "key-compromise"
 
 // leakStore is the database that found keys are looked up in; nil when none is.
 type leakStore struct {
-	db       *sqlite.DB
+	db       *database
 	verifier *apikey.Verifier
 	by       apikey.By
 	disable  bool
@@ -64,7 +63,7 @@ func openLeakStore(cmd *cobra.Command, p *process, o *leakOptions) (*leakStore, 
 	return s, nil
 }
 
-func newLeakVerifier(ctx context.Context, cfg *config.Config, db *sqlite.DB, log *slog.Logger) (*apikey.Verifier, error) {
+func newLeakVerifier(ctx context.Context, cfg *config.Config, db *database, log *slog.Logger) (*apikey.Verifier, error) {
 	used, err := db.APIKeys().PepperIDs(ctx)
 	if err != nil {
 		return nil, err

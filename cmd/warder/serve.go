@@ -168,7 +168,10 @@ func programName() string {
 // storeFlags name the store in a line that works in every folder.
 func storeFlags(cfg *config.Config) string {
 	flags := " --db " + absolute(cfg.DB)
-	if cfg.Peppers.File != "" && cfg.Peppers.File != cfg.DB+".peppers" {
+	if cfg.IsPostgres() {
+		flags = " --db '" + cfg.DB + "'" // it holds no password
+	}
+	if cfg.Peppers.File != "" && cfg.Peppers.File != cfg.Beside(".peppers") {
 		flags += " --peppers-file " + absolute(cfg.Peppers.File)
 	}
 	return flags

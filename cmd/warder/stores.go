@@ -15,8 +15,8 @@ import (
 
 // keyStore is the database with the peppers that belong to it.
 type keyStore struct {
-	db      *sqlite.DB
-	keys    *sqlite.APIKeys
+	db      *database
+	keys    keyTable
 	peppers *apikey.Peppers
 }
 
@@ -45,32 +45,51 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*keyS
 
 // openExisting opens the database for a command that makes no key, and hence no
 // database either.
-func openExisting(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sqlite.DB, error) {
-	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) && !isSymlink(cfg.DB) {
-		return nil, fail(exitNotFound, "name the database by --db, or make a first key by `warder keys create`", "db: there is no database at %s", cfg.DB)
+func openExisting(ctx context.Context, cfg *config.Config, log *slog.Logger) (*database, error) {
+	if err := wantDatabase(cfg); err != nil {
+		return nil, err
 	}
 	return openDatabase(ctx, cfg, log)
 }
 
-func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sqlite.DB, error) {
+// wantDatabase refuses a file that does not exist.
+func wantDatabase(cfg *config.Config) error {
+	if _, err := os.Stat(cfg.DB); !cfg.IsPostgres() && errors.Is(err, fs.ErrNotExist) && !isSymlink(cfg.DB) {
+		return fail(exitNotFound, "name the database by --db, or make a first key by `warder keys create`", "db: there is no database at %s", cfg.DB)
+	}
+	return nil
+}
+
+func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*database, error) {
+	if cfg.IsPostgres() {
+		return openPostgres(ctx, cfg, log)
+	}
 	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) && isSymlink(cfg.DB) {
 		return nil, fail(exitNotFound, "mend the link, or take it away", "db: %s is a symbolic link to nothing", cfg.DB)
 	}
 	db, err := sqlite.Open(ctx, sqlite.Config{Path: cfg.DB, Log: log})
+	if err != nil {
+		return nil, sqliteFailure(err)
+	}
+	return ofFile(db), nil
+}
+
+// sqliteFailure tells what to do.
+func sqliteFailure(err error) error {
 	switch {
 	case err == nil:
-		return db, nil
+		return nil
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fail(exitDenied, "run warder as the user that owns the database", "db: %w", err)
+		return fail(exitDenied, "run warder as the user that owns the database", "db: %w", err)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fail(exitNotFound, "make the folder first", "db: %w", err)
+		return fail(exitNotFound, "make the folder first", "db: %w", err)
 	case errors.Is(err, sqlite.ErrPath):
-		return nil, fail(exitUsage, "name a plain file, such as ./warder.db", "db: %w", err)
+		return fail(exitUsage, "name a plain file, such as ./warder.db", "db: %w", err)
 	case errors.Is(err, sqlite.ErrNewerSchema):
-		return nil, fail(exitServer, "use the warder that wrote it, or a newer one", "db: %w", err)
+		return fail(exitServer, "use the warder that wrote it, or a newer one", "db: %w", err)
 	case errors.Is(err, sqlite.ErrCorrupt):
-		return nil, fail(exitServer, "restore it from a backup, or name another file by --db", "db: %w", err)
+		return fail(exitServer, "restore it from a backup, or name another file by --db", "db: %w", err)
 	default:
-		return nil, fail(exitServer, "", "db: %w", err)
+		return fail(exitServer, "", "db: %w", err)
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage/tally"
 )
 
@@ -122,7 +121,7 @@ usage tells apart (other).`,
 			if routes {
 				by = tally.ByRoute
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				totals, err := db.Usage().Top(cmd.Context(), q, by, limit)
 				if err != nil {
 					return err
@@ -198,7 +197,7 @@ type usageView struct {
 	Key       apikey.ID     `json:"key"`
 	LastUsed  *time.Time    `json:"last_used,omitempty"`
 	Routes    []totalView   `json:"routes"`
-	Secrets   []secretUse  `json:"secrets"`
+	Secrets   []secretUse   `json:"secrets"`
 	Addresses []addressView `json:"addresses"` // the most frequent and the latest
 	Scopes    []scopeView   `json:"scopes"`    // that were needed and there
 }
@@ -241,7 +240,7 @@ func newUsageShow(p *process) *cobra.Command {
 				return err
 			}
 			q.Key = string(id)
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				v, err := usageOf(cmd.Context(), db, id, q)
 				if err != nil {
 					return err
@@ -256,7 +255,7 @@ func newUsageShow(p *process) *cobra.Command {
 	return cmd
 }
 
-func usageOf(ctx context.Context, db *sqlite.DB, id apikey.ID, q tally.Query) (v usageView, _ error) {
+func usageOf(ctx context.Context, db *database, id apikey.ID, q tally.Query) (v usageView, _ error) {
 	record, err := findKey(ctx, db.APIKeys(), id)
 	if err != nil {
 		return v, err
@@ -341,7 +340,7 @@ have no bound.`,
 			if top < 1 || top > 1000 {
 				return fail(exitUsage, "", "--top %d: want 1 to 1000", top)
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
+			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				switch form {
 				case asCSV:
 					return exportUsage(cmd.Context(), db.Usage(), p.stdout, q)

@@ -43,6 +43,7 @@ func Catalogue() []Entry {
 		audit(),
 		oas(),
 		flood(),
+		fleet(),
 	} {
 		all = append(all, area...)
 	}
@@ -80,6 +81,8 @@ func Title(area string) string {
 		return "Reading from other origins"
 	case "CSRF":
 		return "Writing from other sites"
+	case "FLEET":
+		return "Many nodes, one truth"
 	case "FLOOD":
 		return "Bounded, whatever arrives"
 	case "LIMIT":

@@ -28,9 +28,9 @@ func (l *loader) completeAudit() {
 		if *file.name != "" {
 			continue
 		}
-		*file.name = l.config.DB + file.tail
+		*file.name = l.config.Beside(file.tail)
 		// Its text must not tell what Print hides in db's.
-		if o := l.origins["db"]; o.substituted {
+		if o := l.origins["db"]; o.substituted && !l.config.IsPostgres() {
 			o.raw += file.tail
 			l.origins[file.field] = o
 		}

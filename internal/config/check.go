@@ -126,10 +126,15 @@ func (l *loader) checkStore() {
 	}
 	switch {
 	case l.failed("db"):
+	case c.IsPostgres():
+		l.checkPostgres()
 	case strings.Contains(c.DB, "://"):
-		l.reject("db", "is a URL, want the path of a file", "")
+		l.reject("db", "is a URL, want the path of a file, or postgres://user@host/database", "")
 	case strings.HasPrefix(c.DB, "file:") || strings.HasPrefix(c.DB, ":memory:") || strings.ContainsRune(c.DB, '?'):
 		l.reject("db", "is a connection string, want the path of a file", "write it like /var/lib/warder/warder.db")
+	}
+	if !c.IsPostgres() && !l.failed("db") {
+		l.onlyPostgres()
 	}
 	if c.Peppers.File != "" && !c.Peppers.Value.IsZero() {
 		l.reject("peppers.value", "is given together with peppers.file", "keep one of them")
@@ -327,9 +332,9 @@ func (l *loader) checkURL(field, text string) {
 func (l *loader) complete() {
 	c := l.config
 	if c.Peppers.File == "" && c.Peppers.Value.IsZero() {
-		c.Peppers.File = c.DB + ".peppers"
+		c.Peppers.File = c.Beside(".peppers")
 		// Its text must not tell what Print hides in db's.
-		if o := l.origins["db"]; o.substituted {
+		if o := l.origins["db"]; o.substituted && !c.IsPostgres() {
 			o.raw += ".peppers"
 			l.origins["peppers.file"] = o
 		}

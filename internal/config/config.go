@@ -45,8 +45,10 @@ type Config struct {
 	CORS map[string]CORSPolicy `yaml:"cors"`
 	// CSRF says what proves that a request with a cookie comes from the site itself.
 	CSRF CSRF `yaml:"csrf"`
-	// DB is the path of the SQLite file that holds the keys. Default ./warder.db.
+	// DB is the path of the SQLite file that holds the keys, or the address of a PostgreSQL database that many nodes share: postgres://user@host/database. Default ./warder.db.
 	DB string `yaml:"db" default:"./warder.db"`
+	// Postgres says more of a database that db names by an address.
+	Postgres Postgres `yaml:"postgres"`
 	// Upstream is shorthand for one upstream and one route "/" that wants a key: the http or https URL of the protected API. Not together with upstreams or routes.
 	Upstream string `yaml:"upstream"`
 	// OpenAPI is shorthand for one document of openapi_documents, together with upstream: the file or URL of its OpenAPI document. Its operations take the place of the route "/". Default: none.
@@ -107,7 +109,7 @@ type Config struct {
 
 // Peppers say where the peppers are: a file or a value, not both.
 type Peppers struct {
-	// File is the path of the file of peppers, one per line. Default: the path of db with ".peppers" appended, unless value is given; then empty.
+	// File is the path of the file of peppers, one per line. Default: the path of db with ".peppers" appended, ./warder.peppers for a PostgreSQL database, unless value is given; then empty.
 	File string `yaml:"file"`
 	// Value holds the peppers themselves, lines or commas: "${VARIABLE}" or "file:/path", never the peppers as text in this file. Default: none.
 	Value secret.Text `yaml:"value"`

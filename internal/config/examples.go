@@ -30,6 +30,7 @@ func exampleOf(path string, t reflect.Type) string {
 		"tls":           "tls: {certificates: [{cert_file: cert.pem, key_file: key.pem}]}",
 		"users":         "users: {file: ./users}",
 		"session":       "session: {password: true}",
+		"postgres":      "postgres: {password: 'file:/run/secrets/postgres'}",
 		"redis":         "redis: {addresses: [127.0.0.1:6379]}",
 		"webhooks":      "webhooks: {ops: {url: https://hooks.example.com/warder, secret: \"${WEBHOOK_SECRET}\"}}",
 		"webhooks.*":    "NAME: {url: https://hooks.example.com/warder, secret: \"${WEBHOOK_SECRET}\"}",

@@ -39,6 +39,7 @@ func (c *Config) Findings() []Finding {
 	w.walk(reflect.ValueOf(c).Elem(), "")
 	w.clearText()
 	w.documents()
+	w.database()
 	w.unused()
 	w.missingFiles()
 	w.dnsCommand()

@@ -136,7 +136,7 @@ type Users struct {
 
 // Session says how people log in, and for how long.
 type Session struct {
-	// Store is where sessions are: in sqlite, the database of the keys, or in redis, which gateways share and so its people's logins; those gateways share csrf.keys and session.oidc.key as well. A server that evicts keys logs people out. Default sqlite.
+	// Store is where sessions are: in sqlite, the database of the keys, also when that is a PostgreSQL one, or in redis, which gateways share and so its people's logins; those gateways share csrf.keys and session.oidc.key as well. A server that evicts keys logs people out. Default sqlite.
 	Store string `yaml:"store" default:"sqlite" enum:"sqlite|redis"`
 	// Cookie is the name of the session's cookie; it begins with "__Host-". Default __Host-session.
 	Cookie string `yaml:"cookie" default:"__Host-session"`

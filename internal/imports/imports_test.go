@@ -64,6 +64,7 @@ func table() map[string]row {
 		"leak",
 		"mtls",
 		"openapi",
+		"postgres",
 		"problem",
 		"proxyproto",
 		"ratelimit",
@@ -168,6 +169,10 @@ func table() map[string]row {
 			module: vocabulary("account", "apikey", "audit", "internal/fleet", "session", "usage", "usage/tally", "webhook"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
+		"postgres": {
+			module: vocabulary("apikey", "audit", "internal/fleet", "internal/postgresurl", "session", "usage", "webhook"),
+			third:  []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3"},
+		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
 
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
@@ -176,19 +181,18 @@ func table() map[string]row {
 		"internal/fleet":        {module: vocabulary("apikey")},
 		"internal/policytest":   {module: vocabulary("apikey", "internal/config", "internal/server"), third: []string{"github.com/goccy/go-yaml"}},
 		"internal/housekeeping": {module: vocabulary("apikey", "webhook")},
+		"internal/postgresurl":  {},
 		"internal/systemd":      {third: x},
 		"internal/keyimport":    {module: vocabulary("apikey"), third: []string{"github.com/goccy/go-yaml"}},
 		"internal/config": {
 			module: vocabulary(
-				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "securityheaders",
-				"internal/outgoing", "target", "trustedhost", "upstream", "webhook",
+				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/outgoing", "internal/postgresurl", "openapi",
+				"requestid", "securityheaders", "target", "trustedhost", "upstream", "webhook",
 			),
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
 		"internal/gateway": {module: vocabulary(
 			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "contract", "cors", "csrf", "forwarded", "httpserver", "internal/config",
-			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
-			"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "internal/config",
 			"internal/outgoing", "introspection", "jwt", "leak", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
@@ -196,7 +200,7 @@ func table() map[string]row {
 		"internal/dnscommand": {},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
-				return slices.Contains([]string{"sqlite", "redis", "internal/policytest", "internal/server", "internal/systemd"}, p)
+				return slices.Contains([]string{"sqlite", "postgres", "redis", "internal/policytest", "internal/server", "internal/systemd"}, p)
 			}),
 			third: []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
@@ -222,6 +226,7 @@ func table() map[string]row {
 		"internal/golden":        {},
 		"internal/imports":       {},
 		"internal/testcert":      {},
+		"internal/testpostgres":  {third: []string{"github.com/jackc/pgx/v5"}},
 		"internal/testredis":     {},
 		"internal/wire":          {third: x},
 	}

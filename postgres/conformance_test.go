@@ -1,0 +1,59 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/warder-dev/warder/apikey/apikeytest"
+	"github.com/warder-dev/warder/audit"
+	"github.com/warder-dev/warder/audit/audittest"
+	"github.com/warder-dev/warder/internal/testpostgres"
+	"github.com/warder-dev/warder/postgres"
+	"github.com/warder-dev/warder/session"
+	"github.com/warder-dev/warder/session/sessiontest"
+	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/usage/usagetest"
+	"github.com/warder-dev/warder/webhook"
+	"github.com/warder-dev/warder/webhook/webhooktest"
+)
+
+const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
+			DELETE FROM warder.sessions; DELETE FROM warder.webhook_deliveries; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
+			SET session_replication_role = replica; DELETE FROM warder.audit; DELETE FROM warder.audit_checkpoints`
+
+// emptied returns a func that opens one database, emptied each time: the suites run
+// their tests one after the other.
+func emptied(t *testing.T) func(t *testing.T) *postgres.DB {
+	t.Helper()
+	server := pool.Server(t)
+	name := server.Database(t, prepare(t))
+	return func(t *testing.T) *postgres.DB {
+		t.Helper()
+		server.Exec(t, name, emptyTables)
+		return open(t, server.URL(testpostgres.Superuser, name))
+	}
+}
+
+func TestAPIKeys(t *testing.T) {
+	db := emptied(t)
+	apikeytest.TestStore(t, func(t *testing.T) apikeytest.Full { t.Helper(); return db(t).APIKeys() })
+}
+
+func TestAudit(t *testing.T) {
+	db := emptied(t)
+	audittest.TestStore(t, func(t *testing.T) audit.Store { t.Helper(); return db(t).Audit() })
+}
+
+func TestOutbox(t *testing.T) {
+	db := emptied(t)
+	webhooktest.TestOutbox(t, func(t *testing.T) webhook.Outbox { t.Helper(); return db(t).Outbox() })
+}
+
+func TestSessions(t *testing.T) {
+	db := emptied(t)
+	sessiontest.TestStore(t, func(t *testing.T) session.Store { t.Helper(); return db(t).Sessions() })
+}
+
+func TestCredits(t *testing.T) {
+	db := emptied(t)
+	usagetest.TestStore(t, func(t *testing.T) usage.Store { t.Helper(); return db(t).Credits() })
+}
