@@ -20,6 +20,9 @@ func small(t *testing.T) []attack.Entry {
 		if !ok {
 			t.Fatalf("no case %s", id)
 		}
+		if id == "KEY-17" {
+			e.Waits = "public keys" // the catalogue's own do not stay
+		}
 		if id == "FLOOD-02" {
 			e.Rest = "the rest" // the catalogue's own do not stay
 		}
