@@ -28,6 +28,14 @@ type entry struct {
 	certificate *[32]byte // the digest of the one that the key is bound to; nil for none
 	revoked     bool
 	disabled    bool
+	more        *more // nil for the usual key, which has none of it
+}
+
+// more is what few keys have.
+type more struct {
+	plan   string
+	quotas []exchange.Quota
+	narrow *narrow // nil for nothing
 }
 
 // digest is one secret of a key.
@@ -35,6 +43,7 @@ type digest struct {
 	sum     [32]byte
 	pepper  *pepper // nil: a pepper that we lack
 	retires int64   // microseconds since 1970; 0: never
+	number  int32
 }
 
 // cache holds slots in shards, so that neither a lock nor an eviction stops

@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -27,7 +26,7 @@ type By struct {
 
 // check refuses what would spoil the audit.
 func (b By) check() error {
-	errs := []error{checkText("actor", b.Actor), checkText("source", b.Source)}
+	errs := []error{checkText("actor", b.Actor, maxText), checkText("source", b.Source, maxText)}
 	if b.Actor == "" {
 		errs = append(errs, &SpecError{"actor", "is missing"})
 	}
@@ -44,10 +43,11 @@ type IssuerConfig struct {
 	Peppers *Peppers  // Required; new digests are made under the first.
 	Prefix  string    // of new keys: 1 to 16 lower case letters and digits, a letter first. Default "wrd".
 	Random  io.Reader // Default crypto/rand. Its errors stop the operation.
+	Policy  Policy    // The zero value sets no bound but 3 secrets.
 	Changed func(ID)  // told after each change, and after each that may have happened, such as [Verifier.Invalidate]. May be nil.
 }
 
-// An Issuer creates and revokes keys. It is safe for concurrent use.
+// An Issuer creates, changes, rolls and revokes keys. It is safe for concurrent use.
 type Issuer struct{ cfg IssuerConfig }
 
 // NewIssuer reports everything that is wrong with cfg at once.
@@ -58,10 +58,13 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
 	}
+	if cfg.Policy.MaxSecrets == 0 {
+		cfg.Policy.MaxSecrets = defaultMaxSecrets
+	}
 	if cfg.Changed == nil {
 		cfg.Changed = func(ID) {}
 	}
-	var errs []error
+	errs := []error{cfg.Policy.check()}
 	if cfg.Store == nil {
 		errs = append(errs, errNoStore)
 	}
@@ -77,49 +80,22 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 	return &Issuer{cfg: cfg}, nil
 }
 
-// Create makes a key and stores its digest. The text is returned here and never
-// again. Errors: one or more [*SpecError], joined; an error of the random source,
-// with nothing stored; what the store returns. After an error of the store the
-// key may exist, but nobody has its text.
-func (i *Issuer) Create(ctx context.Context, by By, spec Spec) (Record, secret.Text, error) {
-	now := moment(time.Now())
-	spec.Expires = moment(spec.Expires)
-	if err := errors.Join(by.check(), spec.Check(now)); err != nil {
-		return Record{}, secret.Text{}, err
-	}
-	for range createTries {
-		record, text, err := i.make(spec, now)
-		if err != nil {
-			return Record{}, secret.Text{}, err
-		}
-		err = apply(ctx, i.cfg.Store, by, OpCreate, nil, &record, now)
-		i.tell(record.ID, err)
-		if errors.Is(err, ErrExists) {
-			continue
-		}
-		if err != nil {
-			return Record{}, secret.Text{}, fmt.Errorf("apikey: create: %w", err)
-		}
-		return record, secret.New(text), nil
-	}
-	return Record{}, secret.Text{}, fmt.Errorf("apikey: create: %w, %d times", ErrExists, createTries)
-}
-
-// make draws a key of its own id and secret.
-func (i *Issuer) make(spec Spec, now time.Time) (Record, string, error) {
+// make gives a draft an id and a secret.
+func (i *Issuer) make(draft Record, now time.Time) (Made, error) {
 	drawn, err := randomText(i.cfg.Random, idLength+secretLength)
 	if err != nil {
-		return Record{}, "", err
+		return Made{}, err
 	}
-	id := ID(slices.Clone([]byte(drawn[:idLength]))) // no substring: the record must not hold the secret in memory
-	text := compose(i.cfg.Prefix, spec.Environment, id, drawn[idLength:])
+	draft.ID = ID(slices.Clone([]byte(drawn[:idLength]))) // no substring: the record must not hold the secret in memory
+	text := compose(i.cfg.Prefix, draft.Environment, draft.ID, drawn[idLength:])
+	draft.Secrets = []Secret{i.newSecret(text, 1, now)}
+	return Made{draft, secret.New(text)}, nil
+}
+
+// newSecret is the record of a text under the current pepper.
+func (i *Issuer) newSecret(text string, number int, now time.Time) Secret {
 	pepper := i.cfg.Peppers.current()
-	return Record{
-		ID: id, Prefix: i.cfg.Prefix, Environment: spec.Environment,
-		Name: spec.Name, Owner: spec.Owner, Scopes: slices.Clone(spec.Scopes),
-		Created: now, Expires: spec.Expires, Certificate: spec.Certificate,
-		Secrets: []Secret{{Digest: pepper.digest(text), Pepper: pepper.id, Created: now}},
-	}, text, nil
+	return Secret{Digest: pepper.digest(text), Pepper: pepper.id, Created: now, Number: number}
 }
 
 // moment is t as every store can keep it.

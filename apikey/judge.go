@@ -15,7 +15,9 @@ type claim struct {
 	text string // of the right shape
 	id   ID     // a part of text
 	cert *x509.Certificate
-	dry  bool // nothing is written
+	dry  bool               // nothing is written
+	x    *exchange.Exchange // for what the key is used, or
+	use  *Use               // the same of somebody without an exchange; nil: nobody knows
 }
 
 // judge compares the text with every secret of e, in a time that depends neither
@@ -121,9 +123,17 @@ func (v *Verifier) answer(s *slot, match *digest, c *claim, err error) (exchange
 		v.rehash.offer(s.id, match, v.cfg.Peppers.current(), c.text)
 	}
 	e := s.entry
-	return exchange.Principal{
+	p := exchange.Principal{
 		Issuer: issuer, Subject: string(s.id), KeyID: string(s.id),
 		Owner: e.owner, Environment: e.environment, Scopes: e.scopes,
-		Retiring: match.retires != 0, Expires: e.expires,
-	}, nil
+		SecretNumber: int(match.number), Retiring: match.retires != 0, Expires: e.expires,
+	}
+	if e.more == nil {
+		return p, nil
+	}
+	p.Plan, p.Quotas = e.more.plan, e.more.quotas
+	if e.more.narrow == nil {
+		return p, nil
+	}
+	return v.permit(e.more.narrow, c, p)
 }

@@ -178,8 +178,9 @@ func (v *Verifier) newSlot(id ID, r *Record) *slot {
 	if r.Bound() {
 		all.entry.certificate = new(r.Certificate) // a copy: not with the record around it
 	}
+	all.entry.more = moreOf(r)
 	for _, one := range r.Secrets {
-		d := digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper)}
+		d := digest{sum: one.Digest, pepper: v.cfg.Peppers.find(one.Pepper), number: int32(one.Number)} //nolint:gosec // nobody rolls so often
 		if !one.Retires.IsZero() {
 			d.retires = one.Retires.UnixMicro()
 		}
@@ -187,6 +188,15 @@ func (v *Verifier) newSlot(id ID, r *Record) *slot {
 	}
 	slices.SortStableFunc(all.entry.digests, byPepper)
 	return &all.slot
+}
+
+// moreOf returns what few keys have; nil for the others.
+func moreOf(r *Record) *more {
+	m := more{plan: r.Plan, quotas: slices.Clone(r.Limits), narrow: narrowOf(r)}
+	if m.plan == "" && len(m.quotas) == 0 && m.narrow == nil {
+		return nil
+	}
+	return &m
 }
 
 // byPepper puts secrets under the same pepper together.

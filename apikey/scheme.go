@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -49,15 +50,19 @@ func (b *base) Name() string { return b.name }
 
 // prove returns whom text proves for the sender of x; see [Verifier.Verify]. It
 // sets [exchange.Exchange.Claim] once text has the shape and the check digits of
-// a key.
+// a key. A key that is narrowed proves nobody for another use: the error is an
+// [*authn.Denial] then, also without a stage of authn behind the scheme.
 func (b *base) prove(x *exchange.Exchange, text string) (exchange.Principal, error) {
 	info, err := Parse(text)
 	if err != nil {
 		return exchange.Principal{}, b.verifier.refusals.malformed
 	}
 	x.Claim = string(info.ID)
-	principal, err := b.verifier.verify(x.Request.Context(), claim{text: text, id: info.ID, cert: x.ClientCert, dry: x.Dry})
+	principal, err := b.verifier.verify(x.Request.Context(), claim{text: text, id: info.ID, cert: x.ClientCert, dry: x.Dry, x: x})
 	if err != nil {
+		if d, ok := errors.AsType[*authn.Denial](err); ok {
+			d.Principal.Scheme, d.Principal.Ambient = b.name, b.ambient
+		}
 		return exchange.Principal{}, err
 	}
 	principal.Scheme, principal.Ambient = b.name, b.ambient

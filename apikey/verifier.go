@@ -47,6 +47,7 @@ type Verifier struct {
 	cfg      VerifierConfig
 	log      *slog.Logger
 	refusals refusals
+	denials  denials
 	cache    *cache
 	lookups  chan struct{} // one element for each look-up under way
 	rehash   rehasher
@@ -82,6 +83,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		cache:   newCache(cfg.CacheSize, cfg.UnknownCacheSize),
 		lookups: make(chan struct{}, maxLookups),
 		rehash:  newRehasher(),
+		denials: newDenials(),
 		refusals: refusals{
 			malformed: authn.Wrong("malformed"), unknown: authn.Wrong("unknown"), wrong: authn.Wrong("wrong-secret"),
 			revoked: authn.Wrong("revoked"), disabled: authn.Wrong("disabled"), expired: authn.Wrong("expired"),
@@ -150,8 +152,9 @@ func (c *VerifierConfig) check() error {
 // within LookupTimeout or ctx ended. Both cost the same for each of the reasons but
 // malformed, which costs next to nothing, so that no answer tells which ids exist.
 //
-// A key that is bound to a certificate proves nobody here: only a scheme, which
-// sees the connection's certificate, can verify it.
+// A key that is bound to a certificate, or narrowed in what it may be used for,
+// proves nobody here: see [Verifier.VerifyFor]. For the latter the error is an
+// [*authn.Denial].
 //
 // Verify allocates nothing when the key, or that there is none, is cached.
 func (v *Verifier) Verify(ctx context.Context, text string) (exchange.Principal, error) {

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -31,6 +32,7 @@ var errNobody = errors.New("authn: a scheme proved nobody without an error")
 //   - 403: of every alternative whose credentials are there, a principal lacks a
 //     scope. Each need's scopes are those of its own principal: two principals'
 //     scopes are never added up.
+//   - 403: a credential is not good for this request, see [Denial]
 //
 // A request with a credential that holds is never taken for one without any:
 // optional does not turn 401 or 403 into a pass.
@@ -40,6 +42,7 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	if len(s.schemes) > fewSchemes {
 		principals = make([]exchange.Principal, len(s.schemes))
 	}
+	x.TakesPublicKeys = s.publicKeys
 	proved, refused, err := s.ask(x, principals)
 	switch {
 	case err != nil:
@@ -51,7 +54,12 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	case proved == 0:
 		return exchange.Refuse(s.absent, "no-credential")
 	}
-	return s.choose(x, principals, proved)
+	v := s.choose(x, principals, proved)
+	if d := refused.denial; d != nil && v.Passed() {
+		x.Principal = d.Principal // who is refused, for the log
+		return exchange.Refuse(d.Problem, d.Rule)
+	}
+	return v
 }
 
 // Wrap is Check as net/http middleware, for the routes of any router. Behind a
@@ -59,11 +67,13 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 func (s *Stage) Wrap(next http.Handler) http.Handler { return exchange.Wrap(s, next) }
 
 // refused are the refusals of a request: the first unreadable one, else the
-// first, of the scheme by, and which schemes gave any.
+// first, of the scheme by, and which schemes gave any. A denial, the first, is of
+// a credential that holds: it counts as proved, and once the requirement is met.
 type refused struct {
 	refusal *Refusal
 	by      int
 	all     set
+	denial  *Denial
 }
 
 // add notes what the i-th scheme refuses.
@@ -82,6 +92,11 @@ func (s *Stage) ask(x *exchange.Exchange, principals []exchange.Principal) (prov
 		switch {
 		case err == ErrNoCredential: //nolint:errorlint // the usual one, in a nanosecond; classify knows the wrapped ones
 		case err != nil:
+			if d, ok := errors.AsType[*Denial](err); ok && d.whole() {
+				principals[i], refusals.denial = d.Principal, cmp.Or(refusals.denial, d)
+				proved |= 1 << i
+				continue
+			}
 			refusal, err := classify(err)
 			if err != nil {
 				return 0, refused{}, err
@@ -98,6 +113,9 @@ func (s *Stage) ask(x *exchange.Exchange, principals []exchange.Principal) (prov
 	}
 	return proved, refusals, nil
 }
+
+// whole reports whether d can be answered. Another one is an error like any other.
+func (d *Denial) whole() bool { return d != nil && !d.Principal.IsZero() && d.Problem != nil }
 
 // classify returns the refusal that err is; neither for an absent credential;
 // and err itself when it is something else.

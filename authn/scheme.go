@@ -12,6 +12,7 @@ import (
 	"errors"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/problem"
 )
 
 // ErrNoCredential means that the request carries no credential of the scheme at
@@ -27,8 +28,8 @@ type Scheme interface {
 	Name() string
 
 	// Authenticate returns whom x proves; an error wrapping [ErrNoCredential],
-	// [Wrong] or [Unreadable]; or any other error when it could not find out,
-	// which becomes 503. It never writes to a response, and its errors hold no
+	// [Wrong], [Unreadable] or a [Denial]; or any other error when it could not find
+	// out, which becomes 503. It never writes to a response, and its errors hold no
 	// part of a credential. It asks no store before it has found a credential, so
 	// that a store that is away concerns those requests only that carry one.
 	//
@@ -61,3 +62,14 @@ func Unreadable(reason string) *Refusal { return &Refusal{reason: reason, unread
 func (r *Refusal) Reason() string { return r.reason }
 
 func (r *Refusal) Error() string { return "authn: credential refused: " + r.reason }
+
+// A Denial is the error of a credential that holds and is not good for this
+// request, because of what its own record says: 403. It is an error, so that
+// nobody takes it for a proof who knows nothing of denials.
+type Denial struct {
+	Principal exchange.Principal // whom it proves otherwise, for the log. Required.
+	Rule      string             // what does not hold: a constant for the log, such as "key-address"
+	Problem   *problem.Problem   // the answer; a 403. Required.
+}
+
+func (d *Denial) Error() string { return "authn: credential denied: " + d.Rule }

@@ -17,6 +17,11 @@ type Config struct {
 	Requirement Requirement // Required, with a scheme at least; see [Require].
 	Realm       string      // names the protected space in challenges (RFC 9110, section 11.5): printable ASCII without quotes and backslash. Default "warder".
 
+	// PublicKeys takes keys of [exchange.Exchange.TakesPublicKeys] too: those that a
+	// page holds, where everybody can read them. For operations that anybody may ask
+	// for who has the page.
+	PublicKeys bool
+
 	// InsecureVerbose tells whoever sends a wrong credential why it was refused: the
 	// word that otherwise only the log has, such as "revoked", "expired" or "unknown".
 	// It costs: who tries keys learns which exist. For development.
@@ -35,6 +40,7 @@ type Stage struct {
 	optional     bool // the last alternative of the requirement is empty
 	headers      []exchange.HeaderWriter
 	verbose      bool
+	publicKeys   bool
 
 	absent     *problem.Problem
 	unreadable *problem.Problem
@@ -76,7 +82,7 @@ func New(cfg Config) (*Stage, error) {
 		return nil, err
 	}
 	s := &Stage{
-		verbose: cfg.InsecureVerbose, requirement: cfg.Requirement.clone(),
+		verbose: cfg.InsecureVerbose, publicKeys: cfg.PublicKeys, requirement: cfg.Requirement.clone(),
 		unreadable: problem.New(problem.InvalidCredential, "Send the credential once, in the one place that is documented."),
 	}
 	s.schemes, _ = cfg.Requirement.schemes() // checked

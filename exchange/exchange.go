@@ -59,6 +59,10 @@ type Exchange struct {
 	// For logs only.
 	Claim string
 
+	// TakesPublicKeys is set by authn before it asks for credentials: the operation
+	// takes those that a page holds, and everybody can read there.
+	TakesPublicKeys bool
+
 	// Set by authn. The zero Principal is nobody.
 	Principal Principal
 

@@ -29,8 +29,12 @@ type Principal struct {
 	// digest that is safe to store. "" for none. csrf binds its tokens to it.
 	Session string
 
-	Retiring bool // proved by a secret that is being replaced
-	Expires  time.Time
+	Plan   string  // the name of the plan whose limits apply; "" for none
+	Quotas []Quota // limits of its own, in place of those with the same name. Nobody changes them.
+
+	SecretNumber int  // which of the key's secrets proved it, counted from 1; 0 when no key was used
+	Retiring     bool // proved by a secret that is being replaced
+	Expires      time.Time
 }
 
 // IsZero reports whether p is nobody.

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
 )
@@ -109,6 +110,7 @@ func knownReasons(more []string) map[string]struct{} {
 	for a := exchange.Ambiguity(1); a <= allAmbiguities; a++ {
 		words = append(words, a.String())
 	}
+	words = append(words, apikey.Rules()...)
 	for _, t := range problem.All() {
 		words = append(words, string(t))
 	}
