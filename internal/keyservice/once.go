@@ -15,10 +15,10 @@ import (
 const idempotencyKey = "Idempotency-Key"
 
 const (
-	attemptLife = 24 * time.Hour         // for how long an answer is kept
-	attemptTerm = time.Minute            // for how long one without an answer counts as under way
-	attemptWait = 10 * time.Second       // how long others wait for it
-	attemptLook = 20 * time.Millisecond  // between two looks
+	attemptLife = 24 * time.Hour        // for how long an answer is kept
+	attemptTerm = time.Minute           // for how long one without an answer counts as under way
+	attemptWait = 10 * time.Second      // how long others wait for it
+	attemptLook = 20 * time.Millisecond // between two looks
 )
 
 // A remembered is what is kept of an answer.

@@ -19,7 +19,7 @@ type endpoint struct {
 	id, method, path, tag string
 	summary, description  string
 	right                 Right
-	status                int // of success; default 200
+	status                int   // of success; default 200
 	once                  bool  // it takes an Idempotency-Key
 	repeats               bool  // to do it again does no harm, so that an attempt without an answer is none
 	also                  []int // statuses that it may answer with, beside those of all
@@ -92,6 +92,10 @@ func failureOf(err error) *failure {
 		return notFound()
 	case errors.Is(err, apikey.ErrConflict):
 		return fail(problem.ChangedMeanwhile, "Get the key again, and decide anew.")
+	case errors.Is(err, apikey.ErrRevoked):
+		return fail(problem.Conflict, "The key is revoked, for good. Make another one.")
+	case errors.Is(err, apikey.ErrExpired):
+		return fail(problem.Conflict, "The key has expired. Give it another end first, or make another one.")
 	case errors.Is(err, usage.ErrNoAccount):
 		return fail(problem.NotFound, "There is no account of credits.")
 	case errors.Is(err, usage.ErrTooMany):
@@ -116,6 +120,9 @@ func faultsOf(err error) (faults []Fault) {
 			faults = append(faults, faultsOf(one)...)
 		}
 		return faults
+	}
+	if item, ok := errors.AsType[*apikey.ItemError](err); ok {
+		return within(item.Index, faultsOf(item.Err))
 	}
 	if spec, ok := errors.AsType[*apikey.SpecError](err); ok {
 		return []Fault{{spec.Field, spec.Reason}}

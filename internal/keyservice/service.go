@@ -145,7 +145,9 @@ func (s *Service) translate(ctx huma.Context, _ string, v any) (any, error) {
 }
 
 // Patterns are those of [http.ServeMux] that the service serves.
-func (s *Service) Patterns() []string { return append([]string{documentPattern}, s.adapter.patterns...) }
+func (s *Service) Patterns() []string {
+	return append([]string{documentPattern}, s.adapter.patterns...)
+}
 
 const documentPattern = "GET /openapi.json"
 
