@@ -86,7 +86,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest: a store of each
+//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, internal/idempotency/idempotencytest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:
@@ -98,6 +98,8 @@
 //   - internal/server: listeners, and everything above joined
 //   - internal/dnscommand: a program of the operator that publishes records in the DNS
 //   - internal/fleet: who runs, and who has applied a change
+//   - internal/idempotency: what came of requests that a client may send again
+//   - internal/keyservice: the admin REST API of keys, credits, audit and usage
 //   - internal/systemd: sockets and words of the service manager
 //
 // What several of them share:

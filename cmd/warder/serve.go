@@ -121,7 +121,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	defer func() { unfollow() }()
 	err = server.Run(ctx, server.Options{
 		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: sessions, Credits: store.db.Credits(), Peppers: store.peppers,
-		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: shared.limits, LimitStoreUp: shared.up,
+		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, Attempts: store.db.Attempts(0), LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(),
 		Ready:   func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
 	})

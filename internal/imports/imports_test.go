@@ -30,7 +30,7 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
-		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/outgoing", "internal/server",
+		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/idempotency", "internal/keyservice", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 		"usage",
@@ -88,6 +88,8 @@ func table() map[string]row {
 		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
 		"usage/usagetest":         {module: vocabulary("usage")},
 
+		"internal/idempotency/idempotencytest": {module: []string{"internal/idempotency"}},
+
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
 		"accesslog": {module: vocabulary("redact"), third: x},
@@ -102,7 +104,7 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("apikey", "internal/fleet", "session", "usage"),
+			module: vocabulary("apikey", "internal/fleet", "internal/idempotency", "session", "usage"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
@@ -124,8 +126,16 @@ func table() map[string]row {
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
-		"internal/decision":   {module: vocabulary("", "upstream")},
-		"internal/dnscommand": {},
+		"internal/decision":    {module: vocabulary("", "upstream")},
+		"internal/dnscommand":  {},
+		"internal/idempotency": {},
+		"internal/keyservice": {
+			module: vocabulary(
+				"apikey", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency",
+				"openapi", "ratelimit", "target", "usage",
+			),
+			third: []string{"github.com/danielgtaylor/huma/v2"},
+		},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
 				return slices.Contains([]string{"sqlite", "redis", "internal/server", "internal/systemd"}, p)

@@ -19,6 +19,7 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
+	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/proxyproto"
 	"github.com/warder-dev/warder/ratelimit"
@@ -53,6 +54,10 @@ type Options struct {
 	// change them. Without it nobody can.
 	AdminToken secret.Text
 
+	// Attempts keeps what came of requests to the admin API with an Idempotency-Key;
+	// nil: in memory.
+	Attempts idempotency.Store
+
 	// Environ is the process's environment, as os.Environ has it. Of it, a program
 	// that publishes records in the DNS gets PATH and HOME.
 	Environ []string
@@ -72,6 +77,7 @@ type program struct {
 	people   people
 	signer   *jwt.Signer // nil when no upstream wants signed identities
 	gateway  *gateway.Gateway
+	keys     keyService
 	probes   *readiness
 	metrics  *Metrics
 	servers  []service
@@ -170,7 +176,10 @@ func (p *program) build() error {
 		errs = append(errs, p.addPublic("redirect", o.Listeners.Redirect, p.redirect(), nil))
 	}
 	if o.Listeners.Admin != nil {
-		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log,
+		if err := p.openKeyService(); err != nil {
+			return err
+		}
+		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), &p.keys, o.Log,
 			func(mux *http.ServeMux) { mountLimits(mux, o.AdminToken, o.Config, p.gateway) })
 		errs = append(errs, err, p.add("admin", o.Listeners.Admin, admin, nil))
 	}
@@ -298,6 +307,7 @@ func (p *program) close() {
 	if p.gateway != nil {
 		p.logFailure("stop the gateway", p.gateway.Close())
 	}
+	p.logFailure("give back credits", p.keys.close())
 	if p.people.stop != nil {
 		p.people.stop()
 	}

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/authn"
+	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/internal/idempotency"
+	"github.com/warder-dev/warder/internal/keyservice"
+	"github.com/warder-dev/warder/usage"
+)
+
+// returnTime bounds how long what was not spent may take to go back.
+const returnTime = 5 * time.Second
+
+// otherTokens begin the bearer tokens that are not the admin token.
+const otherTokens = "wadm_"
+
+// A keyService is the admin API with what it alone needs; the zero value is none.
+type keyService struct {
+	api    *keyservice.Service
+	ledger *usage.Ledger // from which verifying spends
+}
+
+// openKeyService makes the admin API; none without a token, or with a store that
+// finds no keys.
+func (p *program) openKeyService() error {
+	o := &p.options
+	store, finds := o.Store.(keyservice.Store)
+	if o.AdminToken.IsZero() || !finds {
+		return nil
+	}
+	token, err := keyservice.NewToken(o.AdminToken, otherTokens)
+	if err != nil {
+		return err
+	}
+	issuer, err := apikey.NewIssuer(apikey.IssuerConfig{
+		Store: o.Store, Peppers: o.Peppers, Prefix: o.Config.Keys.Prefix, Changed: p.verifier.Invalidate,
+	})
+	if err != nil {
+		return err
+	}
+	credits := &o.Config.Credits
+	p.keys.ledger, err = usage.NewLedger(usage.LedgerConfig{
+		Store: o.Credits, Log: o.Log, CrashFavoursCustomer: credits.CrashFavoursCustomer,
+		MinReserve: int64(credits.MinReserve), MaxReserve: int64(credits.MaxReserve), Term: credits.Term, Timeout: o.Config.Timeouts.Store,
+	})
+	if err != nil {
+		return err
+	}
+	attempts := o.Attempts
+	if attempts == nil {
+		attempts = new(idempotency.Memory)
+	}
+	p.keys.api, err = keyservice.New(keyservice.Config{
+		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: attempts,
+		Schemes: []authn.Scheme{token}, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Timeout: o.Config.Timeouts.Store,
+	})
+	return err
+}
+
+// close gives back what was not spent.
+func (k *keyService) close() error {
+	if k.ledger == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), returnTime)
+	defer cancel()
+	return k.ledger.Close(ctx)
+}
+
+// mount adds the API to the mux of the admin listener.
+func (k *keyService) mount(mux *http.ServeMux) {
+	for _, pattern := range k.patterns() {
+		mux.Handle(pattern, k.api)
+	}
+}
+
+// patterns are those of the API.
+func (k *keyService) patterns() []string {
+	if k.api == nil {
+		return nil
+	}
+	return k.api.Patterns()
+}
+
+// limitOf is how long a body may be for a pattern of the admin listener.
+func limitOf(pattern string) int64 {
+	if pattern == keyservice.BatchPattern {
+		return keyservice.BatchBody
+	}
+	return adminBody
+}
+
+// bodyLimit returns the stage for a pattern.
+func bodyLimit(pattern string) (*bodylimit.Stage, error) {
+	return bodylimit.New(bodylimit.Config{Max: limitOf(pattern)})
+}
