@@ -24,7 +24,7 @@ import (
 
 // Use is a key with what it is shown for.
 type Use struct {
-	Key     string   `json:"key" doc:"the text of the key" minLength:"1" maxLength:"256" example:"wrd_live_7HqLk2mVxWcP..."`
+	Key     string   `json:"key" format:"password" doc:"the text of the key" minLength:"1" maxLength:"256" example:"wrd_live_7HqLk2mVxWcP..."`
 	Method  string   `json:"method,omitempty" doc:"of the request that came with it" maxLength:"32" pattern:"^[A-Z-]+$" patternDescription:"a method in upper case" example:"GET"`
 	Target  string   `json:"target,omitempty" doc:"of that request: its path, and whatever follows" maxLength:"8192" example:"/orders/17"`
 	Address string   `json:"address,omitempty" doc:"of the client that sent it" maxLength:"45" example:"192.0.2.7"`
@@ -39,11 +39,11 @@ type Verdict struct {
 	Valid     bool       `json:"valid" doc:"let the request pass" example:"true"`
 	Code      string     `json:"code" enum:"valid,invalid,forbidden,insufficient-scope,rate-limited,credits-exhausted" doc:"why, as the holder of the key may know it" example:"valid"`
 	Status    int        `json:"status" doc:"to answer the request with: 200, 401, 403 or 429" example:"200"`
-	Reason    string     `json:"reason,omitempty" doc:"why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold" example:"revoked"`
+	Reason    string     `json:"reason,omitempty" doc:"why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold"`
 	Principal *Principal `json:"principal,omitempty" doc:"whom the key proves"`
 	Limits    []Standing `json:"limits,omitempty" nullable:"false" doc:"the key's own limits, after this request"`
 	Credits   *int64     `json:"credits_remaining,omitempty" doc:"as far as this node knows" example:"99"`
-	Retry     int64      `json:"retry_after,omitempty" doc:"seconds, when there is a time after which it passes" example:"3"`
+	Retry     int64      `json:"retry_after,omitempty" doc:"seconds, when there is a time after which it passes"`
 }
 
 // Principal is whom a key proves.

@@ -29,7 +29,7 @@ type Key struct {
 	Updated     *time.Time        `json:"updated,omitempty" doc:"when people last changed it"`
 	Expires     *time.Time        `json:"expires,omitempty" doc:"from then on it is refused; absent: never"`
 	Revoked     *time.Time        `json:"revoked,omitempty" doc:"for good"`
-	Reason      string            `json:"reason,omitempty" doc:"why it was revoked" example:"superseded"`
+	Reason      string            `json:"reason,omitempty" doc:"why it was revoked"`
 	Certificate string            `json:"certificate,omitempty" doc:"sha256: and the fingerprint of the client certificate without which it proves nobody"`
 	Metadata    map[string]string `json:"metadata,omitempty" doc:"your own notes"`
 	Addresses   []string          `json:"addresses,omitempty" nullable:"false" doc:"from where alone it may be used"`
@@ -68,7 +68,7 @@ type KeyBody struct {
 // KeyMade is a key with its text.
 type KeyMade struct {
 	Key  Key    `json:"key"`
-	Text string `json:"text,omitempty" doc:"the key itself: here and never again. Absent in an answer that is replayed." example:"wrd_live_7HqLk2mVxWcP..."`
+	Text string `json:"text,omitempty" format:"password" doc:"the key itself: here and never again. Absent in an answer that is replayed." example:"wrd_live_7HqLk2mVxWcP..."`
 }
 
 func (m KeyMade) forget() any {
