@@ -98,6 +98,8 @@
 //   - internal/server: listeners, and everything above joined
 //   - internal/dnscommand: a program of the operator that publishes records in the DNS
 //   - internal/fleet: who runs, and who has applied a change
+//   - client: the Go client of the admin API
+//   - internal/clientgen: what writes it from the API's document
 //   - internal/idempotency: what came of requests that a client may send again
 //   - internal/keyservice: the admin REST API of keys, credits, audit and usage
 //   - internal/systemd: sockets and words of the service manager

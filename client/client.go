@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -126,14 +127,15 @@ type Result[T any] struct {
 
 // Error says what the server refused, and which fields.
 func (p *Problem) Error() string {
-	text := fmt.Sprintf("client: the server answered %d: %s", p.Status, p.Title)
+	var text strings.Builder
+	fmt.Fprintf(&text, "client: the server answered %d: %s", p.Status, p.Title)
 	if p.Detail != "" {
-		text += ": " + p.Detail
+		text.WriteString(": " + p.Detail)
 	}
 	for _, f := range p.Errors {
-		text += fmt.Sprintf("; %s: %s", f.Field, f.Message)
+		text.WriteString("; " + f.Field + ": " + f.Message)
 	}
-	return text
+	return text.String()
 }
 
 // Kind returns the word that the problem's type ends in, such as "not-found"; "" when
@@ -222,7 +224,7 @@ func call[T any](ctx context.Context, c *Client, r request) (Result[T], error) {
 		return result, fmt.Errorf("client: the request cannot be written: %w", err)
 	}
 	for try := 1; ; try++ {
-		response, answer, err := c.send(ctx, &r, text)
+		response, answer, err := c.send(ctx, &r, text) //nolint:bodyclose // send has read and closed it
 		if err == nil && response.StatusCode < http.StatusMultipleChoices {
 			if json.Unmarshal(answer, &result.Value) != nil {
 				return result, errors.New("client: the server's answer is not what was expected: is it a warder of this version?")
@@ -267,9 +269,7 @@ func (c *Client) send(ctx context.Context, r *request, text []byte) (*http.Respo
 	if err != nil {
 		return nil, nil, errors.New("client: the request cannot be made")
 	}
-	for name, values := range r.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, r.header)
 	request.Header.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
 	request.Header.Set("Accept", "application/json")
 	if text != nil {

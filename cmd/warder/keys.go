@@ -23,7 +23,8 @@ func newKeys(p *process) *cobra.Command {
 		Long: `Make, list, show, disable, enable and revoke API keys, and count their credits.
 
 The commands work on the database itself, also while warder serve runs: it sees a
-change within a second. Results go to standard output, everything said to a person
+change within a second. With --server they ask the admin API of a warder that runs
+elsewhere, and print the same. Results go to standard output, everything said to a person
 to standard error, so that KEY=$(warder keys create --output secret) works.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
@@ -37,6 +38,7 @@ to standard error, so that KEY=$(warder keys create --output secret) works.`,
 	for _, one := range []*cobra.Command{show, revoke, disable, enable} {
 		one.ValidArgsFunction = completeIDs(p)
 	}
+	addRemoteFlags(cmd)
 	cmd.AddCommand(create, list, show, revoke, disable, enable, newKeysCredits(p))
 	return cmd
 }

@@ -28,6 +28,9 @@ func newKeysList(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if isRemote(cmd) {
+				return listRemote(cmd, p, form)
+			}
 			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
 				return listKeys(cmd.Context(), p, db.APIKeys(), form)
 			})
@@ -40,7 +43,7 @@ func newKeysList(p *process) *cobra.Command {
 
 func listKeys(ctx context.Context, p *process, keys apikey.Lister, form format) error {
 	now := time.Now()
-	views, ids := []keyView{}, []apikey.ID{}
+	views := []keyView{}
 	for after := apikey.ID(""); ; {
 		page, err := keys.List(ctx, after, pageSize)
 		if err != nil {
@@ -55,6 +58,12 @@ func listKeys(ctx context.Context, p *process, keys apikey.Lister, form format) 
 		after = page[len(page)-1].ID
 	}
 	slices.SortStableFunc(views, func(a, b keyView) int { return a.Created.Compare(b.Created) })
+	return printList(p, form, views)
+}
+
+// printList prints keys in their order.
+func printList(p *process, form format, views []keyView) error {
+	ids := []apikey.ID{}
 	for _, v := range views {
 		ids = append(ids, v.ID)
 	}

@@ -27,6 +27,9 @@ func newKeysShow(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if isRemote(cmd) {
+				return showRemote(cmd, p, args[0], id, form)
+			}
 			return withDatabase(cmd, p, func(_ *config.Config, db *sqlite.DB) error {
 				return showKey(cmd.Context(), p, db.APIKeys(), id, form)
 			})

@@ -29,7 +29,7 @@ func vocabulary(more ...string) []string {
 // package that is missing here may not exist; a missing import is forbidden.
 func table() map[string]row {
 	everything := []string{
-		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
+		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "client", "cors", "credential", "csrf", "exchange", "forwarded",
 		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/idempotency", "internal/keyservice", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
@@ -138,7 +138,7 @@ func table() map[string]row {
 		},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
-				return slices.Contains([]string{"sqlite", "redis", "internal/server", "internal/systemd"}, p)
+				return slices.Contains([]string{"client", "sqlite", "redis", "internal/server", "internal/systemd"}, p)
 			}),
 			third: []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
@@ -156,6 +156,10 @@ func table() map[string]row {
 			),
 			third: []string{"golang.org/x/sync", "modernc.org/sqlite"},
 		},
+
+		// what asks the admin API, and what writes that
+		"client":             {module: []string{"secret"}},
+		"internal/clientgen": {},
 
 		// what only tests and tools use
 		"docs":                   {},

@@ -52,7 +52,7 @@ func partsOf(q *apikey.Filter) []string {
 func keyCursor(q *apikey.Filter, at apikey.Cursor) string {
 	place := []byte(at.ID)
 	if !at.Created.IsZero() {
-		place = binary.BigEndian.AppendUint64(place, uint64(at.Created.UnixMicro())) //nolint:gosec // read back the same way
+		place = binary.BigEndian.AppendUint64(place, uint64(at.Created.UnixMicro()))
 	}
 	return sealCursor(place, partsOf(q)...)
 }

@@ -44,11 +44,12 @@ func invalid(faults ...Fault) *failure {
 
 // Error implements error.
 func (f *failure) Error() string {
-	text := "keyservice: " + string(f.kind)
+	var text strings.Builder
+	text.WriteString("keyservice: " + string(f.kind))
 	for _, fault := range f.faults {
-		text += "; " + fault.Field + ": " + fault.Message
+		text.WriteString("; " + fault.Field + ": " + fault.Message)
 	}
-	return text
+	return text.String()
 }
 
 // GetStatus, ContentType, GetHeaders and MarshalJSON are how huma writes an error.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -58,7 +59,7 @@ func once[B any](ctx context.Context, s *Service, c *caller, e endpoint, run fun
 		err = s.cfg.Attempts.Finish(after, c.attempt, text)
 	}
 	if err != nil {
-		s.log.Error("an answer could not be kept for its Idempotency-Key", "error", err)
+		s.log.LogAttrs(after, slog.LevelError, "an answer could not be kept for its Idempotency-Key", slog.Any("error", err))
 	}
 	return out, nil // it was done, and the client has to know
 }

@@ -115,7 +115,7 @@ func faultsOf(err error) (faults []Fault) {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each is looked at
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			faults = append(faults, faultsOf(one)...)
 		}

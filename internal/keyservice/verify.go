@@ -250,7 +250,7 @@ func (v *verification) spend(ctx context.Context, u *Use, p *exchange.Principal)
 	}
 	x := exchange.New(r)
 	x.Principal = *p
-	switch said := stage.Check(x); said.Kind() {
+	switch said := stage.Check(x); said.Kind() { //nolint:contextcheck // the exchange has it
 	case exchange.Passed:
 	case exchange.Refused:
 		verdict.Valid, verdict.Code, verdict.Status, verdict.Reason = false, "credits-exhausted", http.StatusTooManyRequests, said.Reason()
@@ -259,7 +259,7 @@ func (v *verification) spend(ctx context.Context, u *Use, p *exchange.Principal)
 		return Verdict{}, said.Err()
 	}
 	fields := make(http.Header)
-	stage.Headers(x, fields)
+	stage.Headers(x, fields) //nolint:contextcheck // as above
 	if left, err := strconv.ParseInt(fields.Get(usage.Remaining), 10, 64); err == nil {
 		verdict.Credits = &left
 	}

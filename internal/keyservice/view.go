@@ -12,8 +12,6 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 )
 
-const durationPattern = `^[0-9.]+(ns|us|ms|s|m|h|d|w)([0-9.]+(ns|us|ms|s|m|h|d|w))*$|^0$`
-
 // A Key is what is told of a key. Its text is told once, by what made it.
 type Key struct {
 	ID          string            `json:"id" doc:"names the key for good; a roll keeps it" example:"7HqLk2mVxWcP"`
