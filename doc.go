@@ -71,6 +71,8 @@
 //   - session: what a cookie stands for, kept on the server
 //   - session/password: logins by name and password, and HTTP Basic
 //   - session/oidc: logins at an OpenID provider
+//   - account: the people and machines that administer, their roles and second factors
+//   - account/login: how a request proves one of them
 //
 // After the decision:
 //
@@ -86,7 +88,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, internal/idempotency/idempotencytest: a store of each
+//   - account/accounttest, apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, internal/idempotency/idempotencytest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:

@@ -86,6 +86,7 @@ type Exchange struct {
 	late       refusal
 	idField    [1]string
 	queryTaken bool
+	sentQuery  string // as it was before a credential was taken out of it
 }
 
 // SetQuery makes raw the query of the request, for everybody who comes later. A
@@ -94,6 +95,9 @@ type Exchange struct {
 // copy: the one that net/http read keeps what was sent.
 func (x *Exchange) SetQuery(raw string) {
 	address := *x.Request.URL
+	if !x.queryTaken {
+		x.sentQuery = x.RawQuery
+	}
 	address.RawQuery, address.ForceQuery = raw, false
 	r := *x.Request
 	r.URL, r.RequestURI = &address, address.RequestURI()

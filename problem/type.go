@@ -21,10 +21,12 @@ const (
 	Forbidden         Type = "forbidden"              // 403, authz: a condition of the route does not hold
 	CrossSite         Type = "cross-site-request"     // 403, csrf: nothing proves that the site itself sent it
 	HTTPSRequired     Type = "https-required"         // 403, edge: a credential came over plain HTTP
+	FreshLogin        Type = "fresh-login-required"   // 403, account/login and the key service: the login was too long ago
 	NotFound          Type = "not-found"              // 404, route
 	MethodNotAllowed  Type = "method-not-allowed"     // 405, route
 	BodyTimeout       Type = "body-timeout"           // 408, httpserver: the body stopped coming
 	Conflict          Type = "conflict"               // 409, key service: what is asked for contradicts what there is
+	LinkGone          Type = "link-gone"              // 410, account/login: a set-up link was used or has expired
 	ChangedMeanwhile  Type = "changed-meanwhile"      // 412, key service: If-Match names another state than the present one
 	BodyTooLarge      Type = "body-too-large"         // 413, bodylimit
 	TargetTooLong     Type = "target-too-long"        // 414, edge
@@ -49,8 +51,8 @@ const base = "https://github.com/warder-dev/warder/blob/main/docs/reference/prob
 func All() []Type {
 	return []Type{
 		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, InvalidInput, Unauthorized, InsufficientScope, Forbidden,
-		CrossSite, HTTPSRequired, NotFound,
-		MethodNotAllowed, BodyTimeout, Conflict, ChangedMeanwhile, BodyTooLarge, TargetTooLong, NotJSON, Misdirected, ReusedKey, IfMatchRequired,
+		CrossSite, HTTPSRequired, FreshLogin, NotFound,
+		MethodNotAllowed, BodyTimeout, Conflict, LinkGone, ChangedMeanwhile, BodyTooLarge, TargetTooLong, NotJSON, Misdirected, ReusedKey, IfMatchRequired,
 		RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
@@ -67,7 +69,7 @@ func (t Type) Status() int {
 		return http.StatusBadRequest
 	case Unauthorized:
 		return http.StatusUnauthorized
-	case InsufficientScope, Forbidden, CrossSite, HTTPSRequired:
+	case InsufficientScope, Forbidden, CrossSite, HTTPSRequired, FreshLogin:
 		return http.StatusForbidden
 	case NotFound:
 		return http.StatusNotFound
@@ -85,6 +87,8 @@ func (t Type) Status() int {
 		return http.StatusUnprocessableEntity
 	case IfMatchRequired:
 		return http.StatusPreconditionRequired
+	case LinkGone:
+		return http.StatusGone
 	case BodyTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case TargetTooLong:
@@ -136,6 +140,10 @@ func (t Type) Title() string {
 		return "If-Match is required"
 	case InsufficientScope:
 		return "The credential lacks a scope"
+	case FreshLogin:
+		return "A fresh login is needed"
+	case LinkGone:
+		return "The link is used up"
 	case CrossSite:
 		return "Another site may have sent the request"
 	case HTTPSRequired:

@@ -20,7 +20,8 @@ func TestUpgradeFromVersionOne(t *testing.T) {
 	execRaw(t, path, `DROP INDEX secrets_legacy`, `DROP INDEX keys_created`, `DROP INDEX keys_owner`,
 		`ALTER TABLE keys DROP COLUMN kind`, `ALTER TABLE keys DROP COLUMN plan`, `ALTER TABLE keys DROP COLUMN updated`, `ALTER TABLE keys DROP COLUMN detail`,
 		`ALTER TABLE secrets DROP COLUMN number`, `ALTER TABLE secrets DROP COLUMN idle_retire`, `ALTER TABLE secrets DROP COLUMN format`,
-		`ALTER TABLE keys DROP COLUMN certificate`, `DROP TABLE sessions`, `DROP TABLE credit_reservations`, `DROP TABLE credits`, `DROP TABLE credit_changes`, `DROP TABLE attempts`,
+		`ALTER TABLE keys DROP COLUMN certificate`, `DROP TABLE sessions`, `DROP TABLE credit_reservations`, `DROP TABLE credits`, `DROP TABLE credit_changes`,
+		`DROP TABLE attempts`, `DROP TABLE accounts`, `DROP TABLE admin_keys`, `DROP TABLE account_changes`,
 		`DELETE FROM goose_db_version WHERE version_id > 1`)
 
 	keys := open(t, path).APIKeys()

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -89,6 +90,17 @@ type Config struct {
 	// directions before it is closed. Default 10 min.
 	TunnelIdleTimeout time.Duration
 
+	// Recheck judges anew whether the sender of a request keeps the right to its
+	// answer; see warder.Stack.Recheck. It is asked each second while a stream is
+	// open: a WebSocket, an event stream, a gRPC call, and any answer of unknown
+	// length that has lasted for a minute. When it does not pass, or fails twice, the
+	// stream is cut, with the verdict's reason in the log. Default: nobody is asked.
+	Recheck func(ctx context.Context, x *exchange.Exchange) exchange.Verdict
+
+	// StreamMaxAge is for how long such a stream may last at most, whoever opened it.
+	// Default: no such limit.
+	StreamMaxAge time.Duration
+
 	// NoReuseAfterBody gives every request with a body a connection that is closed
 	// after it. It is for an upstream that may answer without reading a body: what
 	// it leaves unread on a kept connection it reads as the next request, which
@@ -168,6 +180,7 @@ func (c *Config) check() (address, error) {
 		{"IdleTimeout", int64(c.IdleTimeout)},
 		{"WriteTimeout", int64(c.WriteTimeout)},
 		{"KeepAlive", int64(c.KeepAlive)},
+		{"StreamMaxAge", int64(c.StreamMaxAge)},
 		{"TunnelIdleTimeout", int64(c.TunnelIdleTimeout)},
 		{"MaxHeaderBytes", c.MaxHeaderBytes},
 		{"MaxIdleConnections", int64(c.MaxIdleConnections)},

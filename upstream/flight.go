@@ -146,6 +146,9 @@ func (f *flight) classify(err error) *failure {
 
 // cut ends a response that has begun.
 func (f *flight) cut(err error) {
+	if reason := f.ended(); reason != "" {
+		f.x.Cut(reason, nil)
+	}
 	if errors.Is(f.x.Request.Context().Err(), context.Canceled) {
 		f.x.Cut(f.gone(), nil)
 	}

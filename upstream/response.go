@@ -104,6 +104,12 @@ func (f *flight) copy(res *http.Response) bool {
 		c.begin()
 		c.flush()
 	}
+	switch {
+	case isStream(res.Header):
+		defer f.guard(0)()
+	case c.stream:
+		defer f.guard(longAnswer)()
+	}
 	idle := time.AfterFunc(f.u.idle, func() { f.cancel(errIdle) })
 	defer idle.Stop()
 	for {

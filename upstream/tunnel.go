@@ -59,6 +59,7 @@ func switchProtocols(w *bufio.Writer, h http.Header) bool {
 // does when the server stops, or both sides are silent for too long, both are
 // closed at once.
 func (f *flight) join(conn net.Conn, client io.Reader, back io.ReadWriteCloser) {
+	defer f.guard(0)()
 	ended := make(chan struct{}, 2)
 	silent := make(chan struct{})
 	idle := time.AfterFunc(f.u.tunnelIdle, sync.OnceFunc(func() { close(silent) }))
@@ -96,6 +97,9 @@ func (f *flight) join(conn net.Conn, client io.Reader, back io.ReadWriteCloser) 
 	}
 	if tooLong {
 		f.x.Cut("tunnel-idle", nil)
+	}
+	if reason := f.ended(); reason != "" {
+		f.x.Cut(reason, nil)
 	}
 }
 

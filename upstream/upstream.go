@@ -59,6 +59,8 @@ type Upstream struct {
 	tunnelIdle  time.Duration
 	write       time.Duration // for one piece to the client of a tunnel
 	noReuse     bool          // after any body
+	recheck     func(context.Context, *exchange.Exchange) exchange.Verdict
+	maxAge      time.Duration // of a stream; 0 for none
 	log         *slog.Logger
 	transport   transport
 	closeIdle   func()
@@ -80,6 +82,7 @@ func New(cfg Config) (*Upstream, error) {
 		base: base, name: cfg.Name, host: cfg.HostHeader, prefix: cfg.StripPrefix, canonical: cfg.Canonical,
 		removed: requestRemoved(cfg.ownedFields()), credentials: newCredentials(&cfg), dropped: responseRemoved(), untrailed: trailerRemoved(),
 		idle: cfg.IdleTimeout, tunnelIdle: cfg.TunnelIdleTimeout, write: cfg.WriteTimeout, noReuse: cfg.NoReuseAfterBody, log: cfg.Log,
+		recheck: cfg.Recheck, maxAge: cfg.StreamMaxAge,
 	}
 	w := &watch{plain: base.scheme == "http", unasked: u.unasked}
 	t := newTransport(&cfg, w)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
@@ -30,6 +31,11 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*keyS
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	administrators, err := db.Accounts().PepperIDs(ctx)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	used = slices.Compact(slices.Sorted(slices.Values(append(used, administrators...))))
 	peppers, err := loadPeppers(cfg.Peppers, used, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -37,7 +37,7 @@ func (e Entry) Area() string {
 // Catalogue returns every case, by area and number.
 func Catalogue() []Entry {
 	var all []Entry
-	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), fwd(), sql(), flood()} {
+	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), fwd(), sql(), admin(), flood()} {
 		all = append(all, area...)
 	}
 	return all
@@ -82,6 +82,8 @@ func Title(area string) string {
 		return "Proxies that ask"
 	case "SQL":
 		return "Injection into SQL"
+	case "ADMIN":
+		return "Who administers"
 	case "PROXY":
 		return "What reaches the upstream, and what comes back"
 	case "LOG":

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -60,6 +61,8 @@ func (g *Gateway) newUpstream(u config.Upstream, route *config.Route) (*upstream
 		ResponseTimeout:    cfg.Timeouts.Response,
 		ServerName:         u.ServerName,
 		InsecureSkipVerify: u.InsecureSkipVerify,
+		StreamMaxAge:       cfg.Timeouts.Stream,
+		Recheck:            g.recheck,
 		NoReuseAfterBody:   u.NoReuseAfterBody,
 		Log:                g.cfg.Log,
 	}
@@ -86,6 +89,11 @@ func (g *Gateway) newUpstream(u config.Upstream, route *config.Route) (*upstream
 		return nil, err
 	}
 	return upstream.New(settings)
+}
+
+// recheck judges anew who has a stream open.
+func (g *Gateway) recheck(ctx context.Context, x *exchange.Exchange) exchange.Verdict {
+	return g.stack.Recheck(ctx, x)
 }
 
 // removed are the fields that no upstream sees: credentials, and what only listed

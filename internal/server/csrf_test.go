@@ -23,10 +23,16 @@ const (
 	otherPage   = "Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.example\r\n"
 )
 
-// withLogin starts a program with sessions, and two people who may log in. session
-// is more of the session's settings, with a comma before each; more is the rest of
-// the configuration.
+// withLogin starts a program with the settings of [loginSettings].
 func withLogin(t *testing.T, session string, more ...string) shootingRange {
+	t.Helper()
+	return newRange(t, loginSettings(t, session, more...), wire.OK)
+}
+
+// loginSettings has sessions, and two people who may log in. session is more of the
+// session's settings, with a comma before each; more is the rest of the
+// configuration.
+func loginSettings(t *testing.T, session string, more ...string) string {
 	t.Helper()
 	hash, err := password.Hash(secret.New("correct horse"), password.Params{Memory: 7168, Time: 5, Threads: 1})
 	if err != nil {
@@ -36,16 +42,16 @@ func withLogin(t *testing.T, session string, more ...string) shootingRange {
 	if err := os.WriteFile(users, fmt.Appendf(nil, "ada:%s\nbob:%[1]s\n", hash), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return newRange(t, `
-users: {file: `+users+`}
-session: {password: true`+session+`}
+	return `
+users: {file: ` + users + `}
+session: {password: true` + session + `}
 schemes: {login: {session: {}}}
 security: [{login: []}, {apiKey: []}]
 csrf: {trusted_origins: ["https://admin.example.com"]}
 cors: {default: {origins: ["https://reader.example.com"], credentials: true, request_headers: [X-CSRF-Token]}}
 routes:
   - {match: "/", upstream: api}
-`+strings.Join(more, ""), wire.OK)
+` + strings.Join(more, "")
 }
 
 // send sends a request to app.example.com and returns the answer.

@@ -1,0 +1,105 @@
+package account
+
+import "github.com/warder-dev/warder/exchange"
+
+// A Role is what somebody may do.
+type Role string
+
+// The roles.
+const (
+	Owner     Role = "owner"
+	Admin     Role = "admin"
+	Developer Role = "developer"
+	Auditor   Role = "auditor"
+)
+
+// Roles returns every role, the strongest first.
+func Roles() []Role { return []Role{Owner, Admin, Developer, Auditor} }
+
+// Valid reports whether r is one of [Roles].
+func (r Role) Valid() bool { return r.rank() > 0 }
+
+// rank orders roles by what they may change: an auditor changes nothing.
+func (r Role) rank() int {
+	switch r {
+	case Owner:
+		return 4
+	case Admin:
+		return 3
+	case Developer:
+		return 2
+	case Auditor:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// NeedsFactor reports whether nobody has the role without a second factor.
+func (r Role) NeedsFactor() bool { return r == Owner || r == Admin }
+
+// Manages reports whether somebody of role r may make, change and remove accounts
+// and admin keys of role other: an owner all, an admin those below it.
+func (r Role) Manages(other Role) bool {
+	switch r {
+	case Owner:
+		return other.Valid()
+	case Admin:
+		return other == Developer || other == Auditor
+	case Developer, Auditor:
+		return false
+	default:
+		return false
+	}
+}
+
+// An Action is something of the admin API that a role may do or not.
+type Action string
+
+// The actions.
+const (
+	ReadKeys       Action = "keys:read"
+	WriteKeys      Action = "keys:write"       // make, change, disable, revoke one
+	RollKeys       Action = "keys:roll"        // needs a fresh login
+	RevokeBulk     Action = "keys:revoke-bulk" // needs a fresh login
+	ReadUsage      Action = "usage:read"
+	ReadAudit      Action = "audit:read"
+	WriteSettings  Action = "settings:write" // plans, limits, webhooks
+	ReadAccounts   Action = "accounts:read"
+	ManageAccounts Action = "accounts:manage" // those that Manages allows; needs a fresh login
+)
+
+// Actions returns every action.
+func Actions() []Action {
+	return []Action{ReadKeys, WriteKeys, RollKeys, RevokeBulk, ReadUsage, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts}
+}
+
+// NeedsFresh reports whether a person has to have logged in within [FreshFor].
+func (a Action) NeedsFresh() bool { return a == RollKeys || a == RevokeBulk || a == ManageAccounts }
+
+// May reports whether somebody of role r may do a.
+func (r Role) May(a Action) bool {
+	switch a {
+	case ReadKeys, ReadUsage:
+		return r.Valid()
+	case WriteKeys, RollKeys:
+		return r == Owner || r == Admin || r == Developer
+	case ReadAudit, ReadAccounts:
+		return r == Owner || r == Admin || r == Auditor
+	case RevokeBulk, WriteSettings, ManageAccounts:
+		return r == Owner || r == Admin
+	default:
+		return false
+	}
+}
+
+// Scopes returns the actions that r may do as scopes, for requirements of authn.
+func (r Role) Scopes() exchange.Scopes {
+	var names []string
+	for _, a := range Actions() {
+		if r.May(a) {
+			names = append(names, string(a))
+		}
+	}
+	return exchange.LiteralScopes(names...)
+}

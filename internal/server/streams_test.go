@@ -1,0 +1,238 @@
+package server_test
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/wire"
+)
+
+// streamRoutes has a route for each way to prove oneself to a stream.
+const streamRoutes = `
+hosts: [localhost, 127.0.0.1, app.example.com]
+schemes:
+  downloadKey: {key: {in: query}}
+  token: {jwt: {issuers: [{issuer: "https://issuer.example", audience: [api], jwks_file: "%s"}]}}
+routes:
+  - {match: "/header", upstream: api, scopes: ["orders:read"]}
+  - {match: "/query", upstream: api, security: [{downloadKey: []}]}
+  - {match: "/token", upstream: api, security: [{token: []}]}
+  - {match: "/open", upstream: api, public: true}
+`
+
+// streaming answers each request with a stream of the kind that its query asks for.
+func streaming(c *wire.Conn) {
+	head, err := c.Head()
+	if err != nil {
+		return
+	}
+	switch {
+	case strings.Contains(head, "kind=websocket"):
+		c.Say("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst")
+	case strings.Contains(head, "kind=events"):
+		c.Say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+	default:
+		c.Say("HTTP/1.1 200 OK\r\nContent-Type: application/grpc+proto\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+	}
+	c.Drain() // until warder closes
+}
+
+// kinds are the streams that clients open.
+func kinds() []string { return []string{"websocket", "events", "grpc"} }
+
+// open opens a stream and reads its beginning.
+func (p *program) open(t *testing.T, kind, path, fields string) *wire.Client {
+	t.Helper()
+	c := wire.Dial(t, p.gateway)
+	separator := "?"
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
+	upgrade := ""
+	if kind == "websocket" {
+		upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	}
+	c.Send("GET " + path + separator + "kind=" + kind + " HTTP/1.1\r\nHost: app.example.com\r\n" + fields + upgrade + "\r\n")
+	var text strings.Builder
+	for one := make([]byte, 1); !strings.Contains(text.String(), "first"); {
+		if _, err := io.ReadFull(c.Reader, one); err != nil {
+			t.Fatalf("a stream of %s did not open: %v after %q", kind, err, text.String())
+		}
+		text.Write(one)
+	}
+	return c
+}
+
+// ends reports whether the stream ends within patience.
+func ends(t *testing.T, c *wire.Client) bool {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	_, closed := c.Rest()
+	return closed
+}
+
+// lives reports that the stream was closed, which nobody had a reason to.
+func lives(t *testing.T, c *wire.Client) {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, closed := c.Rest(); closed {
+		t.Error("a stream was closed whose sender had lost nothing")
+	}
+}
+
+// issuerOf writes an issuer's keys, and returns the file and what signs a token
+// that ends then.
+func issuerOf(t *testing.T) (file string, sign func(expires time.Time) string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	file = filepath.Join(t.TempDir(), "keys.json")
+	keys := fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"1","x":%q}]}`, encode(public))
+	if err := os.WriteFile(file, []byte(keys), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, func(expires time.Time) string {
+		claims, err := json.Marshal(map[string]any{"iss": "https://issuer.example", "aud": "api", "sub": "ada", "exp": expires.Unix()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := encode([]byte(`{"alg":"EdDSA","kid":"1"}`)) + "." + encode(claims)
+		return text + "." + encode(ed25519.Sign(private, []byte(text)))
+	}
+}
+
+// change writes what mend makes of a key.
+func (p *program) change(t *testing.T, id apikey.ID, op apikey.Op, mend func(*apikey.Record)) {
+	t.Helper()
+	before, err := p.keys.Lookup(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := apikey.Change{Actor: "system", Source: "test", Op: op, At: time.Now(), Before: &before}
+	if mend != nil {
+		after := before
+		mend(&after)
+		c.After = &after
+	}
+	if _, err := p.keys.Apply(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestStreamsEndWithTheirRights opens streams of each kind, takes the right to them
+// away in each way, and looks who is cut.
+func TestStreamsEndWithTheirRights(t *testing.T) {
+	upstream := wire.Listen(t, streaming)
+	keys, sign := issuerOf(t)
+	p := start(t, upstream.URL(), settings{yaml: fmt.Sprintf(streamRoutes, keys)})
+	for name, tt := range map[string]struct {
+		op     apikey.Op
+		change func(*apikey.Record)
+		reason string
+	}{
+		"revoked":   {apikey.OpRevoke, func(r *apikey.Record) { r.Revoked, r.Reason = time.Now(), "key-compromise" }, "stream-revoked"},
+		"disabled":  {apikey.OpDisable, func(r *apikey.Record) { r.Disabled = true }, "stream-disabled"},
+		"expired":   {apikey.OpUpdate, func(r *apikey.Record) { r.Expires = time.Now().Add(time.Second) }, "stream-expired"},
+		"lost":      {apikey.OpUpdate, func(r *apikey.Record) { r.Scopes = []string{"other:read"} }, "stream-insufficient-scope"},
+		"deleted":   {apikey.OpDelete, nil, "stream-unknown"},
+		"the query": {apikey.OpDisable, func(r *apikey.Record) { r.Disabled = true }, "stream-disabled"},
+	} {
+		attack.Case(t, "KEY-37", attack.Gateway, func(t *testing.T) {
+			record, key := p.create(t, apikey.Spec{Environment: "live", Scopes: []string{"orders:*"}})
+			path, fields := "/header", "X-API-Key: "+key+"\r\n"
+			if name == "the query" {
+				path, fields = "/query?api_key="+key, ""
+			}
+			var streams []*wire.Client
+			for _, kind := range kinds() {
+				streams = append(streams, p.open(t, kind, path, fields))
+			}
+			other := p.open(t, "events", "/header", "X-API-Key: "+p.key+"\r\n")
+			p.change(t, record.ID, tt.op, tt.change)
+			for i, c := range streams {
+				if !ends(t, c) {
+					t.Errorf("%s: a stream of %s goes on", name, kinds()[i])
+				}
+			}
+			lives(t, other)
+			closeAll(t, other.Close)
+		})
+	}
+	attack.Case(t, "KEY-37", attack.Gateway, func(t *testing.T) {
+		// A token is believed for half a minute more, for clocks that differ.
+		short := p.open(t, "events", "/token", "Authorization: Bearer "+sign(time.Now().Add(-27*time.Second))+"\r\n")
+		long := p.open(t, "events", "/token", "Authorization: Bearer "+sign(time.Now().Add(time.Hour))+"\r\n")
+		if !ends(t, short) {
+			t.Error("a stream goes on after its token has expired")
+		}
+		lives(t, long)
+		closeAll(t, long.Close)
+	})
+	public := p.open(t, "websocket", "/open", "")
+	lives(t, public)
+	closeAll(t, public.Close) // else the stop would wait for it
+	log := p.log(t)
+	for _, reason := range []string{"stream-revoked", "stream-disabled", "stream-expired", "stream-insufficient-scope", "stream-unknown"} {
+		if !strings.Contains(log, `"`+reason+`"`) {
+			t.Errorf("the log does not say %s", reason)
+		}
+	}
+}
+
+// TestStreamsEndWithTheirSession logs somebody out who has streams open.
+func TestStreamsEndWithTheirSession(t *testing.T) {
+	upstream := wire.Listen(t, streaming)
+	r := shootingRange{start(t, upstream.URL(), settings{yaml: loginSettings(t, "")}), upstream}
+	attack.Case(t, "KEY-37", attack.Gateway, func(t *testing.T) {
+		ada, _ := r.login(t, "ada", ownPage)
+		bob, _ := r.login(t, "bob", ownPage)
+		var streams []*wire.Client
+		for _, kind := range kinds() {
+			streams = append(streams, r.open(t, kind, "/", ada+ownPage))
+		}
+		other := r.open(t, "events", "/", bob+ownPage)
+		if w, _ := r.send(t, "POST /auth/logout", ada+ownPage, ""); w.StatusCode != http.StatusSeeOther {
+			t.Fatalf("the logout: %d", w.StatusCode)
+		}
+		for i, c := range streams {
+			if !ends(t, c) {
+				t.Errorf("a stream of %s goes on after the logout", kinds()[i])
+			}
+		}
+		lives(t, other)
+	})
+}
+
+// A stream lasts no longer than the configuration lets it, whoever opened it.
+func TestStreamsGrowTooOld(t *testing.T) {
+	upstream := wire.Listen(t, streaming)
+	p := start(t, upstream.URL(), settings{yaml: "timeouts: {stream: 1s}\nroutes: [{match: \"/\", upstream: api, public: true}]\n"})
+	attack.Case(t, "KEY-37", attack.Gateway, func(t *testing.T) {
+		for _, kind := range kinds() {
+			if c := p.open(t, kind, "/", ""); !ends(t, c) {
+				t.Errorf("a stream of %s outlasts its time", kind)
+			}
+		}
+	})
+	if log := p.log(t); strings.Count(log, `"stream-too-old"`) != len(kinds()) {
+		t.Errorf("the log does not say stream-too-old for each")
+	}
+}

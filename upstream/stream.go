@@ -1,0 +1,72 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/warder-dev/warder/exchange"
+)
+
+// longAnswer is after what time an answer of unknown length is a stream: a page or
+// a file that its client may finish is shorter.
+const longAnswer = time.Minute
+
+// An ending is why a stream was cut: a word for the log.
+type ending struct{ reason string }
+
+func (e *ending) Error() string { return "upstream: stream cut: " + e.reason }
+
+var errTooOld = &ending{reason: "stream-too-old"}
+
+// guard watches over a stream from now on, or after a while: it is cut when its
+// sender loses the right to it, and when it is too old.
+func (f *flight) guard(after time.Duration) (stop func()) {
+	var stops []func()
+	if f.u.maxAge > 0 {
+		timer := time.AfterFunc(max(f.u.maxAge-time.Since(f.x.Start), 0), func() { f.cancel(errTooOld) })
+		stops = append(stops, func() { timer.Stop() })
+	}
+	if f.u.recheck != nil && !f.x.Principal.IsZero() {
+		stops = append(stops, f.watch(after))
+	}
+	return func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
+}
+
+// watch begins to ask after a while. What it started is stopped by the end of the
+// flight's context too.
+func (f *flight) watch(after time.Duration) (stop func()) {
+	start := func() {
+		_ = exchange.Watch(f.ctx, func(ctx context.Context) exchange.Verdict { return f.u.recheck(ctx, f.x) }, f.lost)
+	}
+	if after == 0 {
+		start()
+		return func() {}
+	}
+	timer := time.AfterFunc(after, start)
+	return func() { timer.Stop() }
+}
+
+// lost cuts the stream.
+func (f *flight) lost(v exchange.Verdict) {
+	f.cancel(&ending{reason: "stream-" + v.Reason()})
+}
+
+// ended is why the stream was cut from our side; "" when it was not.
+func (f *flight) ended() string {
+	if e, ok := errors.AsType[*ending](context.Cause(f.ctx)); ok {
+		return e.reason
+	}
+	return ""
+}
+
+// isStream reports whether an answer is made to last.
+func isStream(h http.Header) bool {
+	return isEventStream(h) || strings.HasPrefix(strings.ToLower(strings.TrimSpace(h.Get("Content-Type"))), "application/grpc")
+}
