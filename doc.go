@@ -78,6 +78,7 @@
 //
 //   - upstream: the reverse proxy and what it must not let through
 //   - usage: credits, which requests spend and which come back
+//   - audit: what was changed, by whom and from where, in a chain that shows what was done to it
 //   - accesslog, redact: one record per request, and nothing secret in it
 //
 // Adapters, one per technology:
@@ -88,7 +89,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - account/accounttest, apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, internal/idempotency/idempotencytest: a store of each
+//   - account/accounttest, apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, audit/audittest, internal/idempotency/idempotencytest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:

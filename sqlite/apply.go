@@ -3,17 +3,17 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"slices"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/audit"
 )
 
 const (
-	// What was before is taken from the list of changes, not from the caller.
-	insertChange = `INSERT INTO changes (at, actor, source, op, key_id, before, after)
-		VALUES (?1, ?2, ?3, ?4, ?5, (SELECT after FROM changes WHERE revision = ?6), ?7)`
-	insertKey = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision,
+	insertChange = `INSERT INTO changes (key_id) VALUES (?1)`
+	insertKey    = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision,
 			kind, plan, updated, detail)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT DO NOTHING`
 	updateKey = `UPDATE keys SET prefix = ?2, environment = ?3, name = ?4, owner = ?5, scopes = ?6, created = ?7, expires = ?8,
@@ -47,9 +47,9 @@ func (s *APIKeys) ApplyAll(ctx context.Context, changes []apikey.Change) ([]apik
 	if err != nil {
 		return nil, answer(ctx, what, err)
 	}
-	revisions := make([]apikey.Revision, len(writes))
+	revisions, log := make([]apikey.Revision, len(writes)), chain{tx: tx}
 	for i := range writes {
-		if revisions[i], err = writes[i].run(ctx, tx); err != nil {
+		if revisions[i], err = writes[i].run(ctx, &log); err != nil {
 			break
 		}
 	}
@@ -112,14 +112,14 @@ type write struct {
 	change   apikey.Change
 	scopes   string
 	detail   string
-	snapshot string
+	snapshot json.RawMessage // nil for a key that is deleted
 }
 
 func newWrite(c apikey.Change) (*write, error) {
 	if slices.ContainsFunc(textsOf(c), func(s string) bool { return !validText(s) }) {
 		return nil, errors.New("sqlite: change has text that is not UTF-8, or a NUL")
 	}
-	w := &write{change: c, scopes: "[]", snapshot: "null"}
+	w := &write{change: c, scopes: "[]"}
 	if c.After == nil {
 		return w, nil
 	}
@@ -132,25 +132,47 @@ func newWrite(c apikey.Change) (*write, error) {
 	if w.detail, err = c.After.Detail(); err != nil || !validText(w.detail) || !validDetail(c.After) {
 		return nil, errors.New("sqlite: details cannot be stored: text that is not UTF-8, or a NUL")
 	}
-	if w.snapshot, err = snapshotOf(c.After); err != nil {
+	if w.snapshot, err = c.After.Snapshot(); err != nil {
 		return nil, errors.New("sqlite: a time of the record is out of range")
 	}
 	return w, nil
 }
 
-// run writes the change, the record and its secrets.
-func (w *write) run(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
-	rev, err := w.log(ctx, tx)
+// run writes the change, the record and its secrets, and the entry of the audit.
+func (w *write) run(ctx context.Context, log *chain) (apikey.Revision, error) {
+	rev, err := w.next(ctx, log.tx)
 	if err != nil {
 		return 0, err
 	}
 	if w.change.After == nil {
-		return rev, w.remove(ctx, tx)
+		err = w.remove(ctx, log.tx)
+	} else if err = w.record(ctx, log.tx, rev); err == nil {
+		err = w.secrets(ctx, log.tx)
 	}
-	if err := w.record(ctx, tx, rev); err != nil {
+	if err != nil {
 		return 0, err
 	}
-	return rev, w.secrets(ctx, tx)
+	return rev, w.audit(ctx, log)
+}
+
+// audit writes the entry of the change. What was before is taken from the log, and
+// only for a key that it does not have from the caller.
+func (w *write) audit(ctx context.Context, log *chain) error {
+	c := w.change
+	e := audit.Event{At: c.At, Actor: c.Actor, Source: c.Source, Op: string(c.Op), Kind: audit.KindKey, Subject: string(c.ID()), After: w.snapshot}
+	if c.Before != nil {
+		var err error
+		if e.Before, err = log.before(ctx, e.Kind, e.Subject); err != nil {
+			return err
+		}
+		if e.Before == nil {
+			if e.Before, err = c.Before.Snapshot(); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := log.add(ctx, e)
+	return err
 }
 
 // remove deletes the record, if it is what Before says.
@@ -173,15 +195,10 @@ func (w *write) one(ctx context.Context, tx *sql.Tx, done sql.Result) error {
 	return w.refusal(ctx, tx)
 }
 
-// log adds the change to the list and returns its revision. There is one writer,
+// next adds the change to the list and returns its revision. There is one writer,
 // so revisions become visible in their order.
-func (w *write) log(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
-	c := w.change
-	var before sql.NullInt64
-	if c.Before != nil {
-		before = sql.NullInt64{Int64: int64(c.Before.Revision), Valid: true}
-	}
-	done, err := tx.ExecContext(ctx, insertChange, micros(c.At), c.Actor, c.Source, string(c.Op), string(c.ID()), before, w.snapshot)
+func (w *write) next(ctx context.Context, tx *sql.Tx) (apikey.Revision, error) {
+	done, err := tx.ExecContext(ctx, insertChange, string(w.change.ID()))
 	if err != nil {
 		return 0, err
 	}

@@ -283,13 +283,14 @@ func TestChangesAreKeptWithoutDigests(t *testing.T) {
 	keys := open(t, path).APIKeys()
 	keep(t, keys, 1, "some text")
 	for query, want := range map[string]string{
-		`SELECT group_concat(op, ' ') FROM (SELECT op FROM changes ORDER BY revision)`:                        "create rehash revoke",
-		`SELECT actor || ' ' || source || ' ' || key_id FROM changes WHERE revision = 1`:                      "user:ada cli " + string(keyID(1)),
-		`SELECT before IS NULL FROM changes WHERE revision = 1`:                                               "1",
-		`SELECT count(*) FROM changes c JOIN changes p ON p.revision = c.revision - 1 AND p.after = c.before`: "2",
-		`SELECT after ->> '$.reason' FROM changes WHERE revision = 3`:                                         "leaked",
-		`SELECT after ->> '$.secrets[0].pepper' FROM changes WHERE revision = 3`:                              "feedf00d",
-		`SELECT count(*) FROM changes WHERE lower(before || after) LIKE '%digest%'`:                           "0",
+		`SELECT group_concat(op, ' ') FROM (SELECT op FROM audit ORDER BY seq)`:                   "create rehash revoke",
+		`SELECT actor || ' ' || source || ' ' || kind || ' ' || subject FROM audit WHERE seq = 1`: "user:ada cli key " + string(keyID(1)),
+		`SELECT before IS NULL FROM audit WHERE seq = 1`:                                          "1",
+		`SELECT count(*) FROM audit c JOIN audit p ON p.seq = c.seq - 1 AND p.after = c.before`:   "2",
+		`SELECT after ->> '$.reason' FROM audit WHERE seq = 3`:                                    "leaked",
+		`SELECT after ->> '$.secrets[0].pepper' FROM audit WHERE seq = 3`:                         "feedf00d",
+		`SELECT count(*) FROM audit WHERE lower(before || after) LIKE '%digest%'`:                 "0",
+		`SELECT group_concat(revision || key_id) FROM (SELECT * FROM changes ORDER BY revision)`:  strings.ReplaceAll("1K,2K,3K", "K", string(keyID(1))),
 	} {
 		if got := queryRaw(t, path, query); got != want {
 			t.Errorf("%s = %q, want %q", query, got, want)

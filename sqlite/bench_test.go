@@ -30,9 +30,9 @@ func fill(b *testing.B, path string, n int) {
 	raw := openRaw(b, path)
 	for _, query := range []string{
 		`CREATE TEMP TABLE n AS WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1) SELECT i, format('k%011d', i) AS id FROM n`,
-		`INSERT INTO changes (at, actor, source, op, key_id, after) SELECT 1, 'user:ada', 'cli', 'create', id, '{}' FROM n WHERE ?1`,
-		`INSERT INTO keys SELECT id, 'wrd', 'live', 'reporting job', 'customer-7', '["orders:read","invoices:*"]', 1, 1 << 52, 0, NULL, '', i + 1 FROM n WHERE ?1`,
-		`INSERT INTO secrets SELECT id, 0, randomblob(32), '0badcafe', 1, NULL FROM n WHERE ?1`,
+		`INSERT INTO changes (key_id) SELECT id FROM n WHERE ?1`,
+		`INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, revision) SELECT id, 'wrd', 'live', 'reporting job', 'customer-7', '["orders:read","invoices:*"]', 1, 1 << 52, 0, NULL, '', i + 1 FROM n WHERE ?1`,
+		`INSERT INTO secrets (key_id, position, digest, pepper, created, retires) SELECT id, 0, randomblob(32), '0badcafe', 1, NULL FROM n WHERE ?1`,
 	} {
 		if _, err := raw.ExecContext(b.Context(), query, n); err != nil {
 			b.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/usage"
 )
 
@@ -24,8 +25,7 @@ const (
 	upsertReservation  = `INSERT INTO credit_reservations (kind, id, lease, granted, spent, returned, epoch, expires, favour)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 		ON CONFLICT (kind, id, lease) DO UPDATE SET granted = ?4, spent = ?5, returned = ?6, expires = ?8`
-	deleteReservation  = `DELETE FROM credit_reservations WHERE kind = ?1 AND id = ?2 AND lease = ?3`
-	insertCreditChange = `INSERT INTO credit_changes (at, actor, source, op, kind, id, amount, before, after) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`
+	deleteReservation = `DELETE FROM credit_reservations WHERE kind = ?1 AND id = ?2 AND lease = ?3`
 )
 
 // Reserve implements usage.Store.
@@ -90,7 +90,10 @@ func (c *Credits) Apply(ctx context.Context, change usage.Change) (usage.Account
 		if err != nil {
 			return err
 		}
-		former := accountText(b)
+		former, err := b.Snapshot()
+		if err != nil {
+			return err
+		}
 		if err := b.Apply(change); err != nil {
 			return err
 		}
@@ -98,8 +101,15 @@ func (c *Credits) Apply(ctx context.Context, change usage.Change) (usage.Account
 			return err
 		}
 		after = b.Account
-		_, err = tx.ExecContext(ctx, insertCreditChange, micros(change.At), change.Actor, change.Source, string(change.Op),
-			string(change.Subject.Kind), change.Subject.ID, change.Amount+change.Refill.Amount, former, accountText(b))
+		state, err := b.Snapshot()
+		if err != nil {
+			return err
+		}
+		log := chain{tx: tx}
+		_, err = log.add(ctx, audit.Event{
+			At: change.At, Actor: change.Actor, Source: change.Source, Op: string(change.Op), Kind: audit.KindCredits, Subject: change.Subject.AuditSubject(),
+			Before: former, After: state,
+		})
 		return err
 	})
 	if err != nil {

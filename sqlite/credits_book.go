@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -98,28 +97,4 @@ func writeBook(ctx context.Context, tx *sql.Tx, b *usage.Book, stored reservatio
 		}
 	}
 	return nil
-}
-
-// A storedAccount is an account as the list of changes keeps it.
-type storedAccount struct {
-	Balance int64        `json:"balance"`
-	Held    int64        `json:"held,omitempty"`
-	Spent   int64        `json:"spent"`
-	Lost    int64        `json:"lost,omitempty"`
-	Every   usage.Period `json:"every,omitempty"`
-	Amount  int64        `json:"amount,omitempty"`
-	Cap     int64        `json:"cap,omitempty"`
-	From    time.Time    `json:"from,omitzero"`
-	Next    time.Time    `json:"next,omitzero"`
-}
-
-// accountText is the account of b as JSON; NULL for none.
-func accountText(b *usage.Book) sql.NullString {
-	if !b.Exists {
-		return sql.NullString{}
-	}
-	a := &b.Account
-	s := storedAccount{a.Balance, a.Held, a.Spent, a.Lost, a.Refill.Every, a.Refill.Amount, a.Refill.Cap, a.Refill.From, a.Next}
-	text, err := json.Marshal(s)
-	return sql.NullString{String: string(text), Valid: err == nil} // years of four digits: it cannot fail
 }

@@ -74,9 +74,9 @@ func TestCreditsAreKept(t *testing.T) {
 	if got := creditsOf(t, open(t, path).Credits(), time.Now()); got != want {
 		t.Errorf("account = %+v, want %+v", got, want)
 	}
-	const history = `SELECT group_concat(actor || ' ' || source || ' ' || op || ' ' || id || ' ' || amount || ' ' || coalesce(before ->> 'balance', '-') || ' ' || (after ->> 'balance'), '; ')
-		FROM (SELECT * FROM credit_changes ORDER BY number)`
-	if got, want := queryRaw(t, path, history), "user:ada cli set k1 100 - 100; user:ada cli refill k1 7 100 100"; got != want {
+	const history = `SELECT group_concat(actor || ' ' || source || ' ' || op || ' ' || subject || ' ' || coalesce(before ->> 'balance', '-') || ' ' || (after ->> 'balance'), '; ')
+		FROM (SELECT * FROM audit WHERE kind = 'credits' ORDER BY seq)`
+	if got, want := queryRaw(t, path, history), "user:ada cli set k1 - 100; user:ada cli refill k1 100 100"; got != want {
 		t.Errorf("changes: %q, want %q", got, want)
 	}
 }

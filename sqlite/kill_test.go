@@ -24,6 +24,11 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(spenderPath); path != "" { //nolint:forbidigo // this binary started itself
 		os.Exit(spender(path, os.Getenv(spenderMode), os.Stdout, os.Stderr)) //nolint:forbidigo // as TestMain does
 	}
+	if path := os.Getenv(crowdPath); path != "" { //nolint:forbidigo // this binary started itself
+		err := crowd(path, os.Getenv(crowdFirst), os.Stdout) //nolint:forbidigo // this binary started itself
+		_, _ = io.WriteString(os.Stderr, err.Error())
+		os.Exit(1) //nolint:forbidigo // as TestMain does
+	}
 	path := os.Getenv(writerPath) //nolint:forbidigo // this binary started itself
 	if path == "" {
 		os.Exit(m.Run()) //nolint:forbidigo // as TestMain does

@@ -59,7 +59,7 @@ func (db *DB) upgradeOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db.write, folder, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(goose.DialectSQLite3, db.write, folder, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(auditMigration()))
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"bytes"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -70,58 +69,6 @@ func timeOf(n sql.NullInt64) time.Time {
 // validText reports whether s comes back from SQLite and from JSON as it went
 // in: UTF-8 without NUL.
 func validText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
-
-// A snapshot is a record as the list of changes keeps it: no digests.
-type snapshot struct {
-	ID          apikey.ID          `json:"id"`
-	Prefix      string             `json:"prefix"`
-	Environment apikey.Environment `json:"environment"`
-	Name        string             `json:"name,omitempty"`
-	Owner       string             `json:"owner,omitempty"`
-	Scopes      []string           `json:"scopes,omitempty"`
-	Created     time.Time          `json:"created,omitzero"`
-	Expires     time.Time          `json:"expires,omitzero"`
-	Disabled    bool               `json:"disabled,omitempty"`
-	Revoked     time.Time          `json:"revoked,omitzero"`
-	Reason      string             `json:"reason,omitempty"`
-	Certificate string             `json:"certificate,omitempty"` // SHA-256, hex
-	Kind        apikey.Kind        `json:"kind,omitempty"`
-	Plan        string             `json:"plan,omitempty"`
-	Updated     time.Time          `json:"updated,omitzero"`
-	Detail      json.RawMessage    `json:"detail,omitempty"`
-	Secrets     []snapshotSecret   `json:"secrets"`
-}
-
-type snapshotSecret struct {
-	Pepper  string    `json:"pepper"`
-	Created time.Time `json:"created,omitzero"`
-	Retires time.Time `json:"retires,omitzero"`
-	Number  int       `json:"number,omitempty"`
-	Idle    int64     `json:"idle_retire_ms,omitempty"`
-	Format  string    `json:"format,omitempty"`
-}
-
-// snapshotOf returns r as JSON.
-func snapshotOf(r *apikey.Record) (string, error) {
-	s := snapshot{
-		ID: r.ID, Prefix: r.Prefix, Environment: r.Environment, Name: r.Name, Owner: r.Owner, Scopes: r.Scopes,
-		Created: r.Created.UTC(), Expires: r.Expires.UTC(), Disabled: r.Disabled, Revoked: r.Revoked.UTC(), Reason: r.Reason,
-		Certificate: hex.EncodeToString(certificate(r)), Kind: r.Kind, Plan: r.Plan, Updated: r.Updated.UTC(),
-	}
-	detail, err := r.Detail()
-	if err != nil {
-		return "", err
-	}
-	if detail != apikey.NoDetail {
-		s.Detail = json.RawMessage(detail)
-	}
-	for _, x := range r.Secrets {
-		s.Secrets = append(s.Secrets, snapshotSecret{
-			Pepper: x.Pepper, Created: x.Created.UTC(), Retires: x.Retires.UTC(), Number: x.Number, Idle: x.IdleRetire.Milliseconds(), Format: x.Format,
-		})
-	}
-	return jsonOf(s)
-}
 
 // jsonOf returns v as JSON text.
 func jsonOf(v any) (string, error) {

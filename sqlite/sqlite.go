@@ -50,6 +50,7 @@ type DB struct {
 
 	sessions *Sessions
 	credits  *Credits
+	audit    *Audit
 }
 
 // Open opens the database and brings its schema up to date. It fails with
@@ -86,7 +87,7 @@ func (db *DB) start(ctx context.Context) error {
 		return err
 	}
 	db.nodes = &Nodes{db: db}
-	db.credits = &Credits{db: db}
+	db.credits, db.audit = &Credits{db: db}, &Audit{db: db}
 	db.sessions, err = newSessions(ctx, db)
 	return err
 }
@@ -102,6 +103,9 @@ func (db *DB) Sessions() *Sessions { return db.sessions }
 
 // Credits returns the store of credits. It lives as long as the DB.
 func (db *DB) Credits() *Credits { return db.credits }
+
+// Audit returns the log of what was changed. It lives as long as the DB.
+func (db *DB) Audit() *Audit { return db.audit }
 
 // Close closes every connection. Calls under way end first; later ones fail.
 func (db *DB) Close() error {

@@ -14,6 +14,7 @@ const (
 	exitDenied   = 3 // a right is missing, or a file may be read by others
 	exitNotFound = 4 // no such key, file or database
 	exitServer   = 5 // a port, database, upstream or node did not do its part
+	exitBroken   = 6 // the audit log is not what was written
 )
 
 // A failure is an error with its exit code and the way to mend it.

@@ -52,7 +52,7 @@ Protect an API:    warder serve --upstream http://127.0.0.1:8000
 Make a key:        warder keys create --name first
 
 Every flag can be set by the environment: --admin-listen is WARDER_ADMIN_LISTEN.
-Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server.`,
+Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 broken audit log.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // group tells what is wrong with them
@@ -77,7 +77,7 @@ Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server.`,
 		return fail(exitUsage, hint, "%w", flagError(err))
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newUsers(p), newAdmins(p), newLimits(p), newConfig(p), newVersion(p))
+	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newUsers(p), newAdmins(p), newLimits(p), newAudit(p), newConfig(p), newVersion(p))
 	tameCompletion(root)
 	return root
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/secret"
@@ -86,6 +87,10 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 		return err
 	}
 	defer store.db.Close() //nolint:errcheck // the verifier and the node have stopped
+	signer, err := openSigner(cfg)
+	if err != nil {
+		return err
+	}
 	var token secret.Text
 	if listeners.Admin != nil {
 		if token, err = openAdminToken(cfg); err != nil {
@@ -121,6 +126,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	defer func() { unfollow() }()
 	err = server.Run(ctx, server.Options{
 		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: sessions, Credits: store.db.Credits(), Peppers: store.peppers,
+		Audit:     &server.AuditOptions{Store: store.db.Audit(), Signer: signer, Keep: func(c audit.Checkpoint) error { return keepCheckpoint(cfg.Audit.CheckpointFile, c) }},
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, Attempts: store.db.Attempts(0), LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(),
 		Ready:   func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },

@@ -42,11 +42,10 @@ func fill(b *testing.B, file string, n int) {
 	defer db.Close()
 	const numbers = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) `
 	for _, statement := range []string{
-		`INSERT INTO changes (at, actor, source, op, key_id, before, after) ` + numbers +
-			`SELECT at, actor, source, op, printf('%012d', i), before, after FROM changes, n WHERE revision = 1`,
-		`INSERT INTO keys SELECT c.key_id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, c.revision
+		`INSERT INTO changes (key_id) ` + numbers + `SELECT printf('%012d', i) FROM n`,
+		`INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, revision) SELECT c.key_id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, c.revision
 			FROM keys k, changes c WHERE k.revision = 1 AND c.revision > ? * 0 + 1`,
-		`INSERT INTO secrets SELECT k.id, 0, s.digest, s.pepper, s.created, s.retires FROM keys k, secrets s WHERE k.revision > ? * 0 + 1 AND s.key_id NOT LIKE '0000000%'`,
+		`INSERT INTO secrets (key_id, position, digest, pepper, created, retires) SELECT k.id, 0, s.digest, s.pepper, s.created, s.retires FROM keys k, secrets s WHERE k.revision > ? * 0 + 1 AND s.key_id NOT LIKE '0000000%'`,
 	} {
 		if _, err := db.ExecContext(b.Context(), statement, n); err != nil {
 			b.Fatal(err)

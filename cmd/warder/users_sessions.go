@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/redis"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/password"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 func newUsersSessions(p *process) *cobra.Command {
@@ -54,7 +54,7 @@ the provider, first.`,
 			if err := who.check(cmd, args); err != nil {
 				return err
 			}
-			return withSessions(cmd, p, func(cfg *config.Config, store session.Store) error {
+			return withSessions(cmd, p, func(cfg *config.Config, store sessionEnder) error {
 				return who.revoke(cmd.Context(), p, cfg, store, args)
 			})
 		},
@@ -92,9 +92,9 @@ func (w *whoseSessions) check(cmd *cobra.Command, args []string) error {
 }
 
 // revoke ends the sessions, and tells how many.
-func (w *whoseSessions) revoke(ctx context.Context, p *process, cfg *config.Config, store session.Store, args []string) error {
+func (w *whoseSessions) revoke(ctx context.Context, p *process, cfg *config.Config, store sessionEnder, args []string) error {
 	if w.all {
-		n, err := endAll(ctx, store)
+		n, err := store.RevokeAll(ctx, audit.By(by(p)))
 		if err != nil {
 			return fail(exitServer, "ask again: that is safe", "%d sessions ended, not all: %w", n, err)
 		}
@@ -110,11 +110,7 @@ func (w *whoseSessions) revoke(ctx context.Context, p *process, cfg *config.Conf
 	case issuer == "":
 		return fail(exitUsage, "give --issuer, or --config with session.oidc", "--subject needs --issuer: the configuration names no provider")
 	}
-	var n int
-	err := patiently(ctx, func() (err error) {
-		n, err = store.DeleteUser(ctx, issuer, subject)
-		return err
-	})
+	n, err := store.RevokeUser(ctx, audit.By(by(p)), issuer, subject)
 	if err != nil {
 		return fail(exitServer, "ask again: that is safe", "the sessions may not have ended: %w", err)
 	}
@@ -176,20 +172,4 @@ func patiently(ctx context.Context, f func() error) error {
 			return err
 		}
 	}
-}
-
-// withSessions calls use with where sessions are kept.
-func withSessions(cmd *cobra.Command, p *process, use func(cfg *config.Config, store session.Store) error) error {
-	cfg, err := keysConfig(cmd, p)
-	if err != nil {
-		return err
-	}
-	if cfg.Session.Store != config.StoreRedis {
-		return withDatabase(cmd, p, func(cfg *config.Config, db *sqlite.DB) error { return use(cfg, db.Sessions()) })
-	}
-	shared, err := openSharedStore(&cfg.Redis, stderrLog(p))
-	if err != nil {
-		return err
-	}
-	return errors.Join(use(cfg, shared.sessions), shared.close())
 }

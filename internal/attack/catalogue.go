@@ -37,7 +37,7 @@ func (e Entry) Area() string {
 // Catalogue returns every case, by area and number.
 func Catalogue() []Entry {
 	var all []Entry
-	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), fwd(), sql(), admin(), flood()} {
+	for _, area := range [][]Entry{key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), fwd(), sql(), admin(), audit(), flood()} {
 		all = append(all, area...)
 	}
 	return all
@@ -80,6 +80,8 @@ func Title(area string) string {
 		return "Limits and credits"
 	case "FWD":
 		return "Proxies that ask"
+	case "AUDIT":
+		return "The log of what was changed"
 	case "SQL":
 		return "Injection into SQL"
 	case "ADMIN":

@@ -82,7 +82,7 @@ func TestReadResultsNamesTheLine(t *testing.T) {
 func TestCatalogueIsWhole(t *testing.T) {
 	want := map[string]int{
 		"KEY": 38, "SESS": 14, "JWT": 19, "MULTI": 12, "PROXY": 24, "LOG": 12, "PATH": 18, "SMUG": 24, "TLS": 16, "HOST": 10, "IP": 11, "CORS": 11, "CSRF": 13,
-		"LIMIT": 16, "FWD": 22, "SQL": 9, "ADMIN": 16, "FLOOD": 7,
+		"LIMIT": 16, "FWD": 22, "SQL": 9, "ADMIN": 16, "AUDIT": 8, "FLOOD": 7,
 	}
 	got, waiting, rest := map[string]int{}, []string{}, []string{}
 	for _, e := range attack.Catalogue() {
@@ -106,11 +106,11 @@ func TestCatalogueIsWhole(t *testing.T) {
 		}
 	}
 	const open = "KEY-17 KEY-18 KEY-29 KEY-33 KEY-34 KEY-38 FWD-16 FWD-18 SQL-02 SQL-03 SQL-04 SQL-05 SQL-08 " +
-		"ADMIN-01 ADMIN-03 ADMIN-04 ADMIN-05 ADMIN-06 ADMIN-07 ADMIN-09 ADMIN-10 ADMIN-11 ADMIN-13 ADMIN-14 ADMIN-15 ADMIN-16 FLOOD-04 FLOOD-05 FLOOD-06"
+		"ADMIN-01 ADMIN-03 ADMIN-04 ADMIN-05 ADMIN-06 ADMIN-07 ADMIN-09 ADMIN-10 ADMIN-11 ADMIN-13 ADMIN-14 ADMIN-15 ADMIN-16 AUDIT-07 FLOOD-04 FLOOD-05 FLOOD-06"
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got, want := strings.Join(rest, " "), "MULTI-12 LIMIT-06 FWD-09 SQL-09"; got != want {
+	if got, want := strings.Join(rest, " "), "MULTI-12 LIMIT-06 FWD-09 SQL-09 AUDIT-01"; got != want {
 		t.Errorf("waiting in part: %s, want %s", got, want)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {

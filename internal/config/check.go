@@ -315,6 +315,7 @@ func (l *loader) complete() {
 			l.origins["peppers.file"] = o
 		}
 	}
+	l.completeAudit()
 	if c.Upstream != "" {
 		c.Upstreams = map[string]Upstream{DefaultUpstream: {URL: c.Upstream, PreserveHost: true}}
 		c.Routes = []Route{{Match: "/", Upstream: DefaultUpstream}}

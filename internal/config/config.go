@@ -51,6 +51,8 @@ type Config struct {
 	Upstream string `yaml:"upstream"`
 	// Peppers say where the peppers (secrets that are mixed into each key's digest) are.
 	Peppers Peppers `yaml:"peppers"`
+	// Audit says how the log of what was changed is signed.
+	Audit Audit `yaml:"audit"`
 	// Keys say how keys look, where requests carry them, and how they are cached.
 	Keys Keys `yaml:"keys"`
 	// Log says where and what warder logs.

@@ -106,6 +106,13 @@ func (m *Member) Applied(rev apikey.Revision) {
 	}
 }
 
+// ID returns the id under which this process is announced, until Close.
+func (m *Member) ID() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.node.ID
+}
+
 // Announced returns when the newest announcement that succeeded began. From then
 // on this node counts as running for its Lease, so for no longer than that may it
 // believe what it remembers.

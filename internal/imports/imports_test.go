@@ -29,7 +29,7 @@ func vocabulary(more ...string) []string {
 // package that is missing here may not exist; a missing import is forbidden.
 func table() map[string]row {
 	everything := []string{
-		"", "accesslog", "account", "account/login", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "client", "cors", "credential", "csrf", "exchange", "forwarded",
+		"", "accesslog", "account", "account/login", "apikey", "audit", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "client", "cors", "credential", "csrf", "exchange", "forwarded",
 		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/idempotency", "internal/keyservice", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
@@ -91,6 +91,7 @@ func table() map[string]row {
 		"session/sessiontest":     {module: vocabulary("session")},
 		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
 		"usage/usagetest":         {module: vocabulary("usage")},
+		"audit/audittest":         {module: vocabulary("audit")},
 
 		"internal/idempotency/idempotencytest": {module: []string{"internal/idempotency"}},
 
@@ -99,6 +100,7 @@ func table() map[string]row {
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
 		"usage":     {module: vocabulary(), third: x},
+		"audit":     {module: vocabulary("redact")},
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
@@ -108,7 +110,7 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("account", "apikey", "internal/fleet", "internal/idempotency", "session", "usage"),
+			module: vocabulary("account", "apikey", "audit", "internal/fleet", "internal/idempotency", "session", "usage"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/http3"
 	"github.com/warder-dev/warder/httpserver"
@@ -31,7 +32,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// AdminToken and Ready.
+// AdminToken, Audit and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -41,6 +42,7 @@ type Options struct {
 	Sessions  session.Store // of people who log in
 	Credits   usage.Store   // of keys and owners
 	Peppers   *apikey.Peppers
+	Audit     *AuditOptions // nil: no checkpoints are made
 	AccessLog *slog.Logger
 	Log       *slog.Logger
 	Dropped   func() uint64 // log records that were lost
@@ -82,6 +84,8 @@ type program struct {
 	metrics  *Metrics
 	servers  []service
 	http3    *http3.Server // nil when it is off
+
+	checkpoints *audit.Checkpointer // nil when the audit log is not signed
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	balancers    []*proxyproto.Listener
@@ -190,7 +194,7 @@ func (p *program) build() error {
 	if o.Listeners.Decision != nil {
 		errs = append(errs, p.addDecision())
 	}
-	return errors.Join(append(errs, p.watch())...)
+	return errors.Join(append(errs, p.watch(), p.signAudit())...)
 }
 
 // addPublic makes the server of a listener that load balancers may stand before.
@@ -319,6 +323,9 @@ func (p *program) close() {
 	}
 	if p.verifier != nil {
 		p.logFailure("stop the verifier", p.verifier.Close())
+	}
+	if p.checkpoints != nil {
+		p.logFailure("sign the audit log", p.checkpoints.Close())
 	}
 	if p.member != nil {
 		p.logFailure("leave the registry", p.member.Close())

@@ -1,0 +1,12 @@
+package audit
+
+// By names who makes a change, and from where: see [Event].
+type By struct{ Actor, Source string }
+
+// Kinds of things that entries of this module are about, see [Event.Kind].
+const (
+	KindKey      = "key"      // an API key, by its id
+	KindCredits  = "credits"  // an account of credits: by the id of the key, or "owner:" and the owner
+	KindSessions = "sessions" // sessions of somebody: by the issuer, a space and the subject; "*" for everybody's
+	KindAccount  = "account"  // somebody who administers, by the id of the account
+)

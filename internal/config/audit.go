@@ -1,0 +1,38 @@
+package config
+
+import "time"
+
+// Audit says how the log of what was changed is signed, so that one that was cut or
+// written anew is found.
+type Audit struct {
+	// KeyFile is the path of the key that signs checkpoints, made when it is missing. Default: the path of db with ".audit-key" appended.
+	KeyFile string `yaml:"key_file"`
+	// CheckpointFile is the path of a file that gets each checkpoint, one a line: keep it, or a copy, where whoever can write to the database cannot. Default: the path of db with ".checkpoints" appended.
+	CheckpointFile string `yaml:"checkpoint_file"`
+	// CheckpointInterval is how old an entry without a checkpoint gets at most, 1s to 24h. Default 5m.
+	CheckpointInterval time.Duration `yaml:"checkpoint_interval" default:"5m" min:"1s" max:"24h"`
+	// CheckpointEntries is how many entries go without a checkpoint at most, 1 to 1,000,000. Default 1000.
+	CheckpointEntries int `yaml:"checkpoint_entries" default:"1000" min:"1" max:"1000000"`
+}
+
+// completeAudit names the files that lie beside the database.
+func (l *loader) completeAudit() {
+	a := &l.config.Audit
+	for _, file := range []struct {
+		name        *string
+		field, tail string
+	}{
+		{&a.KeyFile, "audit.key_file", ".audit-key"},
+		{&a.CheckpointFile, "audit.checkpoint_file", ".checkpoints"},
+	} {
+		if *file.name != "" {
+			continue
+		}
+		*file.name = l.config.DB + file.tail
+		// Its text must not tell what Print hides in db's.
+		if o := l.origins["db"]; o.substituted {
+			o.raw += file.tail
+			l.origins[file.field] = o
+		}
+	}
+}
