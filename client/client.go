@@ -62,6 +62,7 @@ const (
 	firstPause     = 100 * time.Millisecond // before the second try; then twice the one before
 	maxPause       = 5 * time.Second        // whatever Retry-After says
 	maxAnswer      = 64 << 20               // bytes
+	maxProblem     = 1 << 20                // bytes
 )
 
 // A Client asks the admin API. It is safe for concurrent use.
@@ -257,17 +258,50 @@ func pause(try int, response *http.Response) time.Duration {
 	return min(wait, maxPause)
 }
 
-// send sends r once. Redirects are not followed: the token is for the server alone.
+// stream sends r, and returns an answer that is read as it comes, however long that
+// takes: ctx bounds it. The caller closes it; one that breaks off ends in an error.
+func (c *Client) stream(ctx context.Context, r *request) (io.ReadCloser, error) {
+	response, err := c.exchange(ctx, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode < http.StatusMultipleChoices {
+		return response.Body, nil
+	}
+	defer response.Body.Close() //nolint:errcheck // read only
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
+	if err != nil {
+		return nil, fmt.Errorf("client: the answer of %s broke off: %w", c.base, err)
+	}
+	return nil, problemOf(response, answer)
+}
+
+// send sends r once and reads the answer.
 func (c *Client) send(ctx context.Context, r *request, text []byte) (*http.Response, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
+	response, err := c.exchange(ctx, r, text)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close() //nolint:errcheck // read only
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, nil, fmt.Errorf("client: the answer of %s broke off: %w", c.base, err)
+	}
+	return response, answer, nil
+}
+
+// exchange sends r once. Redirects are not followed: the token is for the server
+// alone.
+func (c *Client) exchange(ctx context.Context, r *request, text []byte) (*http.Response, error) {
 	address := c.base + r.path
 	if len(r.query) > 0 {
 		address += "?" + r.query.Encode()
 	}
 	request, err := http.NewRequestWithContext(ctx, r.method, address, bytes.NewReader(text))
 	if err != nil {
-		return nil, nil, errors.New("client: the request cannot be made")
+		return nil, errors.New("client: the request cannot be made")
 	}
 	maps.Copy(request.Header, r.header)
 	request.Header.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
@@ -277,14 +311,9 @@ func (c *Client) send(ctx context.Context, r *request, text []byte) (*http.Respo
 	}
 	response, err := c.http.RoundTrip(request)
 	if err != nil {
-		return nil, nil, fmt.Errorf("client: %s does not answer: %w", c.base, err)
+		return nil, fmt.Errorf("client: %s does not answer: %w", c.base, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read only
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return nil, nil, fmt.Errorf("client: the answer of %s broke off: %w", c.base, err)
-	}
-	return response, answer, nil
+	return response, nil
 }
 
 // problemOf reads a refusal. What is none of the API's gets its status only: it may

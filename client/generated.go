@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -30,6 +31,27 @@ type CreateKeysRequest struct {
 type Deleted struct {
 	ID      string  `json:"id"`
 	Receipt Receipt `json:"receipt"`
+}
+
+// Entry is that of the API's document.
+type Entry struct {
+	Actor   string          `json:"actor"`           // who
+	After   json.RawMessage `json:"after,omitempty"` // what it is; never a secret
+	At      time.Time       `json:"at"`
+	Before  json.RawMessage `json:"before,omitempty"` // what it was; never a secret
+	Hash    string          `json:"hash"`             // SHA-256 of this entry, with prev
+	Kind    string          `json:"kind"`             // to what sort of thing
+	Op      string          `json:"op"`               // what was done
+	Prev    string          `json:"prev"`             // the hash of the entry before
+	Seq     int64           `json:"seq"`              // 1, 2, 3 and so on, without a gap
+	Source  string          `json:"source"`           // from where
+	Subject string          `json:"subject"`          // to which one
+}
+
+// EntryPage is that of the API's document.
+type EntryPage struct {
+	Entries []Entry `json:"entries"`
+	Next    string  `json:"next,omitempty"` // the cursor of the next page; absent on the last
 }
 
 // Fault is that of the API's document.
@@ -323,6 +345,70 @@ type Whoami struct {
 	Rights []string `json:"rights"`
 	Role   string   `json:"role"`
 	Scheme string   `json:"scheme"` // how you proved it
+}
+
+// ListAuditParams are those of [Client.ListAudit]. A field that is zero is not sent.
+type ListAuditParams struct {
+	Actor   string    // as it stands in the entry
+	Op      string    // such as revoke
+	Kind    string    // such as key, credits or account
+	Subject string    // such as the id of a key
+	Since   time.Time // not before it
+	Until   time.Time // before it
+	Order   string    // which first; default newest; one of newest, oldest
+	Limit   int64     // entries in a page; default 100
+	Cursor  string    // next of the page before, with the same filter and order
+}
+
+func (p ListAuditParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "actor", p.Actor)
+	set(query, "op", p.Op)
+	set(query, "kind", p.Kind)
+	set(query, "subject", p.Subject)
+	set(query, "since", p.Since)
+	set(query, "until", p.Until)
+	set(query, "order", p.Order)
+	set(query, "limit", p.Limit)
+	set(query, "cursor", p.Cursor)
+	return query, header
+}
+
+// ListAudit: list who changed what, a page at a time.
+func (c *Client) ListAudit(ctx context.Context, p ListAuditParams) (Result[EntryPage], error) {
+	r := request{method: "GET", path: "/v1/audit", body: nil}
+	r.query, r.header = p.fields()
+	return call[EntryPage](ctx, c, r)
+}
+
+// ExportAuditParams are those of [Client.ExportAudit]. A field that is zero is not sent.
+type ExportAuditParams struct {
+	Actor   string    // as it stands in the entry
+	Op      string    // such as revoke
+	Kind    string    // such as key, credits or account
+	Subject string    // such as the id of a key
+	Since   time.Time // not before it
+	Until   time.Time // before it
+	Format  string    // jsonl can be verified offline; csv is for people; default jsonl; one of jsonl, csv
+}
+
+func (p ExportAuditParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "actor", p.Actor)
+	set(query, "op", p.Op)
+	set(query, "kind", p.Kind)
+	set(query, "subject", p.Subject)
+	set(query, "since", p.Since)
+	set(query, "until", p.Until)
+	set(query, "format", p.Format)
+	return query, header
+}
+
+// ExportAudit: export the audit. As JSON, an entry a line, it can be verified offline by warder audit verify, and by a short script of your own.
+func (c *Client) ExportAudit(ctx context.Context, p ExportAuditParams) (io.ReadCloser, error) {
+	r := request{method: "GET", path: "/v1/audit:export", body: nil}
+	r.query, r.header = p.fields()
+	return c.stream(ctx, &r)
 }
 
 // GetCreditsParams are those of [Client.GetCredits]. A field that is zero is not sent.

@@ -78,7 +78,7 @@ func Generate(openAPI []byte) ([]byte, error) {
 	g.linef("")
 	g.linef("package client")
 	g.linef("")
-	g.linef(`import ("context"; "encoding/json"; "net/http"; "net/url"; "time")`)
+	g.linef(`import ("context"; "encoding/json"; "io"; "net/http"; "net/url"; "time")`)
 	for _, name := range slices.Sorted(maps.Keys(g.doc.Components.Schemas)) {
 		if err := g.schema(name, g.doc.Components.Schemas[name]); err != nil {
 			return nil, err
@@ -242,17 +242,31 @@ func (g *generator) operation(method, path string, o operation) error {
 			result = strings.TrimPrefix(o.Responses[code].Content["application/json"].Schema.Ref, "#/components/schemas/")
 		}
 	}
-	if result == "" {
+	if result == "" && !o.streams() {
 		return fmt.Errorf("clientgen: %s answers with nothing that is known", o.ID)
 	}
 	g.linef("\n// %s: %s. %s", name, lowerFirst(o.Summary), strings.Join(strings.Fields(o.Description), " "))
-	g.linef("func (c *Client) %s(%s) (Result[%s], error) {", name, strings.Join(args, ", "), result)
+	returns := "Result[" + result + "]"
+	if result == "" {
+		returns = "io.ReadCloser"
+	}
+	g.linef("func (c *Client) %s(%s) (%s, error) {", name, strings.Join(args, ", "), returns)
 	g.linef("r := request{method: %q, path: %s, body: %s}", method, goPath(path), body)
 	if more {
 		g.linef("r.query, r.header = p.fields()")
 	}
+	if result == "" {
+		g.linef("return c.stream(ctx, &r)\n}")
+		return nil
+	}
 	g.linef("return call[%s](ctx, c, r)\n}", result)
 	return nil
+}
+
+// streams reports whether the answer is one that is read as it comes.
+func (o *operation) streams() bool {
+	_, ok := o.Responses["200"].Content["application/x-ndjson"]
+	return ok
 }
 
 // parameters writes the struct of those in the query and the header; false for

@@ -33,6 +33,7 @@ func (s *Service) addOperations() {
 		summary: "Say whether a key is good, and spend what it costs", description: "It needs no gateway: a service asks this for each request that carries a key. Too many wrong keys through one caller are answered 429.",
 	}, s.verifyKey)
 	s.addCredits()
+	s.addAudit()
 	s.addUsage()
 }
 

@@ -43,6 +43,18 @@ type answer[B any] struct {
 
 // register adds an operation to the API.
 func register[I, B any](s *Service, e endpoint, run func(context.Context, *caller, *I) (*answer[B], error)) {
+	huma.Register(s.api, s.operation(e), func(ctx context.Context, in *I) (*answer[B], error) {
+		c := callerOf(ctx)
+		out, err := once(ctx, s, c, e, func() (*answer[B], error) { return run(ctx, c, in) })
+		if err != nil {
+			return nil, s.failed(ctx, c, e.id, err)
+		}
+		return out, nil
+	})
+}
+
+// operation is what huma is told of an endpoint.
+func (s *Service) operation(e endpoint) huma.Operation {
 	op := huma.Operation{
 		OperationID: e.id, Method: e.method, Path: e.path, Tags: []string{e.tag}, Summary: e.summary, Description: e.description,
 		DefaultStatus: e.status, SkipValidateBody: true, SkipValidateParams: true,
@@ -58,14 +70,7 @@ func register[I, B any](s *Service, e endpoint, run func(context.Context, *calle
 	for _, status := range append([]int{400, 401, 403, 421, 500, 503}, e.also...) {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: "#/components/responses/" + responseName(status)}
 	}
-	huma.Register(s.api, op, func(ctx context.Context, in *I) (*answer[B], error) {
-		c := callerOf(ctx)
-		out, err := once(ctx, s, c, e, func() (*answer[B], error) { return run(ctx, c, in) })
-		if err != nil {
-			return nil, s.failed(ctx, c, e.id, err)
-		}
-		return out, nil
-	})
+	return op
 }
 
 // failed translates an error of an operation.

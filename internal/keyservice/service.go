@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/humaapi"
@@ -43,6 +44,7 @@ type Config struct {
 	Credits usage.Store     // nil: nothing keeps credits, and operations about them answer 503
 	Ledger  *usage.Ledger   // of Credits, from which verifyKey spends; nil as Credits
 	Limits  ratelimit.Store // counts the limits of keys for verifyKey; nil: in memory
+	Audit   audit.Reader    // nil: nothing reads it here, and operations about it answer 503
 	Usage   Usage           // nil: nothing keeps it, and getUsage answers 503
 
 	// Stale reports whether a person has to log in again for what a right allows. nil:

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -240,3 +241,17 @@ func want(tb testing.TB, what string, r *reply, status int) {
 }
 
 func quote(n int64) string { return fmt.Sprintf(`"%d"`, n) }
+
+func escape(text string) string { return url.QueryEscape(text) }
+
+// newIssuer makes keys that no world knows.
+func newIssuer(tb testing.TB) *apikey.Issuer {
+	tb.Helper()
+	line, err := apikey.NewPepper(rand.Reader)
+	must(tb, err)
+	peppers, err := apikey.ParsePeppers(line)
+	must(tb, err)
+	issuer, err := apikey.NewIssuer(apikey.IssuerConfig{Store: new(apikey.MemoryStore), Peppers: peppers})
+	must(tb, err)
+	return issuer
+}
