@@ -37,6 +37,7 @@ type Config struct {
 	Signer     *jwt.Signer       // signs identities for upstreams; nil when none wants that
 	LimitStore ratelimit.Store   // counts what nodes share; nil when no limit is shared
 	Credits    usage.Store       // keeps credits; nil when no route costs any
+	Holder     HolderCommands    // answers holders of keys; nil when they may do nothing with them
 	AccessLog  *slog.Logger      // one record per request
 	Log        *slog.Logger      // everything else
 	Metrics    exchange.Finisher // told of every outcome; nil for none
@@ -97,7 +98,7 @@ func (g *Gateway) build() error {
 	routes.CORS = g.cors[config.DefaultCORS]
 	routes.AddressLimit = g.limits.everybody
 	if err == nil {
-		err = errors.Join(g.addRoutes(routes), g.addLogins(routes))
+		err = errors.Join(g.addRoutes(routes), g.addLogins(routes), g.addHolder(routes))
 	}
 	g.stack = &warder.Stack{Edge: edge, Route: routes}
 	g.handler = g.stack.Wrap(http.HandlerFunc(g.forward))

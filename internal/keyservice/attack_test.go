@@ -606,8 +606,17 @@ func TestHostileTexts(t *testing.T) {
 				t.Errorf("%q finds %d keys: %d %s", text, len(page.Keys), r.status, r.text)
 			}
 			for _, body := range []map[string]any{
-				{"scopes": []string{text}}, {"environment": text}, {"kind": text}, {"expires": text}, {"certificate": text}, {"addresses": []string{text}},
-				{"methods": []string{text}}, {"paths": []string{text}}, {"origins": []string{text}}, {"plan": text}, {"idle_revoke": text},
+				{"scopes": []string{text}},
+				{"environment": text},
+				{"kind": text},
+				{"expires": text},
+				{"certificate": text},
+				{"addresses": []string{text}},
+				{"methods": []string{text}},
+				{"paths": []string{text}},
+				{"origins": []string{text}},
+				{"plan": text},
+				{"idle_revoke": text},
 				{"limits": []map[string]any{{"name": text, "count": 1, "per": "1m"}}},
 			} {
 				r := w.ask(t, http.MethodPost, "/v1/keys", body)

@@ -39,6 +39,7 @@ type world struct {
 	issuer   *apikey.Issuer
 	verifier *apikey.Verifier
 	credits  *usage.MemoryStore
+	ledger   *usage.Ledger
 	attempts *idempotency.Memory
 	people   *people
 	service  *keyservice.Service
@@ -98,6 +99,7 @@ func newWorld(tb testing.TB, more ...func(*keyservice.Config)) *world {
 	must(tb, err)
 	ledger, err := usage.NewLedger(usage.LedgerConfig{Store: w.credits, Log: log})
 	must(tb, err)
+	w.ledger = ledger
 	tb.Cleanup(func() { must(tb, ledger.Close(context.WithoutCancel(tb.Context()))) })
 	token, err := keyservice.NewToken(secret.New(adminToken), "wadm_")
 	must(tb, err)

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/usage"
@@ -37,9 +39,7 @@ func (p *program) openKeyService() error {
 	if err != nil {
 		return err
 	}
-	issuer, err := apikey.NewIssuer(apikey.IssuerConfig{
-		Store: o.Store, Peppers: o.Peppers, Prefix: o.Config.Keys.Prefix, Changed: p.verifier.Invalidate,
-	})
+	issuer, err := p.issuer()
 	if err != nil {
 		return err
 	}
@@ -57,9 +57,36 @@ func (p *program) openKeyService() error {
 	}
 	p.keys.api, err = keyservice.New(keyservice.Config{
 		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: attempts,
-		Schemes: []authn.Scheme{token}, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Timeout: o.Config.Timeouts.Store,
+		Schemes: []authn.Scheme{token}, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Timeout: o.Config.Timeouts.Store,
 	})
 	return err
+}
+
+// issuer makes and changes keys of this node, which sees each change at once.
+func (p *program) issuer() (*apikey.Issuer, error) {
+	o := &p.options
+	return apikey.NewIssuer(apikey.IssuerConfig{Store: o.Store, Peppers: o.Peppers, Prefix: o.Config.Keys.Prefix, Changed: p.verifier.Invalidate})
+}
+
+// holder answers holders of keys; nil unless the configuration says where.
+func (p *program) holder() (gateway.HolderCommands, error) {
+	o := &p.options
+	if o.Config.Holder.Path == "" {
+		return nil, nil //nolint:nilnil // nobody answers
+	}
+	issuer, err := p.issuer()
+	if err != nil {
+		return nil, err
+	}
+	return keyservice.NewHolder(keyservice.HolderConfig{Store: o.Store, Issuer: issuer, Registry: o.Registry, Log: o.Log, Credits: o.Credits})
+}
+
+// reader is the audit for the API; nil for none.
+func (a *AuditOptions) reader() audit.Reader {
+	if a == nil {
+		return nil
+	}
+	return a.Store
 }
 
 // close gives back what was not spent.

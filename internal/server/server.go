@@ -162,9 +162,12 @@ func (p *program) build() error {
 	if err := errors.Join(p.tls(), p.joinPeople(), p.sign()); err != nil {
 		return err
 	}
-	var err error
+	holder, err := p.holder()
+	if err != nil {
+		return err
+	}
 	p.gateway, err = gateway.New(gateway.Config{
-		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
+		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits, Holder: holder,
 		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
 	})
 	if err != nil {
