@@ -66,6 +66,7 @@ func TestTheWholeLifeOfAKey(t *testing.T) {
 			t.Errorf("%s answers %+v", step.verb, changed)
 		}
 	}
+	want(t, "disable and do not wait", w.ask(t, http.MethodPost, path+":disable?wait=0s", nil), http.StatusOK)
 	r = w.ask(t, http.MethodPost, path+":revoke?wait=1s", `{"reason":"key-compromise"}`)
 	want(t, "revoke", r, http.StatusOK)
 	r.json(t, &changed)

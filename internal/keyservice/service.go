@@ -182,6 +182,9 @@ func (s *Service) Guard() *humaapi.Guard { return s.guard }
 // await is the receipt of a change.
 func (s *Service) await(ctx context.Context, rev apikey.Revision, wait time.Duration) (Receipt, error) {
 	r, err := fleet.Await(ctx, s.cfg.Registry, rev, wait)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = nil // it was over before the first look: nothing is known, and so it is not complete
+	}
 	if err != nil {
 		return Receipt{}, err
 	}
