@@ -55,7 +55,7 @@ func (s *Service) finish() ([]byte, error) {
 		doc.Components.Responses = map[string]*huma.Response{}
 	}
 	used := make(map[string]bool)
-	s.patterns = make(map[string]*regexp.Regexp)
+	s.patterns = make(map[string]pattern)
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		for _, op := range operationsOf(doc.Paths[path]) {
 			s.complete(op, used)
@@ -138,12 +138,17 @@ func (s *Service) compile(schema *huma.Schema) error {
 	if schema == nil {
 		return nil
 	}
-	if schema.Pattern != "" && s.patterns[schema.Pattern] == nil {
+	if schema.Pattern != "" {
 		p, err := regexp.Compile(schema.Pattern)
 		if err != nil {
 			return fmt.Errorf("keyservice: the document has a pattern that is none: %w", err)
 		}
-		s.patterns[schema.Pattern] = p
+		words := schema.PatternDescription
+		schema.PatternDescription = "" // no keyword of OpenAPI
+		if known, ok := s.patterns[schema.Pattern]; ok && words == "" {
+			words = known.words
+		}
+		s.patterns[schema.Pattern] = pattern{p, words}
 	}
 	for _, property := range schema.Properties {
 		if err := s.compile(property); err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -62,7 +61,7 @@ type Service struct {
 	api      huma.API
 	adapter  *adapter
 	guard    *humaapi.Guard
-	patterns map[string]*regexp.Regexp
+	patterns map[string]pattern
 	document []byte
 	verify   *verification
 }

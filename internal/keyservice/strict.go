@@ -2,6 +2,7 @@ package keyservice
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,11 +26,17 @@ const (
 // errSyntax means that a body is not one JSON value of UTF-8 text.
 var errSyntax = errors.New("keyservice: no JSON")
 
+// A pattern is one of a schema, with what it wants in words.
+type pattern struct {
+	re    *regexp.Regexp
+	words string
+}
+
 // A checker compares values with the schemas of the document. What it lets pass
 // encoding/json reads in one way only: names are exact and there once.
 type checker struct {
 	registry huma.Registry
-	patterns map[string]*regexp.Regexp // of every schema, compiled at the start
+	patterns map[string]pattern // of every schema, by their text
 	decoder  *json.Decoder
 	faults   []Fault
 }
@@ -212,8 +219,8 @@ func (c *checker) text(path string, s *huma.Schema, v string) {
 		c.fault(path, "want at least %d characters", *s.MinLength)
 	case s.Enum != nil && !slices.Contains(s.Enum, any(v)):
 		c.fault(path, "want one of %s", enumText(s.Enum))
-	case s.Pattern != "" && !c.patterns[s.Pattern].MatchString(v):
-		c.fault(path, "want %s", orPattern(s))
+	case s.Pattern != "" && !c.patterns[s.Pattern].re.MatchString(v):
+		c.fault(path, "want %s", cmp.Or(c.patterns[s.Pattern].words, "what matches "+s.Pattern))
 	case s.Format == "date-time" && !validTime(v):
 		c.fault(path, "want a time such as 2027-01-31T12:00:00Z")
 	}
@@ -223,13 +230,6 @@ func (c *checker) text(path string, s *huma.Schema, v string) {
 func validTime(v string) bool {
 	t, err := time.Parse(time.RFC3339, v)
 	return err == nil && t.UTC().Year() >= 1970 && t.UTC().Year() <= 9999
-}
-
-func orPattern(s *huma.Schema) string {
-	if s.PatternDescription != "" {
-		return s.PatternDescription
-	}
-	return "what matches " + s.Pattern
 }
 
 func enumText(all []any) string {
