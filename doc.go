@@ -79,6 +79,7 @@
 //   - upstream: the reverse proxy and what it must not let through
 //   - usage: credits, which requests spend and which come back
 //   - audit: what was changed, by whom and from where, in a chain that shows what was done to it
+//   - webhook: signed events to other programs, until they are taken
 //   - accesslog, redact: one record per request, and nothing secret in it
 //
 // Adapters, one per technology:
@@ -89,7 +90,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - account/accounttest, apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, audit/audittest, internal/idempotency/idempotencytest: a store of each
+//   - account/accounttest, apikey/apikeytest, session/sessiontest, ratelimit/ratelimittest, usage/usagetest, webhook/webhooktest, audit/audittest, internal/idempotency/idempotencytest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:
@@ -105,6 +106,7 @@
 //   - internal/clientgen: what writes it from the API's document
 //   - internal/idempotency: what came of requests that a client may send again
 //   - internal/keyservice: the admin REST API of keys, credits, audit and usage
+//   - internal/housekeeping: what is due without anybody asking: notices of keys that expire
 //   - internal/systemd: sockets and words of the service manager
 //
 // What several of them share:

@@ -105,12 +105,18 @@ func Fresh(p *exchange.Principal, now time.Time) bool {
 	return (factor || !role.NeedsFactor()) && now.Sub(at) < FreshFor && !at.After(now.Add(time.Second))
 }
 
+// Stale reports whether p is a person whose login is too old for a. Whom somebody
+// else vouches for is not this package's to judge.
+func Stale(p *exchange.Principal, a Action, now time.Time) bool {
+	return p.Issuer == Issuer && a.NeedsFresh() && !Fresh(p, now)
+}
+
 // Permits reports whether p may do a, and whether only a fresh login is missing.
 func Permits(p *exchange.Principal, a Action, now time.Time) (ok, stale bool) {
 	switch {
 	case !RoleOf(p).May(a), a == ManageAccounts && p.Issuer != Issuer:
 		return false, false
-	case a.NeedsFresh() && !Fresh(p, now):
+	case Stale(p, a, now):
 		return false, true
 	default:
 		return true, false

@@ -23,9 +23,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		}
 	}
 	may := map[account.Role]string{
-		account.Owner:     "keys:read keys:write keys:roll keys:revoke-bulk usage:read audit:read settings:write accounts:read accounts:manage",
-		account.Admin:     "keys:read keys:write keys:roll keys:revoke-bulk usage:read audit:read settings:write accounts:read accounts:manage",
-		account.Developer: "keys:read keys:write keys:roll usage:read",
+		account.Owner:     "keys:read keys:write keys:roll keys:delete keys:verify keys:reasons keys:revoke-bulk credits:write usage:read audit:read settings:write accounts:read accounts:manage",
+		account.Admin:     "keys:read keys:write keys:roll keys:delete keys:verify keys:reasons keys:revoke-bulk credits:write usage:read audit:read settings:write accounts:read accounts:manage",
+		account.Developer: "keys:read keys:write keys:roll keys:verify usage:read",
 		account.Auditor:   "keys:read usage:read audit:read accounts:read",
 		"root":            "",
 	}

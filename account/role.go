@@ -59,7 +59,11 @@ type Action string
 // The actions.
 const (
 	ReadKeys       Action = "keys:read"
-	WriteKeys      Action = "keys:write"       // make, change, disable, revoke one
+	WriteKeys      Action = "keys:write"   // make, change, disable, revoke one
+	DeleteKeys     Action = "keys:delete"  // needs a fresh login
+	VerifyKeys     Action = "keys:verify"  // and spend their credits
+	SeeReasons     Action = "keys:reasons" // why a key does not hold
+	WriteCredits   Action = "credits:write"
 	RollKeys       Action = "keys:roll"        // needs a fresh login
 	RevokeBulk     Action = "keys:revoke-bulk" // needs a fresh login
 	ReadUsage      Action = "usage:read"
@@ -71,22 +75,26 @@ const (
 
 // Actions returns every action.
 func Actions() []Action {
-	return []Action{ReadKeys, WriteKeys, RollKeys, RevokeBulk, ReadUsage, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts}
+	return []Action{
+		ReadKeys, WriteKeys, RollKeys, DeleteKeys, VerifyKeys, SeeReasons, RevokeBulk, WriteCredits, ReadUsage, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts,
+	}
 }
 
 // NeedsFresh reports whether a person has to have logged in within [FreshFor].
-func (a Action) NeedsFresh() bool { return a == RollKeys || a == RevokeBulk || a == ManageAccounts }
+func (a Action) NeedsFresh() bool {
+	return a == RollKeys || a == DeleteKeys || a == RevokeBulk || a == ManageAccounts
+}
 
 // May reports whether somebody of role r may do a.
 func (r Role) May(a Action) bool {
 	switch a {
 	case ReadKeys, ReadUsage:
 		return r.Valid()
-	case WriteKeys, RollKeys:
+	case WriteKeys, RollKeys, VerifyKeys:
 		return r == Owner || r == Admin || r == Developer
 	case ReadAudit, ReadAccounts:
 		return r == Owner || r == Admin || r == Auditor
-	case RevokeBulk, WriteSettings, ManageAccounts:
+	case DeleteKeys, SeeReasons, RevokeBulk, WriteCredits, WriteSettings, ManageAccounts:
 		return r == Owner || r == Admin
 	default:
 		return false

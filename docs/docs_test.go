@@ -95,7 +95,7 @@ func meanings() map[problem.Type]string {
 		problem.InvalidBody:       "The request's body broke off or was malformed while it was read. Send it again, whole.",
 		problem.Unauthorized:      "There is no credential, or it does not hold: unknown, wrong, revoked and expired ones get the same answer. `WWW-Authenticate` says what is accepted.",
 		problem.InvalidInput:      "The key service does not take a parameter or a member of the body: it is unknown, read-only, there twice, of another type or out of its range. `errors` names each by its `field`, and says what is wanted.",
-		problem.Conflict:          "What is asked for contradicts what there is: a key that is revoked for good cannot be changed, or what became of an earlier request with the same `Idempotency-Key` is not known. Look at the key, and ask for something else.",
+		problem.Conflict:          "What is asked for contradicts what there is, as the detail says: the last owner would go, a name is taken, a key that is revoked for good would be changed, or what became of an earlier request with the same `Idempotency-Key` is not known. Look at the key, and ask for something else.",
 		problem.ChangedMeanwhile:  "`If-Match` names another state of the key than the present one: somebody changed it. Get it again, and decide anew.",
 		problem.NotJSON:           "The key service takes bodies of JSON (`Content-Type: application/json`) without any `Content-Encoding`.",
 		problem.ReusedKey:         "The `Idempotency-Key` came with another request before. Take a new one for each thing that you ask for.",

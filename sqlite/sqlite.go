@@ -107,6 +107,9 @@ func (db *DB) Credits() *Credits { return db.credits }
 // Audit returns the log of what was changed. It lives as long as the DB.
 func (db *DB) Audit() *Audit { return db.audit }
 
+// Outbox returns the deliveries of webhooks. It lives as long as the DB.
+func (db *DB) Outbox() *Outbox { return &Outbox{db: db} }
+
 // Close closes every connection. Calls under way end first; later ones fail.
 func (db *DB) Close() error {
 	var errs []error

@@ -2,7 +2,6 @@ package login
 
 import (
 	"encoding/json"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +19,7 @@ func revealHash(a *account.Account) string { return a.PasswordHash.Reveal() }
 
 // answers are the problems, made once.
 type answers struct {
-	method, foreign, long, body, wrong, code, ended, stale, gone, elsewhere, forbidden, factor, away *problem.Problem
+	foreign, long, body, wrong, code, ended, stale, gone, elsewhere, forbidden, factor, away *problem.Problem
 }
 
 func newAnswers(challenge string) answers {
@@ -28,7 +27,6 @@ func newAnswers(challenge string) answers {
 		return problem.New(problem.Unauthorized, detail).With("WWW-Authenticate", challenge)
 	}
 	return answers{
-		method:    problem.New(problem.MethodNotAllowed, "Use POST.").With("Allow", http.MethodPost),
 		foreign:   problem.New(problem.CrossSite, "Send this from a page of the site itself."),
 		long:      problem.New(problem.BodyTooLarge, "Send a shorter body."),
 		body:      problem.New(problem.InvalidBody, "Send one JSON object with the members that are documented, and no others."),
@@ -109,6 +107,26 @@ func viewCodes(codes []secret.Text) codesView {
 		v.Codes = append(v.Codes, one.Reveal())
 	}
 	return v
+}
+
+// An invitationView is an account with the link that was made for it.
+type invitationView struct {
+	Account account.View `json:"account"`
+	Link    string       `json:"link"`
+}
+
+func viewInvitation(a *account.Account, link secret.Text) invitationView {
+	return invitationView{a.View(), link.Reveal()}
+}
+
+// A newKeyView is an admin key with its text.
+type newKeyView struct {
+	Key  account.KeyView `json:"key"`
+	Text string          `json:"text"`
+}
+
+func viewNewKey(k *account.Key, text secret.Text) newKeyView {
+	return newKeyView{k.View(), text.Reveal()}
 }
 
 // A meView is who asks.

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/warder-dev/warder/account"
@@ -23,71 +24,121 @@ import (
 // escaped, and as much again.
 const maxBody = 16 << 10
 
-// Handler serves what has to do with proving oneself, below the path base, such as
-// "/v1/account". Everything but GET is POST with one JSON object, from a page of the
-// site itself or from no browser, and answered with JSON; refusals are problems
-// (RFC 9457), and nothing may be stored by a cache.
+// Routes serve what has to do with proving oneself, and with who administers, below
+// a path such as "/v1/account". Everything but GET is POST with one JSON object, from
+// a page of the site itself or from no browser, and is answered with JSON; refusals
+// are problems (RFC 9457), and nothing may be stored by a cache.
 //
-//	POST base/login           {"name", "password"}            who it is, with a cookie; or {"factor": true, "ticket"}
-//	POST base/login/factor    {"ticket", "code"}              who it is, with a cookie; "recovery_code" in place of code
-//	POST base/login/fresh     {"password", "code"}            the session is fresh again
-//	POST base/logout          {}                              204
-//	GET  base/me                                              who asks
-//	POST base/setup           {"link"}                        what the link sets, and an authenticator to enrol
-//	POST base/setup/finish    {"link", "password", "offer", "code"}   recovery codes
-//	POST base/password        {"old", "password"}             needs a fresh login; other sessions end
-//	POST base/factor          {}                              another authenticator to enrol; needs a fresh login
-//	POST base/factor/enrol    {"offer", "code"}               recovery codes; other sessions end
-//	POST base/recovery-codes  {}                              new ones; needs a fresh login
+//	POST login           {"name", "password"}                who it is, with a cookie; or {"factor": true, "ticket"}
+//	POST login/factor    {"ticket", "code"}                  who it is, with a cookie; "recovery_code" in place of code
+//	POST login/fresh     {"password", "code"}                the session is fresh again
+//	POST logout                                              204
+//	GET  me                                                  who asks
+//	POST setup           {"link"}                            what the link sets, and an authenticator to enrol
+//	POST setup/finish    {"link", "password", "offer", "code"}   recovery codes
 //
-// The routes judge credentials themselves: they stand without authn, behind a stage
-// that trusts no other host. keys are taken at base/me only; nil for none. The error
-// is that of a scheme that authn does not take.
-func (d *Door) Handler(base string, keys authn.Scheme) (http.Handler, error) {
-	stage := d.stage
-	if keys != nil {
-		var err error
-		if stage, err = authn.New(authn.Config{Requirement: authn.Requirement{{{Scheme: d.scheme}}, {{Scheme: keys}}}, Realm: d.realm}); err != nil {
-			return nil, err
-		}
-	}
-	mux := http.NewServeMux()
-	for path, serve := range map[string]func(*call) error{
-		"/login": d.login, "/login/factor": d.second, "/login/fresh": d.fresh, "/logout": d.logout, "/setup": d.setUp, "/setup/finish": d.finish,
-		"/password": d.changePassword, "/factor": d.offerFactor, "/factor/enrol": d.enrolFactor, "/recovery-codes": d.renewRecovery,
-	} {
-		mux.Handle(base+path, d.post(serve))
-	}
-	mux.Handle("GET "+base+"/me", d.me(stage))
-	mux.HandleFunc(base+"/", func(w http.ResponseWriter, r *http.Request) {
-		exchange.Respond(w, r, problem.New(problem.NotFound, ""), "", nil)
-	})
-	return mux, nil
+// With a fresh login:
+//
+//	POST password        {"old", "password"}                 other sessions end
+//	POST factor          {}                                  another authenticator to enrol
+//	POST factor/enrol    {"offer", "code"}                   recovery codes; other sessions end
+//	POST recovery-codes  {}                                  new ones
+//
+// As the role allows, people with a fresh login, and admin keys to read:
+//
+//	GET  people, people/{id}
+//	POST people          {"name", "email", "role", "from"}   the account and its link; "anywhere" in place of from
+//	POST people/{id}/role {"role"}, /email {"email"}, /disable {}, /enable {}, /remove {}, each with "revision" to be sure
+//	POST people/{id}/invite, /reset-password, /reset-factor  {"from"}
+//	GET  keys
+//	POST keys            {"name", "role", "expires"}         the admin key and its text
+//	POST keys/{id}/revoke {"reason"}
+//
+// The routes judge credentials themselves: they stand without authn, on a listener
+// that takes no other host's name. Routes are safe for concurrent use.
+type Routes struct {
+	door     *Door
+	keys     *Keys
+	either   *authn.Stage // people and admin keys
+	mux      *http.ServeMux
+	patterns []string
 }
 
-// A call is one POST.
+// NewRoutes returns the routes of d and keys below base. It reports what authn does
+// not take.
+func NewRoutes(d *Door, keys *Keys, base string) (*Routes, error) {
+	either, err := authn.New(authn.Config{Requirement: authn.Requirement{{{Scheme: d.scheme}}, {{Scheme: keys.Scheme()}}}, Realm: d.realm})
+	if err != nil {
+		return nil, err
+	}
+	rs := &Routes{door: d, keys: keys, either: either, mux: http.NewServeMux()}
+	for path, serve := range map[string]func(*call) error{
+		"login": d.login, "login/factor": d.second, "login/fresh": d.fresh, "logout": d.logout, "setup": d.setUp, "setup/finish": d.finish,
+		"password": d.changePassword, "factor": d.offerFactor, "factor/enrol": d.enrolFactor, "recovery-codes": d.renewRecovery,
+		"people": rs.create, "people/{id}/role": rs.setRole, "people/{id}/email": rs.describe, "people/{id}/disable": rs.disable,
+		"people/{id}/enable": rs.enable, "people/{id}/remove": rs.remove, "people/{id}/invite": rs.invite, "people/{id}/reset-password": rs.resetPassword,
+		"people/{id}/reset-factor": rs.resetFactor, "keys": rs.issueKey, "keys/{id}/revoke": rs.revokeKey,
+	} {
+		rs.handle("POST "+base+"/"+path, serve)
+	}
+	for path, serve := range map[string]func(*call) error{"me": rs.me, "people": rs.people, "people/{id}": rs.one, "keys": rs.listKeys} {
+		rs.handle("GET "+base+"/"+path, serve)
+	}
+	slices.Sort(rs.patterns)
+	return rs, nil
+}
+
+// Patterns returns the patterns of all routes, as [http.ServeMux] has them.
+func (rs *Routes) Patterns() []string { return slices.Clone(rs.patterns) }
+
+func (rs *Routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h, pattern := rs.mux.Handler(r)
+	if pattern != "" {
+		rs.mux.ServeHTTP(w, r)
+		return
+	}
+	// The mux knows which methods a path has, and says so in plain text.
+	said := &headerOnly{header: make(http.Header)}
+	h.ServeHTTP(said, r)
+	w.Header().Set("Cache-Control", "no-store")
+	p := problem.New(problem.NotFound, "There is nothing of this name.")
+	if said.status == http.StatusMethodNotAllowed {
+		p = problem.New(problem.MethodNotAllowed, "Use GET to read, and POST for all else.").With("Allow", said.header.Get("Allow"))
+	}
+	exchange.Respond(w, r, p, "", nil)
+}
+
+// headerOnly takes what a handler says, and keeps its head.
+type headerOnly struct {
+	header http.Header
+	status int
+}
+
+func (w *headerOnly) Header() http.Header         { return w.header }
+func (w *headerOnly) Write(p []byte) (int, error) { return len(p), nil }
+func (w *headerOnly) WriteHeader(status int)      { w.status = status }
+
+// A call is one request.
 type call struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	from netip.Addr
 }
 
-// post reads nothing yet: each handler knows its members.
-func (d *Door) post(serve func(*call) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// handle adds a route. What another site may have had a browser write is refused.
+func (rs *Routes) handle(pattern string, serve func(*call) error) {
+	rs.patterns = append(rs.patterns, pattern)
+	rs.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		c := &call{w, r, address(r)}
 		var err error
-		switch {
-		case r.Method != http.MethodPost:
-			err = d.answers.method
-		case session.FromElsewhere(r):
-			err = d.answers.foreign
-		default:
+		if r.Method == http.MethodPost && session.FromElsewhere(r) {
+			err = rs.door.answers.foreign
+		} else {
 			err = serve(c)
 		}
 		if err != nil {
-			d.refuse(c, err) //nolint:contextcheck // the call holds the request
+			rs.door.refuse(c, err) //nolint:contextcheck // the call holds the request
 		}
 	})
 }
@@ -263,24 +314,19 @@ func (d *Door) actor(c *call) (account.Actor, account.Account, error) {
 }
 
 // me answers who asks: a person, or an admin key.
-func (d *Door) me(stage *authn.Stage) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		c := &call{w, r, address(r)}
-		p, err := c.check(stage) //nolint:contextcheck // the call holds the request
-		var a *account.Account
-		if err == nil && p.Issuer == account.Issuer {
-			var found account.Account
-			found, err = d.lookup(r.Context(), account.ID(p.Subject))
-			a = &found
-		}
-		if err == nil {
-			err = d.answer(c, d.viewOf(&p, a))
-		}
-		if err != nil {
-			d.refuse(c, err) //nolint:contextcheck // the call holds the request
-		}
-	})
+func (rs *Routes) me(c *call) error {
+	p, err := c.check(rs.either)
+	if err != nil {
+		return err
+	}
+	if p.Issuer != account.Issuer {
+		return rs.door.answer(c, rs.door.viewOf(&p, nil))
+	}
+	a, err := rs.door.lookup(c.r.Context(), account.ID(p.Subject))
+	if err != nil {
+		return err
+	}
+	return rs.door.answer(c, rs.door.viewOf(&p, &a))
 }
 
 func (d *Door) viewOf(p *exchange.Principal, a *account.Account) meView {

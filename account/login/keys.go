@@ -50,7 +50,8 @@ func NewKeys(cfg KeysConfig) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	bearer, err := apikey.NewBearer(apikey.BearerConfig{Verifier: verifier, SchemeName: "adminKey"})
+	// Other bearer tokens are another scheme's, or nobody's.
+	bearer, err := apikey.NewBearer(apikey.BearerConfig{Verifier: verifier, SchemeName: "adminKey", Shared: true, Prefixes: []string{Prefix}})
 	if err != nil {
 		return nil, errors.Join(err, verifier.Close())
 	}
@@ -178,8 +179,9 @@ func keyOf(r *apikey.Record) account.Key {
 	}
 }
 
-// A KeyScheme proves which admin key a bearer token is (RFC 6750, section 2.1). It
-// is safe for concurrent use.
+// A KeyScheme proves which admin key a bearer token is (RFC 6750, section 2.1). One
+// that does not begin like an admin key is absent: another scheme may take it. It is
+// safe for concurrent use.
 type KeyScheme struct {
 	bearer *apikey.Bearer
 	role   *authn.Refusal

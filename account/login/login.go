@@ -6,7 +6,7 @@
 //	people, err := account.New(account.Config{Store: accounts, Hash: login.Hash, Sealer: peppers, Ended: login.End(sessions, log)})
 //	door, err := login.New(login.Config{People: people, Sessions: sessions, Log: log})
 //	stage, err := authn.New(authn.Config{Requirement: authn.Requirement{{{Scheme: door.Scheme()}}, {{Scheme: keys.Scheme()}}}})
-//	handler, err := door.Handler("/v1/account", keys.Scheme()) // for "/v1/account/"
+//	routes, err := login.NewRoutes(door, keys, "/v1/account")
 //
 // It is where the rooms of identity meet, which know nothing of each other.
 //

@@ -144,7 +144,7 @@ func newHouse(tb testing.TB) *house {
 	tb.Cleanup(func() { must(h.keys.Close()) })
 	h.door, err = login.New(login.Config{People: h.people, Sessions: sessions, Log: log, Params: cheap()})
 	must(err)
-	h.handler, err = h.door.Handler("/v1/account", h.keys.Scheme())
+	h.handler, err = login.NewRoutes(h.door, h.keys, "/v1/account")
 	must(err)
 	return h
 }
@@ -249,7 +249,7 @@ func (p *person) send(tb testing.TB, method, path string, members any, header ..
 			tb.Fatalf("%s %s: the body is no JSON: %v", method, path, err)
 		}
 	}
-	if a.header.Get("Cache-Control") != "no-store" && w.Code != http.StatusNotFound {
+	if a.header.Get("Cache-Control") != "no-store" {
 		tb.Errorf("%s %s may be stored by a cache", method, path)
 	}
 	return a

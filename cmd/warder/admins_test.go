@@ -3,14 +3,21 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/warder-dev/warder/account"
+	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/secret"
 )
 
@@ -117,4 +124,129 @@ func TestAnOwnerSetsItselfUp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An administrator logs in to the admin listener of a running server, and what the
+// command line changes holds there with the next request.
+func TestAnOwnerLogsIn(t *testing.T) {
+	s := startServed(t, "http://127.0.0.1:1")
+	db := filepath.Join(s.folder, "warder.db")
+	var stderr bytes.Buffer
+	code, link := runIn(t, strings.NewReader(""), &stderr, "admins", "setup", "--db", db, "--output", "secret")
+	if code != 0 {
+		t.Fatalf("admins setup = %d: %s", code, stderr.String())
+	}
+	shared, recovery, _ := accept(t, db, strings.TrimSpace(link))
+	b := &browser{t: t, admin: s.admin}
+	b.ask(http.MethodGet, "/me", "", http.StatusUnauthorized)
+	b.ask(http.MethodPost, "/login", `{"name":"ada","password":"wrong password"}`, http.StatusUnauthorized)
+	first := b.ask(http.MethodPost, "/login", `{"name":"ada","password":"seven quiet otters"}`, http.StatusOK)
+	ticket, _ := first["ticket"].(string)
+	b.ask(http.MethodPost, "/login/factor", `{"ticket":"`+ticket+`","recovery_code":"`+recovery[0]+`"}`, http.StatusOK)
+	if me := b.ask(http.MethodGet, "/me", "", http.StatusOK); me["role"] != "owner" {
+		t.Errorf("me = %v", me)
+	}
+	made := b.ask(http.MethodPost, "/people", `{"name":"bob","role":"owner"}`, http.StatusOK)
+	invited, _ := made["link"].(string)
+	if bob, codes, _ := accept(t, db, invited); bob.IsZero() || len(codes) != 10 {
+		t.Error("a link of the server is not good on the command line")
+	}
+	for header, value := range map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"} {
+		b.header = [2]string{header, value}
+		b.ask(http.MethodPost, "/logout", "", http.StatusForbidden)
+	}
+	b.header = [2]string{"Host", "evil.example"}
+	b.ask(http.MethodGet, "/me", "", http.StatusMisdirectedRequest)
+	b.header = [2]string{}
+	b.ask(http.MethodGet, "/nothing", "", http.StatusNotFound)
+	b.ask(http.MethodGet, "/login", "", http.StatusMethodNotAllowed)
+	if status, _ := s.get(t, "/v1/account/me"); status != http.StatusBadGateway { // the upstream's path, and it is down
+		t.Errorf("the public listener answers %d, want what the upstream would", status)
+	}
+	if code, _ := runIn(t, strings.NewReader(""), &stderr, "admins", "disable", "ada", "--db", db); code != 0 {
+		t.Fatalf("admins disable: %s", stderr.String())
+	}
+	b.ask(http.MethodGet, "/me", "", http.StatusUnauthorized)
+	log, err := os.ReadFile(filepath.Join(s.folder, "warder.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range append(recovery, ticket, shared.Reveal(), invited, strings.TrimSpace(link), "otters", b.cookie) {
+		if secret == "" || bytes.Contains(log, []byte(secret)) {
+			t.Errorf("the log holds a secret of %d characters", len(secret))
+		}
+	}
+}
+
+// While nobody administers, serve says how the first owner is made; not afterwards.
+func TestTheGreetingOfAdministrators(t *testing.T) {
+	folder := t.TempDir()
+	cfg := &config.Config{DB: filepath.Join(folder, "warder.db"), Peppers: config.Peppers{File: filepath.Join(folder, "warder.db.peppers")}}
+	said := func(admin string) string {
+		store, err := openStore(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.db.Close()
+		var text strings.Builder
+		greetAdmins(t.Context(), cfg, running{admin: admin, store: store}, func(format string, args ...any) { _, _ = fmt.Fprintf(&text, format, args...) })
+		return text.String()
+	}
+	if got := said(""); got != "" {
+		t.Errorf("without an admin listener it says %q", got)
+	}
+	if got := said("127.0.0.1:1"); !strings.Contains(got, "admins setup --db "+cfg.DB+" --output secret | ") {
+		t.Errorf("it says %q", got)
+	}
+	var stderr bytes.Buffer
+	_, link := runIn(t, strings.NewReader(""), &stderr, "admins", "setup", "--db", cfg.DB, "--output", "secret")
+	if got := said("127.0.0.1:1"); got == "" {
+		t.Error("a link that was not used is no owner")
+	}
+	accept(t, cfg.DB, strings.TrimSpace(link))
+	if got := said("127.0.0.1:1"); got != "" {
+		t.Errorf("with an owner it says %q", got)
+	}
+}
+
+// A browser keeps its cookie.
+type browser struct {
+	t      *testing.T
+	admin  string
+	cookie string
+	header [2]string
+}
+
+// ask wants a status of the admin listener, and returns the members of the answer.
+func (b *browser) ask(method, path, body string, want int) map[string]any {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+b.admin+"/v1/account"+path, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if b.cookie != "" {
+		r.Header.Set("Cookie", login.Cookie+"="+b.cookie)
+	}
+	if b.header[0] == "Host" {
+		r.Host = b.header[1]
+	} else if b.header[0] != "" {
+		r.Header.Set(b.header[0], b.header[1])
+	}
+	response, err := new(http.Transport).RoundTrip(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	for _, c := range response.Cookies() {
+		if c.Value != "" {
+			b.cookie = c.Value
+		}
+	}
+	var members map[string]any
+	_ = json.NewDecoder(response.Body).Decode(&members) // an answer without a body has none
+	if response.StatusCode != want {
+		b.t.Errorf("%s %s = %d %v, want %d", method, path, response.StatusCode, members["detail"], want)
+	}
+	return members
 }

@@ -42,6 +42,7 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 	if own, err := netip.ParseAddrPort(at.public); err == nil && !own.Addr().IsLoopback() && !cfg.TLS.Enabled() && !cfg.Forwarded.Proto {
 		say("the gateway listens beyond this machine without TLS: keys travel in clear text unless a TLS proxy stands in front")
 	}
+	greetAdmins(ctx, cfg, at, say)
 	try, some := firstTry(cfg)
 	if !some {
 		return

@@ -77,7 +77,7 @@ Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 broken 
 		return fail(exitUsage, hint, "%w", flagError(err))
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newUsers(p), newAdmins(p), newLimits(p), newAudit(p), newConfig(p), newVersion(p))
+	root.AddCommand(newServe(p), newDemo(p), newKeys(p), newUsers(p), newAdmins(p), newLimits(p), newAudit(p), newWebhooks(p), newConfig(p), newVersion(p))
 	tameCompletion(root)
 	return root
 }

@@ -54,7 +54,7 @@ func withProgram(run func() int) int {
 }
 
 // TestScripts runs every command of the program as a user does, in a folder of
-// its own. The scripts' own commands are: serve, terminate, get, upstream.
+// its own. The scripts' own commands are: serve, terminate, get, upstream, sink.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"serve": serveCommand, "terminate": terminateCommand, "get": getCommand, "upstream": upstreamCommand, "mode": modeCommand,
+			"serve": serveCommand, "terminate": terminateCommand, "get": getCommand, "upstream": upstreamCommand, "sink": sinkCommand, "mode": modeCommand,
 			"exits": exitsCommand, "getkey": getKeyCommand, "login": loginCommand, "read": readCommand,
 		},
 	})
@@ -188,6 +188,13 @@ func fetch(url string, headers []string) (int, []byte, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return response.StatusCode, body, err
+}
+
+// sinkCommand starts a server that takes whatever is posted, and sets SINK to its URL.
+func sinkCommand(ts *testscript.TestScript, _ bool, _ []string) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	ts.Defer(s.Close)
+	ts.Setenv("SINK", s.URL)
 }
 
 // upstreamCommand starts the demo's orders API and sets UPSTREAM to its URL.

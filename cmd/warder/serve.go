@@ -125,7 +125,8 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	unfollow := func() {}
 	defer func() { unfollow() }()
 	err = server.Run(ctx, server.Options{
-		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: sessions, Credits: store.db.Credits(), Peppers: store.peppers,
+		Config: cfg, Listeners: listeners, Store: store.keys, Registry: store.db.Nodes(), Sessions: sessions, Credits: store.db.Credits(),
+		Accounts: store.db.Accounts(), Outbox: store.db.Outbox(), Peppers: store.peppers,
 		Audit:     &server.AuditOptions{Store: store.db.Audit(), Signer: signer, Keep: func(c audit.Checkpoint) error { return keepCheckpoint(cfg.Audit.CheckpointFile, c) }},
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, Attempts: store.db.Attempts(0), LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(),

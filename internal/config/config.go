@@ -87,6 +87,8 @@ type Config struct {
 	Users Users `yaml:"users"`
 	// Session says how people log in, and for how long.
 	Session Session `yaml:"session"`
+	// Webhooks are addresses that are told what happens, by name (as those of upstreams). At most 32. Default: nobody is told.
+	Webhooks map[string]Webhook `yaml:"webhooks"`
 	// Identity is what warder tells upstreams, signed.
 	Identity Identity `yaml:"identity"`
 	// Upstreams are the protected APIs by name (1 to 63 lower case letters, digits, "-" and "_", the first a letter or digit). At most 4,096.

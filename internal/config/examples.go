@@ -31,6 +31,8 @@ func exampleOf(path string, t reflect.Type) string {
 		"users":         "users: {file: ./users}",
 		"session":       "session: {password: true}",
 		"redis":         "redis: {addresses: [127.0.0.1:6379]}",
+		"webhooks":      "webhooks: {ops: {url: https://hooks.example.com/warder, secret: \"${WEBHOOK_SECRET}\"}}",
+		"webhooks.*":    "NAME: {url: https://hooks.example.com/warder, secret: \"${WEBHOOK_SECRET}\"}",
 		"decision":      "decision: {listen: 127.0.0.1:8083, dialect: nginx}",
 	}[kind]
 	if example == "" {

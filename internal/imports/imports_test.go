@@ -30,10 +30,10 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "account", "account/login", "apikey", "audit", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "client", "cors", "credential", "csrf", "exchange", "forwarded",
-		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/idempotency", "internal/keyservice", "internal/outgoing", "internal/server",
+		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/housekeeping", "internal/idempotency", "internal/keyservice", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
-		"usage",
+		"usage", "webhook",
 	}
 	x := []string{"golang.org/x"}
 	asking := []string{"authn", "openapi", "internal/bearer", "internal/outgoing"} // rooms that ask a provider
@@ -94,6 +94,7 @@ func table() map[string]row {
 		"audit/audittest":         {module: vocabulary("audit")},
 
 		"internal/idempotency/idempotencytest": {module: []string{"internal/idempotency"}},
+		"webhook/webhooktest":                  {module: vocabulary("webhook")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
@@ -101,6 +102,7 @@ func table() map[string]row {
 		"upstream":  {module: vocabulary(), third: x},
 		"usage":     {module: vocabulary(), third: x},
 		"audit":     {module: vocabulary("redact")},
+		"webhook":   {module: vocabulary("internal/outgoing")},
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
@@ -110,7 +112,7 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("account", "apikey", "audit", "internal/fleet", "internal/idempotency", "session", "usage"),
+			module: vocabulary("account", "apikey", "audit", "internal/fleet", "internal/idempotency", "session", "usage", "webhook"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
@@ -118,12 +120,13 @@ func table() map[string]row {
 		"humaapi": {module: vocabulary("", "authn", "openapi"), third: []string{"github.com/danielgtaylor/huma/v2"}},
 
 		// program
-		"internal/fleet":   {module: vocabulary("apikey")},
-		"internal/systemd": {third: x},
+		"internal/fleet":        {module: vocabulary("apikey")},
+		"internal/housekeeping": {module: vocabulary("apikey", "webhook")},
+		"internal/systemd":      {third: x},
 		"internal/config": {
 			module: vocabulary(
 				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "openapi", "requestid", "securityheaders",
-				"target", "trustedhost", "upstream",
+				"internal/outgoing", "target", "trustedhost", "upstream", "webhook",
 			),
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},

@@ -73,7 +73,7 @@ func (s *Service) check(a *admitted, x *exchange.Exchange, c *caller) *failure {
 		return fail(problem.CrossSite, "A browser has to say that the request comes from the page of this server itself.")
 	}
 	if s.cfg.Stale != nil && s.cfg.Stale(&x.Principal, rightOf(op)) {
-		return fail(problem.Forbidden, "Log in again first: this wants a fresh login.")
+		return fail(problem.FreshLogin, "Log in again first: this wants a fresh login.")
 	}
 	k := checker{registry: s.api.OpenAPI().Components.Schemas, patterns: s.patterns}
 	k.parameters(a, op)

@@ -29,6 +29,7 @@ rate_limits:
   shared: {count: 100, per: 1h, by: [address], store: redis, on_store_failure: insecure_open}
 default_rate_limits: [one]
 credits: {cost: 1}
+webhooks: {ops: {url: "https://127.0.0.1:1", secret: "${HOOK_SECRET}"}}
 `
 
 // TestTheGuideNamesEveryMetric that a program with all of its parts tells of, and
@@ -41,7 +42,7 @@ func TestTheGuideNamesEveryMetric(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = away.Close() })
-	p := start(t, upstream.URL(), settings{yaml: yaml, limit: away.Limits()})
+	p := start(t, upstream.URL(), settings{yaml: yaml, limit: away.Limits(), environ: []string{"HOOK_SECRET=" + webhookSecret}})
 	for range 2 { // without a key, and the second is over the limit that is only tried
 		r := newRequest(t, "https://"+p.gateway+"/")
 		r.Host = "api.test"

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/bodylimit"
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/internal/keyservice"
@@ -57,9 +59,23 @@ func (p *program) openKeyService() error {
 	}
 	p.keys.api, err = keyservice.New(keyservice.Config{
 		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: attempts,
-		Schemes: []authn.Scheme{token}, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Timeout: o.Config.Timeouts.Store,
+		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Timeout: o.Config.Timeouts.Store,
 	})
 	return err
+}
+
+// schemes are those of people and of admin keys.
+func (a *administrators) schemes() []authn.Scheme {
+	if a.keys == nil {
+		return nil
+	}
+	return []authn.Scheme{a.keys.Scheme(), a.door.Scheme()}
+}
+
+// stale reports whether a person has to log in again for what a right allows.
+func stale(p *exchange.Principal, right keyservice.Right) bool {
+	_, again := account.Permits(p, account.Action(right), time.Now())
+	return again
 }
 
 // issuer makes and changes keys of this node, which sees each change at once.

@@ -50,6 +50,9 @@ type settings struct {
 	limit ratelimit.Store                 // counts limits that nodes share
 
 	credits func(usage.Store) usage.Store // the same
+
+	environ []string                       // of the configuration
+	before  func(t *testing.T, p *program) // is run before the program starts; nil for nothing
 }
 
 // start runs warder in front of upstream, a base URL. The configuration protects
@@ -81,6 +84,9 @@ func start(t *testing.T, upstream string, s settings) *program {
 	p.keys, p.nodes, p.credits = db.APIKeys(), db.Nodes(), db.Credits()
 	p.peppers = newPeppers(t)
 	p.issue(t, s.spec)
+	if s.before != nil {
+		s.before(t, p)
+	}
 	var store apikey.Store = p.keys
 	if s.store != nil {
 		store = s.store(store)
@@ -90,7 +96,8 @@ func start(t *testing.T, upstream string, s settings) *program {
 		credits = s.credits(credits)
 	}
 	p.run(t, server.Options{
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Peppers: p.peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Peppers: p.peppers,
+		Accounts:  db.Accounts(),
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
 	}, func() { closeAll(t, logs.Close, db.Close) })
@@ -110,7 +117,7 @@ func (s settings) load(t *testing.T, folder, upstream string) *config.Config {
 // source writes the configuration of a program on free ports.
 func (s settings) source(t *testing.T, folder, upstream string) config.Source {
 	t.Helper()
-	source := config.Source{Flags: map[string]string{
+	source := config.Source{Environ: s.environ, Flags: map[string]string{
 		"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "health-listen": "127.0.0.1:0",
 		"db": filepath.Join(folder, "warder.db"), "log-file": filepath.Join(folder, "warder.log"),
 	}}

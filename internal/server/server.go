@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/exchange"
@@ -20,6 +21,7 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
+	"github.com/warder-dev/warder/internal/housekeeping"
 	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/proxyproto"
@@ -29,18 +31,20 @@ import (
 	"github.com/warder-dev/warder/tlsconfig"
 	"github.com/warder-dev/warder/tlsconfig/acme"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/webhook"
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// AdminToken, Audit and Ready.
+// Accounts, AdminToken, Audit and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
 	Listeners *Listeners // closed by Run
 	Store     apikey.Store
 	Registry  fleet.Registry
-	Sessions  session.Store // of people who log in
-	Credits   usage.Store   // of keys and owners
+	Sessions  session.Store  // of people who log in
+	Credits   usage.Store    // of keys and owners
+	Outbox    webhook.Outbox // of events; nil when nobody is told of any
 	Peppers   *apikey.Peppers
 	Audit     *AuditOptions // nil: no checkpoints are made
 	AccessLog *slog.Logger
@@ -51,6 +55,9 @@ type Options struct {
 	// reports whether it answers.
 	LimitStore   ratelimit.Store
 	LimitStoreUp func() bool
+
+	// Accounts keeps who administers; nil: nobody logs in to the admin listener.
+	Accounts account.Store
 
 	// AdminToken is what the admin listener wants of those who ask about limits or
 	// change them. Without it nobody can.
@@ -73,17 +80,21 @@ const pollInterval = 100 * time.Millisecond
 
 // A program is everything that runs between start and stop.
 type program struct {
-	options  Options
-	member   *fleet.Member
-	verifier *apikey.Verifier
-	people   people
-	signer   *jwt.Signer // nil when no upstream wants signed identities
-	gateway  *gateway.Gateway
-	keys     keyService
-	probes   *readiness
-	metrics  *Metrics
-	servers  []service
-	http3    *http3.Server // nil when it is off
+	options   Options
+	member    *fleet.Member
+	verifier  *apikey.Verifier
+	people    people
+	signer    *jwt.Signer // nil when no upstream wants signed identities
+	gateway   *gateway.Gateway
+	keys      keyService
+	probes    *readiness
+	metrics   *Metrics
+	servers   []service
+	http3     *http3.Server // nil when it is off
+	announcer *announcer    // nil when nobody is told of events
+	keeper    *housekeeping.Keeper
+
+	administrators administrators
 
 	checkpoints *audit.Checkpointer // nil when the audit log is not signed
 
@@ -159,7 +170,7 @@ func (p *program) join(ctx context.Context) error {
 // build makes the handlers and their servers.
 func (p *program) build() error {
 	o := p.options
-	if err := errors.Join(p.tls(), p.joinPeople(), p.sign()); err != nil {
+	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks()); err != nil {
 		return err
 	}
 	holder, err := p.holder()
@@ -168,7 +179,7 @@ func (p *program) build() error {
 	}
 	p.gateway, err = gateway.New(gateway.Config{
 		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits, Holder: holder,
-		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.metrics, Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
+		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.finisher(), Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable,
 	})
 	if err != nil {
 		return err
@@ -183,11 +194,14 @@ func (p *program) build() error {
 		errs = append(errs, p.addPublic("redirect", o.Listeners.Redirect, p.redirect(), nil))
 	}
 	if o.Listeners.Admin != nil {
-		if err := p.openKeyService(); err != nil {
+		if err := errors.Join(p.openAdministrators(), p.openKeyService()); err != nil {
 			return err
 		}
 		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), &p.keys, o.Log,
 			func(mux *http.ServeMux) { mountLimits(mux, o.AdminToken, o.Config, p.gateway) })
+		if err == nil {
+			admin, err = p.before(admin)
+		}
 		errs = append(errs, err, p.add("admin", o.Listeners.Admin, admin, nil))
 	}
 	if o.Listeners.Health != nil {
@@ -197,7 +211,7 @@ func (p *program) build() error {
 	if o.Listeners.Decision != nil {
 		errs = append(errs, p.addDecision())
 	}
-	return errors.Join(append(errs, p.watch(), p.signAudit())...)
+	return errors.Join(append(errs, p.watch(), p.keepHouse(), p.signAudit())...)
 }
 
 // addPublic makes the server of a listener that load balancers may stand before.
@@ -275,6 +289,7 @@ func (p *program) watch() error {
 		p.watchBalancers(),
 		p.metrics.register(limitCounts{p.gateway}),
 		p.watchLimitStore(),
+		p.watchWebhooks(),
 	)
 }
 
@@ -315,6 +330,12 @@ func (p *program) close() {
 		p.logFailure("stop the gateway", p.gateway.Close())
 	}
 	p.logFailure("give back credits", p.keys.close())
+	if p.keeper != nil {
+		p.keeper.Close()
+	}
+	if p.announcer != nil {
+		p.announcer.close()
+	}
 	if p.people.stop != nil {
 		p.people.stop()
 	}
@@ -326,6 +347,7 @@ func (p *program) close() {
 	}
 	if p.verifier != nil {
 		p.logFailure("stop the verifier", p.verifier.Close())
+		p.logFailure("stop the verifier of admin keys", p.administrators.close())
 	}
 	if p.checkpoints != nil {
 		p.logFailure("sign the audit log", p.checkpoints.Close())

@@ -1,0 +1,234 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/housekeeping"
+	"github.com/warder-dev/warder/webhook"
+)
+
+// announcer has events delivered. Whoever announces on the way of a request never
+// waits: what does not fit is dropped and counted.
+type announcer struct {
+	sender *webhook.Sender
+	log    *slog.Logger
+	queue  chan webhook.Event
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex
+	recent  map[string]time.Time // what was announced lately, by the id of the event
+	dropped uint64
+}
+
+const (
+	announceQueue  = 256
+	announceRecent = 4096
+	announceEvery  = time.Hour // the same subject near the same limit
+	announceTime   = 5 * time.Second
+)
+
+// NewWebhooks returns the endpoints of a configuration, ready to be told.
+func NewWebhooks(cfg *config.Config) (all []webhook.Endpoint, err error) {
+	var errs []error
+	for name := range cfg.Webhooks {
+		w := cfg.Webhooks[name]
+		end := webhook.Endpoint{
+			Name: name, URL: w.URL, Secret: w.Secret, FormerSecret: w.FormerSecret, Events: w.Events,
+			InsecurePrivate: w.InsecurePrivate, InsecureHTTP: w.InsecureHTTP,
+		}
+		if w.CAFile != "" {
+			text, err := os.ReadFile(w.CAFile)
+			end.RootCAs = x509.NewCertPool()
+			if err == nil && !end.RootCAs.AppendCertsFromPEM(text) {
+				err = errors.New("it holds no certificate in PEM form")
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("webhooks.%s.ca_file: %w", name, err))
+			}
+		}
+		all = append(all, end)
+	}
+	return all, errors.Join(errs...)
+}
+
+// startWebhooks begins to deliver, when anybody is to be told.
+func (p *program) startWebhooks() error {
+	if len(p.options.Config.Webhooks) == 0 {
+		return nil
+	}
+	endpoints, err := NewWebhooks(p.options.Config)
+	if err != nil {
+		return err
+	}
+	sender, err := webhook.New(webhook.Config{Endpoints: endpoints, Outbox: p.options.Outbox, Log: p.options.Log, Version: p.options.Version})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.announcer = &announcer{
+		sender: sender, log: p.options.Log, cancel: cancel, done: make(chan struct{}),
+		queue: make(chan webhook.Event, announceQueue), recent: make(map[string]time.Time),
+	}
+	go p.announcer.run(ctx)
+	return nil
+}
+
+// run hands events to the outbox.
+func (a *announcer) run(ctx context.Context) {
+	defer close(a.done)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-a.queue:
+			within, cancel := context.WithTimeout(ctx, announceTime)
+			if err := a.sender.Send(within, e); err != nil && ctx.Err() == nil {
+				a.log.Warn("an event could not be announced", slog.String("event", e.Type), slog.String("error", err.Error()))
+			}
+			cancel()
+		}
+	}
+}
+
+// close stops. What was announced and is not in the outbox yet is lost.
+func (a *announcer) close() {
+	a.cancel()
+	<-a.done
+	a.sender.Close()
+}
+
+// offer announces an event unless it was announced lately.
+func (a *announcer) offer(id, kind string, at time.Time, data any) {
+	if !a.first(id, at) {
+		return
+	}
+	e, err := webhook.NewEvent(id, kind, at, data)
+	if err != nil {
+		a.log.Warn("an event could not be announced", slog.String("event", kind), slog.String("error", err.Error()))
+		return
+	}
+	select {
+	case a.queue <- e:
+	default:
+		a.mu.Lock()
+		a.dropped++
+		delete(a.recent, id)
+		a.mu.Unlock()
+	}
+}
+
+// first reports whether the event was not announced within the hour, as far as
+// memory goes: the outbox knows the rest.
+func (a *announcer) first(id string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if at, ok := a.recent[id]; ok && now.Sub(at) < announceEvery {
+		return false
+	}
+	if len(a.recent) >= announceRecent {
+		for old, at := range a.recent {
+			if now.Sub(at) >= announceEvery {
+				delete(a.recent, old)
+			}
+		}
+		if len(a.recent) >= announceRecent {
+			clear(a.recent)
+		}
+	}
+	a.recent[id] = now
+	return true
+}
+
+// lost returns how many events did not fit.
+func (a *announcer) lost() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.dropped
+}
+
+// nearLimit is the data of [webhook.LimitNear].
+type nearLimit struct {
+	Limit   string `json:"limit"`
+	Route   string `json:"route"`
+	Issuer  string `json:"issuer,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	KeyID   string `json:"key_id,omitempty"`
+	Owner   string `json:"owner,omitempty"`
+	Client  string `json:"client,omitempty"` // of nobody who is known
+}
+
+// Done announces who is near a limit, once an hour. It is an [exchange.Finisher].
+func (a *announcer) Done(x *exchange.Exchange, _ exchange.Outcome) {
+	if x.NearLimit == "" || x.Dry {
+		return
+	}
+	d := nearLimit{Limit: x.NearLimit, Route: x.Route}
+	who := "client " + x.Client.String()
+	if p := &x.Principal; p.IsZero() {
+		d.Client = x.Client.String()
+	} else {
+		who = fmt.Sprintf("%q %q", p.Issuer, p.Subject)
+		d.Issuer, d.Subject, d.KeyID, d.Owner = p.Issuer, p.Subject, p.KeyID, p.Owner
+	}
+	now := time.Now()
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s", x.NearLimit, who))
+	id := fmt.Sprintf("limit-near:%s:%d", hex.EncodeToString(sum[:16]), now.Unix()/int64(announceEvery/time.Second))
+	a.offer(id, webhook.LimitNear, now, d)
+}
+
+// keepHouse begins what is done each hour.
+func (p *program) keepHouse() (err error) {
+	keys, ok := p.options.Store.(housekeeping.Keys)
+	if !ok {
+		return nil // a store that cannot be searched
+	}
+	cfg := housekeeping.Config{Keys: keys, Changed: p.verifier.Invalidate, Log: p.options.Log}
+	if p.announcer != nil {
+		cfg.Announce = p.announcer.sender.Send
+	}
+	p.keeper, err = housekeeping.Start(cfg)
+	return err
+}
+
+// finishers tells several.
+type finishers []exchange.Finisher
+
+func (all finishers) Done(x *exchange.Exchange, o exchange.Outcome) {
+	for _, f := range all {
+		f.Done(x, o)
+	}
+}
+
+// finisher is who is told of every outcome.
+func (p *program) finisher() exchange.Finisher {
+	if p.announcer == nil {
+		return p.metrics
+	}
+	return finishers{p.metrics, p.announcer}
+}
+
+// watchWebhooks adds the figures of webhooks.
+func (p *program) watchWebhooks() error {
+	if p.announcer == nil {
+		return nil
+	}
+	a := p.announcer
+	return errors.Join(
+		p.metrics.Watch("warder_webhooks_delivered_total", "Events that an endpoint took.", func() float64 { return float64(a.sender.Counts().Delivered) }),
+		p.metrics.Watch("warder_webhooks_failed_total", "Deliveries of events that failed and are made again.", func() float64 { return float64(a.sender.Counts().Failed) }),
+		p.metrics.Watch("warder_webhooks_given_up_total", "Events that an endpoint never took.", func() float64 { return float64(a.sender.Counts().GivenUp) }),
+		p.metrics.Watch("warder_webhooks_dropped_total", "Events that were lost because too many came at once.", func() float64 { return float64(a.lost()) }),
+	)
+}

@@ -1,0 +1,119 @@
+package server_test
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/wire"
+	"github.com/warder-dev/warder/secret"
+	"github.com/warder-dev/warder/webhook"
+)
+
+const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr"
+
+// inbox is a receiver of events over TLS, that verifies each.
+type inbox struct {
+	*httptest.Server
+	mu   sync.Mutex
+	got  []map[string]any // data, with the type
+	bad  []error
+	seen map[string]bool
+}
+
+func newInbox(t *testing.T) (in *inbox, caFile string) {
+	t.Helper()
+	in = &inbox{seen: map[string]bool{}}
+	in.Server = httptest.NewTLSServer(in)
+	t.Cleanup(in.Close)
+	caFile = filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: in.Certificate().Raw})
+	if err := os.WriteFile(caFile, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return in, caFile
+}
+
+func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	id, bad := webhook.Verify(r.Header, body, time.Now(), secret.New(webhookSecret))
+	var event struct {
+		Type string         `json:"type"`
+		Data map[string]any `json:"data"`
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &event)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if err != nil || bad != nil {
+		in.bad = append(in.bad, err, bad)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if !in.seen[id] {
+		in.seen[id] = true
+		event.Data["type"] = event.Type
+		in.got = append(in.got, event.Data)
+	}
+}
+
+// of returns the events of a type.
+func (in *inbox) of(kind string) (all []map[string]any) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, e := range in.got {
+		if e["type"] == kind {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// TestEventsAreTold starts a program with a receiver, and does what is told of.
+func TestEventsAreTold(t *testing.T) {
+	in, ca := newInbox(t)
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{yaml: fmt.Sprintf(`
+webhooks:
+  ops: {url: "%s/hook", secret: "${HOOK_SECRET}", ca_file: "%s", insecure_private: true}
+  other: {url: "%[1]s/other", secret: "${HOOK_SECRET}", ca_file: "%[2]s", insecure_private: true, events: [key.leaked]}
+rate_limits: {few: {count: 10, per: 1h, by: [key], soft: true}}
+routes: [{match: "/", upstream: api, rate_limits: [few]}]
+`, in.URL, ca), environ: []string{"HOOK_SECRET=" + webhookSecret}, before: func(t *testing.T, p *program) {
+		t.Helper()
+		p.change(t, p.record.ID, apikey.OpUpdate, func(r *apikey.Record) { // it was made a month ago, and has two days left
+			r.Created, r.Expires = time.Now().Add(-30*24*time.Hour), time.Now().Add(48*time.Hour)
+		})
+	}})
+	for range 12 {
+		p.get(t, "/", p.key)
+	}
+	near := eventually(t, func() ([]map[string]any, bool) {
+		all := in.of(webhook.LimitNear)
+		return all, len(all) > 0
+	})
+	if len(near) != 1 || near[0]["limit"] != "few" || near[0]["key_id"] != string(p.record.ID) || near[0]["owner"] != "acme" {
+		t.Errorf("near = %v, want one of the key", near)
+	}
+	expiring := eventually(t, func() ([]map[string]any, bool) {
+		all := in.of(webhook.KeyExpiring)
+		return all, len(all) > 0
+	})
+	if len(expiring) != 1 || expiring[0]["key_id"] != string(p.record.ID) || expiring[0]["days"] != 7.0 {
+		t.Errorf("expiring = %v, want the key within 7 days", expiring)
+	}
+	if slices.ContainsFunc(in.bad, func(err error) bool { return err != nil }) {
+		t.Errorf("deliveries that do not hold: %v", in.bad)
+	}
+}
