@@ -289,19 +289,17 @@ type Standing struct {
 
 // UsagePage is that of the API's document.
 type UsagePage struct {
-	More bool       `json:"more"` // there are more than limit: ask for a shorter time
+	Next string     `json:"next,omitempty"` // the cursor of the next page; absent on the last
 	Rows []UsageRow `json:"rows"`
 }
 
 // UsageRow is that of the API's document.
 type UsageRow struct {
-	At      time.Time `json:"at"`   // when the hour or the day begins
-	Cost    int64     `json:"cost"` // credits that they cost
+	At      time.Time `json:"at"` // when the minute, the hour or the day begins
 	Count   int64     `json:"count"`
-	Key     string    `json:"key"`
-	Outcome string    `json:"outcome"` // what became of the requests
-	Owner   string    `json:"owner,omitempty"`
-	Route   string    `json:"route"`
+	Key     string    `json:"key,omitempty"`   // absent where none was proved
+	Outcome string    `json:"outcome"`         // what became of the requests
+	Route   string    `json:"route,omitempty"` // absent where none matched
 }
 
 // Use is that of the API's document.
@@ -727,28 +725,28 @@ func (c *Client) VerifyKey(ctx context.Context, body Use) (Result[Verdict], erro
 
 // GetUsageParams are those of [Client.GetUsage]. A field that is zero is not sent.
 type GetUsageParams struct {
-	Key   string // the id of a key
-	Owner string
-	Route string    // the pattern of a route
-	Since time.Time // default: a day ago
-	Until time.Time // default: now
-	Per   string    // default hour; one of hour, day
-	Limit int64     // rows; default 1000
+	Key    string    // the id of a key
+	Owner  string    // of the keys of this owner that there are still
+	Since  time.Time // default: a day before until
+	Until  time.Time // default: now
+	Per    string    // default hour; one of minute, hour, day
+	Limit  int64     // rows in a page; default 1000
+	Cursor string    // next of the page before, with the same filter
 }
 
 func (p GetUsageParams) fields() (url.Values, http.Header) {
 	query, header := url.Values{}, http.Header{}
 	set(query, "key", p.Key)
 	set(query, "owner", p.Owner)
-	set(query, "route", p.Route)
 	set(query, "since", p.Since)
 	set(query, "until", p.Until)
 	set(query, "per", p.Per)
 	set(query, "limit", p.Limit)
+	set(query, "cursor", p.Cursor)
 	return query, header
 }
 
-// GetUsage: show what keys were used for.
+// GetUsage: show what keys were used for, a page at a time.
 func (c *Client) GetUsage(ctx context.Context, p GetUsageParams) (Result[UsagePage], error) {
 	r := request{method: "GET", path: "/v1/usage", body: nil}
 	r.query, r.header = p.fields()
