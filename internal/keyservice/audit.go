@@ -124,7 +124,7 @@ func (s *Service) exportAudit(ctx context.Context, in *struct {
 		to.SetHeader("Content-Type", kind)
 		to.SetStatus(http.StatusOK)
 		if err := s.export(ctx, q, first, out); err != nil {
-			s.failed(ctx, callerOf(ctx), "exportAudit", err)
+			_ = s.failed(ctx, callerOf(ctx), "exportAudit", err) // the answer has begun
 			panic(http.ErrAbortHandler)
 		}
 	}}, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -163,9 +164,7 @@ func (h *Holder) refuse(w http.ResponseWriter, x *exchange.Exchange, err error) 
 		h.cfg.Log.Error("a holder's command failed", slog.String("id", x.ID), slog.Any("error", err))
 	}
 	f.requestID = x.ID
-	for name, values := range f.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), f.header)
 	w.Header().Set("Content-Type", f.ContentType(""))
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
