@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -213,6 +214,30 @@ func TestTheAPIIsTheAdminListeners(t *testing.T) {
 			if status, length := s.get(t, path); status != http.StatusOK || length != 2 {
 				t.Errorf("%s with a key: %d, %d bytes, want the upstream's", path, status, length)
 			}
+		}
+	})
+	attack.Case(t, "ADMIN-10", attack.Admin, func(t *testing.T) {
+		c := s.api(t)
+		made, err := c.CreateKey(t.Context(), client.CreateKeyParams{IdempotencyKey: "audited"}, client.KeySpec{Name: "audited"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret := made.Value.Text.Reveal()[len(made.Value.Text.Reveal())-38:]
+		entries, err := c.ListAudit(t.Context(), client.ListAuditParams{Subject: made.Value.Key.ID})
+		if err != nil || len(entries.Value.Entries) != 1 || entries.Value.Entries[0].Actor != "admin-token" || entries.Value.Entries[0].Op != "create" || strings.Contains(string(entries.Value.Entries[0].After), secret) {
+			t.Errorf("the audit of a key is %+v, %v", entries.Value, err)
+		}
+		export, err := c.ExportAudit(t.Context(), client.ExportAuditParams{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(export)
+		if err = errors.Join(err, export.Close()); err != nil || !strings.Contains(string(text), made.Value.Key.ID) || strings.Contains(string(text), secret) {
+			t.Errorf("the export is %.300s, %v", text, err)
+		}
+		answers, err := os.ReadFile(filepath.Join(s.folder, "warder.db-wal"))
+		if err != nil || strings.Contains(string(answers), secret) {
+			t.Errorf("what is kept for the Idempotency-Key holds the key, or cannot be read: %v", err)
 		}
 	})
 	attack.Case(t, "ADMIN-16", attack.Admin, func(t *testing.T) {

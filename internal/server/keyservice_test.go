@@ -43,7 +43,7 @@ func TestHoldersThroughTheGateway(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer response.Body.Close() //nolint:errcheck // read only
+		defer response.Body.Close()
 		all, err := io.ReadAll(response.Body)
 		if err != nil {
 			t.Fatal(err)
