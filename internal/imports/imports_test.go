@@ -30,7 +30,7 @@ func vocabulary(more ...string) []string {
 func table() map[string]row {
 	everything := []string{
 		"", "accesslog", "apikey", "authn", "authz", "authz/celcond", "bodylimit", "bruteforce", "cors", "credential", "csrf", "exchange", "forwarded",
-		"http3", "httpserver", "internal/config", "internal/decision", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/housekeeping", "internal/outgoing", "internal/server",
+		"http3", "httpserver", "internal/config", "internal/decision", "internal/decision/extauthz", "internal/dnscommand", "internal/fleet", "internal/gateway", "internal/housekeeping", "internal/outgoing", "internal/server",
 		"internal/systemd", "introspection", "jwt", "mtls", "openapi", "problem", "proxyproto", "ratelimit", "redact", "redis", "requestid", "secret",
 		"securityheaders", "session", "session/oidc", "session/password", "sqlite", "target", "tlsconfig", "tlsconfig/acme", "trustedhost", "upstream",
 		"usage", "webhook",
@@ -127,7 +127,14 @@ func table() map[string]row {
 			"internal/outgoing", "introspection", "jwt", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
-		"internal/decision":   {module: vocabulary("", "upstream")},
+		"internal/decision": {module: vocabulary("", "upstream")},
+		"internal/decision/extauthz": {
+			module: vocabulary("", "internal/decision", "upstream"),
+			third: []string{
+				"github.com/envoyproxy/go-control-plane/envoy", "golang.org/x", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc",
+				"google.golang.org/protobuf",
+			},
+		},
 		"internal/dnscommand": {},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process

@@ -200,8 +200,14 @@ func (p *program) addPublic(name string, l net.Listener, h http.Handler, secure 
 
 // add makes the server of one listener.
 func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.Config) error {
+	cfg := p.serverConfig(h, secure)
+	return p.addServer(name, l, &cfg)
+}
+
+// serverConfig is how every listener is bounded.
+func (p *program) serverConfig(h http.Handler, secure *tls.Config) httpserver.Config {
 	c := p.options.Config
-	server, err := httpserver.New(httpserver.Config{
+	return httpserver.Config{
 		Handler:           h,
 		Log:               p.options.Log,
 		TLS:               secure,
@@ -211,7 +217,11 @@ func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.C
 		WriteTimeout:      c.Timeouts.Write,
 		MaxHeaderBytes:    int(c.Limits.HeaderBytes),
 		MaxConnections:    c.Limits.Connections,
-	})
+	}
+}
+
+func (p *program) addServer(name string, l net.Listener, cfg *httpserver.Config) error {
+	server, err := httpserver.New(*cfg)
 	if err != nil {
 		return err
 	}
