@@ -3,11 +3,13 @@ package server_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -441,6 +443,35 @@ func TestEnvoyOverTLS(t *testing.T) {
 		for _, want := range []string{"body_bytes: cannot hold where proxies ask", "schemes.link.key.in: cannot hold where proxies ask"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want %q in it", err, want)
+			}
+		}
+	})
+}
+
+// With tls.client_auth: require, an Envoy has to prove by a certificate who it is.
+func TestEnvoyByItsCertificate(t *testing.T) {
+	root, folder := testcert.NewCA(t, "root"), t.TempDir()
+	cert, key := root.Issue(t, testcert.Leaf{Names: []string{"api.test"}}).Write(t, folder, "tls")
+	testcert.Replace(t, filepath.Join(folder, "ca.pem"), root.PEM)
+	yaml := strings.Replace(askedYAML("envoy"), `"127.0.0.1:0"`, `"0.0.0.0:0"`, 1) +
+		fmt.Sprintf("tls: {certificates: [{cert_file: %s, key_file: %s}], client_ca_file: %s, client_auth: require}\n", cert, key, filepath.Join(folder, "ca.pem"))
+	p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: yaml})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	attack.Case(t, "FWD-01", attack.ExtAuthz, func(t *testing.T) {
+		client := testcert.Leaf{Subject: "envoy", Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+		for name, tt := range map[string]struct {
+			certificates []tls.Certificate
+			want         bool
+		}{
+			"none":        {},
+			"another's":   {certificates: []tls.Certificate{testcert.NewCA(t, "other").Issue(t, client).TLS}},
+			"Envoy's own": {certificates: []tls.Certificate{root.Issue(t, client).TLS}, want: true},
+		} {
+			conn := p.dial(t, credentials.NewTLS(&tls.Config{RootCAs: root.Pool(), ServerName: "api.test", MinVersion: tls.VersionTLS12, Certificates: tt.certificates}))
+			w, err := authv3.NewAuthorizationClient(conn).Check(ctx, envoyAsks("GET", "/orders/1", "x-api-key", p.key))
+			if passed := err == nil && w.GetOkResponse() != nil; passed != tt.want {
+				t.Errorf("%s: %v, %v", name, w, err)
 			}
 		}
 	})
