@@ -173,6 +173,9 @@ func TestEnvoyAsks(t *testing.T) {
 		for _, name := range []string{"x-original-uri", "x-forwarded-uri", "x-envoy-original-path", "x-original-url", "x-rewrite-url"} {
 			e.wants(t, name, envoyAsks("GET", "/admin/x", "x-api-key", e.key, name, "/public/", "x-forwarded-method", "GET", "x-forwarded-for", "127.0.0.1"), 403)
 		}
+		if w := e.question(t, nginxAsks("GET", "/public/")); w.StatusCode < 400 { // by HTTP/1.1, as other proxies ask
+			t.Errorf("a question of nginx's: %d", w.StatusCode)
+		}
 	})
 	attack.Case(t, "FWD-06", attack.ExtAuthz, func(t *testing.T) {
 		for path, want := range map[string]int{
