@@ -121,6 +121,26 @@ func TestHAProxyTakesNothingElseForAPass(t *testing.T) {
 	})
 }
 
+// An action that breaks, wherever it does, opens nothing either.
+func TestABrokenActionOpensNothing(t *testing.T) {
+	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
+		for _, line := range []string{`txn:set_var("txn.warder", "asked")`, `local fields = {}`, `for _, name in ipairs(identity) do`, `txn:set_priv(answer)`} {
+			upstream := wire.Listen(t, wire.Answer(wire.OK))
+			warder := wire.Listen(t, wire.Answer(wire.OK))
+			whole := guarded{proxy: startHAProxy(t, upstreamAddress(warder), upstreamAddress(upstream), "bind {ADDR}"), upstream: upstream}
+			if w := whole.through(t, http.MethodGet, "/public/"); w.StatusCode != http.StatusOK {
+				t.Fatalf("the whole action: %d", w.StatusCode)
+			}
+			before, _ := whole.arrived()
+			broken := guarded{proxy: startHAProxy(t, upstreamAddress(warder), upstreamAddress(upstream), "bind {ADDR}", line, `error("broken") `+line), upstream: upstream}
+			w := broken.through(t, http.MethodGet, "/public/")
+			if after, _ := broken.arrived(); w.StatusCode != http.StatusServiceUnavailable || after != before {
+				t.Errorf("%s: %d, and %d requests reached the upstream", line, w.StatusCode, after-before)
+			}
+		}
+	})
+}
+
 // Behind TLS and HTTP/2 of HAProxy's, the same request is judged, as one of https.
 func TestHAProxyAsksAboutHTTPS(t *testing.T) {
 	upstream := wire.Listen(t, wire.Answer(wire.OK))
@@ -157,8 +177,9 @@ func TestHAProxyAsksAboutHTTPS(t *testing.T) {
 }
 
 // startHAProxy runs HAProxy with the guide's configuration and action, bound by
-// bind, whose {ADDR} is the address that is returned.
-func startHAProxy(t *testing.T, asked, upstream, bind string) string {
+// bind, whose {ADDR} is the address that is returned; edits are pairs of what is
+// replaced in the action, and by what.
+func startHAProxy(t *testing.T, asked, upstream, bind string, edits ...string) string {
 	t.Helper()
 	name, err := exec.LookPath("haproxy")
 	if err != nil {
@@ -174,7 +195,7 @@ func startHAProxy(t *testing.T, asked, upstream, bind string) string {
 	folder, addr := t.TempDir(), wire.FreeAddress(t)
 	for file, text := range map[string]string{
 		"haproxy.cfg": strings.NewReplacer("/etc/haproxy", folder, "bind :80", strings.Replace(bind, "{ADDR}", addr, 1), "127.0.0.1:8000", upstream).Replace(cfg[0]),
-		"warder.lua":  strings.Replace(action[0], "127.0.0.1:8083", asked, 1),
+		"warder.lua":  strings.NewReplacer(append(edits, "127.0.0.1:8083", asked)...).Replace(action[0]),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, file), []byte(text+"\n"), 0o600); err != nil {
 			t.Fatal(err)
