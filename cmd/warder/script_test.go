@@ -40,7 +40,7 @@ func withProgram(run func() int) int {
 		return 1
 	}
 	defer os.RemoveAll(folder) //nolint:errcheck // a temporary folder
-	build := exec.Command("go", "build", "-trimpath", "-o", folder+"/warder", ".")
+	build := exec.Command("go", "build", "-trimpath", "-tags", "grpcnotrace", "-o", folder+"/warder", ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)

@@ -51,6 +51,7 @@ func table() map[string]row {
 		"httpserver",
 		"internal/config",
 		"internal/decision",
+		"internal/decision/extauthz",
 		"internal/dnscommand",
 		"internal/fleet",
 		"internal/gateway",
@@ -201,8 +202,6 @@ func table() map[string]row {
 			"internal/outgoing", "introspection", "jwt", "leak", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
-		"internal/decision":    {module: vocabulary("", "upstream")},
-		"internal/dnscommand":  {},
 		"internal/idempotency": {},
 		"internal/keyservice": {
 			module: vocabulary(
@@ -211,6 +210,15 @@ func table() map[string]row {
 			),
 			third: []string{"github.com/danielgtaylor/huma/v2"},
 		},
+		"internal/decision": {module: vocabulary("", "upstream")},
+		"internal/decision/extauthz": {
+			module: vocabulary("", "internal/decision", "upstream"),
+			third: []string{
+				"github.com/envoyproxy/go-control-plane/envoy", "golang.org/x", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc",
+				"google.golang.org/protobuf",
+			},
+		},
+		"internal/dnscommand": {},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
 				return slices.Contains([]string{"client", "sqlite", "postgres", "redis", "internal/policytest", "internal/server", "internal/systemd"}, p)

@@ -20,7 +20,6 @@ import (
 	"github.com/warder-dev/warder/http3"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/internal/decision"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/internal/housekeeping"
@@ -94,7 +93,7 @@ type program struct {
 	people    people
 	signer    *jwt.Signer // nil when no upstream wants signed identities
 	gateway   atomic.Pointer[gateway.Gateway]
-	front     *decision.Front // where proxies ask; nil when there is none
+	front     decisionFront // where proxies ask; nil when there is none
 	reloads   reloads
 	keys      keyService
 	holding   gateway.HolderCommands // what holders of keys ask for their own; nil when they may not
@@ -244,8 +243,14 @@ func (p *program) addPublic(name string, l net.Listener, h http.Handler, secure 
 
 // add makes the server of one listener.
 func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.Config) error {
+	cfg := p.serverConfig(h, secure)
+	return p.addServer(name, l, &cfg)
+}
+
+// serverConfig is how every listener is bounded.
+func (p *program) serverConfig(h http.Handler, secure *tls.Config) httpserver.Config {
 	c := p.options.Config
-	server, err := httpserver.New(httpserver.Config{
+	return httpserver.Config{
 		Handler:           h,
 		Log:               p.options.Log,
 		TLS:               secure,
@@ -255,7 +260,11 @@ func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.C
 		WriteTimeout:      c.Timeouts.Write,
 		MaxHeaderBytes:    int(c.Limits.HeaderBytes),
 		MaxConnections:    c.Limits.Connections,
-	})
+	}
+}
+
+func (p *program) addServer(name string, l net.Listener, cfg *httpserver.Config) error {
+	server, err := httpserver.New(*cfg)
 	if err != nil {
 		return err
 	}
