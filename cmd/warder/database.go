@@ -65,11 +65,13 @@ func (db *database) Attempts(limit int) idempotency.Store {
 	}
 	return db.attempts(limit)
 }
-func (db *database) Close() error                         { return db.close() }
+func (db *database) Close() error { return db.close() }
 
 func ofFile(db *sqlite.DB) *database {
-	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), accounts: db.Accounts(), usage: db.Usage(),
-		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, close: db.Close}
+	return &database{
+		keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), accounts: db.Accounts(), usage: db.Usage(),
+		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, close: db.Close,
+	}
 }
 
 // postgresConfig is how the configured database is reached.

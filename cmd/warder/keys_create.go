@@ -155,7 +155,7 @@ func showAllCreated(p *process, form format, made []apikey.Made) error {
 			_, err = fmt.Fprintln(p.stdout, views[i].Key)
 		case asID:
 			_, err = fmt.Fprintf(p.stderr, "key: %s\n", views[i].Key)
-		case asTable, asJSON, asYAML:
+		case asTable, asJSON, asYAML, asSARIF:
 		}
 		if err != nil {
 			return err

@@ -120,7 +120,7 @@ func (r revocation) printRolled(p *process, form format, text secret.Text) error
 	case asID:
 		_, err = fmt.Fprintf(p.stderr, "key: %s\n", v.Key)
 		err = errors.Join(err, form.print(p.stdout, v, []apikey.ID{v.ID}, nil))
-	case asTable, asJSON, asYAML:
+	case asTable, asJSON, asYAML, asSARIF:
 		err = form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })
 	}
 	if err != nil {

@@ -157,7 +157,7 @@ func (v *verification) judge(ctx context.Context, c *caller, u *Use, use apikey.
 		v.clients.Done(client, outcome)
 		v.callers.Done(through, outcome)
 	}()
-	for _, said := range []exchange.Verdict{v.clients.Check(client), v.callers.Check(through)} {
+	for _, said := range []exchange.Verdict{v.clients.Check(client), v.callers.Check(through)} { //nolint:contextcheck // an exchange has its own
 		if !said.Passed() {
 			return Verdict{}, throttled(said.Problem())
 		}

@@ -12,11 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/sqlite"
-	"pgregory.net/rapid"
 )
 
 // A store is one that can do all that the operations need.
