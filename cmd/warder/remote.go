@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/client"
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/secret"
 )
 
@@ -158,13 +161,45 @@ func remoteView(k *client.Key) keyView {
 	if k.Revoked != nil {
 		r.Revoked = *k.Revoked
 	}
-	r.Reason = k.Reason
+	if k.Updated != nil {
+		r.Updated = *k.Updated
+	}
+	r.Reason, r.Plan, r.Metadata, r.Methods, r.Paths, r.Origins = k.Reason, k.Plan, k.Metadata, k.Methods, k.Paths, k.Origins
+	r.IdleRevoke = remoteDuration(k.IdleRevoke)
+	for _, text := range k.Addresses {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			r.Addresses = append(r.Addresses, p)
+		}
+	}
+	for _, l := range k.Limits {
+		q := exchange.Quota{Name: l.Name, Count: int(l.Count), Per: remoteDuration(l.Per)}
+		if l.Burst != nil {
+			q.Burst = int(*l.Burst)
+		}
+		r.Limits = append(r.Limits, q)
+	}
+	for _, s := range k.Secrets {
+		one := apikey.Secret{Number: int(s.Number), Created: s.Created, IdleRetire: remoteDuration(s.IdleRetire), Format: s.Format}
+		if s.Retires != nil {
+			one.Retires = *s.Retires
+		}
+		r.Secrets = append(r.Secrets, one)
+	}
 	if sum, err := hex.DecodeString(strings.TrimPrefix(k.Certificate, sumPrefix)); err == nil && len(sum) == len(r.Certificate) {
 		r.Certificate = [32]byte(sum)
 	}
 	v := view(r, time.Now())
 	v.State = apikey.State(k.State) // by the server's clock
 	return v
+}
+
+// remoteDuration reads a duration of the server's; 0 for none.
+func remoteDuration(text string) time.Duration {
+	d, err := config.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return d
 }
 
 // key finds one key for a person.
