@@ -89,7 +89,7 @@ dev: ## the demo: a sample API, the gateway in front of it, one key
 	$(GO) run ./cmd/warder demo
 
 build: ## one static binary, dist/warder
-	CGO_ENABLED=0 $(GO) build -trimpath -o dist/warder ./cmd/warder
+	CGO_ENABLED=0 $(GO) build -trimpath -tags grpcnotrace -o dist/warder ./cmd/warder
 
 clean: ## remove what was built
 	rm -rf dist coverage.out

@@ -94,7 +94,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - account/accounttest, apikey/apikeytest, audit/audittest, ratelimit/ratelimittest, session/sessiontest, usage/tally/tallytest, usage/usagetest, webhook/webhooktest: a store of each
+//   - account/accounttest, apikey/apikeytest, audit/audittest, internal/idempotency/idempotencytest, ratelimit/ratelimittest, session/sessiontest, usage/tally/tallytest, usage/usagetest, webhook/webhooktest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:
@@ -103,11 +103,16 @@
 //   - internal/config: file, environment and flags as one checked value
 //   - internal/gateway: routes, each with its policy and upstream
 //   - internal/decision: the same routes, for proxies that only ask
+//   - internal/decision/extauthz: and for Envoy, which asks over gRPC
 //   - internal/server: listeners, and everything above joined
 //   - internal/dnscommand: a program of the operator that publishes records in the DNS
 //   - internal/keyimport: the keys of other systems, from what those export
 //   - internal/fleet: who runs, and who has applied a change
 //   - internal/policytest: tables of requests and the answers that are expected
+//   - client: the Go client of the admin API
+//   - internal/clientgen: what writes it from the API's document
+//   - internal/idempotency: what came of requests that a client may send again
+//   - internal/keyservice: the admin REST API of keys, credits, audit and usage
 //   - internal/housekeeping: what is due without anybody asking: notices of keys that expire
 //   - internal/postgresurl: the address of a PostgreSQL database, without its password
 //   - internal/systemd: sockets and words of the service manager

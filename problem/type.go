@@ -9,36 +9,41 @@ type Type string
 
 // The types of problems, by status.
 const (
-	MalformedRequest  Type = "malformed-request"    // 400, httpserver: fields contradict each other
-	InvalidTarget     Type = "invalid-target"       // 400, edge: the target has two readings
-	InvalidHost       Type = "invalid-host"         // 400, edge: no usable Host
-	InvalidForwarded  Type = "invalid-forwarded"    // 400, edge: a listed proxy forwards what has two readings
-	InvalidCredential Type = "invalid-credential"   // 400, authn: a repeated or unreadable credential
-	InvalidBody       Type = "invalid-body"         // 400, upstream: the body broke while it was read
-	InvalidParameters Type = "invalid-parameters"   // 400, validate: parameters that the API's document does not allow
-	Unauthorized      Type = "unauthorized"         // 401, authn: no credential, or one that does not hold
-	InsufficientScope Type = "insufficient-scope"   // 403, authn and authz
-	Forbidden         Type = "forbidden"            // 403, authz: a condition of the route does not hold
-	CrossSite         Type = "cross-site-request"   // 403, csrf: nothing proves that the site itself sent it
-	HTTPSRequired     Type = "https-required"       // 403, edge: a credential came over plain HTTP
-	FreshLogin        Type = "fresh-login-required" // 403, account/login and the key service: the login was too long ago
-	NotFound          Type = "not-found"            // 404, route
-	MethodNotAllowed  Type = "method-not-allowed"   // 405, route
-	BodyTimeout       Type = "body-timeout"         // 408, httpserver: the body stopped coming
-	Conflict          Type = "conflict"             // 409, key service: what is asked for contradicts what there is
-	LinkGone          Type = "link-gone"            // 410, account/login: a set-up link was used or has expired
-	BodyTooLarge      Type = "body-too-large"       // 413, bodylimit
-	TargetTooLong     Type = "target-too-long"      // 414, edge
-	UnsupportedMedia  Type = "unsupported-media"    // 415, validate: a body in a form that the API's document does not name
-	Misdirected       Type = "misdirected-request"  // 421, edge: a host that is not served here
-	InvalidContent    Type = "invalid-content"      // 422, validate: a body that is not what the API's document says
-	RateLimited       Type = "rate-limited"         // 429, ratelimit: too many requests
-	LoginThrottled    Type = "login-throttled"      // 429, session/password: too many wrong passwords
-	CreditsExhausted  Type = "credits-exhausted"    // 429, usage: no credits are left
-	Internal          Type = "internal"             // 500, recover
-	UpstreamFailed    Type = "upstream-failed"      // 502, upstream
-	Unavailable       Type = "unavailable"          // 503: a store gave no answer
-	UpstreamTimeout   Type = "upstream-timeout"     // 504, upstream
+	MalformedRequest  Type = "malformed-request"      // 400, httpserver: fields contradict each other
+	InvalidTarget     Type = "invalid-target"         // 400, edge: the target has two readings
+	InvalidHost       Type = "invalid-host"           // 400, edge: no usable Host
+	InvalidForwarded  Type = "invalid-forwarded"      // 400, edge: a listed proxy forwards what has two readings
+	InvalidCredential Type = "invalid-credential"     // 400, authn: a repeated or unreadable credential
+	InvalidBody       Type = "invalid-body"           // 400, upstream: the body broke while it was read
+	InvalidParameters Type = "invalid-parameters"     // 400, validate: parameters that the API's document does not allow
+	InvalidInput      Type = "invalid-input"          // 400, key service: parameters or members that it does not take; errors names them
+	Unauthorized      Type = "unauthorized"           // 401, authn: no credential, or one that does not hold
+	InsufficientScope Type = "insufficient-scope"     // 403, authn and authz
+	Forbidden         Type = "forbidden"              // 403, authz: a condition of the route does not hold
+	CrossSite         Type = "cross-site-request"     // 403, csrf: nothing proves that the site itself sent it
+	HTTPSRequired     Type = "https-required"         // 403, edge: a credential came over plain HTTP
+	FreshLogin        Type = "fresh-login-required"   // 403, account/login and the key service: the login was too long ago
+	NotFound          Type = "not-found"              // 404, route
+	MethodNotAllowed  Type = "method-not-allowed"     // 405, route
+	BodyTimeout       Type = "body-timeout"           // 408, httpserver: the body stopped coming
+	Conflict          Type = "conflict"               // 409, key service: what is asked for contradicts what there is
+	LinkGone          Type = "link-gone"              // 410, account/login: a set-up link was used or has expired
+	ChangedMeanwhile  Type = "changed-meanwhile"      // 412, key service: If-Match names another state than the present one
+	BodyTooLarge      Type = "body-too-large"         // 413, bodylimit
+	TargetTooLong     Type = "target-too-long"        // 414, edge
+	UnsupportedMedia  Type = "unsupported-media"      // 415, validate: a body in a form that the API's document does not name
+	NotJSON           Type = "not-json"               // 415, key service: a body that is no JSON, or compressed
+	Misdirected       Type = "misdirected-request"    // 421, edge: a host that is not served here
+	InvalidContent    Type = "invalid-content"        // 422, validate: a body that is not what the API's document says
+	ReusedKey         Type = "idempotency-key-reused" // 422, key service: the Idempotency-Key came with another request before
+	IfMatchRequired   Type = "if-match-required"      // 428, key service: a change wants If-Match
+	RateLimited       Type = "rate-limited"           // 429, ratelimit: too many requests
+	LoginThrottled    Type = "login-throttled"        // 429, session/password: too many wrong passwords
+	CreditsExhausted  Type = "credits-exhausted"      // 429, usage: no credits are left
+	Internal          Type = "internal"               // 500, recover
+	UpstreamFailed    Type = "upstream-failed"        // 502, upstream
+	Unavailable       Type = "unavailable"            // 503: a store gave no answer
+	UpstreamTimeout   Type = "upstream-timeout"       // 504, upstream
 )
 
 // base is where each type is documented: RFC 9457, section 3.1.1 wants an
@@ -48,9 +53,10 @@ const base = "https://github.com/warder-dev/warder/blob/main/docs/reference/prob
 // All returns every type in order of status, for the reference page.
 func All() []Type {
 	return []Type{
-		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, InvalidParameters, Unauthorized, InsufficientScope, Forbidden,
-		CrossSite, HTTPSRequired, FreshLogin, NotFound,
-		MethodNotAllowed, BodyTimeout, Conflict, LinkGone, BodyTooLarge, TargetTooLong, UnsupportedMedia, Misdirected, InvalidContent, RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
+		MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, InvalidParameters, InvalidInput, Unauthorized,
+		InsufficientScope, Forbidden, CrossSite, HTTPSRequired, FreshLogin, NotFound,
+		MethodNotAllowed, BodyTimeout, Conflict, LinkGone, ChangedMeanwhile, BodyTooLarge, TargetTooLong, UnsupportedMedia, NotJSON, Misdirected,
+		InvalidContent, ReusedKey, IfMatchRequired, RateLimited, LoginThrottled, CreditsExhausted, Internal, UpstreamFailed,
 		Unavailable, UpstreamTimeout,
 	}
 }
@@ -62,7 +68,7 @@ func (t Type) URI() string { return base + string(t) }
 // above, so that a typing error never becomes a success.
 func (t Type) Status() int {
 	switch t {
-	case MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, InvalidParameters:
+	case MalformedRequest, InvalidTarget, InvalidHost, InvalidForwarded, InvalidCredential, InvalidBody, InvalidParameters, InvalidInput:
 		return http.StatusBadRequest
 	case Unauthorized:
 		return http.StatusUnauthorized
@@ -76,6 +82,14 @@ func (t Type) Status() int {
 		return http.StatusRequestTimeout
 	case Conflict:
 		return http.StatusConflict
+	case ChangedMeanwhile:
+		return http.StatusPreconditionFailed
+	case NotJSON:
+		return http.StatusUnsupportedMediaType
+	case ReusedKey:
+		return http.StatusUnprocessableEntity
+	case IfMatchRequired:
+		return http.StatusPreconditionRequired
 	case LinkGone:
 		return http.StatusGone
 	case BodyTooLarge:
@@ -125,12 +139,22 @@ func (t Type) Title() string {
 		return "The API does not take a body of this type"
 	case InvalidContent:
 		return "The body is not what the API takes"
+	case InvalidInput:
+		return "The request has what is not taken"
+	case Conflict:
+		return "The request contradicts what there is"
+	case ChangedMeanwhile:
+		return "It was changed meanwhile"
+	case NotJSON:
+		return "The request body is not JSON"
+	case ReusedKey:
+		return "The Idempotency-Key came with another request"
+	case IfMatchRequired:
+		return "If-Match is required"
 	case InsufficientScope:
 		return "The credential lacks a scope"
 	case FreshLogin:
 		return "A fresh login is needed"
-	case Conflict:
-		return "The request contradicts what there is"
 	case LinkGone:
 		return "The link is used up"
 	case CrossSite:

@@ -41,7 +41,7 @@ func completeOutput(cmd *cobra.Command, formats ...format) {
 // database, or a right to read it, it offers nothing: a shell shows no errors.
 func completeIDs(p *process) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) (words []cobra.Completion, _ cobra.ShellCompDirective) {
-		if len(args) > 0 {
+		if len(args) > 0 || isRemote(cmd) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		cfg, err := keysConfig(cmd, p)

@@ -10,6 +10,7 @@ import (
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
+	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/postgres"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/sqlite"
@@ -44,6 +45,7 @@ type database struct {
 	outbox   webhook.Outbox
 	accounts account.Store
 	usage    tally.Store
+	attempts func(limit int) idempotency.Store
 	close    func() error
 }
 
@@ -55,10 +57,19 @@ func (db *database) Audit() audit.Store      { return db.audit }
 func (db *database) Outbox() webhook.Outbox  { return db.outbox }
 func (db *database) Accounts() account.Store { return db.accounts }
 func (db *database) Usage() tally.Store      { return db.usage }
-func (db *database) Close() error            { return db.close() }
+
+// Attempts keeps the answers to requests that are sent again; see sqlite.DB.Attempts.
+func (db *database) Attempts(limit int) idempotency.Store {
+	if db.attempts == nil {
+		return new(idempotency.Memory)
+	}
+	return db.attempts(limit)
+}
+func (db *database) Close() error                         { return db.close() }
 
 func ofFile(db *sqlite.DB) *database {
-	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), accounts: db.Accounts(), usage: db.Usage(), close: db.Close}
+	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), accounts: db.Accounts(), usage: db.Usage(),
+		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, close: db.Close}
 }
 
 // postgresConfig is how the configured database is reached.

@@ -103,7 +103,7 @@ func runPage(t *testing.T, all []block) {
 	replace := strings.NewReplacer(
 		"127.0.0.1:5432", database,
 		"go run ./cmd/warder", "./warder",
-		"CGO_ENABLED=0 go build -o warder ./cmd/warder", "true",
+		"CGO_ENABLED=0 go build -tags grpcnotrace -o warder ./cmd/warder", "true",
 		"go build -o warder ./cmd/warder", "true",
 		"make test", "true",
 		"127.0.0.1:8000", protected,

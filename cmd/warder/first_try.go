@@ -83,12 +83,16 @@ func literalPath(pattern string) (path string, ok bool) {
 // decisionURL is where proxies ask, see internal/server.
 func decisionURL(cfg *config.Config, address string) string {
 	own, err := netip.ParseAddrPort(address)
+	path := decision.Path
+	if cfg.Decision.Dialect == config.Envoy { // gRPC has paths of its own
+		path = ""
+	}
 	switch {
 	case err != nil: // a socket with a name
 		return address
 	case own.Addr().IsLoopback() || cfg.Decision.InsecureListen:
-		return "http://" + address + decision.Path
+		return "http://" + address + path
 	default:
-		return "https://" + address + decision.Path
+		return "https://" + address + path
 	}
 }

@@ -138,4 +138,7 @@ func TestDecisionURL(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.address, got, tt.want)
 		}
 	}
+	if got := decisionURL(&config.Config{Decision: config.Decision{Dialect: config.Envoy}}, "127.0.0.1:8083"); got != "http://127.0.0.1:8083" {
+		t.Errorf("for Envoy: %s, want no path", got)
+	}
 }

@@ -22,7 +22,8 @@ func newKeys(p *process) *cobra.Command {
 		Long: `Make, find, change, roll, verify and revoke API keys, and count their credits.
 
 The commands work on the database itself, also while warder serve runs: it sees a
-change within a second. Results go to standard output, everything said to a person
+change within a second. With --server they ask the admin API of a warder that runs
+elsewhere, and print the same. Results go to standard output, everything said to a person
 to standard error, so that KEY=$(warder keys create --output secret) works.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
@@ -40,6 +41,7 @@ to standard error, so that KEY=$(warder keys create --output secret) works.`,
 	for _, one := range append([]*cobra.Command{roll}, ofOne...) {
 		one.ValidArgsFunction = completeIDs(p)
 	}
+	addRemoteFlags(cmd)
 	take := newKeysImport(p)
 	completeOutput(take, asTable, asJSON, asYAML)
 	cmd.AddCommand(create, list, find, roll, take, newKeysVerify(p), newKeysCredits(p), newKeysHealth(p))
@@ -57,6 +59,9 @@ func keysConfig(cmd *cobra.Command, p *process) (*config.Config, error) {
 // withDatabase loads the configuration and calls use with the database, which
 // must exist.
 func withDatabase(cmd *cobra.Command, p *process, use func(cfg *config.Config, db *database) error) (err error) {
+	if isRemote(cmd) {
+		return fail(exitUsage, "run it where the database is, without --server", "%s works on a database alone: it cannot ask a server", cmd.CommandPath())
+	}
 	cfg, err := keysConfig(cmd, p)
 	if err != nil {
 		return err

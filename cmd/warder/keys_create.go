@@ -33,6 +33,9 @@ func newKeysCreate(p *process) *cobra.Command {
   KEY=$(warder keys create --name ci --output secret)`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if isRemote(cmd) {
+				return createRemote(cmd, p, o)
+			}
 			cfg, err := keysConfig(cmd, p)
 			if err != nil {
 				return err
@@ -167,15 +170,20 @@ func showAllCreated(p *process, form format, made []apikey.Made) error {
 
 // printCreated shows the key's text, the only time that anybody can.
 func printCreated(p *process, form format, record apikey.Record, text secret.Text) error {
-	if err := showCreated(p, form, record, text); err != nil {
-		return fail(exitServer, fmt.Sprintf("take it away by `warder keys revoke %s`, and make another", record.ID),
-			"the key %s was made, but its text could not be written: %w", record.ID, err)
+	return printMade(p, form, view(record, time.Now()), text)
+}
+
+// printMade is printCreated of a key as it is shown.
+func printMade(p *process, form format, v keyView, text secret.Text) error {
+	if err := showMade(p, form, v, text); err != nil {
+		return fail(exitServer, fmt.Sprintf("take it away by `warder keys revoke %s`, and make another", v.ID),
+			"the key %s was made, but its text could not be written: %w", v.ID, err)
 	}
 	return nil
 }
 
-func showCreated(p *process, form format, record apikey.Record, text secret.Text) error {
-	v := withText(view(record, time.Now()), text)
+func showMade(p *process, form format, v keyView, text secret.Text) error {
+	v = withText(v, text)
 	if form == asSecret {
 		_, err := fmt.Fprintln(p.stdout, v.Key)
 		return err

@@ -67,8 +67,10 @@ func (o *creditsTarget) with(cmd *cobra.Command, p *process, args []string, use 
 	if err != nil {
 		return err
 	}
+	argument := ""
 	s := usage.Subject{Kind: usage.Owner, ID: o.owner}
 	if o.owner == "" {
+		argument = args[0]
 		id, err := keyID(args[0], p.stdin)
 		if err != nil {
 			return err
@@ -78,13 +80,13 @@ func (o *creditsTarget) with(cmd *cobra.Command, p *process, args []string, use 
 	if err := s.Check(); err != nil {
 		return fail(exitUsage, "", "--owner: want 1 to 128 bytes of text")
 	}
-	return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
+	show := func(store usage.Store, find func(id apikey.ID) error) error {
 		if s.Kind == usage.Key {
-			if _, err := findKey(cmd.Context(), db.APIKeys(), apikey.ID(s.ID)); err != nil {
+			if err := find(apikey.ID(s.ID)); err != nil {
 				return err
 			}
 		}
-		account, err := use(db.Credits(), s, args)
+		account, err := use(store, s, args)
 		switch {
 		case errors.Is(err, usage.ErrNoAccount):
 			return fail(exitNotFound, "warder keys credits set makes one", "the %s %s has no account of credits", s.Kind, printable(s.ID))
@@ -93,6 +95,23 @@ func (o *creditsTarget) with(cmd *cobra.Command, p *process, args []string, use 
 		}
 		v := creditsViewOf(account)
 		return form.print(p.stdout, v, nil, func(w io.Writer) error { return printRows(w, v.rows()) })
+	}
+	if isRemote(cmd) {
+		r, err := openRemote(cmd, p, argument)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		return show(remoteCredits{r}, func(id apikey.ID) error {
+			_, err := r.key(cmd.Context(), id)
+			return err
+		})
+	}
+	return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
+		return show(db.Credits(), func(id apikey.ID) error {
+			_, err := findKey(cmd.Context(), db.APIKeys(), id)
+			return err
+		})
 	})
 }
 
@@ -226,6 +245,9 @@ func applyCredits(cmd *cobra.Command, p *process, store usage.Store, c usage.Cha
 	who := by(p)
 	c.Actor, c.Source, c.At = who.Actor, who.Source, time.Now()
 	account, err := store.Apply(cmd.Context(), c)
+	if said, ok := errors.AsType[*failure](err); ok { // what a server refused
+		return account, said
+	}
 	switch {
 	case err == nil || errors.Is(err, usage.ErrNoAccount):
 		return account, err

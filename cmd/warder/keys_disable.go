@@ -52,6 +52,9 @@ func newKeysTurn(p *process, t turn) *cobra.Command {
 			if err != nil || bound < 0 {
 				return fail(exitUsage, "", "--wait %q: want a duration of 0s or more", wait)
 			}
+			if isRemote(cmd) {
+				return turnRemote(cmd, p, args[0], id, turnOn(t), bound, form)
+			}
 			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 				r, err := turnKey(cmd.Context(), p, db, id, t, bound)
 				if err != nil {

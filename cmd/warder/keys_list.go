@@ -153,6 +153,9 @@ func listKeys(cmd *cobra.Command, p *process, o *listOptions) error {
 	if err != nil {
 		return err
 	}
+	if isRemote(cmd) {
+		return listRemote(cmd, p, o, filter, form)
+	}
 	return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 		found, err := o.find(cmd.Context(), db.APIKeys(), filter)
 		if err != nil {
@@ -192,11 +195,19 @@ func (o *listOptions) find(ctx context.Context, keys keyTable, f apikey.Filter) 
 }
 
 func printKeys(p *process, form format, found []apikey.Record, now time.Time) error {
-	views, ids := make([]keyView, len(found)), make([]apikey.ID, len(found))
-	rows := [][]string{{"ID", "KEY", "STATE", "NAME", "OWNER", "SCOPES", "CREATED", "EXPIRES"}}
+	views := make([]keyView, len(found))
 	for i, r := range found {
-		v := view(r, now)
-		views[i], ids[i] = v, v.ID
+		views[i] = view(r, now)
+	}
+	return printList(p, form, views)
+}
+
+// printList prints keys in their order.
+func printList(p *process, form format, views []keyView) error {
+	ids := make([]apikey.ID, len(views))
+	rows := [][]string{{"ID", "KEY", "STATE", "NAME", "OWNER", "SCOPES", "CREATED", "EXPIRES"}}
+	for i, v := range views {
+		ids[i] = v.ID
 		rows = append(rows, []string{
 			string(v.ID), v.Masked, string(v.State), dash(v.Name), dash(v.Owner), dash(strings.Join(v.Scopes, " ")),
 			v.Created.Format(time.RFC3339), moment(v.Expires, "never"),

@@ -26,6 +26,9 @@ func newKeysShow(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if isRemote(cmd) {
+				return showRemote(cmd, p, args[0], id, form)
+			}
 			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				return showKey(cmd.Context(), p, db.APIKeys(), id, form)
 			})

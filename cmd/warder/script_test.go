@@ -40,7 +40,7 @@ func withProgram(run func() int) int {
 		return 1
 	}
 	defer os.RemoveAll(folder) //nolint:errcheck // a temporary folder
-	build := exec.Command("go", "build", "-trimpath", "-o", folder+"/warder", ".")
+	build := exec.Command("go", "build", "-trimpath", "-tags", "grpcnotrace", "-o", folder+"/warder", ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
@@ -69,7 +69,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCommand, "terminate": terminateCommand, "get": getCommand, "upstream": upstreamCommand, "sink": sinkCommand, "capture": captureCommand, "mode": modeCommand,
-			"exits": exitsCommand, "getkey": getKeyCommand, "login": loginCommand,
+			"exits": exitsCommand, "getkey": getKeyCommand, "login": loginCommand, "read": readCommand,
 		},
 	})
 }
@@ -237,6 +237,14 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if !errors.As(err, &exit) || strconv.Itoa(exit.ExitCode()) != args[0] {
 		ts.Fatalf("%s ended with %v, want exit code %s", strings.Join(args[1:], " "), err, args[0])
 	}
+}
+
+// readCommand sets a variable to the content of a file.
+func readCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: read VARIABLE FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }
 
 // getKeyCommand is `getkey STATUS URL FILE`: get with the key that FILE holds.

@@ -129,6 +129,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 		Accounts:  store.db.Accounts(),
 		Outbox:    store.db.Outbox(),
 		Usage:     store.db.Usage(),
+		Attempts:  store.db.Attempts(0),
 		Audit:     &server.AuditOptions{Store: store.db.Audit(), Signer: signer, Keep: func(c audit.Checkpoint) error { return keepCheckpoint(cfg.Audit.CheckpointFile, c) }},
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(), Reloads: reloads,

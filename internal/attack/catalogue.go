@@ -7,16 +7,17 @@ type Front string
 
 // The fronts that exist.
 const (
-	Library Front = "library"      // the package's own API or its net/http middleware
-	Gateway Front = "gateway"      // the reverse proxy, over a socket
-	Asked   Front = "forward-auth" // what a proxy is told, over a socket
-	Admin   Front = "admin"        // the admin and health listeners, over a socket
-	CLI     Front = "cli"          // the command line
-	Browser Front = "browser"      // Chromium: what a page can do, and what it can read
+	Library  Front = "library"      // the package's own API or its net/http middleware
+	Gateway  Front = "gateway"      // the reverse proxy, over a socket
+	Asked    Front = "forward-auth" // what a proxy is told, over a socket
+	ExtAuthz Front = "ext_authz"    // what Envoy is told, over gRPC
+	Admin    Front = "admin"        // the admin and health listeners, over a socket
+	CLI      Front = "cli"          // the command line
+	Browser  Front = "browser"      // Chromium: what a page can do, and what it can read
 )
 
 // Fronts returns every front, in the order of the report.
-func Fronts() []Front { return []Front{Library, Gateway, Asked, Admin, CLI, Browser} }
+func Fronts() []Front { return []Front{Library, Gateway, Asked, ExtAuthz, Admin, CLI, Browser} }
 
 // An Entry is one case of the catalogue.
 type Entry struct {

@@ -18,7 +18,7 @@ func fwd() []Entry {
 		{ID: "FWD-13", Sent: "a key with a thousand scopes; a megabyte of fields", Must: "bounded; 431"},
 		{ID: "FWD-14", Sent: "what gets 401, 403, 429 and 503", Must: "status, challenge and Retry-After reach the client as documented"},
 		{ID: "FWD-15", Sent: "a preflight, a WebSocket handshake, HEAD", Must: "judged as by the gateway"},
-		{ID: "FWD-16", Sent: "Envoy's questions, incomplete or contradictory", Must: "denied", Waits: "Envoy's ext_authz"},
+		{ID: "FWD-16", Sent: "Envoy's questions, incomplete or contradictory", Must: "denied"},
 		{ID: "FWD-17", Sent: "a credential that passes", Must: "the documented wiring takes it out for the upstream"},
 		{ID: "FWD-18", Sent: "a decision ticket, altered, expired, for another request, after revocation", Must: "refused", Waits: "decision tickets"},
 		{ID: "FWD-19", Sent: "plain HTTP for questions beyond this machine", Must: "refused at start, unless Insecure"},

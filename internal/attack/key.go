@@ -35,7 +35,7 @@ func key() []Entry {
 		{ID: "KEY-30", Sent: "a key in a form or JSON body", Must: "not read"},
 		{ID: "KEY-31", Sent: "a key that is bound to a certificate, with none, another, or a forwarded one from anybody", Must: "401"},
 		{ID: "KEY-32", Sent: "HEAD, OPTIONS, TRACE, CONNECT, unknown and lower-case methods", Must: "authenticated like every other, or 405; none passes"},
-		{ID: "KEY-33", Sent: "self-service operations with the id of another key", Must: "the holder's own key only", Waits: "self service"},
+		{ID: "KEY-33", Sent: "self-service operations with the id of another key", Must: "the holder's own key only"},
 		{ID: "KEY-34", Sent: "a honeytoken", Must: "the answer of an unknown key, and an alert"},
 		{ID: "KEY-35", Sent: "a hundred verifications while the key is revoked", Must: "none passes after the receipt"},
 		{ID: "KEY-36", Sent: "a key revoked or made by another process while the server runs", Must: "401 or 200 within a second"},

@@ -26,6 +26,7 @@ func TestSemanticErrors(t *testing.T) {
 		{"admin on a name", shorthand + "admin_listen: 'admin.example:1'\n", `warder.yaml:2:15: admin_listen: is not a loopback address; set insecure_admin_listen if the network is trusted`},
 		{"same address", shorthand + "health_listen: 127.0.0.1:8080\n", `warder.yaml:2:16: health_listen: is the same address as listen`},
 		{"database is a URL", shorthand + "db: 'mysql://u:hunter2@h/d'\n", `warder.yaml:2:5: db: is a URL, want the path of a file, or postgres://user@host/database`},
+		{"the holder's path", shorthand + "holder: {path: me/}\n", `warder.yaml:2:16: holder.path: is not a plain path; write it like /_warder/me, without / at the end`},
 		{"prefix", shorthand + "keys: {prefix: 1a}\n", `warder.yaml:2:16: keys.prefix: "1a" is not a prefix; use 1 to 16 lower case letters and digits, a letter first`},
 		{"realm", shorthand + "keys: {realm: 'a\"b'}\n", `warder.yaml:2:15: keys.realm: is not a realm; use 1 to 64 printable ASCII characters without quote and backslash`},
 		{"header token", shorthand + "keys: {header: 'X Key'}\n", `warder.yaml:2:16: keys.header: "X Key" is not the name of a header field`},

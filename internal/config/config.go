@@ -55,6 +55,8 @@ type Config struct {
 	OpenAPI string `yaml:"openapi"`
 	// Peppers say where the peppers (secrets that are mixed into each key's digest) are.
 	Peppers Peppers `yaml:"peppers"`
+	// Holder says whether the holder of a key may look at it, roll and revoke it. Default: not.
+	Holder Holder `yaml:"holder"`
 	// Audit says how the log of what was changed is signed.
 	Audit Audit `yaml:"audit"`
 	// Keys say how keys look, where requests carry them, and how they are cached.

@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
-	"time"
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/exchange"
@@ -54,8 +53,7 @@ type Config struct {
 type Front struct {
 	cfg     Config
 	handler atomic.Pointer[http.Handler]
-	refused atomic.Uint64 // asked by peers that are not listed
-	logged  atomic.Int64  // when that was last logged, in Unix seconds
+	peers   *Peers
 
 	notFound, stranger, unreadable *problem.Problem
 }
@@ -79,7 +77,7 @@ func New(cfg Config) (*Front, error) {
 		return nil, err
 	}
 	f := &Front{
-		cfg:        cfg,
+		cfg: cfg, peers: NewPeers(cfg.Proxies, cfg.Log),
 		notFound:   problem.New(problem.NotFound, "Ask "+Path+"."),
 		stranger:   problem.New(problem.Forbidden, "This listener answers the proxies that it knows."),
 		unreadable: problem.New(problem.InvalidTarget, "The proxy must name the request by method, target, scheme, host and client, each once: see the guide for the wiring."),
@@ -96,7 +94,7 @@ func (f *Front) Replace(stack *warder.Stack) {
 }
 
 // Refused is how many requests came from peers that are not listed.
-func (f *Front) Refused() uint64 { return f.refused.Load() }
+func (f *Front) Refused() uint64 { return f.peers.Refused() }
 
 // ServeHTTP answers whether the request that r tells of may pass.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -106,8 +104,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Connection", "close") // a proxy may announce the client's body and never send it: do not wait
 	}
 	switch {
-	case !f.listed(r.RemoteAddr):
-		f.tellStranger(r)
+	case !f.peers.Answered(r.RemoteAddr):
 		f.stranger.Write(w, r, "")
 		return
 	case r.URL.Path != Path:
@@ -123,31 +120,6 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := newAnswer(w, &f.cfg.Dialect)
 	(*f.handler.Load()).ServeHTTP(a, asked)
 	a.finish()
-}
-
-func (f *Front) listed(remote string) bool {
-	peer, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return false
-	}
-	address := peer.Addr().Unmap().WithZone("")
-	for _, network := range f.cfg.Proxies {
-		if network.Contains(address) {
-			return true
-		}
-	}
-	return false
-}
-
-// strangers are logged once in this many seconds.
-const strangers = 10
-
-func (f *Front) tellStranger(r *http.Request) {
-	f.refused.Add(1)
-	now, last := time.Now().Unix(), f.logged.Load()
-	if now-last >= strangers && f.logged.CompareAndSwap(last, now) {
-		f.cfg.Log.Warn("somebody who is not listed in decision.proxies asked for a decision", slog.String("peer", r.RemoteAddr))
-	}
 }
 
 // allow answers what every stage passed.

@@ -42,9 +42,17 @@ func Traefik() Dialect {
 	return d
 }
 
+// HAProxy is the action in Lua of the guide, which passes on any status and our
+// body. Its fields are nginx's, each with a value of HAProxy's own.
+func HAProxy() Dialect {
+	d := Nginx()
+	d.name, d.narrow = "haproxy", false
+	return d
+}
+
 // DialectOf returns the dialect of that name.
 func DialectOf(name string) (d Dialect, known bool) {
-	for _, d := range []Dialect{Nginx(), Caddy(), Traefik()} {
+	for _, d := range []Dialect{Nginx(), Caddy(), Traefik(), HAProxy()} {
 		if d.name == name {
 			return d, true
 		}

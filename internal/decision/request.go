@@ -2,7 +2,6 @@ package decision
 
 import (
 	"cmp"
-	"crypto/tls"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -45,14 +44,7 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 	if err := cmp.Or(wrong.err(), d.checkUpgrade(r.Header), checkIdentity(r.Header)); err != nil {
 		return nil, err
 	}
-	asked := (&http.Request{
-		Method: method, URL: target, RequestURI: raw, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: d.header(r.Header), Body: http.NoBody, RemoteAddr: netip.AddrPortFrom(client, 0).String(),
-	}).WithContext(r.Context())
-	if scheme == "https" {
-		asked.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true} // the proxy's handshake: no certificate is known of it
-	}
-	return asked, nil
+	return judged(r.Context(), &Question{Method: method, Target: raw, Scheme: scheme, Host: host, Client: client, Header: d.header(r.Header)}, target), nil
 }
 
 // A complaint is which of the proxy's fields name no request, and why, for whoever
@@ -117,7 +109,7 @@ func checkIdentity(h http.Header) error {
 
 // parseTarget reads origin-form or asterisk-form (RFC 9112, section 3.2).
 func parseTarget(raw string) (*url.URL, error) {
-	if raw != "*" && raw[0] != '/' {
+	if raw != "*" && !strings.HasPrefix(raw, "/") {
 		return nil, errors.New("neither a path nor *")
 	}
 	return url.ParseRequestURI(raw)

@@ -84,7 +84,7 @@ func TestUpgradesThatNobodyJudgesAreRefused(t *testing.T) {
 }
 
 func TestIdentityFieldsInOtherSpellingsAreRefused(t *testing.T) {
-	for _, d := range []decision.Dialect{decision.Nginx(), decision.Caddy(), decision.Traefik()} {
+	for _, d := range []decision.Dialect{decision.Nginx(), decision.Caddy(), decision.Traefik(), decision.HAProxy()} {
 		for _, name := range []string{"X_Warder_Owner", "X-Warder_Owner", "X_Warder-Subject", "X.Warder.Owner", "x-warder_key-id", "X-Warder-Key.Id"} {
 			if _, err := d.Read(question(t, &d, http.Header{name: {"evil"}})); err == nil {
 				t.Errorf("%s passed", name)
@@ -102,7 +102,7 @@ func TestIdentityFieldsInOtherSpellingsAreRefused(t *testing.T) {
 }
 
 func TestNoStatusOfADenialIsAPass(t *testing.T) {
-	for i, d := range []decision.Dialect{decision.Nginx(), decision.Caddy(), decision.Traefik()} {
+	for i, d := range []decision.Dialect{decision.Nginx(), decision.Caddy(), decision.Traefik(), decision.HAProxy()} {
 		for status := 100; status < 600; status++ {
 			if got := d.Status(status); got < 300 || i == 0 && got != 401 && got != 403 {
 				t.Errorf("%d: %d goes out as %d", i, status, got)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/exchange"
@@ -20,6 +21,12 @@ func (g *Gateway) Decider() *warder.Stack {
 		Deny:         problem.New(problem.NotFound, "The gateway answers this path itself: the proxy must send it there and not ask."),
 	}
 	return &warder.Stack{Edge: edge, Route: elsewhere{g.stack.Route, g.own, own}}
+}
+
+// Carriers are the fields and cookies that no upstream sees: those with
+// credentials, and fields that only listed proxies may say.
+func (g *Gateway) Carriers() (headers, cookies []string) {
+	return g.removed(), slices.Clone(g.carriers.cookies)
 }
 
 // answer lets h answer requests that match pattern and meet policy, at the

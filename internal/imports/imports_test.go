@@ -40,6 +40,7 @@ func table() map[string]row {
 		"authz/celcond",
 		"bodylimit",
 		"bruteforce",
+		"client",
 		"contract",
 		"cors",
 		"credential",
@@ -50,11 +51,14 @@ func table() map[string]row {
 		"httpserver",
 		"internal/config",
 		"internal/decision",
+		"internal/decision/extauthz",
 		"internal/dnscommand",
 		"internal/fleet",
 		"internal/gateway",
 		"internal/housekeeping",
+		"internal/idempotency",
 		"internal/keyimport",
+		"internal/keyservice",
 		"internal/outgoing",
 		"internal/policytest",
 		"internal/server",
@@ -145,7 +149,9 @@ func table() map[string]row {
 		"ratelimit/ratelimittest": {module: vocabulary("ratelimit")},
 		"usage/usagetest":         {module: vocabulary("usage")},
 		"audit/audittest":         {module: vocabulary("audit")},
-		"webhook/webhooktest":     {module: vocabulary("webhook")},
+
+		"internal/idempotency/idempotencytest": {module: []string{"internal/idempotency"}},
+		"webhook/webhooktest":                  {module: vocabulary("webhook")},
 
 		// after the decision
 		"redact":    {module: vocabulary(), third: x},
@@ -166,7 +172,7 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("account", "apikey", "audit", "internal/fleet", "session", "usage", "usage/tally", "webhook"),
+			module: vocabulary("account", "apikey", "audit", "internal/fleet", "internal/idempotency", "session", "usage", "usage/tally", "webhook"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"postgres": {
@@ -196,11 +202,26 @@ func table() map[string]row {
 			"internal/outgoing", "introspection", "jwt", "leak", "mtls", "ratelimit", "redact", "requestid", "securityheaders", "session", "session/oidc",
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
-		"internal/decision":   {module: vocabulary("", "upstream")},
+		"internal/idempotency": {},
+		"internal/keyservice": {
+			module: vocabulary(
+				"apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency",
+				"openapi", "ratelimit", "target", "usage",
+			),
+			third: []string{"github.com/danielgtaylor/huma/v2"},
+		},
+		"internal/decision": {module: vocabulary("", "upstream")},
+		"internal/decision/extauthz": {
+			module: vocabulary("", "internal/decision", "upstream"),
+			third: []string{
+				"github.com/envoyproxy/go-control-plane/envoy", "golang.org/x", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc",
+				"google.golang.org/protobuf",
+			},
+		},
 		"internal/dnscommand": {},
 		"internal/server": {
 			module: slices.DeleteFunc(slices.Clone(everything), func(p string) bool { // no driver, and nothing of the process
-				return slices.Contains([]string{"sqlite", "postgres", "redis", "internal/policytest", "internal/server", "internal/systemd"}, p)
+				return slices.Contains([]string{"client", "sqlite", "postgres", "redis", "internal/policytest", "internal/server", "internal/systemd"}, p)
 			}),
 			third: []string{"github.com/prometheus/client_golang", "golang.org/x"},
 		},
@@ -218,6 +239,10 @@ func table() map[string]row {
 			),
 			third: []string{"golang.org/x/sync", "modernc.org/sqlite"},
 		},
+
+		// what asks the admin API, and what writes that
+		"client":             {module: []string{"secret"}},
+		"internal/clientgen": {},
 
 		// what only tests and tools use
 		"docs":                   {},

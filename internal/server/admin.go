@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/warder-dev/warder"
-	"github.com/warder-dev/warder/bodylimit"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/requestid"
@@ -20,18 +19,19 @@ import (
 const adminBody = 64 << 10
 
 // newAdmin returns what the admin listener serves: probes, metrics, the keys of
-// signed identities (nil for none), and what more adds.
-func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Handler, log *slog.Logger, more func(*http.ServeMux)) (http.Handler, error) {
+// signed identities (nil for none), the API of keys, and what more adds.
+func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Handler, keys *keyService, log *slog.Logger, more func(*http.ServeMux)) (http.Handler, error) {
 	mux := http.NewServeMux()
 	probes.mount(mux)
 	mux.Handle("GET /metrics", metrics)
 	mountKeySet(mux, keySet)
+	keys.mount(mux)
 	more(mux)
 	hosts, err := localHosts(listener)
 	if err != nil {
 		return nil, err
 	}
-	return behindEdge(mux, hosts, log)
+	return behindEdge(mux, hosts, log, keys.patterns()...)
 }
 
 // newHealth returns what the health listener serves: probes and, for upstreams,
@@ -45,8 +45,8 @@ func newHealth(probes *readiness, keySet http.Handler, log *slog.Logger) (http.H
 }
 
 // behindEdge puts the edge in front of mux. hosts are what the listener is called;
-// nil for any name.
-func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger) (http.Handler, error) {
+// nil for any name; patterns are those that the mux has beside [adminPatterns].
+func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger, patterns ...string) (http.Handler, error) {
 	ids, err := requestid.New(requestid.Config{})
 	if err != nil {
 		return nil, err
@@ -55,11 +55,7 @@ func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	limit, err := bodylimit.New(bodylimit.Config{Max: adminBody})
-	if err != nil {
-		return nil, err
-	}
-	routes, err := muxRoutes(mux, limit)
+	routes, err := muxRoutes(mux, append(adminPatterns(), patterns...))
 	if err != nil {
 		return nil, err
 	}
@@ -70,14 +66,15 @@ func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger) 
 	return stack.Wrap(mux), nil
 }
 
-// adminPatterns are all that an admin or health mux can serve.
+// adminPatterns are all that an admin or health mux can serve beside the API of
+// keys.
 func adminPatterns() []string {
 	return append([]string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}, append(limitPatterns(), documentPatterns()...)...)
 }
 
-func muxRoutes(mux *http.ServeMux, limit *bodylimit.Stage) (warder.Route, error) {
+func muxRoutes(mux *http.ServeMux, patterns []string) (warder.Route, error) {
 	routes := new(warder.Routes)
-	for _, pattern := range adminPatterns() {
+	for _, pattern := range patterns {
 		method, path, _ := strings.Cut(pattern, " ")
 		r, err := http.NewRequest(method, path, http.NoBody) //nolint:noctx // asks the mux, is never sent
 		if err != nil {
@@ -85,6 +82,10 @@ func muxRoutes(mux *http.ServeMux, limit *bodylimit.Stage) (warder.Route, error)
 		}
 		if _, served := mux.Handler(r); served != pattern {
 			continue
+		}
+		limit, err := bodyLimit(pattern)
+		if err != nil {
+			return nil, err
 		}
 		if err := routes.Handle(pattern, &warder.Policy{BodyLimit: limit}); err != nil {
 			return nil, err

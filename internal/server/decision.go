@@ -5,19 +5,20 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/warder-dev/warder"
+	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/decision"
+	"github.com/warder-dev/warder/internal/decision/extauthz"
 )
+
+// A decisionFront answers other proxies, by the stack that is in force.
+type decisionFront interface{ Replace(stack *warder.Stack) }
 
 // addDecision makes the front where other proxies ask.
 func (p *program) addDecision() error {
 	o := p.options
 	d := &o.Config.Decision
-	dialect, known := decision.DialectOf(d.Dialect)
-	if !known {
-		return fmt.Errorf("decision.dialect: there is no %q", d.Dialect)
-	}
 	var networks []netip.Prefix
-	var err error
 	for _, text := range d.Networks() {
 		network, err := prefix(text)
 		if err != nil {
@@ -25,20 +26,60 @@ func (p *program) addDecision() error {
 		}
 		networks = append(networks, network)
 	}
-	p.front, err = decision.New(decision.Config{Stack: p.gateway.Load().Decider(), Dialect: dialect, Proxies: networks, Log: o.Log})
-	if err != nil {
-		return err
-	}
 	var secure *tls.Config
 	if address, err := netip.ParseAddrPort(o.Listeners.Decision.Addr().String()); err != nil || !address.Addr().IsLoopback() && !d.InsecureListen {
 		secure = p.publicTLS()
 	}
-	if err := p.add("decision", o.Listeners.Decision, p.front, secure); err != nil {
+	var refused func() uint64
+	var err error
+	if d.Dialect == config.Envoy {
+		refused, err = p.answerEnvoy(networks, secure)
+	} else {
+		refused, err = p.answerDialect(networks, secure)
+	}
+	if err != nil {
 		return err
 	}
 	return p.metrics.Watch("warder_decision_strangers_total", "Requests for a decision by peers that are not in decision.proxies.",
-		func() float64 { return float64(p.front.Refused()) })
+		func() float64 { return float64(refused()) })
 }
+
+// answerDialect answers proxies that ask by plain requests.
+func (p *program) answerDialect(networks []netip.Prefix, secure *tls.Config) (refused func() uint64, err error) {
+	o := p.options
+	dialect, known := decision.DialectOf(o.Config.Decision.Dialect)
+	if !known {
+		return nil, fmt.Errorf("decision.dialect: there is no %q", o.Config.Decision.Dialect)
+	}
+	front, err := decision.New(decision.Config{Stack: p.gateway.Load().Decider(), Dialect: dialect, Proxies: networks, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	p.front = front
+	return front.Refused, p.add("decision", o.Listeners.Decision, front, secure)
+}
+
+// answerEnvoy answers Envoys, which ask by gRPC: over HTTP/2 alone, with or without
+// TLS.
+func (p *program) answerEnvoy(networks []netip.Prefix, secure *tls.Config) (refused func() uint64, err error) {
+	o := p.options
+	headers, cookies := p.gateway.Load().Carriers()
+	front, err := extauthz.New(extauthz.Config{
+		Stack: p.gateway.Load().Decider(), Proxies: networks, Log: o.Log, MaxHeaderBytes: int(o.Config.Limits.HeaderBytes), RemoveHeaders: headers, RemoveCookies: cookies,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.front = front
+	cfg := p.serverConfig(front, secure)
+	cfg.InsecureH2C = secure == nil
+	cfg.MaxStreams = envoyStreams
+	return front.Refused, p.addServer("decision", o.Listeners.Decision, &cfg)
+}
+
+// envoyStreams is how many requests are open at once on a connection: Envoy has one
+// for each of its threads, with all that they ask.
+const envoyStreams = 1000
 
 // prefix reads an address or a network.
 func prefix(text string) (netip.Prefix, error) {

@@ -20,10 +20,10 @@ import (
 	"github.com/warder-dev/warder/http3"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/internal/decision"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/internal/housekeeping"
+	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/proxyproto"
 	"github.com/warder-dev/warder/ratelimit"
@@ -37,7 +37,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken, Audit, Usage, Reloads and Ready.
+// Accounts, AdminToken, Attempts, Audit, Usage, Reloads and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -66,6 +66,10 @@ type Options struct {
 	// change them. Without it nobody can.
 	AdminToken secret.Text
 
+	// Attempts keeps what came of requests to the admin API with an Idempotency-Key;
+	// nil: in memory.
+	Attempts idempotency.Store
+
 	// Environ is the process's environment, as os.Environ has it. Of it, a program
 	// that publishes records in the DNS gets PATH and HOME.
 	Environ []string
@@ -87,16 +91,18 @@ type program struct {
 	member    *fleet.Member
 	verifier  *apikey.Verifier
 	people    people
-	announcer *announcer // nil when nobody is told of events
-	keeper    *housekeeping.Keeper
 	signer    *jwt.Signer // nil when no upstream wants signed identities
 	gateway   atomic.Pointer[gateway.Gateway]
-	front     *decision.Front // where proxies ask; nil when there is none
+	front     decisionFront // where proxies ask; nil when there is none
 	reloads   reloads
+	keys      keyService
+	holding   gateway.HolderCommands // what holders of keys ask for their own; nil when they may not
 	probes    *readiness
 	metrics   *Metrics
 	servers   []service
 	http3     *http3.Server // nil when it is off
+	announcer *announcer    // nil when nobody is told of events
+	keeper    *housekeeping.Keeper
 
 	administrators administrators
 	checkpoints    *audit.Checkpointer // nil when the audit log is not signed
@@ -183,6 +189,11 @@ func (p *program) build() error {
 	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage()); err != nil {
 		return err
 	}
+	holder, err := p.holder()
+	if err != nil {
+		return err
+	}
+	p.holding = holder
 	first, err := p.newGateway(o.Config, nil)
 	if err != nil {
 		return err
@@ -198,14 +209,14 @@ func (p *program) build() error {
 		errs = append(errs, p.addPublic("redirect", o.Listeners.Redirect, p.redirect(), nil))
 	}
 	if o.Listeners.Admin != nil {
-		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), o.Log,
+		if err := errors.Join(p.openAdministrators(), p.openKeyService()); err != nil {
+			return err
+		}
+		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), &p.keys, o.Log,
 			func(mux *http.ServeMux) {
 				mountLimits(mux, o.AdminToken, p.gateway.Load)
 				mountDocuments(mux, o.AdminToken, p.gateway.Load)
 			})
-		if err == nil {
-			err = p.openAdministrators()
-		}
 		if err == nil {
 			admin, err = p.before(admin)
 		}
@@ -232,8 +243,14 @@ func (p *program) addPublic(name string, l net.Listener, h http.Handler, secure 
 
 // add makes the server of one listener.
 func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.Config) error {
+	cfg := p.serverConfig(h, secure)
+	return p.addServer(name, l, &cfg)
+}
+
+// serverConfig is how every listener is bounded.
+func (p *program) serverConfig(h http.Handler, secure *tls.Config) httpserver.Config {
 	c := p.options.Config
-	server, err := httpserver.New(httpserver.Config{
+	return httpserver.Config{
 		Handler:           h,
 		Log:               p.options.Log,
 		TLS:               secure,
@@ -243,7 +260,11 @@ func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.C
 		WriteTimeout:      c.Timeouts.Write,
 		MaxHeaderBytes:    int(c.Limits.HeaderBytes),
 		MaxConnections:    c.Limits.Connections,
-	})
+	}
+}
+
+func (p *program) addServer(name string, l net.Listener, cfg *httpserver.Config) error {
+	server, err := httpserver.New(*cfg)
 	if err != nil {
 		return err
 	}
@@ -338,6 +359,7 @@ func (p *program) close() {
 	if g := p.gateway.Load(); g != nil {
 		p.logFailure("stop the gateway", g.Close())
 	}
+	p.logFailure("give back credits", p.keys.close())
 	if p.keeper != nil {
 		p.keeper.Close()
 	}

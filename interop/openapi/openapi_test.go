@@ -178,7 +178,7 @@ func parse(t *testing.T, text []byte) any {
 func TestDocumentsMeetTheSpecificationsSchema(t *testing.T) {
 	schema := metaSchema(t)
 	documents := map[string][]byte{"warder.API": registrar(t), "huma": guarded(t), "every scheme": everything(t)}
-	for _, file := range []string{"testdata/openapi.json", "openapi/testdata/document.json", "authn/testdata/describe.json", "examples/eleven/testdata/openapi.json"} {
+	for _, file := range []string{"testdata/openapi.json", "openapi/testdata/document.json", "authn/testdata/describe.json", "examples/eleven/testdata/openapi.json", "docs/reference/admin-api.openapi.json"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))
 		if err != nil {
 			t.Fatal(err)
@@ -218,6 +218,9 @@ func TestLinter(t *testing.T) {
 	if files["eleven.json"], err = os.ReadFile(filepath.FromSlash("../../examples/eleven/testdata/openapi.json")); err != nil {
 		t.Fatal(err)
 	}
+	if files["admin.json"], err = os.ReadFile(filepath.FromSlash("../../docs/reference/admin-api.openapi.json")); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
@@ -232,7 +235,7 @@ func TestLinter(t *testing.T) {
 		err := cmd.Run()
 		return said.String(), err
 	}
-	if said, err := lint("warder.json", "huma.json", "every.json", "eleven.json"); err != nil {
+	if said, err := lint("warder.json", "huma.json", "every.json", "eleven.json", "admin.json"); err != nil {
 		t.Errorf("%v: %s", err, said)
 	}
 	if said, err := lint("wrong.json"); err == nil || !strings.Contains(said, "security-defined") {

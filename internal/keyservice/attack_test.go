@@ -1,0 +1,693 @@
+package keyservice_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/keyservice"
+)
+
+// An operation of the document, with a request for it.
+type operation struct {
+	ID, method, path string
+	right            string // "" for none
+	body             any    // the document's own example; nil for none
+}
+
+// operations reads the document.
+func operations(t *testing.T, w *world) (all []operation) {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]struct {
+			ID          string                `json:"operationId"`
+			Security    []map[string][]string `json:"security"`
+			RequestBody *struct {
+				Content map[string]struct {
+					Example any `json:"example"`
+				} `json:"content"`
+			} `json:"requestBody"`
+		} `json:"paths"`
+	}
+	must(t, json.Unmarshal(w.service.Document(), &doc))
+	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
+		for _, method := range slices.Sorted(maps.Keys(doc.Paths[path])) {
+			o := doc.Paths[path][method]
+			one := operation{ID: o.ID, method: strings.ToUpper(method), path: path}
+			if scopes := o.Security[0]["adminToken"]; len(scopes) > 0 {
+				one.right = scopes[0]
+			}
+			if o.RequestBody != nil {
+				one.body = o.RequestBody.Content["application/json"].Example
+			}
+			all = append(all, one)
+		}
+	}
+	if len(all) < 20 {
+		t.Fatalf("the document has %d operations", len(all))
+	}
+	return all
+}
+
+// try sends the example of an operation about the key with the id.
+func (w *world) try(t *testing.T, o operation, id string, fields ...string) *reply {
+	t.Helper()
+	fields = append(fields, "If-Match", "*")
+	path := strings.Replace(o.path, "{id}", id, 1)
+	if o.ID == "getCredits" {
+		path += "?key=" + id
+	}
+	if o.body == nil {
+		return w.ask(t, o.method, path, nil, fields...)
+	}
+	text, err := json.Marshal(o.body)
+	must(t, err)
+	return w.ask(t, o.method, path, strings.ReplaceAll(string(text), "7HqLk2mVxWcP", id), fields...)
+}
+
+func TestWhoMayDoWhat(t *testing.T) {
+	w := newWorld(t)
+	data := w.made(t, keyservice.KeySpec{})
+	attack.Case(t, "ADMIN-01", attack.Admin, func(t *testing.T) {
+		for _, o := range operations(t, w) {
+			for who, fields := range map[string][]string{
+				"nobody":          {"Authorization", ""},
+				"a data key":      {"Authorization", "Bearer " + data.Text},
+				"a wrong token":   {"Authorization", "Bearer " + adminToken + "x"},
+				"another scheme":  {"Authorization", "Basic " + adminToken},
+				"expired session": {"X-Person", "expired"},
+			} {
+				if r := w.try(t, o, data.Key.ID, fields...); r.status != http.StatusUnauthorized {
+					t.Errorf("%s by %s: %d %s, want 401", o.ID, who, r.status, r.text)
+				}
+			}
+			for _, role := range append(keyservice.Roles(), "root", "") {
+				for _, owner := range []string{"", ":acme"} {
+					key := w.made(t, keyservice.KeySpec{Owner: "acme"}).Key.ID
+					allowed := o.right == "" || keyservice.Scopes(role, owner != "").Allow(o.right)
+					r := w.try(t, o, key, "X-Person", string(role)+owner)
+					if role == "" && owner == "" {
+						allowed = false
+						if r.status == http.StatusUnauthorized {
+							continue
+						}
+					}
+					if got := r.status != http.StatusForbidden; got != allowed {
+						t.Errorf("%s by %s%s: %d %s, want it allowed: %v", o.ID, role, owner, r.status, r.text, allowed)
+					}
+				}
+			}
+		}
+	})
+	attack.Case(t, "ADMIN-02", attack.Admin, func(t *testing.T) {
+		if _, err := w.verifier.Verify(t.Context(), adminToken); err == nil {
+			t.Error("the admin token is a key of the data plane")
+		}
+		want(t, "a data key", w.ask(t, http.MethodGet, "/v1/whoami", nil, "Authorization", "Bearer "+data.Text), http.StatusUnauthorized)
+		want(t, "a data key in its own field", w.ask(t, http.MethodGet, "/v1/whoami", nil, "Authorization", "", "X-API-Key", data.Text), http.StatusUnauthorized)
+	})
+}
+
+func TestAnotherOwnersKeys(t *testing.T) {
+	attack.Case(t, "ADMIN-03", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		own, other := w.made(t, keyservice.KeySpec{Owner: "acme", Name: "own"}), w.made(t, keyservice.KeySpec{Owner: "globex", Name: "canary"})
+		for range 3 {
+			w.made(t, keyservice.KeySpec{Owner: "globex", Name: "canary"})
+			w.made(t, keyservice.KeySpec{Owner: "acme"})
+		}
+		before := w.count(t)
+		acme := []string{"X-Person", "admin:acme"}
+		nothing := "AAAAAAAAAAAA"
+		for _, o := range operations(t, w) {
+			if !strings.Contains(o.path, "{id}") && o.ID != "getCredits" {
+				continue
+			}
+			theirs, none := w.try(t, o, other.Key.ID, acme...), w.try(t, o, nothing, acme...)
+			if theirs.status != http.StatusNotFound || theirs.text != none.text {
+				t.Errorf("%s: %d %s, want 404 as of a key that there is not: %s", o.ID, theirs.status, theirs.text, none.text)
+			}
+		}
+		for what, r := range map[string]*reply{
+			"filter":        w.ask(t, http.MethodGet, "/v1/keys?owner=globex", nil, acme...),
+			"create":        w.ask(t, http.MethodPost, "/v1/keys", `{"owner":"globex"}`, acme...),
+			"batch":         w.ask(t, http.MethodPost, "/v1/keys:batchCreate", `{"keys":[{},{"owner":"globex"}]}`, acme...),
+			"give it away":  w.ask(t, http.MethodPatch, "/v1/keys/"+own.Key.ID, `{"owner":"globex"}`, append(acme, "If-Match", "*")...),
+			"search":        w.ask(t, http.MethodPost, "/v1/keys:search", map[string]string{"text": other.Text}, acme...),
+			"credits":       w.ask(t, http.MethodGet, "/v1/credits?owner=globex", nil, acme...),
+			"stale, unseen": w.ask(t, http.MethodPatch, "/v1/keys/"+other.Key.ID, `{"name":"x"}`, append(acme, "If-Match", `"999"`)...),
+		} {
+			if r.status != http.StatusNotFound || strings.Contains(r.text, "canary") {
+				t.Errorf("%s: %d %s, want 404", what, r.status, r.text)
+			}
+		}
+		var all, page keyservice.KeyPage
+		w.ask(t, http.MethodGet, "/v1/keys?limit=2", nil).json(t, &all)
+		want(t, "an owner's cursor", w.ask(t, http.MethodGet, "/v1/keys?limit=2&cursor="+all.Next, nil, acme...), http.StatusBadRequest)
+		r := w.ask(t, http.MethodGet, "/v1/keys", nil, acme...)
+		r.json(t, &page)
+		if len(page.Keys) != 4 || strings.Contains(r.text, "globex") {
+			t.Errorf("the list of acme has %d keys: %s", len(page.Keys), r.text)
+		}
+		var verdict keyservice.Verdict
+		w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]any{"key": other.Text, "cost": 1}, acme...).json(t, &verdict)
+		if verdict.Valid || verdict.Reason != "unknown" || verdict.Principal != nil {
+			t.Errorf("another's key is %+v", verdict)
+		}
+		if _, err := w.issuer.Revoke(t.Context(), apikey.By{Actor: "t", Source: "t"}, apikey.ID(other.Key.ID), "superseded"); err != nil {
+			t.Fatal(err)
+		}
+		w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]any{"key": other.Text}, acme...).json(t, &verdict)
+		if verdict.Reason != "unknown" {
+			t.Errorf("another's revoked key is %+v", verdict)
+		}
+		if w.count(t) != before {
+			t.Errorf("%d keys, want %d", w.count(t), before)
+		}
+		made := keyservice.KeyMade{}
+		w.ask(t, http.MethodPost, "/v1/keys", `{}`, acme...).json(t, &made)
+		if made.Key.Owner != "acme" {
+			t.Errorf("a key without an owner is of %q", made.Key.Owner)
+		}
+	})
+}
+
+func TestOtherOrigins(t *testing.T) {
+	attack.Case(t, "ADMIN-04", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		for _, o := range operations(t, w) {
+			r := w.try(t, o, "AAAAAAAAAAAA", "Origin", "https://evil.example")
+			for name := range r.header {
+				if strings.HasPrefix(name, "Access-Control") {
+					t.Errorf("%s: the answer has %s", o.ID, name)
+				}
+			}
+			if r.header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: Cache-Control %q", o.ID, r.header.Get("Cache-Control"))
+			}
+		}
+		r := w.ask(t, http.MethodOptions, "/v1/keys", nil, "Origin", "https://evil.example", "Access-Control-Request-Method", "POST")
+		if r.status < 400 || r.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("a preflight: %d %v", r.status, r.header)
+		}
+		before := w.count(t) // the examples above came with a token
+		want(t, "a cookie with a page of another site", w.ask(t, http.MethodPost, "/v1/keys", `{}`, "X-Person", "owner", "X-Ambient", "1", "Sec-Fetch-Site", "cross-site"), http.StatusForbidden)
+		want(t, "a cookie without a word of the browser", w.ask(t, http.MethodPost, "/v1/keys", `{}`, "X-Person", "owner", "X-Ambient", "1"), http.StatusForbidden)
+		if w.count(t) != before {
+			t.Error("a key was made")
+		}
+		want(t, "a cookie with a page of this site", w.ask(t, http.MethodPost, "/v1/keys", `{}`, "X-Person", "owner", "X-Ambient", "1", "Sec-Fetch-Site", "same-origin"), http.StatusCreated)
+	})
+}
+
+func TestMembersThatAreNotTheClients(t *testing.T) {
+	attack.Case(t, "ADMIN-05", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		for _, tt := range []struct{ method, path, body, fields string }{
+			{"POST", "/v1/keys", `{"id":"AAAAAAAAAAAA"}`, "id"},
+			{"POST", "/v1/keys", `{"name":"a","role":"owner","created":"2020-01-01T00:00:00Z","revision":1,"state":"active"}`, "role created revision state"},
+			{"POST", "/v1/keys", `{"Name":"a"}`, "Name"},
+			{"POST", "/v1/keys", `{"limits":[{"name":"a","count":1,"per":"1m","x":1}]}`, "limits[0].x"},
+			{"POST", "/v1/keys", `{"name":"a","name":"b"}`, "name"},
+			{"POST", "/v1/keys", `{"metadata":{"a":"1","a":"2"}}`, "metadata.a"},
+			{"POST", "/v1/keys", `{"name":null,"scopes":null,"metadata":null}`, "name scopes metadata"},
+			{"POST", "/v1/keys", `{"name":1,"scopes":"a","never_expires":"yes","limits":[{"name":"a","count":"1","per":1}]}`, "name scopes never_expires limits[0].count limits[0].per"},
+			{"POST", "/v1/keys", `{"limits":[{"name":"a","count":1.5,"per":"1m"}]}`, "limits[0].count"},
+			{"POST", "/v1/keys", `{"wrd_live_7HqLk2mVxWcPaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa":1}`, "(a name that is not repeated here)"},
+			{"POST", "/v1/keys?role=owner", `{}`, "role"},
+			{"PATCH", "/v1/keys/AAAAAAAAAAAA", `{"kind":"public","environment":"test","revoked":null}`, "kind environment revoked"},
+			{"POST", "/v1/keys/AAAAAAAAAAAA:disable", `{"reason":"x"}`, "body"},
+			{"GET", "/v1/keys?limit=1&limit=2", ``, "limit"},
+		} {
+			body := any(tt.body)
+			if tt.body == "" {
+				body = nil
+			}
+			r := w.ask(t, tt.method, tt.path, body, "If-Match", "*")
+			if want(t, tt.path+" "+tt.body, r, http.StatusBadRequest); r.status != http.StatusBadRequest {
+				continue
+			}
+			got := r.fields(t)
+			slices.Sort(got)
+			wanted := strings.Split(tt.fields, " ")
+			if strings.HasPrefix(tt.fields, "(") {
+				wanted = []string{tt.fields}
+			}
+			slices.Sort(wanted)
+			if !slices.Equal(got, wanted) {
+				t.Errorf("%s %s: names %q, want %q", tt.path, tt.body, got, wanted)
+			}
+		}
+		if w.count(t) != 0 {
+			t.Errorf("%d keys were made", w.count(t))
+		}
+	})
+}
+
+func TestStates(t *testing.T) {
+	attack.Case(t, "ADMIN-07", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		k := w.made(t, keyservice.KeySpec{Name: "a"}).Key
+		path, stale := "/v1/keys/"+k.ID, quote(k.Revision)
+		want(t, "without If-Match", w.ask(t, http.MethodPatch, path, `{"name":"b"}`), http.StatusPreconditionRequired)
+		want(t, "in time", w.ask(t, http.MethodPatch, path, `{"name":"b"}`, "If-Match", stale), http.StatusOK)
+		for _, tag := range []string{stale, "W/" + quote(k.Revision+1), `"x"`, quote(k.Revision + 9), "2", `"`} {
+			want(t, "with "+tag, w.ask(t, http.MethodPatch, path, `{"name":"c"}`, "If-Match", tag), http.StatusPreconditionFailed)
+		}
+		for _, verb := range []string{":roll", ":revoke", ":disable", ":enable", ":endOverlap", ""} {
+			method, body := http.MethodPost, any(nil)
+			if verb == "" {
+				method = http.MethodDelete
+			}
+			if verb == ":roll" || verb == ":revoke" {
+				body = "{}"
+			}
+			want(t, "stale "+verb, w.ask(t, method, path+verb, body, "If-Match", stale), http.StatusPreconditionFailed)
+		}
+		var one keyservice.KeyBody
+		w.ask(t, http.MethodGet, path, nil).json(t, &one)
+		if one.Key.Name != "b" || one.Key.State != "active" {
+			t.Errorf("the key is %+v", one.Key)
+		}
+		want(t, "a list of tags", w.ask(t, http.MethodPatch, path, `{"name":"d"}`, "If-Match", `"7", `+quote(one.Key.Revision)), http.StatusOK)
+		var won sync.Map
+		var all sync.WaitGroup
+		w.ask(t, http.MethodGet, path, nil).json(t, &one)
+		for i := range 8 {
+			all.Go(func() {
+				if r := w.ask(t, http.MethodPatch, path, fmt.Sprintf(`{"name":"n%d"}`, i), "If-Match", quote(one.Key.Revision)); r.status == http.StatusOK {
+					won.Store(i, true)
+				} else if r.status != http.StatusPreconditionFailed {
+					t.Errorf("%d %s", r.status, r.text)
+				}
+			})
+		}
+		all.Wait()
+		n := 0
+		won.Range(func(any, any) bool { n++; return true })
+		if n != 1 {
+			t.Errorf("%d of 8 changes of one state were made", n)
+		}
+	})
+}
+
+func TestBodiesThatAreNone(t *testing.T) {
+	attack.Case(t, "ADMIN-09", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		var zipped bytes.Buffer
+		z := gzip.NewWriter(&zipped)
+		for range 1 << 10 {
+			_, err := z.Write(make([]byte, 1<<10))
+			must(t, err)
+		}
+		must(t, z.Close())
+		for name, tt := range map[string]struct {
+			body   string
+			fields []string
+			status int
+		}{
+			"65 KiB":                {`{"name":"` + strings.Repeat("a", 65<<10) + `"}`, nil, 413},
+			"depth 100":             {strings.Repeat(`{"metadata":`, 100) + "1" + strings.Repeat("}", 100), nil, 400},
+			"depth 10000 of arrays": {`{"scopes":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + "}", nil, 400},
+			"something behind":      {`{} {}`, nil, 400},
+			"a brace behind":        {`{}}`, nil, 400},
+			"cut":                   {`{"name":"a"`, nil, 400},
+			"empty":                 {``, nil, 400},
+			"an array":              {`[]`, nil, 400},
+			"a text":                {`"a"`, nil, 400},
+			"not UTF-8":             {"{\"name\":\"\xff\"}", nil, 400},
+			"a comment":             {`{/* */}`, nil, 400},
+			"a byte order mark":     {"\ufeff{}", nil, 400},
+			"gzip":                  {zipped.String(), []string{"Content-Encoding", "gzip"}, 415},
+			"gzip, unsaid":          {zipped.String(), nil, 400},
+			"a form":                {`name=a`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415},
+			"text":                  {`{}`, []string{"Content-Type", "text/plain"}, 415},
+			"no type":               {`{}`, []string{"Content-Type", ""}, 415},
+			"a number beyond":       {`{"limits":[{"name":"a","count":99999999999999999999,"per":"1m"}]}`, nil, 400},
+			"a number as 1e3":       {`{"limits":[{"name":"a","count":1e3,"per":"1m"}]}`, nil, 400},
+		} {
+			r := w.ask(t, http.MethodPost, "/v1/keys", tt.body, tt.fields...)
+			want(t, name, r, tt.status)
+		}
+		if w.count(t) != 0 {
+			t.Errorf("%d keys were made", w.count(t))
+		}
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for range 100 {
+			want(t, "zipped", w.ask(t, http.MethodPost, "/v1/keys", zipped.String(), "Content-Encoding", "gzip"), http.StatusUnsupportedMediaType)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 8<<20 {
+			t.Errorf("the heap has grown by %d bytes", grown)
+		}
+	})
+}
+
+func TestOnceAndNeverAgain(t *testing.T) {
+	attack.Case(t, "ADMIN-06", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		marked := []string{"Idempotency-Key", "k-1"}
+		first := w.ask(t, http.MethodPost, "/v1/keys", `{"name":"a"}`, marked...)
+		again := w.ask(t, http.MethodPost, "/v1/keys", `{"name":"a"}`, marked...)
+		var made, replayed keyservice.KeyMade
+		first.json(t, &made)
+		again.json(t, &replayed)
+		if first.status != http.StatusCreated || again.status != http.StatusCreated || made.Key.ID != replayed.Key.ID || made.Text == "" || replayed.Text != "" ||
+			again.header.Get("Idempotency-Replayed") != "true" || again.header.Get("ETag") != first.header.Get("ETag") || w.count(t) != 1 {
+			t.Errorf("again: %d %s %v, %d keys", again.status, again.text, again.header, w.count(t))
+		}
+		want(t, "another body", w.ask(t, http.MethodPost, "/v1/keys", `{"name":"b"}`, marked...), http.StatusUnprocessableEntity)
+		want(t, "another operation", w.ask(t, http.MethodPost, "/v1/keys/"+made.Key.ID+":revoke", `{}`, marked...), http.StatusUnprocessableEntity)
+		other := w.ask(t, http.MethodPost, "/v1/keys", `{"name":"a"}`, "Idempotency-Key", "k-1", "X-Person", "owner")
+		if want(t, "another caller", other, http.StatusCreated); other.header.Get("Idempotency-Replayed") != "" || w.count(t) != 2 {
+			t.Errorf("another caller gets the first one's answer: %s", other.text)
+		}
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		texts, ids := 0, map[string]bool{}
+		for range 50 {
+			all.Go(func() {
+				r := w.ask(t, http.MethodPost, "/v1/keys", `{"name":"c"}`, "Idempotency-Key", "k-50")
+				if r.status != http.StatusCreated {
+					t.Errorf("at once: %d %s", r.status, r.text)
+					return
+				}
+				var one keyservice.KeyMade
+				r.json(t, &one)
+				mu.Lock()
+				defer mu.Unlock()
+				ids[one.Key.ID] = true
+				if one.Text != "" {
+					texts++
+				}
+			})
+		}
+		all.Wait()
+		if len(ids) != 1 || texts != 1 || w.count(t) != 3 {
+			t.Errorf("50 at once: %d keys with %d texts, %d in the store", len(ids), texts, w.count(t))
+		}
+		// What was refused had no effect, and the key may be used for the mended request.
+		want(t, "refused", w.ask(t, http.MethodPost, "/v1/keys", `{"scopes":["no scope"]}`, "Idempotency-Key", "k-2"), http.StatusBadRequest)
+		want(t, "mended", w.ask(t, http.MethodPost, "/v1/keys", `{"scopes":["a:b"]}`, "Idempotency-Key", "k-2"), http.StatusCreated)
+		roll := w.ask(t, http.MethodPost, "/v1/keys/"+made.Key.ID+":roll", `{}`, "Idempotency-Key", "k-3")
+		rolled := w.ask(t, http.MethodPost, "/v1/keys/"+made.Key.ID+":roll", `{}`, "Idempotency-Key", "k-3")
+		var one, two keyservice.KeyMade
+		roll.json(t, &one)
+		rolled.json(t, &two)
+		if one.Text == "" || two.Text != "" || one.Key.Revision != two.Key.Revision || two.Key.Secrets[0].Number != 2 {
+			t.Errorf("rolled twice: %s", rolled.text)
+		}
+		batch := w.ask(t, http.MethodPost, "/v1/keys:batchCreate", `{"keys":[{},{}]}`, "Idempotency-Key", "k-4")
+		want(t, "a batch", batch, http.StatusCreated)
+		if replay := w.ask(t, http.MethodPost, "/v1/keys:batchCreate", `{"keys":[{},{}]}`, "Idempotency-Key", "k-4"); strings.Contains(replay.text, `"text"`) || replay.status != http.StatusCreated {
+			t.Errorf("a batch again: %d %s", replay.status, replay.text)
+		}
+		for _, bad := range []string{strings.Repeat("a", 129), "a b", "ä"} {
+			r := w.ask(t, http.MethodPost, "/v1/keys", `{}`, "Idempotency-Key", bad)
+			if want(t, bad, r, http.StatusBadRequest); !slices.Contains(r.fields(t), "Idempotency-Key") {
+				t.Errorf("%q: %s", bad, r.text)
+			}
+		}
+	})
+	t.Run("an outcome that is not known is not tried again", func(t *testing.T) {
+		w := newWorld(t)
+		k := w.made(t, keyservice.KeySpec{}).Key
+		w.fault = func() error { return errDown }
+		path := "/v1/keys/" + k.ID + ":revoke"
+		want(t, "the registry is down", w.ask(t, http.MethodPost, path, `{}`, "Idempotency-Key", "k"), http.StatusServiceUnavailable)
+		w.fault = nil
+		want(t, "revoked twice is revoked once", w.ask(t, http.MethodPost, path, `{}`, "Idempotency-Key", "k"), http.StatusOK)
+	})
+}
+
+func TestTheSecretIsTold(t *testing.T) {
+	attack.Case(t, "ADMIN-10", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		made := w.made(t, keyservice.KeySpec{Name: "a"})
+		secretPart := made.Text[len(made.Text)-38:]
+		for _, path := range []string{"/v1/keys", "/v1/keys/" + made.Key.ID, "/v1/keys?text=" + made.Key.ID, "/openapi.json", "/v1/whoami"} {
+			if r := w.ask(t, http.MethodGet, path, nil); strings.Contains(r.text, secretPart) || r.status != http.StatusOK {
+				t.Errorf("%s: %d, tells the key: %v", path, r.status, strings.Contains(r.text, secretPart))
+			}
+		}
+		for name, r := range map[string]*reply{
+			"search":             w.ask(t, http.MethodPost, "/v1/keys:search", map[string]string{"text": made.Text}),
+			"verify":             w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]string{"key": made.Text}),
+			"verify, wrong type": w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]any{"key": []string{made.Text}}),
+			"a name":             w.ask(t, http.MethodPost, "/v1/keys", map[string]string{"name": made.Text}),
+			"a member":           w.ask(t, http.MethodPost, "/v1/keys", map[string]string{made.Text: "x"}),
+			"a reason":           w.ask(t, http.MethodPost, "/v1/keys/"+made.Key.ID+":revoke", map[string]string{"reason": made.Text}),
+			"a parameter":        w.ask(t, http.MethodGet, "/v1/keys?"+made.Text+"=1", nil),
+			"a cursor":           w.ask(t, http.MethodGet, "/v1/keys?cursor="+made.Text, nil),
+			"roll":               w.ask(t, http.MethodPost, "/v1/keys/"+made.Key.ID+":roll", `{"overlap":"1h"}`),
+		} {
+			if strings.Contains(r.text, secretPart) || r.status >= 500 {
+				t.Errorf("%s: %d %s", name, r.status, r.text)
+			}
+		}
+	})
+	attack.Case(t, "ADMIN-16", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		made := w.made(t, keyservice.KeySpec{Name: "a"})
+		var one keyservice.KeyBody
+		r := w.ask(t, http.MethodPost, "/v1/keys:search", map[string]string{"text": " " + made.Text + "\n"})
+		if r.json(t, &one); r.status != http.StatusOK || one.Key.ID != made.Key.ID {
+			t.Errorf("search: %d %s", r.status, r.text)
+		}
+		want(t, "search by GET", w.ask(t, http.MethodGet, "/v1/keys:search?text=x", nil), http.StatusMethodNotAllowed)
+		r = w.ask(t, http.MethodPost, "/v1/keys:search", map[string]string{"text": made.Text[:len(made.Text)-1] + "!"})
+		if want(t, "a wrong key", r, http.StatusBadRequest); !slices.Equal(r.fields(t), []string{"text"}) {
+			t.Errorf("names %s", r.text)
+		}
+	})
+}
+
+func TestGuesses(t *testing.T) {
+	attack.Case(t, "ADMIN-14", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		good := w.made(t, keyservice.KeySpec{})
+		ask := func(key, address string, fields ...string) *reply {
+			return w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]string{"key": key, "address": address}, fields...)
+		}
+		want(t, "without a credential", ask(good.Text, "192.0.2.1", "Authorization", ""), http.StatusUnauthorized)
+		want(t, "with a data key", ask(good.Text, "192.0.2.1", "Authorization", "Bearer "+good.Text), http.StatusUnauthorized)
+		want(t, "an auditor, who spends nothing", ask(good.Text, "192.0.2.1", "X-Person", "auditor"), http.StatusForbidden)
+		var v keyservice.Verdict
+		ask(good.Text, "192.0.2.99").json(t, &v)
+		if !v.Valid {
+			t.Fatalf("the good key is %+v", v)
+		}
+		_, err := w.issuer.Revoke(t.Context(), apikey.By{Actor: "t", Source: "t"}, apikey.ID(w.made(t, keyservice.KeySpec{}).Key.ID), "x")
+		must(t, err)
+		for role, reason := range map[string]string{"owner": "unknown", "admin": "unknown", "developer": ""} {
+			var v keyservice.Verdict
+			ask(forge(t), "192.0.2.50", "X-Person", role).json(t, &v)
+			if v.Reason != reason || v.Valid || v.Code != "invalid" || v.Status != 401 {
+				t.Errorf("a %s is told %+v, want the reason %q", role, v, reason)
+			}
+		}
+		throttled, asked := 0, 0
+		for i := range 10_000 {
+			r := ask(forge(t), fmt.Sprintf("198.51.%d.%d", i/250%250, i%250))
+			asked++
+			if r.status == http.StatusTooManyRequests {
+				throttled++
+				if r.header.Get("Retry-After") == "" {
+					t.Fatal("no Retry-After")
+				}
+				if throttled > 100 {
+					break
+				}
+			}
+		}
+		if throttled < 100 {
+			t.Errorf("of %d guesses from as many addresses %d were throttled", asked, throttled)
+		}
+		ask(good.Text, "192.0.2.99").json(t, &v)
+		if !v.Valid {
+			t.Errorf("who proved itself before is refused while others guess: %+v", v)
+		}
+		w = newWorld(t)
+		for i := range 200 {
+			if r := w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]string{"key": forge(t), "address": "203.0.113.1"}); r.status == http.StatusTooManyRequests {
+				return
+			} else if i == 199 {
+				t.Error("200 guesses from one address were not throttled")
+			}
+		}
+	})
+}
+
+// forge is the text of a key that there is not, of the right form.
+func forge(t *testing.T) string {
+	t.Helper()
+	other := newIssuer(t)
+	_, text, err := other.Create(t.Context(), apikey.By{Actor: "t", Source: "t"}, apikey.Spec{Environment: "live"})
+	must(t, err)
+	return text.Reveal()
+}
+
+func TestLimitsOfLists(t *testing.T) {
+	w := newWorld(t)
+	for range 5 {
+		w.made(t, keyservice.KeySpec{Owner: "acme"})
+	}
+	attack.Case(t, "ADMIN-15", attack.Admin, func(t *testing.T) {
+		for _, limit := range []string{"1000000000", "-1", "0", "1e3", "99999999999999999999999", "1.5", "0x10", "", "%00", "1;DROP"} {
+			r := w.ask(t, http.MethodGet, "/v1/keys?limit="+limit, nil)
+			if want(t, "limit="+limit, r, http.StatusBadRequest); r.status == http.StatusBadRequest && len(r.fields(t)) == 0 {
+				t.Errorf("limit=%s: no field is named", limit)
+			}
+		}
+	})
+	attack.Case(t, "SQL-02", attack.Admin, func(t *testing.T) {
+		var page keyservice.KeyPage
+		w.ask(t, http.MethodGet, "/v1/keys?limit=2&owner=acme", nil).json(t, &page)
+		good := "/v1/keys?limit=2&owner=acme&cursor="
+		want(t, "the cursor itself", w.ask(t, http.MethodGet, good+page.Next, nil), http.StatusOK)
+		for name, path := range map[string]string{
+			"another filter":   "/v1/keys?limit=2&owner=globex&cursor=" + page.Next,
+			"another order":    "/v1/keys?limit=2&owner=acme&sort=id&cursor=" + page.Next,
+			"no filter":        "/v1/keys?limit=2&cursor=" + page.Next,
+			"one byte":         good + "A" + page.Next[1:],
+			"the last byte":    good + page.Next[:len(page.Next)-1] + "_",
+			"cut":              good + page.Next[:10],
+			"more":             good + page.Next + "AA",
+			"no base64":        good + "%27%20OR%201=1",
+			"not in its shape": good + page.Next + "=",
+			"an order of SQL":  "/v1/keys?sort=name%3BDROP+TABLE+keys",
+			"an order":         "/v1/keys?sort=owner",
+			"a state":          "/v1/keys?state=%27%20OR%201=1--",
+			"a kind":           "/v1/keys?kind=1",
+		} {
+			r := w.ask(t, http.MethodGet, path, nil)
+			if want(t, name, r, http.StatusBadRequest); r.status == http.StatusBadRequest && len(r.fields(t)) != 1 {
+				t.Errorf("%s: names %s", name, r.text)
+			}
+		}
+	})
+}
+
+func TestHostileTexts(t *testing.T) {
+	w := newWorld(t)
+	k := w.made(t, keyservice.KeySpec{Name: "first"}).Key
+	texts := []string{
+		`'`, `"`, `\`, `';DROP TABLE keys;--`, `' OR '1'='1`, `1 OR 1=1`, `admin'--`, `%`, `_`, `%27`, `${jndi:ldap://x}`, `{{7*7}}`, `<script>`, `=cmd|' /C calc'!A0`,
+		`UNION SELECT * FROM secrets`, `0x27`, `');--`, `/*`, `;`, "`", `$$`, `? ? ?`, `:1`, `@x`, `NULL`, `true`, `[]`, `{"a":1}`, `\u0000`,
+	}
+	attack.Case(t, "SQL-01", attack.Admin, func(t *testing.T) {
+		before := w.count(t)
+		for _, text := range texts {
+			var made keyservice.KeyMade
+			r := w.ask(t, http.MethodPost, "/v1/keys", map[string]any{"name": text, "owner": text, "metadata": map[string]string{"note": text}})
+			if want(t, text, r, http.StatusCreated); r.status != http.StatusCreated {
+				continue
+			}
+			before++
+			if r.json(t, &made); made.Key.Name != text || made.Key.Owner != text || made.Key.Metadata["note"] != text {
+				t.Errorf("%q was made %+v", text, made.Key)
+			}
+			var page keyservice.KeyPage
+			r = w.ask(t, http.MethodGet, "/v1/keys?owner="+escape(text)+"&text="+escape(text), nil)
+			if r.json(t, &page); r.status != http.StatusOK || len(page.Keys) != 1 || page.Keys[0].ID != made.Key.ID {
+				t.Errorf("%q finds %d keys: %d %s", text, len(page.Keys), r.status, r.text)
+			}
+			for _, body := range []map[string]any{
+				{"scopes": []string{text}},
+				{"environment": text},
+				{"kind": text},
+				{"expires": text},
+				{"certificate": text},
+				{"addresses": []string{text}},
+				{"methods": []string{text}},
+				{"paths": []string{text}},
+				{"origins": []string{text}},
+				{"plan": text},
+				{"idle_revoke": text},
+				{"limits": []map[string]any{{"name": text, "count": 1, "per": "1m"}}},
+			} {
+				r := w.ask(t, http.MethodPost, "/v1/keys", body)
+				if r.status == http.StatusCreated { // a plan or a scope like any other
+					before++
+				} else if want(t, fmt.Sprint(body), r, http.StatusBadRequest); r.status == http.StatusBadRequest && len(r.fields(t)) == 0 {
+					t.Errorf("%v: no field is named: %s", body, r.text)
+				}
+			}
+			for _, r := range []*reply{
+				w.ask(t, http.MethodGet, "/v1/keys/"+escape(text), nil),
+				w.ask(t, http.MethodPost, "/v1/keys/"+escape(text)+":revoke", `{}`),
+				w.ask(t, http.MethodGet, "/v1/credits?key="+escape(text), nil),
+				w.ask(t, http.MethodGet, "/v1/credits?owner="+escape(text), nil),
+				w.ask(t, http.MethodPost, "/v1/credits:set", map[string]any{"key": text, "credits": 1}),
+				w.ask(t, http.MethodPost, "/v1/keys:search", map[string]any{"text": text}),
+				w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]any{"key": "x", "target": "x" + text}),
+				w.ask(t, http.MethodPost, "/v1/keys/"+k.ID+":revoke", map[string]any{"reason": "A" + text}),
+				w.ask(t, http.MethodPost, "/v1/keys/"+k.ID+":roll", map[string]any{"overlap": text}),
+				w.ask(t, http.MethodPatch, "/v1/keys/"+k.ID, `{}`, "If-Match", text),
+				w.ask(t, http.MethodGet, "/v1/keys?cursor="+escape(text), nil),
+				w.ask(t, http.MethodGet, "/v1/keys?"+escape(text)+"=1", nil),
+			} {
+				if r.status < 400 || r.status >= 500 {
+					t.Errorf("%q: %d %s, want 4xx", text, r.status, r.text)
+				}
+			}
+		}
+		if w.count(t) != before {
+			t.Errorf("%d keys, want %d", w.count(t), before)
+		}
+		var one keyservice.KeyBody
+		w.ask(t, http.MethodGet, "/v1/keys/"+k.ID, nil).json(t, &one)
+		if one.Key.State != "active" || one.Key.Revision != k.Revision {
+			t.Errorf("the first key was changed: %+v", one.Key)
+		}
+	})
+	attack.Case(t, "SQL-06", attack.Admin, func(t *testing.T) {
+		before := w.count(t)
+		long, bidi := strings.Repeat("a", 1<<20), "a\u202eb"
+		for name, tt := range map[string]struct {
+			body   any
+			field  string
+			status int
+		}{
+			"1 MiB":             {map[string]string{"name": long}, "", 413},
+			"129 bytes":         {map[string]string{"name": long[:129]}, "name", 400},
+			"129 bytes in less": {map[string]string{"name": strings.Repeat("ä", 65)}, "name", 400},
+			"NUL":               {`{"name":"a\u0000b"}`, "name", 400},
+			"a raw NUL":         {"{\"name\":\"a\x00b\"}", "body", 400},
+			"text direction":    {map[string]string{"owner": bidi}, "owner", 400},
+			"a line":            {map[string]string{"name": "a\nb"}, "name", 400},
+			"half a surrogate":  {`{"owner":"\ud800\u0000"}`, "owner", 400},
+			"a long scope":      {map[string]any{"scopes": []string{long[:60000]}}, "scopes", 400},
+			"many scopes":       {map[string]any{"scopes": strings.Split(long[:101], "")}, "scopes", 400},
+			"a note":            {map[string]any{"metadata": map[string]string{"a": long[:513]}}, "metadata", 400},
+			"a note's name":     {map[string]any{"metadata": map[string]string{bidi: "x"}}, "metadata", 400},
+			"long ago":          {map[string]string{"expires": "0001-01-01T00:00:00Z"}, "expires", 400},
+			"the past":          {map[string]string{"expires": time.Now().Add(-time.Hour).Format(time.RFC3339)}, "expires", 400},
+		} {
+			r := w.ask(t, http.MethodPost, "/v1/keys", tt.body)
+			if want(t, name, r, tt.status); tt.field != "" && r.status == tt.status && !slices.Contains(r.fields(t), tt.field) {
+				t.Errorf("%s: %s, want the field %s", name, r.text, tt.field)
+			}
+		}
+		for _, path := range []string{"/v1/keys?text=%00", "/v1/keys?owner=%ff", "/v1/keys?text=" + strings.Repeat("a", 129), "/v1/keys?text=%zz"} {
+			want(t, path, w.ask(t, http.MethodGet, path, nil), http.StatusBadRequest)
+		}
+		if w.count(t) != before {
+			t.Errorf("%d keys, want %d", w.count(t), before)
+		}
+	})
+}

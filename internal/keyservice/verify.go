@@ -1,0 +1,316 @@
+package keyservice
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"math"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/authn"
+	"github.com/warder-dev/warder/bruteforce"
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/ratelimit"
+	"github.com/warder-dev/warder/target"
+	"github.com/warder-dev/warder/usage"
+)
+
+// Use is a key with what it is shown for.
+type Use struct {
+	Key     string   `json:"key" format:"password" doc:"the text of the key" minLength:"1" maxLength:"256" example:"wrd_live_7HqLk2mVxWcP..."`
+	Method  string   `json:"method,omitempty" doc:"of the request that came with it" maxLength:"32" pattern:"^[A-Z-]+$" patternDescription:"a method in upper case" example:"GET"`
+	Target  string   `json:"target,omitempty" doc:"of that request: its path, and whatever follows" maxLength:"8192" example:"/orders/17"`
+	Address string   `json:"address,omitempty" doc:"of the client that sent it" maxLength:"45" example:"192.0.2.7"`
+	Origin  string   `json:"origin,omitempty" doc:"the Origin field of that request" maxLength:"300"`
+	Public  bool     `json:"public,omitempty" doc:"the operation takes public keys"`
+	Scopes  []string `json:"scopes,omitempty" nullable:"false" doc:"that the operation wants" maxItems:"20" example:"[\"orders:read\"]"`
+	Cost    int64    `json:"cost,omitempty" doc:"credits that it costs, spent when the key is good; default 0: none" minimum:"0" maximum:"1000000" example:"1"`
+}
+
+// Verdict is what a key is good for.
+type Verdict struct {
+	Valid     bool       `json:"valid" doc:"let the request pass" example:"true"`
+	Code      string     `json:"code" enum:"valid,invalid,forbidden,insufficient-scope,rate-limited,credits-exhausted" doc:"why, as the holder of the key may know it" example:"valid"`
+	Status    int        `json:"status" doc:"to answer the request with: 200, 401, 403 or 429" example:"200"`
+	Reason    string     `json:"reason,omitempty" doc:"why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold"`
+	Principal *Principal `json:"principal,omitempty" doc:"whom the key proves"`
+	Limits    []Standing `json:"limits,omitempty" nullable:"false" doc:"the key's own limits, after this request"`
+	Credits   *int64     `json:"credits_remaining,omitempty" doc:"as far as this node knows" example:"99"`
+	Retry     int64      `json:"retry_after,omitempty" doc:"seconds, when there is a time after which it passes"`
+}
+
+// Principal is whom a key proves.
+type Principal struct {
+	ID          string     `json:"id" example:"7HqLk2mVxWcP"`
+	Owner       string     `json:"owner,omitempty" example:"acme"`
+	Environment string     `json:"environment,omitempty" example:"live"`
+	Scopes      []string   `json:"scopes" nullable:"false" example:"[\"orders:read\"]"`
+	Plan        string     `json:"plan,omitempty" example:"free"`
+	Expires     *time.Time `json:"expires,omitempty"`
+	Retiring    bool       `json:"retiring,omitempty" doc:"the text is being replaced: the client shall take the new one"`
+}
+
+// Standing is where a key stands with a limit of its own.
+type Standing struct {
+	Name  string `json:"name" example:"requests"`
+	Count int64  `json:"count" example:"600"`
+	Per   string `json:"per" example:"1m0s"`
+	Burst int64  `json:"burst" example:"600"`
+	Left  int64  `json:"left" doc:"requests that pass now" example:"599"`
+}
+
+// A verification is what verifyKey needs.
+type verification struct {
+	verifier *apikey.Verifier
+	store    apikey.Store
+	limits   ratelimit.Store
+	ledger   *usage.Ledger
+	credits  usage.Store
+	clients  *bruteforce.Guard // guesses from one address, as callers tell it
+	callers  *bruteforce.Guard // guesses through one caller
+}
+
+const (
+	codeValid   = "valid"
+	codeInvalid = "invalid"
+)
+
+func newVerification(cfg *Config) (*verification, error) {
+	claim := func(x *exchange.Exchange) string { return x.Claim }
+	clients, err := bruteforce.New(bruteforce.Config{Claim: claim})
+	if err != nil {
+		return nil, err
+	}
+	// A caller tells of many clients: what one of them has proved passes all the same.
+	many := bruteforce.Rule{Free: 1000, Delay: time.Second, Longest: time.Minute, Forget: time.Hour}
+	callers, err := bruteforce.New(bruteforce.Config{Claim: claim, Address: many, Pair: bruteforce.Rule{Free: 100, Delay: time.Second, Longest: time.Minute, Forget: time.Hour}})
+	if err != nil {
+		return nil, err
+	}
+	return &verification{
+		verifier: cfg.Verifier, store: cfg.Store, limits: cfg.Limits, ledger: cfg.Ledger, credits: cfg.Credits, clients: clients, callers: callers,
+	}, nil
+}
+
+func (s *Service) verifyKey(ctx context.Context, c *caller, in *struct {
+	Body Use
+},
+) (*answer[Verdict], error) {
+	use, err := in.Body.use()
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.verify.judge(ctx, c, &in.Body, use)
+	if err != nil {
+		return nil, err
+	}
+	if !c.may(SeeReasons) {
+		v.Reason = ""
+	}
+	return &answer[Verdict]{Body: v}, nil
+}
+
+// use is what the key is shown for.
+func (u *Use) use() (apikey.Use, error) {
+	var r reader
+	use := apikey.Use{Method: u.Method, Origin: u.Origin, Public: u.Public}
+	if u.Address != "" {
+		address, err := netip.ParseAddr(u.Address)
+		if err != nil {
+			r.fault("address", "want an IP address")
+		}
+		use.Client = address.Unmap().WithZone("")
+	}
+	if u.Target != "" {
+		path, _, _ := strings.Cut(u.Target, "?")
+		if to, err := url.Parse(u.Target); err == nil && to.IsAbs() {
+			path = to.EscapedPath()
+		}
+		canonical, err := target.Canonical(path, 0)
+		if err != nil || !strings.HasPrefix(path, "/") {
+			r.fault("target", "want a path with one reading, such as /orders/17")
+		}
+		use.Path = canonical.Path
+	}
+	for i, scope := range u.Scopes {
+		if !exchange.ValidScope(scope) || strings.HasSuffix(scope, "*") {
+			r.fault("scopes["+strconv.Itoa(i)+"]", "want a scope such as orders:read")
+		}
+	}
+	return use, r.err()
+}
+
+// judge is the verdict on a use, after which limits and credits are spent.
+func (v *verification) judge(ctx context.Context, c *caller, u *Use, use apikey.Use) (Verdict, error) {
+	info, _ := apikey.Parse(u.Key) // the zero id for what is no key
+	id := string(info.ID)
+	client, through := guess(ctx, use.Client, id), guess(ctx, c.client, id)
+	outcome := exchange.Outcome{Status: http.StatusServiceUnavailable} // nobody knows, until somebody does
+	defer func() {                                                     // also when one of both refuses: the other has given a place
+		v.clients.Done(client, outcome)
+		v.callers.Done(through, outcome)
+	}()
+	for _, said := range []exchange.Verdict{v.clients.Check(client), v.callers.Check(through)} {
+		if !said.Passed() {
+			return Verdict{}, throttled(said.Problem())
+		}
+	}
+	p, err := v.verifier.VerifyFor(ctx, u.Key, use)
+	verdict, err := v.refused(ctx, c, id, p, err)
+	if err != nil {
+		return Verdict{}, err
+	}
+	outcome = exchange.Outcome{Status: verdict.Status, Reason: verdict.Reason}
+	if !verdict.Valid {
+		return verdict, nil
+	}
+	client.Principal, through.Principal = p, p
+	for _, scope := range u.Scopes {
+		if !p.Scopes.Allow(scope) {
+			return Verdict{Code: "insufficient-scope", Status: http.StatusForbidden, Reason: "insufficient-scope", Principal: principalOf(&p)}, nil
+		}
+	}
+	return v.spend(ctx, u, &p)
+}
+
+// guess is a request as the guard sees it.
+func guess(ctx context.Context, from netip.Addr, id string) *exchange.Exchange {
+	return &exchange.Exchange{Client: from, Claim: id, Request: new(http.Request).WithContext(ctx)}
+}
+
+func throttled(p *problem.Problem) *failure {
+	f := fail(problem.RateLimited, "Too many wrong keys came this way. Wait as long as Retry-After says.")
+	f.header = p.Header
+	return f
+}
+
+// refused is the verdict by what the verifier said. To a caller that is bound to an
+// owner, the key of another one is a key that there is not.
+func (v *verification) refused(ctx context.Context, c *caller, id string, p exchange.Principal, err error) (Verdict, error) {
+	invalid := Verdict{Code: codeInvalid, Status: http.StatusUnauthorized, Reason: "unknown"}
+	if err == nil {
+		if c.bound() != "" && p.Owner != c.bound() {
+			return invalid, nil
+		}
+		return Verdict{Valid: true, Code: codeValid, Status: http.StatusOK}, nil
+	}
+	if denial, ok := errors.AsType[*authn.Denial](err); ok {
+		if c.bound() != "" && denial.Principal.Owner != c.bound() {
+			return invalid, nil
+		}
+		return Verdict{Code: "forbidden", Status: http.StatusForbidden, Reason: denial.Rule, Principal: principalOf(&denial.Principal)}, nil
+	}
+	refusal, ok := errors.AsType[*authn.Refusal](err)
+	if !ok {
+		return Verdict{}, err
+	}
+	invalid.Reason = refusal.Reason()
+	if c.bound() != "" && id != "" {
+		r, err := v.store.Lookup(ctx, apikey.ID(id))
+		if err != nil && !errors.Is(err, apikey.ErrNotFound) {
+			return Verdict{}, err
+		}
+		if err != nil || !c.sees(&r) {
+			invalid.Reason = "unknown"
+		}
+	}
+	return invalid, nil
+}
+
+func principalOf(p *exchange.Principal) *Principal {
+	return &Principal{
+		ID: p.KeyID, Owner: p.Owner, Environment: p.Environment, Scopes: append([]string{}, p.Scopes.Names()...), Plan: p.Plan,
+		Expires: timeOf(p.Expires), Retiring: p.Retiring,
+	}
+}
+
+// spend takes what the use costs: limits before credits, since credits are never
+// given back.
+func (v *verification) spend(ctx context.Context, u *Use, p *exchange.Principal) (Verdict, error) {
+	verdict := Verdict{Valid: true, Code: codeValid, Status: http.StatusOK, Principal: principalOf(p)}
+	if err := v.count(ctx, p, &verdict); err != nil || !verdict.Valid || u.Cost == 0 {
+		return verdict, err
+	}
+	if v.ledger == nil {
+		return Verdict{}, errNoCredits
+	}
+	stage, err := usage.New(usage.Config{Ledger: v.ledger, Cost: u.Cost})
+	if err != nil {
+		return Verdict{}, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody)
+	if err != nil {
+		return Verdict{}, err
+	}
+	x := exchange.New(r)
+	x.Principal = *p
+	switch said := stage.Check(x); said.Kind() { //nolint:contextcheck // the exchange has it
+	case exchange.Passed:
+	case exchange.Refused:
+		verdict.Valid, verdict.Code, verdict.Status, verdict.Reason = false, "credits-exhausted", http.StatusTooManyRequests, said.Reason()
+		verdict.Retry, _ = strconv.ParseInt(said.Problem().Header.Get("Retry-After"), 10, 64) // 0 without one
+	case exchange.Failed, exchange.Answered:
+		return Verdict{}, said.Err()
+	}
+	fields := make(http.Header)
+	stage.Headers(x, fields) //nolint:contextcheck // as above
+	if left, err := strconv.ParseInt(fields.Get(usage.Remaining), 10, 64); err == nil {
+		verdict.Credits = &left
+	}
+	return verdict, nil
+}
+
+var errNoCredits = errors.New("keyservice: nothing keeps credits here")
+
+// count counts the use by the limits that the key has of its own: by all or none.
+func (v *verification) count(ctx context.Context, p *exchange.Principal, verdict *Verdict) error {
+	if len(p.Quotas) == 0 {
+		return nil
+	}
+	sum := sha256.Sum256([]byte("verify\x00" + p.KeyID))
+	claims := make([]ratelimit.Claim, len(p.Quotas))
+	for i, q := range p.Quotas {
+		burst := q.Burst
+		if burst == 0 {
+			burst = q.Count
+		}
+		claims[i] = ratelimit.Claim{
+			Limit: "verify:" + q.Name, Subject: ratelimit.Digest(sum[:16]), Near: ratelimit.Digest(sum[:16]), Cost: 1,
+			Quota: ratelimit.Quota{Count: q.Count, Per: q.Per, Burst: burst},
+		}
+	}
+	if err := v.limits.Take(ctx, claims, false); err != nil {
+		return err
+	}
+	for i := range claims {
+		cl := &claims[i]
+		verdict.Limits = append(verdict.Limits, Standing{
+			Name: p.Quotas[i].Name, Count: int64(cl.Quota.Count), Per: cl.Quota.Per.String(), Burst: int64(cl.Quota.Burst), Left: left(cl),
+		})
+		if !cl.OK {
+			verdict.Valid, verdict.Code, verdict.Status, verdict.Reason = false, "rate-limited", http.StatusTooManyRequests, "limit:"+p.Quotas[i].Name
+			verdict.Retry = max(verdict.Retry, retry(cl))
+		}
+	}
+	return nil
+}
+
+// left is how many more pass now: what is not owed of the burst.
+func left(c *ratelimit.Claim) int64 {
+	owed := math.Ceil(float64(c.Debt) * float64(c.Quota.Count) / float64(c.Quota.Per))
+	return max(0, int64(c.Quota.Burst)-int64(owed))
+}
+
+// retry is after how many seconds the next one passes: when one less than the
+// burst is owed.
+func retry(c *ratelimit.Claim) int64 {
+	free := time.Duration(float64(c.Quota.Per) / float64(c.Quota.Count) * float64(c.Quota.Burst-1))
+	return max(1, int64(math.Ceil((c.Debt - free).Seconds())))
+}
