@@ -8,6 +8,8 @@ import (
 	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/audit/audittest"
+	"github.com/warder-dev/warder/internal/idempotency"
+	"github.com/warder-dev/warder/internal/idempotency/idempotencytest"
 	"github.com/warder-dev/warder/internal/testpostgres"
 	"github.com/warder-dev/warder/postgres"
 	"github.com/warder-dev/warder/session"
@@ -23,7 +25,7 @@ import (
 const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
 			DELETE FROM warder.sessions; DELETE FROM warder.webhook_deliveries; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
 			DELETE FROM warder.accounts; DELETE FROM warder.admin_keys; DELETE FROM warder.account_changes;
-			DELETE FROM warder.usage_counts; DELETE FROM warder.usage_secrets; DELETE FROM warder.usage_scopes; DELETE FROM warder.usage_addresses;
+			DELETE FROM warder.usage_counts; DELETE FROM warder.usage_secrets; DELETE FROM warder.usage_scopes; DELETE FROM warder.usage_addresses; DELETE FROM warder.attempts;
 			SET session_replication_role = replica; DELETE FROM warder.audit; DELETE FROM warder.audit_checkpoints`
 
 // emptied returns a func that opens one database, emptied each time: the suites run
@@ -72,4 +74,9 @@ func TestAccounts(t *testing.T) {
 func TestUsage(t *testing.T) {
 	db := emptied(t)
 	tallytest.TestStore(t, func(t *testing.T) tally.Store { t.Helper(); return db(t).Usage() })
+}
+
+func TestAttempts(t *testing.T) {
+	db := emptied(t)
+	idempotencytest.TestStore(t, func(t *testing.T, most int) idempotency.Store { t.Helper(); return db(t).Attempts(most) })
 }

@@ -53,6 +53,7 @@ const (
 			('usage_secrets', 'SELECT, INSERT, UPDATE, DELETE'),
 			('usage_scopes', 'SELECT, INSERT, UPDATE, DELETE'),
 			('usage_addresses', 'SELECT, INSERT, UPDATE, DELETE'),
+			('attempts', 'SELECT, INSERT, UPDATE, DELETE'),
 			('audit', 'SELECT, INSERT'),
 			('audit_checkpoints', 'SELECT, INSERT')) AS t (name, rights)`
 )

@@ -17,6 +17,7 @@ import (
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/fleet"
+	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/internal/testpostgres"
 	"github.com/warder-dev/warder/postgres"
 	"github.com/warder-dev/warder/secret"
@@ -190,6 +191,13 @@ func useEverything(t *testing.T, db *postgres.DB) {
 		add(err)
 	}
 	useAccounts(t, db.Accounts(), add)
+	attempt := idempotency.Attempt{Caller: "a", Key: "k"}
+	_, err = db.Attempts(0).Begin(ctx, attempt, at, time.Hour)
+	add(err)
+	add(db.Attempts(0).Finish(ctx, attempt, []byte("done")))
+	_, err = db.Attempts(0).Begin(ctx, attempt, at.Add(time.Hour), time.Hour)
+	add(err)
+	add(db.Attempts(0).Forget(ctx, attempt))
 	add(db.Usage().Add(ctx, usageBatch(1)))
 	_, err = db.Usage().Key(ctx, usageBatch(1).Counts[0].Key)
 	add(err)
