@@ -3,14 +3,20 @@ package postgres_test
 import (
 	"testing"
 
+	"github.com/warder-dev/warder/account"
+	"github.com/warder-dev/warder/account/accounttest"
 	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/audit/audittest"
+	"github.com/warder-dev/warder/internal/idempotency"
+	"github.com/warder-dev/warder/internal/idempotency/idempotencytest"
 	"github.com/warder-dev/warder/internal/testpostgres"
 	"github.com/warder-dev/warder/postgres"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/sessiontest"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/usage/tally"
+	"github.com/warder-dev/warder/usage/tally/tallytest"
 	"github.com/warder-dev/warder/usage/usagetest"
 	"github.com/warder-dev/warder/webhook"
 	"github.com/warder-dev/warder/webhook/webhooktest"
@@ -18,6 +24,8 @@ import (
 
 const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
 			DELETE FROM warder.sessions; DELETE FROM warder.webhook_deliveries; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
+			DELETE FROM warder.accounts; DELETE FROM warder.admin_keys; DELETE FROM warder.account_changes;
+			DELETE FROM warder.usage_counts; DELETE FROM warder.usage_secrets; DELETE FROM warder.usage_scopes; DELETE FROM warder.usage_addresses; DELETE FROM warder.attempts;
 			SET session_replication_role = replica; DELETE FROM warder.audit; DELETE FROM warder.audit_checkpoints`
 
 // emptied returns a func that opens one database, emptied each time: the suites run
@@ -56,4 +64,19 @@ func TestSessions(t *testing.T) {
 func TestCredits(t *testing.T) {
 	db := emptied(t)
 	usagetest.TestStore(t, func(t *testing.T) usage.Store { t.Helper(); return db(t).Credits() })
+}
+
+func TestAccounts(t *testing.T) {
+	db := emptied(t)
+	accounttest.TestStore(t, func(t *testing.T) account.Store { t.Helper(); return db(t).Accounts() })
+}
+
+func TestUsage(t *testing.T) {
+	db := emptied(t)
+	tallytest.TestStore(t, func(t *testing.T) tally.Store { t.Helper(); return db(t).Usage() })
+}
+
+func TestAttempts(t *testing.T) {
+	db := emptied(t)
+	idempotencytest.TestStore(t, func(t *testing.T, most int) idempotency.Store { t.Helper(); return db(t).Attempts(most) })
 }

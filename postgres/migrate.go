@@ -46,6 +46,14 @@ const (
 			('credits', 'SELECT, INSERT, UPDATE, DELETE'),
 			('credit_reservations', 'SELECT, INSERT, UPDATE, DELETE'),
 			('webhook_deliveries', 'SELECT, INSERT, UPDATE, DELETE'),
+			('account_changes', 'SELECT, INSERT'),
+			('accounts', 'SELECT, INSERT, UPDATE, DELETE'),
+			('admin_keys', 'SELECT, INSERT, UPDATE'),
+			('usage_counts', 'SELECT, INSERT, UPDATE, DELETE'),
+			('usage_secrets', 'SELECT, INSERT, UPDATE, DELETE'),
+			('usage_scopes', 'SELECT, INSERT, UPDATE, DELETE'),
+			('usage_addresses', 'SELECT, INSERT, UPDATE, DELETE'),
+			('attempts', 'SELECT, INSERT, UPDATE, DELETE'),
 			('audit', 'SELECT, INSERT'),
 			('audit_checkpoints', 'SELECT, INSERT')) AS t (name, rights)`
 )

@@ -5,21 +5,25 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/fleet"
+	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/internal/testpostgres"
 	"github.com/warder-dev/warder/postgres"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/usage/tally"
 	"github.com/warder-dev/warder/webhook"
 )
 
@@ -76,7 +80,7 @@ func TestTheRoleOfTheGateways(t *testing.T) {
 			`DROP TABLE warder.keys`, `DROP SCHEMA warder CASCADE`, `TRUNCATE warder.changes`, `ALTER TABLE warder.keys ADD a int`, `CREATE TABLE warder.a (a int)`,
 			`CREATE TABLE public.a (a int)`, `CREATE SCHEMA a`, `CREATE TEMPORARY TABLE keys (a int)`, `CREATE INDEX ON warder.keys (name)`, `DROP INDEX warder.keys_owner`,
 			`SELECT * FROM foreigners.secrets`, `INSERT INTO public.other VALUES (1)`, `SELECT * FROM pg_authid`, `COPY warder.keys TO '/tmp/a'`,
-			`UPDATE warder.changes SET key_id = 'another'`, `DELETE FROM warder.changes`, `DELETE FROM warder.audit`, `UPDATE warder.audit SET actor = 'somebody else'`, `DELETE FROM warder.audit_checkpoints`, `ALTER TABLE warder.audit DISABLE TRIGGER ALL`,
+			`UPDATE warder.changes SET key_id = 'another'`, `DELETE FROM warder.changes`, `UPDATE warder.account_changes SET subject = 'another'`, `DELETE FROM warder.account_changes`, `DELETE FROM warder.admin_keys`, `DELETE FROM warder.audit`, `UPDATE warder.audit SET actor = 'somebody else'`, `DELETE FROM warder.audit_checkpoints`, `ALTER TABLE warder.audit DISABLE TRIGGER ALL`,
 			`DELETE FROM warder.revisions`, `INSERT INTO warder.revisions VALUES (true, 0)`, `UPDATE warder.goose_db_version SET version_id = 0`, `DELETE FROM warder.goose_db_version`,
 			`CREATE FUNCTION warder.f() RETURNS int LANGUAGE sql AS 'SELECT 1'`, `ALTER ROLE warder_app SUPERUSER`, `SET ROLE warder_owner`, `GRANT ALL ON warder.keys TO PUBLIC`,
 			`CREATE EXTENSION pgcrypto SCHEMA warder`, `CREATE DATABASE a`, `SELECT lo_import('/etc/passwd')`, `SELECT pg_read_file('/etc/passwd')`,
@@ -186,9 +190,62 @@ func useEverything(t *testing.T, db *postgres.DB) {
 		_, err = db.Credits().Reserve(ctx, at, []usage.Ask{ask})
 		add(err)
 	}
+	useAccounts(t, db.Accounts(), add)
+	attempt := idempotency.Attempt{Caller: "a", Key: "k"}
+	_, err = db.Attempts(0).Begin(ctx, attempt, at, time.Hour)
+	add(err)
+	add(db.Attempts(0).Finish(ctx, attempt, []byte("done")))
+	_, err = db.Attempts(0).Begin(ctx, attempt, at.Add(time.Hour), time.Hour)
+	add(err)
+	add(db.Attempts(0).Forget(ctx, attempt))
+	add(db.Usage().Add(ctx, usageBatch(1)))
+	_, err = db.Usage().Key(ctx, usageBatch(1).Counts[0].Key)
+	add(err)
+	q := tally.Query{Resolution: tally.Day, From: at.AddDate(-1, 0, 0), To: at, Limit: 1}
+	_, err = db.Usage().Rows(ctx, q)
+	add(err)
+	_, err = db.Usage().Top(ctx, q, tally.ByKey, 1)
+	add(err)
+	add(db.Usage().Prune(ctx, at.AddDate(9, 0, 0), tally.DefaultRetention()))
 	if err := errors.Join(errs...); err != nil {
 		t.Fatalf("what the gateways do is not all allowed: %v", err)
 	}
+}
+
+// useAccounts calls every method of the store of accounts, again as well.
+func useAccounts(t *testing.T, s *postgres.Accounts, add func(err error)) {
+	t.Helper()
+	ctx, at := t.Context(), time.Now()
+	all, err := s.List(ctx, "", 10)
+	add(err)
+	owner := newOwner("o"+strconv.Itoa(len(all)), "owner"+strconv.Itoa(len(all)))
+	_, err = s.Apply(ctx, owner)
+	add(err)
+	before, err := s.Find(ctx, owner.After.Name)
+	add(err)
+	after := before
+	after.Email = "ada@example.com"
+	_, err = s.Apply(ctx, account.Change{Actor: "a", Source: "s", Op: account.OpDescribe, At: at, Before: &before, After: &after})
+	add(err)
+	if len(all) > 0 { // the first one may go
+		_, err = s.Apply(ctx, account.Change{Actor: "a", Source: "s", Op: account.OpRemove, At: at, Before: &all[0]})
+		add(err)
+	}
+	_, err = s.Lookup(ctx, before.ID)
+	add(err)
+	_, err = s.PepperIDs(ctx)
+	add(err)
+	keys, err := s.ListKeys(ctx, "", 10)
+	add(err)
+	key := account.Key{ID: "k" + strconv.Itoa(len(keys)), Role: account.Auditor, Pepper: "p", Created: at}
+	key.Revision, err = s.Apply(ctx, account.Change{Actor: "a", Source: "s", Op: account.OpKeyCreate, At: at, KeyAfter: &key})
+	add(err)
+	revoked := key
+	revoked.Revoked = at
+	_, err = s.Apply(ctx, account.Change{Actor: "a", Source: "s", Op: account.OpKeyRevoke, At: at, KeyBefore: &key, KeyAfter: &revoked})
+	add(err)
+	_, err = s.LookupKey(ctx, key.ID)
+	add(err)
 }
 
 // A table that a migration adds needs its rights.

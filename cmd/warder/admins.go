@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +52,7 @@ func withAdmins(cmd *cobra.Command, p *process, fresh bool, use func(a *admins) 
 	if err != nil {
 		return err
 	}
-	if _, missing := os.Stat(cfg.DB); errors.Is(missing, fs.ErrNotExist) && !fresh && !isSymlink(cfg.DB) {
+	if noDatabase(cfg) && !fresh && !isSymlink(cfg.DB) {
 		return fail(exitNotFound, "name the database by --db, or make a first owner by `warder admins setup`", "db: there is no database at %s", cfg.DB)
 	}
 	store, err := openStore(cmd.Context(), cfg, stderrLog(p))

@@ -58,14 +58,11 @@ func (db *database) Outbox() webhook.Outbox  { return db.outbox }
 func (db *database) Accounts() account.Store { return db.accounts }
 func (db *database) Usage() tally.Store      { return db.usage }
 
-// Attempts keeps the answers to requests that are sent again; see sqlite.DB.Attempts.
-func (db *database) Attempts(limit int) idempotency.Store {
-	if db.attempts == nil {
-		return new(idempotency.Memory)
-	}
-	return db.attempts(limit)
-}
 func (db *database) Close() error { return db.close() }
+
+// Attempts keeps the answers to requests that are sent again, at most limit of each
+// caller; 0 is idempotency.Most.
+func (db *database) Attempts(limit int) idempotency.Store { return db.attempts(limit) }
 
 func ofFile(db *sqlite.DB) *database {
 	return &database{
@@ -85,7 +82,10 @@ func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 	if err != nil {
 		return nil, postgresFailure(err)
 	}
-	return &database{keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), close: db.Close}, nil
+	return &database{
+		keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), accounts: db.Accounts(), usage: db.Usage(),
+		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, close: db.Close,
+	}, nil
 }
 
 // postgresFailure tells what to do.

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 
@@ -124,7 +122,7 @@ func (e *explaining) question() (q server.Question, err error) {
 // explainedKeys opens the database, and never makes one: without any there are no
 // keys.
 func explainedKeys(ctx context.Context, p *process, cfg *config.Config) (keys apikey.Store, peppers *apikey.Peppers, done func(), err error) {
-	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) {
+	if noDatabase(cfg) {
 		peppers, err = server.TrialPeppers()
 		return new(apikey.MemoryStore), peppers, func() {}, err
 	}

@@ -52,9 +52,19 @@ func openExisting(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 	return openDatabase(ctx, cfg, log)
 }
 
+// noDatabase reports whether the database is a file that does not exist. Whether there
+// is one on a server is known when it is opened.
+func noDatabase(cfg *config.Config) bool {
+	if cfg.IsPostgres() {
+		return false
+	}
+	_, err := os.Stat(cfg.DB)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // wantDatabase refuses a file that does not exist.
 func wantDatabase(cfg *config.Config) error {
-	if _, err := os.Stat(cfg.DB); !cfg.IsPostgres() && errors.Is(err, fs.ErrNotExist) && !isSymlink(cfg.DB) {
+	if noDatabase(cfg) && !isSymlink(cfg.DB) {
 		return fail(exitNotFound, "name the database by --db, or make a first key by `warder keys create`", "db: there is no database at %s", cfg.DB)
 	}
 	return nil
@@ -64,7 +74,7 @@ func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 	if cfg.IsPostgres() {
 		return openPostgres(ctx, cfg, log)
 	}
-	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) && isSymlink(cfg.DB) {
+	if noDatabase(cfg) && isSymlink(cfg.DB) {
 		return nil, fail(exitNotFound, "mend the link, or take it away", "db: %s is a symbolic link to nothing", cfg.DB)
 	}
 	db, err := sqlite.Open(ctx, sqlite.Config{Path: cfg.DB, Log: log})
