@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/webhook"
 )
@@ -151,7 +152,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	good, body, now := r.got[0].Header, r.bodies[0], time.Now()
-	for name, tt := range map[string]struct {
+	for name, tt := range map[string]struct { // a delivery that is sent again later among them
 		change func(http.Header)
 		body   string
 		now    time.Time
@@ -169,11 +170,13 @@ func TestVerify(t *testing.T) {
 		}, body, now},
 		"nothing": {func(h http.Header) { clear(h) }, body, now},
 	} {
-		h := good.Clone()
-		tt.change(h)
-		if id, err := webhook.Verify(h, []byte(tt.body), tt.now, secret.New(key)); !errors.Is(err, webhook.ErrSignature) || id != "" {
-			t.Errorf("%s: Verify = %q, %v, want %v", name, id, err, webhook.ErrSignature)
-		}
+		attack.Case(t, "ADMIN-11", attack.Library, func(t *testing.T) {
+			h := good.Clone()
+			tt.change(h)
+			if id, err := webhook.Verify(h, []byte(tt.body), tt.now, secret.New(key)); !errors.Is(err, webhook.ErrSignature) || id != "" {
+				t.Errorf("%s: Verify = %q, %v, want %v", name, id, err, webhook.ErrSignature)
+			}
+		})
 	}
 	if _, err := webhook.Verify(good, []byte(body), now, secret.New("short")); err == nil || strings.Contains(err.Error(), "short") {
 		t.Errorf("Verify with a secret that is none = %v", err)
@@ -300,22 +303,36 @@ func TestAddressesLeadNowhereElse(t *testing.T) {
 		"an unknown authority":        {func(e *webhook.Endpoint) { e.RootCAs = x509.NewCertPool() }, "cannot be reached"},
 		"a receiver that talks a lot": {func(e *webhook.Endpoint) { *e = talking.endpoint() }, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
+		attack.Case(t, "ADMIN-11", attack.Library, func(t *testing.T) {
 			e := inner.endpoint()
 			tt.change(&e)
 			s := newSender(t, new(webhook.MemoryOutbox), io.Discard, e)
 			err := s.Try(t.Context(), "a", newEvent(t, "e1"))
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-				t.Errorf("Try = %v, want %q", err, tt.want)
+				t.Errorf("%s: Try = %v, want %q", name, err, tt.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "word") {
-				t.Errorf("the error tells the URL: %v", err)
+				t.Errorf("%s: the error tells the URL: %v", name, err)
 			}
 		})
 	}
 	if len(inner.got) != 0 {
 		t.Errorf("%d deliveries came where none may", len(inner.got))
 	}
+}
+
+// A receiver that never answers holds a delivery for no longer than its time.
+func TestASlowReceiver(t *testing.T) {
+	attack.Case(t, "ADMIN-11", attack.Library, func(t *testing.T) {
+		release := make(chan struct{})
+		slow := receive(t, func(http.ResponseWriter) { <-release })
+		t.Cleanup(func() { close(release) })
+		s := newSender(t, new(webhook.MemoryOutbox), io.Discard, slow.endpoint())
+		err := s.Try(t.Context(), "a", newEvent(t, "e1"))
+		if err == nil || !strings.Contains(err.Error(), "did not answer in time") {
+			t.Errorf("Try = %v, want no answer in time", err)
+		}
+	})
 }
 
 func TestBadEndpoints(t *testing.T) {
