@@ -56,11 +56,16 @@ func keysConfig(cmd *cobra.Command, p *process) (*config.Config, error) {
 	return loadConfig(s)
 }
 
+// notRemote refuses --server for a command that no server has.
+func notRemote(cmd *cobra.Command) error {
+	return fail(exitUsage, "run it where the database is, without --server", "%s works on a database alone: it cannot ask a server", cmd.CommandPath())
+}
+
 // withDatabase loads the configuration and calls use with the database, which
 // must exist.
 func withDatabase(cmd *cobra.Command, p *process, use func(cfg *config.Config, db *database) error) (err error) {
 	if isRemote(cmd) {
-		return fail(exitUsage, "run it where the database is, without --server", "%s works on a database alone: it cannot ask a server", cmd.CommandPath())
+		return notRemote(cmd)
 	}
 	cfg, err := keysConfig(cmd, p)
 	if err != nil {

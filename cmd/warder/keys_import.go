@@ -79,6 +79,9 @@ func importKeys(cmd *cobra.Command, p *process, o *importOptions, file string, f
 		Format: keyimport.Format(o.from), Open: func() (io.ReadCloser, error) { return openImport(file) },
 		By: by(p), Prefix: cfg.Keys.Prefix, Environment: apikey.Environment(o.environment), Resume: o.resume, Done: done,
 	}
+	if isRemote(cmd) {
+		return notRemote(cmd)
+	}
 	checked, err := checkImport(cmd.Context(), p, into)
 	if err != nil {
 		return err

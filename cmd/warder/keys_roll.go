@@ -74,6 +74,9 @@ func rollKey(cmd *cobra.Command, p *process, arg string, o *rollOptions) error {
 	if err != nil {
 		return err
 	}
+	if isRemote(cmd) {
+		return rollRemote(cmd, p, arg, id, o, spec, form)
+	}
 	return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 		issuer, err := issuerOf(cmd.Context(), p, cfg, db)
 		if err != nil {
@@ -149,6 +152,13 @@ func newKeysEndOverlap(p *process) *cobra.Command {
 			id, err := keyID(args[0], p.stdin)
 			if err != nil {
 				return err
+			}
+			if isRemote(cmd) {
+				wait, err := o.bound()
+				if err != nil {
+					return err
+				}
+				return turnRemote(cmd, p, args[0], id, overlapOn(o.revision), wait, form)
 			}
 			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 				c := keyChange{"end-overlap", "left with its new text alone", "It has no old text.", func(ctx context.Context, db *database, id apikey.ID, revision apikey.Revision) (apikey.Record, error) {

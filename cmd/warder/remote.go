@@ -134,7 +134,9 @@ func remoteFailure(err error, doing string) error {
 			return fail(exitUsage, "", "%w", errors.Join(named...))
 		}
 		return fail(exitUsage, "", "%s: %w", doing, p)
-	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity:
+	case http.StatusPreconditionFailed:
+		return fail(exitConflict, "warder keys show tells how it is now", "%s: %w", doing, p)
+	case http.StatusConflict, http.StatusUnprocessableEntity:
 		return fail(exitUsage, "", "%s: %w", doing, p)
 	default:
 		return fail(exitServer, "", "%s: %w", doing, p)
