@@ -333,12 +333,12 @@ func (e *evaluation) part(m *media, part *multipart.Part, known, texts map[strin
 	if part.Header.Get("Content-Type") != "" && err != nil {
 		return errParts
 	}
-	if part.FileName() != "" || mediaType != "" && !isJSON(mediaType) && !strings.HasPrefix(mediaType, "text/") {
-		return addPart(name, list, before, blob{}, known, texts)
-	}
 	text, err := io.ReadAll(part)
 	if err != nil {
 		return errParts
+	}
+	if part.FileName() != "" || mediaType != "" && !isJSON(mediaType) && !strings.HasPrefix(mediaType, "text/") {
+		return addPart(name, list, before, blob{string(text)}, known, texts)
 	}
 	if isJSON(mediaType) || p != nil && p.json {
 		parsed, err := parseJSON(string(text), jsonLimits{depth: bodyDepth, members: bodyMembers, number: maxNumber})
