@@ -179,8 +179,8 @@ func (d *document) undercut(o *operation) string {
 	g.documents.table.Match(x)
 	route, mode := g.routeOf(x.Route)
 	cfg := g.cfg.Config
-	if route == nil {
-		return ""
+	if route == nil { // nothing, or what the gateway answers itself
+		return x.Route
 	}
 	limits := cfg.RouteLimits(&o.route)
 	if looser(cfg.RouteSecurity(route), cfg.RouteSecurity(&o.route)) || len(route.Conditions) > 0 || strictness(o.mode) < strictness(mode) ||
