@@ -141,14 +141,15 @@ func (m *Manager) Reset(ctx context.Context, by Actor, id ID, what Reset, l Link
 	return a, link, err
 }
 
-// SetRole gives an account another role. revision is that of the account as it was
+// SetRole gives an account another role. A link that was not used yet ends when the
+// account becomes an admin or owner: [Manager.Invite] makes another. revision is that of the account as it was
 // read, 0 for any. Errors: [ErrForbidden], [ErrOwnRole], [ErrStale], [ErrFactor],
 // [ErrLastOwner], [ErrConflict], [ErrNotFound], or what the store returns.
 func (m *Manager) SetRole(ctx context.Context, by Actor, id ID, revision Revision, role Role) (Account, error) {
 	if err := checkRole(role); err != nil {
 		return Account{}, err
 	}
-	return m.update(ctx, by, id, revision, OpRole, func(a *Account, _ time.Time) error {
+	return m.update(ctx, by, id, revision, OpRole, func(a *Account, now time.Time) error {
 		if !by.Operator && by.ID == id && role.rank() > a.Role.rank() {
 			return ErrOwnRole
 		}
@@ -161,6 +162,11 @@ func (m *Manager) SetRole(ctx context.Context, by Actor, id ID, revision Revisio
 				return ErrFactor
 			}
 			a.SetUp.Factor = true
+		}
+		// Whoever has its link, such as the admin who made it, could not have made one
+		// to an account that manages others.
+		if !a.SetUp.IsZero() && role.rank() > a.Role.rank() && role.NeedsFactor() {
+			a.SetUp.Digest, a.SetUp.Expires = Digest{}, now
 		}
 		a.Role = role
 		a.Epoch++

@@ -208,12 +208,19 @@ func TestRaisedRolesNeedAFactor(t *testing.T) {
 	if err != nil || raised.Role != account.Admin || raised.State() != account.Active {
 		t.Fatalf("SetRole = %s, %v", raised.Role, err)
 	}
-	// An invitation grows with its role.
+	// An invitation grows with its role; the link of before, which somebody else may
+	// have kept, does not.
 	invited, link, err := h.Create(t.Context(), actor(boss.Account), account.Spec{Name: "new", Role: account.Developer}, account.Link{Address: home()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.SetRole(t.Context(), actor(boss.Account), invited.ID, invited.Revision, account.Admin); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.finish(t, link); !errors.Is(err, account.ErrGone) {
+		t.Errorf("the link to a developer makes an admin: %v, want ErrGone", err)
+	}
+	if _, link, err = h.Invite(t.Context(), actor(boss.Account), invited.ID, account.Link{Address: home()}); err != nil {
 		t.Fatal(err)
 	}
 	p, err := h.finish(t, link)

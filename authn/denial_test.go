@@ -78,3 +78,24 @@ func (a *asking) Authenticate(x *exchange.Exchange) (exchange.Principal, error) 
 	*a.seen = x.TakesPublicKeys
 	return exchange.Principal{Issuer: "a", Subject: "a"}, nil
 }
+
+// What Explain tells is what Check does: of a denial, and to schemes that ask whether
+// public keys are taken.
+func TestExplainAsCheckDoes(t *testing.T) {
+	denial := &authn.Denial{Principal: exchange.Principal{Issuer: "warder", Subject: "k1"}, Rule: "key-address", Problem: problem.New(problem.Forbidden, "Not from here.")}
+	stage, err := authn.New(authn.Config{Requirement: authn.Require(&fixed{credential{name: "a"}, denial})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := stage.Explain(exchange.New(httptest.NewRequest(http.MethodGet, "/", nil)))
+	if len(found) != 2 || found[0].Result != "is denied" || found[0].Detail != "key-address" || found[1].Result != "holds" {
+		t.Errorf("found %+v", found)
+	}
+	var seen bool
+	if stage, err = authn.New(authn.Config{Requirement: authn.Require(&asking{credential{name: "a"}, &seen}), PublicKeys: true}); err != nil {
+		t.Fatal(err)
+	}
+	if stage.Explain(exchange.New(httptest.NewRequest(http.MethodGet, "/", nil))); !seen {
+		t.Error("the scheme is told that no public keys are taken")
+	}
+}

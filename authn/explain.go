@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,13 +13,19 @@ import (
 // anew, about the request as it was sent.
 func (s *Stage) Explain(x *exchange.Exchange) (all []exchange.Finding) {
 	again := x.Again(x.Request.Context())
+	again.TakesPublicKeys = s.publicKeys
 	principals := make([]exchange.Principal, len(s.schemes))
 	var proved set
 	for i, scheme := range s.schemes {
 		f := exchange.Finding{Rule: "scheme " + scheme.Name()}
 		principal, err := scheme.Authenticate(again)
 		refusal, failed := classify(err)
+		denial, denied := errors.AsType[*Denial](err)
 		switch {
+		case denied && denial.whole(): // a proof, as in Check, which it refuses at last
+			principals[i] = denial.Principal
+			proved |= 1 << i
+			f.Result, f.Detail = "is denied", denial.Rule
 		case err == nil && !principal.IsZero():
 			principals[i] = principal
 			proved |= 1 << i

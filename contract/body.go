@@ -326,28 +326,31 @@ func (e *evaluation) part(m *media, part *multipart.Part, known, texts map[strin
 	list := p != nil && p.kinds&arrayType != 0
 	before, twice := known[name]
 	_, plain := sent[name]
-	if !list && (twice || plain) || list && (twice && plain) {
+	if !list && (twice || plain) {
 		return errRepeated
 	}
 	mediaType, _, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
 	if part.Header.Get("Content-Type") != "" && err != nil {
 		return errParts
 	}
-	if part.FileName() != "" || mediaType != "" && !isJSON(mediaType) && !strings.HasPrefix(mediaType, "text/") {
-		return addPart(name, list, before, blob{}, known, texts)
-	}
 	text, err := io.ReadAll(part)
 	if err != nil {
 		return errParts
 	}
-	if isJSON(mediaType) || p != nil && p.json {
+	isFile := part.FileName() != "" || mediaType != "" && !isJSON(mediaType) && !strings.HasPrefix(mediaType, "text/")
+	isValue := !isFile && (isJSON(mediaType) || p != nil && p.json)
+	switch {
+	case (isFile || isValue) && plain, !isFile && !isValue && twice: // the items of a list are sent in one way
+		return errRepeated
+	case isFile:
+		return addPart(name, list, before, blob{string(text)}, known, texts)
+	case isValue:
 		parsed, err := parseJSON(string(text), jsonLimits{depth: bodyDepth, members: bodyMembers, number: maxNumber})
 		if err != nil {
 			return err
 		}
 		return addPart(name, list, before, parsed, known, texts)
-	}
-	if !utf8.Valid(text) {
+	case !utf8.Valid(text):
 		return errParts
 	}
 	v := sent[name]
@@ -357,7 +360,11 @@ func (e *evaluation) part(m *media, part *multipart.Part, known, texts map[strin
 
 // addPart adds a value that has one reading.
 func addPart(name string, list bool, before, v any, known, texts map[string]any) error {
-	if _, isArray := v.([]any); list && !isArray {
+	_, isArray := v.([]any)
+	switch {
+	case isArray && before != nil: // it would stand for those before
+		return errRepeated
+	case list && !isArray:
 		items, _ := before.([]any)
 		v = append(slices.Clip(items), v)
 	}

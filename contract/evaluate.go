@@ -15,8 +15,10 @@ const (
 	maxFaults = 8
 )
 
-// A blob is a value that nobody looks into: a file of a multipart form.
-type blob struct{}
+// A blob is a file of a multipart form, or a part of a type that is no text. Many
+// frameworks make a text of it all the same, so that it keeps to what the schema
+// says of texts.
+type blob struct{ text string }
 
 // A path leads to the value that is judged.
 type path struct {
@@ -141,6 +143,8 @@ func (e *evaluation) judge(s *schema, v any, at *path, t *tracker) bool {
 		ok = e.number(s, v, at) && ok
 	case string:
 		ok = e.text(s, v, at) && ok
+	case blob:
+		ok = e.text(s, v.text, at) && ok
 	case []any:
 		ok = e.array(s, v, at, t) && ok
 	case map[string]any:

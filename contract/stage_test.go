@@ -292,7 +292,8 @@ func TestBodiesWithTwoReadings(t *testing.T) {
 }
 
 func TestForms(t *testing.T) {
-	const schema = `{"type": "object", "properties": {"n": {"type": "integer"}, "l": {"type": "array", "items": {"type": "integer"}}, "o": {"type": "object", "properties": {"x": {"type": "integer"}}}, "f": {"type": "string", "format": "binary"}}, "required": ["n"], "additionalProperties": false}`
+	const schema = `{"type": "object", "properties": {"n": {"type": "integer"}, "l": {"type": "array", "items": {"type": "integer"}}, "o": {"type": "object", "properties": {"x": {"type": "integer"}}}, "f": {"type": "string", "format": "binary"},
+		"w": {"type": "string", "pattern": "^[a-z]+$"}, "s": {"type": "string", "maxLength": 4}, "d": {"type": "string", "format": "date"}}, "required": ["n"], "additionalProperties": false}`
 	f := newFront(t, post(`"application/x-www-form-urlencoded": {"schema": `+schema+`}, "multipart/form-data": {"schema": `+schema+`}`), contract.Config{})
 	const urlencoded = "application/x-www-form-urlencoded"
 	multi := func(parts ...string) string {
@@ -323,6 +324,15 @@ func TestForms(t *testing.T) {
 		{"an encoding", "multipart/form-data; boundary=b", multi("Content-Transfer-Encoding: base64\r\n" + part("n", "", "MQ==")), 400, "body: is no multipart body with one reading, or has too many parts"},
 		{"no boundary", "multipart/form-data", multi(part("n", "", "1")), 400, "body: is no multipart body with one reading, or has too many parts"},
 		{"no end", "multipart/form-data; boundary=b", "--b\r\n" + part("n", "", "1"), 400, "body: is no multipart body with one reading, or has too many parts"},
+		{"a text as a file: a pattern", "multipart/form-data; boundary=b", multi(part("n", "", "1"), "Content-Type: application/octet-stream\r\n"+part("w", "", "1 OR 1=1")), 422, "body #/w: does not match the pattern"},
+		{"a text in no text's type: what is right", "multipart/form-data; boundary=b", multi(part("n", "", "1"), "Content-Type: application/octet-stream\r\n"+part("w", "", "abc")), 200, ""},
+		{"a list of files and texts", "multipart/form-data; boundary=b", multi(part("n", "", "1"), part("l", "; filename=\"x\"", "1 OR 1=1"), part("l", "", "1")), 400, "body: has a field that is there more than once"},
+		{"a list of texts and files", "multipart/form-data; boundary=b", multi(part("n", "", "1"), part("l", "", "1"), part("l", "; filename=\"x\"", "1 OR 1=1")), 400, "body: has a field that is there more than once"},
+		{"a list of texts and JSON", "multipart/form-data; boundary=b", multi(part("n", "", "1"), "Content-Type: application/json\r\n"+part("l", "", "{}"), part("l", "", "1")), 400, "body: has a field that is there more than once"},
+		{"a list of JSON, twice", "multipart/form-data; boundary=b", multi(part("n", "", "1"), "Content-Type: application/json\r\n"+part("l", "", `["x"]`), "Content-Type: application/json\r\n"+part("l", "", "[1]")), 400, "body: has a field that is there more than once"},
+		{"a list of files", "multipart/form-data; boundary=b", multi(part("n", "", "1"), part("l", "; filename=\"x\"", "1")), 422, "body #/l/0: want integer"},
+		{"a text as a file: a length", "multipart/form-data; boundary=b", multi(part("n", "", "1"), part("s", "; filename=\"x\"", "12345")), 422, "body #/s: is longer than 4 characters"},
+		{"a text as a file: a format", "multipart/form-data; boundary=b", multi(part("n", "", "1"), part("d", "; filename=\"x\"", "\xff")), 422, "body #/d: is no date"},
 		{"JSON in a part", "multipart/form-data; boundary=b", multi(part("n", "", "1"), "Content-Type: application/json\r\n"+part("o", "", `{"x": "1"}`)), 422, "body #/o/x: want integer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -311,6 +311,36 @@ func TestEndpointActs(t *testing.T) {
 	}
 }
 
+// TestEndpointLeavesPublicKeys: whoever copies one from a page and publishes it once
+// more does not take it away from its owner.
+func TestEndpointLeavesPublicKeys(t *testing.T) {
+	p := publish(t, "one")
+	w := newWorld(t, leak.EndpointConfig{Sender: p.sender(t), Action: leak.Revoke})
+	issuer, err := apikey.NewIssuer(apikey.IssuerConfig{Store: w.store, Peppers: peppers(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range []apikey.Spec{
+		{Environment: "live", Kind: apikey.KindPublic, Origins: []string{"https://shop.example"}},
+		{Environment: "live", Paths: []string{"/orders/"}},
+	} {
+		record, text, err := issuer.Create(t.Context(), by(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := reports(text.Reveal())
+		if got := labels(t, w.send(t, p.sign(t, "one", body), body)); got[hash(text.Reveal())] != "true_positive" {
+			t.Errorf("label %q", got[hash(text.Reveal())])
+		}
+		if got := state(t, w.store, record.ID); got.Revoked.IsZero() != (spec.Kind == apikey.KindPublic) {
+			t.Errorf("kind %q: revoked at %v", record.Kind, got.Revoked)
+		}
+	}
+	if len(w.found) != 2 || w.found[0].Verdict != leak.Public || w.found[0].Done != leak.Alert || w.found[1].Verdict != leak.Active {
+		t.Errorf("told of %+v", w.found)
+	}
+}
+
 func TestEndpointDoesNotLengthenALife(t *testing.T) {
 	p := publish(t, "one")
 	w := newWorld(t, leak.EndpointConfig{Sender: p.sender(t), Action: leak.Revoke, Grace: time.Hour})

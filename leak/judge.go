@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/secret"
@@ -27,16 +28,18 @@ const (
 	Revoked    Verdict = "revoked"     // never again
 	Expired    Verdict = "expired"     // never again: the key, or this secret of it after a roll
 	Honeytoken Verdict = "honeytoken"  // it was laid out to be found
+	Public     Verdict = "public"      // it is for pages, where anybody can read it
 	Unknown    Verdict = "unknown"     // no key of ours, or the right id with a wrong secret
 )
 
 // Ours reports whether the text is, or was, that of a key of ours.
 func (v Verdict) Ours() bool { return v != Unknown && v != "" }
 
-// Harmful reports whether taking the key away protects anybody: it is ours, and
-// the text is good or may become good again.
+// Harmful reports whether taking the key away protects anybody: it is ours, the
+// text is good or may become good again, and it was a secret. Whoever publishes a
+// public key once more must not be able to take it away.
 func (v Verdict) Harmful() bool {
-	return v.Ours() && !slices.Contains([]Verdict{Revoked, Expired, Honeytoken}, v)
+	return v.Ours() && !slices.Contains([]Verdict{Revoked, Expired, Honeytoken, Public}, v)
 }
 
 // Judge proves a text that was found. That an id is known says nothing, since ids
@@ -45,8 +48,10 @@ func (v Verdict) Harmful() bool {
 func Judge(ctx context.Context, v Verifier, text secret.Text) (Verdict, error) {
 	_, err := v.Verify(ctx, text.Reveal())
 	refusal, refused := errors.AsType[*authn.Refusal](err)
-	_, denied := errors.AsType[*authn.Denial](err)
+	denial, denied := errors.AsType[*authn.Denial](err)
 	switch {
+	case denied && denial.Rule == apikey.RulePublic:
+		return Public, nil
 	case err == nil, denied: // one that is narrowed is good for what it is narrowed to
 		return Active, nil
 	case !refused:

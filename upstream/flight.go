@@ -21,6 +21,7 @@ type flight struct {
 	body    *clientBody // nil without a body
 	upgrade bool        // the client asked for WebSocket
 	before  http.Header // of the answer, without what the upstream said
+	guarded bool        // as a stream, from its beginning
 }
 
 // run forwards the request to target and answers.
@@ -41,6 +42,7 @@ func (f *flight) run(target *url.URL) {
 			// error means a writer without a connection: a test's.
 			_ = f.rc.EnableFullDuplex()
 		}
+		defer f.guardBody(r)()
 	}
 	res, err := f.u.send(out)
 	if err != nil {
@@ -91,8 +93,14 @@ func (u *Upstream) closesAfter(x *exchange.Exchange) bool {
 
 // fail answers for an upstream that gave no response, or cuts when the client
 // is gone. Whose fault it is is asked in this order: the client's body, the
-// client's absence, the upstream.
+// client's absence, the upstream. A stream that was cut from our side is nobody's.
 func (f *flight) fail(err error) {
+	if reason := f.ended(); reason != "" {
+		if f.body != nil {
+			f.body.stop(f.rc)
+		}
+		f.x.Cut(reason, nil)
+	}
 	if f.body != nil {
 		if f.x.Request.Context().Err() != nil {
 			f.body.settle(grace) // a Read that fails ends the context before it returns

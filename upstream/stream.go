@@ -10,8 +10,8 @@ import (
 	"github.com/warder-dev/warder/exchange"
 )
 
-// longAnswer is after what time an answer of unknown length is a stream: a page or
-// a file that its client may finish is shorter.
+// longAnswer is after what time an answer of unknown length is a stream, and a body:
+// a page or a file that its client may finish is shorter.
 const longAnswer = time.Minute
 
 // An ending is why a stream was cut: a word for the log.
@@ -24,6 +24,10 @@ var errTooOld = &ending{reason: "stream-too-old"}
 // guard watches over a stream from now on, or after a while: it is cut when its
 // sender loses the right to it, and when it is too old.
 func (f *flight) guard(after time.Duration) (stop func()) {
+	if f.guarded {
+		return func() {}
+	}
+	f.guarded = after == 0
 	var stops []func()
 	if f.u.maxAge > 0 {
 		timer := time.AfterFunc(max(f.u.maxAge-time.Since(f.x.Start), 0), func() { f.cancel(errTooOld) })
@@ -36,6 +40,19 @@ func (f *flight) guard(after time.Duration) (stop func()) {
 		for _, stop := range stops {
 			stop()
 		}
+	}
+}
+
+// guardBody watches over a body, whose answer may not begin before its end: that of a
+// call is a stream, and so is another one of unknown length that takes long.
+func (f *flight) guardBody(r *http.Request) (stop func()) {
+	switch {
+	case isStream(r.Header):
+		return f.guard(0)
+	case r.ContentLength < 0 && f.u.recheck != nil && !f.x.Principal.IsZero():
+		return f.watch(longAnswer)
+	default:
+		return func() {}
 	}
 }
 

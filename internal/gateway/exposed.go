@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"strings"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/credential"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
@@ -94,6 +96,11 @@ func (g *Gateway) disable(x *exchange.Exchange, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.Request.Context()), g.cfg.Config.Timeouts.Store)
 	defer cancel()
 	who, err := g.cfg.Verifier.Verify(ctx, key)
+	// One that is narrowed is good for what it is narrowed to. A public one is for
+	// everybody to read: whoever did must not be able to take it away.
+	if denial, ok := errors.AsType[*authn.Denial](err); ok && denial.Rule != apikey.RulePublic {
+		who, err = denial.Principal, nil
+	}
 	if err != nil {
 		return // it is of no use to whoever read it; or nobody knows, and the log says that the store is away
 	}

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/warder-dev/warder/contract"
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
 )
 
@@ -123,7 +126,8 @@ func exampleOf(s contract.Scheme) string {
 
 // loosened lists what v asks for less than what is served: an operation that is
 // gone, a credential or scope that is no longer needed, a limit or a judgement that
-// is gone, an operation that anybody may call from now on.
+// is gone, an operation that anybody may call from now on, or that takes requests
+// from another one, or from a route of the configuration, which asked for more.
 func (d *document) loosened(v *version) (less []string) {
 	cfg := d.gateway.cfg.Config
 	now := map[string]*operation{}
@@ -152,11 +156,56 @@ func (d *document) loosened(v *version) (less []string) {
 		}
 	}
 	for i := range v.operations {
-		if o := &v.operations[i]; !before[o.pattern] && o.Operation != nil && o.Public() {
+		o := &v.operations[i]
+		switch {
+		case before[o.pattern] || o.Operation == nil:
+		case o.Public():
 			less = append(less, o.pattern+" is new, and anybody may call it")
+		default:
+			if of := d.undercut(o); of != "" {
+				less = append(less, o.pattern+" is new, and asks for less than "+of+", which takes its requests")
+			}
 		}
 	}
 	return less
+}
+
+// undercut returns the pattern that takes now what o would take, when that asks for
+// more than o: a more specific path would be a way past it. "" for none.
+func (d *document) undercut(o *operation) string {
+	x := exchange.New(&http.Request{Method: o.Method, URL: new(url.URL), Header: http.Header{}})
+	x.Dry, x.Host, x.Path = true, d.cfg.Host, strings.NewReplacer("{$}", "", "{", "", "}", "").Replace(o.Pattern)
+	g := d.gateway
+	g.documents.table.Match(x)
+	route, mode := g.routeOf(x.Route)
+	cfg := g.cfg.Config
+	if route == nil { // nothing, or what the gateway answers itself
+		return x.Route
+	}
+	limits := cfg.RouteLimits(&o.route)
+	if looser(cfg.RouteSecurity(route), cfg.RouteSecurity(&o.route)) || len(route.Conditions) > 0 || strictness(o.mode) < strictness(mode) ||
+		slices.ContainsFunc(cfg.RouteLimits(route), func(name string) bool { return !slices.Contains(limits, name) }) {
+		return x.Route
+	}
+	return ""
+}
+
+// routeOf returns what stands behind a pattern that is served, and how it judges
+// parameters and bodies; nil for nothing that has settings.
+func (g *Gateway) routeOf(pattern string) (*config.Route, string) {
+	for _, one := range g.documents.all {
+		for i := range one.served.operations {
+			if o := &one.served.operations[i]; o.pattern == pattern {
+				return &o.route, o.mode
+			}
+		}
+	}
+	for i := range g.cfg.Config.Routes {
+		if route := &g.cfg.Config.Routes[i]; route.Match == pattern {
+			return route, config.ModeOff
+		}
+	}
+	return nil, ""
 }
 
 func strictness(mode string) int {

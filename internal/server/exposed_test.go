@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -94,6 +95,29 @@ func TestExposedKeysAreDisabled(t *testing.T) {
 	if log := r.logged(t, "an exposed key is disabled", 5); strings.Count(log, "an exposed key is disabled") != 5 || strings.Contains(log, p.key[len(p.key)-20:]) {
 		t.Errorf("the log does not tell of five disabled keys:\n%.3000s", log)
 	}
+}
+
+// TestExposedKeysThatAreNarrowed: whoever read one can use it for what it is
+// narrowed to, so that it is disabled like any other. One for pages anybody can
+// read, and send in plain text: it stays.
+func TestExposedKeysThatAreNarrowed(t *testing.T) {
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{yaml: disabling})
+	r := shootingRange{p, upstream}
+	attack.Case(t, "KEY-24", attack.Gateway, func(t *testing.T) {
+		for name, spec := range map[string]apikey.Spec{
+			"to paths":     {Environment: "live", Paths: []string{"/reports/"}},
+			"to methods":   {Environment: "live", Methods: []string{"POST"}},
+			"public":       {Environment: "live", Kind: apikey.KindPublic, Origins: []string{"https://shop.example"}},
+			"to addresses": {Environment: "live", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
+		} {
+			record, key := p.create(t, spec)
+			r.one(t, shot{name: name, line: "GET /", head: "Host: api.test\r\nX-API-Key: " + key + "\r\n", want: 403, answer: []string{"Location: -"}})
+			if stored, err := p.keys.Lookup(t.Context(), record.ID); err != nil || stored.Disabled != (spec.Kind != apikey.KindPublic) {
+				t.Errorf("%s: disabled: %v, %v, want %v", name, stored.Disabled, err, spec.Kind != apikey.KindPublic)
+			}
+		}
+	})
 }
 
 // TestKeysThatAreExposedElsewhere: a key on the way to a host that is not served,

@@ -328,6 +328,41 @@ func TestADocumentThatAsksForLess(t *testing.T) {
 	}
 }
 
+// TestADocumentThatLeadsPast: a more specific path must not be a way past a wider
+// one that asks for more, be that of the document or of the configuration.
+func TestADocumentThatLeadsPast(t *testing.T) {
+	t.Parallel() // it waits for documents to be read again
+	const before = `"/a/{x}": {"get": {"security": [{"apiKey": ["nobody:has"]}]}}, "/b/{x}": {"get": {}}`
+	p, file, reached := withDocument(t, described(before), "", settings{yaml: `
+rate_limits: {few: {count: 1000, per: 1h, by: [key]}}
+routes:
+  - {match: /admin/, upstream: api, scopes: ["nobody:has"]}
+  - {match: /office/, upstream: api, conditions: [{name: nobody, addresses: [192.0.2.0/24]}]}
+  - {match: /slow/, upstream: api, rate_limits: [few]}
+`})
+	attack.Case(t, "OAS-02", attack.Gateway, func(t *testing.T) {
+		for path, tt := range map[string]struct{ more, less string }{
+			"/a/y":      {"", "GET /a/{p1}"},
+			"/b/y":      {`"x-warder-mode": "off"`, "GET /b/{p1}"},
+			"/admin/y":  {"", "/admin/"},
+			"/office/y": {"", "/office/"},
+			"/slow/y":   {"", "/slow/"},
+		} {
+			writeDocument(t, file, described(before+`, "`+path+`": {"get": {`+tt.more+`}}`))
+			eventually(t, func() (bool, bool) {
+				return true, slices.Equal(p.drift(t).Held, []string{"GET " + path + " is new, and asks for less than " + tt.less + ", which takes its requests"})
+			})
+		}
+		for _, path := range []string{"/a/y", "/admin/y", "/office/y"} {
+			if status, _ := p.call(t, http.MethodGet, path, p.key, ""); status != http.StatusForbidden || reached.Load() != 0 {
+				t.Errorf("GET %s is %d, want 403", path, status)
+			}
+		}
+		writeDocument(t, file, described(before+`, "/b/y": {"get": {}}, "/admin/y": {"get": {"x-warder-scopes": ["nobody:has"]}}`)) // asks for no less
+		eventually(t, func() (bool, bool) { return true, len(p.drift(t).Held) == 0 && p.drift(t).Operations == 4 })
+	})
+}
+
 func TestADocumentThatIsFollowed(t *testing.T) {
 	t.Parallel() // it waits for documents to be read again
 	p, file, _ := withDocument(t, described(`"/a": {"get": {}}`), ", insecure_follow_upstream: true", settings{})

@@ -197,6 +197,33 @@ func TestStreamsEndWithTheirRights(t *testing.T) {
 	}
 }
 
+// TestAStreamThatIsOnlySentEnds: a call that sends for a long time, and has no answer
+// before its end, is a stream too.
+func TestAStreamThatIsOnlySentEnds(t *testing.T) {
+	arrived, gone := make(chan struct{}, 1), make(chan struct{})
+	upstream := wire.Listen(t, func(c *wire.Conn) {
+		if _, err := c.Head(); err != nil {
+			return
+		}
+		arrived <- struct{}{}
+		c.Drain() // without a word
+		close(gone)
+	})
+	p := start(t, upstream.URL(), settings{yaml: "routes: [{match: \"/\", upstream: api}]\n"})
+	attack.Case(t, "KEY-37", attack.Gateway, func(t *testing.T) {
+		record, key := p.create(t, apikey.Spec{Environment: "live"})
+		c := wire.Dial(t, p.gateway)
+		c.Send("POST /upload HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + key + "\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+		<-arrived
+		p.change(t, record.ID, apikey.OpRevoke, func(r *apikey.Record) { r.Revoked, r.Reason = time.Now(), "key-compromise" })
+		if !ends(t, c) {
+			t.Error("the stream goes on")
+		}
+		<-gone
+	})
+	p.logged(t, `"stream-revoked"`, 1)
+}
+
 // TestStreamsEndWithTheirSession logs somebody out who has streams open.
 func TestStreamsEndWithTheirSession(t *testing.T) {
 	upstream := wire.Listen(t, streaming)

@@ -5,17 +5,20 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/wire"
+	"github.com/warder-dev/warder/leak"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/webhook"
 )
@@ -115,5 +118,47 @@ routes: [{match: "/", upstream: api, rate_limits: [few]}]
 	}
 	if slices.ContainsFunc(in.bad, func(err error) bool { return err != nil }) {
 		t.Errorf("deliveries that do not hold: %v", in.bad)
+	}
+}
+
+// TestAlarmsAreTold: of a honeytoken and of a leaked key somebody is told at once,
+// and not for each request.
+func TestAlarmsAreTold(t *testing.T) {
+	in, ca := newInbox(t)
+	shared := strings.Repeat("s", 40)
+	p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: fmt.Sprintf(`
+webhooks:
+  ops: {url: "%s/hook", secret: "${HOOK_SECRET}", ca_file: "%s", insecure_private: true}
+leaks: {secret: "${LEAK_SECRET}", action: revoke}
+routes: [{match: "/", upstream: api}]
+`, in.URL, ca), environ: []string{"HOOK_SECRET=" + webhookSecret, "LEAK_SECRET=" + shared}})
+	bait, text := p.create(t, apikey.Spec{Environment: "live", Kind: apikey.KindHoneytoken})
+	record, key := p.create(t, apikey.Spec{Environment: "live"})
+	for range 3 {
+		if got := p.get(t, "/", text).StatusCode; got != http.StatusUnauthorized {
+			t.Errorf("a honeytoken gets %d, want 401", got)
+		}
+	}
+	sender, err := leak.NewShared("report", secret.New(shared))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `[{"token":"` + key + `","type":"warder","url":"https://paste.example/1","source":"content"}]`
+	for range 2 {
+		timestamp, signature := sender.Sign([]byte(body), time.Now())
+		if status, said := report(t, p, "/leaks/report", body, http.Header{leak.TimestampField: {timestamp}, leak.SharedField: {signature}}); status != http.StatusOK {
+			t.Fatalf("the report: %d %s", status, said)
+		}
+	}
+	for kind, want := range map[string]map[string]any{
+		webhook.HoneytokenUsed: {"type": webhook.HoneytokenUsed, "key_id": string(bait.ID), "client": "127.0.0.1", "user_agent": "Go-http-client/1.1"},
+		webhook.KeyLeaked: {
+			"type": webhook.KeyLeaked, "key_id": string(record.ID), "source": "content", "url": "https://paste.example/1", "sender": "leak:report", "state": "active", "action": "revoke",
+		},
+	} {
+		got := eventually(t, func() ([]map[string]any, bool) { return in.of(kind), len(in.of(kind)) > 0 })
+		if len(got) != 1 || !maps.Equal(got[0], want) {
+			t.Errorf("%s: %v, want %v once", kind, got, want)
+		}
 	}
 }
