@@ -11,6 +11,8 @@ import (
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/sessiontest"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/usage/tally"
+	"github.com/warder-dev/warder/usage/tally/tallytest"
 	"github.com/warder-dev/warder/usage/usagetest"
 	"github.com/warder-dev/warder/webhook"
 	"github.com/warder-dev/warder/webhook/webhooktest"
@@ -18,6 +20,7 @@ import (
 
 const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
 			DELETE FROM warder.sessions; DELETE FROM warder.webhook_deliveries; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
+			UPDATE warder.usage_cover SET detail = '';
 			SET session_replication_role = replica; DELETE FROM warder.audit; DELETE FROM warder.audit_checkpoints`
 
 // emptied returns a func that opens one database, emptied each time: the suites run
@@ -56,4 +59,9 @@ func TestSessions(t *testing.T) {
 func TestCredits(t *testing.T) {
 	db := emptied(t)
 	usagetest.TestStore(t, func(t *testing.T) usage.Store { t.Helper(); return db(t).Credits() })
+}
+
+func TestUsageCover(t *testing.T) {
+	db := emptied(t)
+	tallytest.TestCover(t, func(t *testing.T) tally.CoverStore { t.Helper(); return db(t) })
 }

@@ -46,6 +46,7 @@ const (
 			('credits', 'SELECT, INSERT, UPDATE, DELETE'),
 			('credit_reservations', 'SELECT, INSERT, UPDATE, DELETE'),
 			('webhook_deliveries', 'SELECT, INSERT, UPDATE, DELETE'),
+			('usage_cover', 'SELECT, UPDATE'),
 			('audit', 'SELECT, INSERT'),
 			('audit_checkpoints', 'SELECT, INSERT')) AS t (name, rights)`
 )

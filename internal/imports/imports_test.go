@@ -170,7 +170,7 @@ func table() map[string]row {
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"postgres": {
-			module: vocabulary("apikey", "audit", "internal/fleet", "internal/postgresurl", "session", "usage", "webhook"),
+			module: vocabulary("apikey", "audit", "internal/fleet", "internal/postgresurl", "session", "usage", "usage/tally", "webhook"),
 			third:  []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},

@@ -32,10 +32,15 @@ func (p *program) countUsage() error {
 	)
 }
 
+// used notes that a secret of a key is in use, where no request is counted for it.
+func (p *program) used(key string, number int) {
+	if p.tally != nil {
+		p.tally.Used(key, number)
+	}
+}
+
 // stillOpen notes that the key of an open stream is in use: the request itself counts
 // when it is over.
 func (p *program) stillOpen(x *exchange.Exchange) {
-	if p.tally != nil {
-		p.tally.Used(x.Principal.KeyID, x.Principal.SecretNumber)
-	}
+	p.used(x.Principal.KeyID, x.Principal.SecretNumber)
 }
