@@ -27,6 +27,7 @@ type Filter struct {
 	State         State
 	Text          string    // a part of the name, the owner or the id, as it stands; ASCII letters match both cases
 	ExpiresBefore time.Time // expire before it; those that never do are left out
+	IdleRevoke    bool      // only those that are revoked when they are unused
 
 	Sort  Sort
 	After Cursor    // the end of the page before
@@ -96,6 +97,7 @@ func (q *Filter) matches(r *Record) bool {
 		(q.Plan == "" || r.Plan == q.Plan) &&
 		(q.State == "" || r.State(q.At) == q.State) &&
 		(q.ExpiresBefore.IsZero() || !r.Expires.IsZero() && r.Expires.Before(q.ExpiresBefore)) &&
+		(!q.IdleRevoke || r.IdleRevoke > 0) &&
 		(q.Text == "" || holdsFold(r.Name, q.Text) || holdsFold(r.Owner, q.Text) || holdsFold(string(r.ID), q.Text))
 }
 

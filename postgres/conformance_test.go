@@ -26,6 +26,7 @@ const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE
 			DELETE FROM warder.sessions; DELETE FROM warder.webhook_deliveries; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
 			DELETE FROM warder.accounts; DELETE FROM warder.admin_keys; DELETE FROM warder.account_changes;
 			DELETE FROM warder.usage_counts; DELETE FROM warder.usage_secrets; DELETE FROM warder.usage_scopes; DELETE FROM warder.usage_addresses; DELETE FROM warder.attempts;
+			UPDATE warder.usage_cover SET detail = '';
 			SET session_replication_role = replica; DELETE FROM warder.audit; DELETE FROM warder.audit_checkpoints`
 
 // emptied returns a func that opens one database, emptied each time: the suites run
@@ -79,4 +80,9 @@ func TestUsage(t *testing.T) {
 func TestAttempts(t *testing.T) {
 	db := emptied(t)
 	idempotencytest.TestStore(t, func(t *testing.T, most int) idempotency.Store { t.Helper(); return db(t).Attempts(most) })
+}
+
+func TestUsageCover(t *testing.T) {
+	db := emptied(t)
+	tallytest.TestCover(t, func(t *testing.T) tally.CoverStore { t.Helper(); return db(t) })
 }

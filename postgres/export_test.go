@@ -22,7 +22,7 @@ func Plan(ctx context.Context, db *DB, statement string) (plan string, err error
 			return "", err
 		}
 	}
-	results, err := conn.Conn().PgConn().Exec(ctx, `EXPLAIN EXECUTE page ('o', '', '', '', '', now(), '', NULL, '', 'infinity', 10)`).ReadAll()
+	results, err := conn.Conn().PgConn().Exec(ctx, `EXPLAIN EXECUTE page ('o', '', '', '', '', now(), '', NULL, '', 'infinity', 10, false)`).ReadAll()
 	for _, r := range results {
 		for _, row := range r.Rows {
 			plan += string(row[0]) + "\n"

@@ -22,7 +22,8 @@ const (
 			ELSE 'active' END)
 		AND ($7 = '' OR strpos(lower(name COLLATE "C"), lower($7::text COLLATE "C")) > 0 OR strpos(lower(owner), lower($7 COLLATE "C")) > 0
 			OR strpos(lower(id), lower($7 COLLATE "C")) > 0)
-		AND ($8::timestamptz IS NULL OR expires < $8)`
+		AND ($8::timestamptz IS NULL OR expires < $8)
+		AND (NOT $12::boolean OR (detail ->> 'idle_revoke_ms')::bigint > 0)`
 
 	// The first page begins at infinity: so the place is always one in the index.
 	byID      = ` AND $10::timestamptz IS NOT NULL AND id > $9 ORDER BY id LIMIT $11`
@@ -63,7 +64,7 @@ func (s *APIKeys) Find(ctx context.Context, f apikey.Filter) (apikey.Page, error
 func (s *APIKeys) find(ctx context.Context, f *apikey.Filter) ([]apikey.Record, error) {
 	args := []any{
 		f.Owner, string(f.Environment), string(f.Kind), f.Plan, string(f.State), f.At.UTC(), f.Text, stored(f.ExpiresBefore),
-		string(f.After.ID), place(f.After), f.Limit + 1,
+		string(f.After.ID), place(f.After), f.Limit + 1, f.IdleRevoke,
 	}
 	switch {
 	case f.Sort == apikey.SortID:

@@ -54,6 +54,7 @@ const (
 			('usage_scopes', 'SELECT, INSERT, UPDATE, DELETE'),
 			('usage_addresses', 'SELECT, INSERT, UPDATE, DELETE'),
 			('attempts', 'SELECT, INSERT, UPDATE, DELETE'),
+			('usage_cover', 'SELECT, UPDATE'),
 			('audit', 'SELECT, INSERT'),
 			('audit_checkpoints', 'SELECT, INSERT')) AS t (name, rights)`
 )

@@ -135,6 +135,7 @@ func useEverything(t *testing.T, db *postgres.DB) {
 	_, err = db.Nodes().Nodes(ctx, time.Minute)
 	add(err)
 	add(db.Nodes().Leave(ctx, "n"))
+	add(db.ReplaceCover(ctx, func(string) (string, error) { return "{}", nil }))
 
 	at := time.Now()
 	s := session.Record{

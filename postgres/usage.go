@@ -304,3 +304,8 @@ func (u *Usage) prune(ctx context.Context, query string, args []any) error {
 		}
 	}
 }
+
+// ReplaceCover implements tally.CoverStore.
+func (u *Usage) ReplaceCover(ctx context.Context, change func(text string) (string, error)) error {
+	return u.db.ReplaceCover(ctx, change)
+}

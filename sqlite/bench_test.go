@@ -126,3 +126,21 @@ func BenchmarkCreateAll(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*apikey.MaxBatch/b.Elapsed().Seconds(), "keys/s")
 }
+
+// BenchmarkFindIdleRevoke looks for the keys that are revoked when they are idle: one
+// in 1,000 of 1,000,000.
+func BenchmarkFindIdleRevoke(b *testing.B) {
+	path := newPath(b)
+	keys := open(b, path).APIKeys()
+	fill(b, path, 1_000_000)
+	if _, err := openRaw(b, path).ExecContext(b.Context(), `UPDATE keys SET detail = iif(revision % 1000 = 0, '{"idle_revoke_ms":7776000000}', '{"metadata":{"team":"blue"}}')`); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		f := apikey.Filter{State: apikey.Active, IdleRevoke: true, Sort: apikey.SortID, Limit: 1000}
+		p, err := keys.Find(b.Context(), f)
+		if err != nil || len(p.Records) != 1000 {
+			b.Fatalf("%d keys, %v", len(p.Records), err)
+		}
+	}
+}

@@ -19,7 +19,8 @@ const (
 			WHEN EXISTS (SELECT 1 FROM secrets WHERE key_id = keys.id AND retires > ?6) THEN 'retiring'
 			ELSE 'active' END)
 		AND (?7 = '' OR instr(lower(name), lower(?7)) OR instr(lower(owner), lower(?7)) OR instr(lower(id), lower(?7)))
-		AND (?8 IS NULL OR expires < ?8)`
+		AND (?8 IS NULL OR expires < ?8)
+		AND (NOT ?12 OR detail <> '{}' AND detail ->> '$.idle_revoke_ms' > 0)`
 
 	byID      = ` AND id > ?9 ORDER BY id LIMIT ?11`
 	byCreated = ` AND (?9 = '' OR (-coalesce(created, 0), id) > (-?10, ?9)) ORDER BY -coalesce(created, 0), id LIMIT ?11`
@@ -65,7 +66,7 @@ func (s *APIKeys) Find(ctx context.Context, f apikey.Filter) (apikey.Page, error
 func (s *APIKeys) find(ctx context.Context, f *apikey.Filter) (*sql.Rows, error) {
 	args := []any{
 		f.Owner, string(f.Environment), string(f.Kind), f.Plan, string(f.State), f.At.UnixMicro(), f.Text, micros(f.ExpiresBefore),
-		string(f.After.ID), microsOrZero(f.After.Created), f.Limit + 1,
+		string(f.After.ID), microsOrZero(f.After.Created), f.Limit + 1, f.IdleRevoke,
 	}
 	switch {
 	case f.Sort == apikey.SortID:

@@ -33,7 +33,7 @@ func TestFindUsesAnIndex(t *testing.T) {
 // planOf returns how SQLite answers a query with a filter's parameters.
 func planOf(t *testing.T, db *DB, query string) (plan []string, err error) {
 	t.Helper()
-	rows, err := db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, "o", "", "", "", "", 0, "", nil, "", 0, 10)
+	rows, err := db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, "o", "", "", "", "", 0, "", nil, "", 0, 10, false)
 	if err != nil {
 		return nil, err
 	}

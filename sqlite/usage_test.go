@@ -75,3 +75,7 @@ func TestAMillionRefusedAttempts(t *testing.T) {
 		}
 	})
 }
+
+func TestUsageCover(t *testing.T) {
+	tallytest.TestCover(t, func(t *testing.T) tally.CoverStore { t.Helper(); return open(t, newPath(t)).Usage() })
+}

@@ -41,6 +41,9 @@ func family(at time.Time) []apikey.Record {
 		r.Secrets = append(r.Secrets, apikey.Secret{Digest: digest(4), Pepper: "0badcafe", Number: 2, Retires: at.Add(-time.Hour)})
 	})
 	add(func(r *apikey.Record) { r.Expires = at }) // exactly now: expired
+	add(func(r *apikey.Record) { r.IdleRevoke = 24 * time.Hour })
+	add(func(r *apikey.Record) { r.IdleRevoke, r.Disabled = 24*time.Hour, true })
+	add(func(r *apikey.Record) { r.Metadata = map[string]string{"idle_revoke_ms": "1"} })
 	return all
 }
 
@@ -53,7 +56,7 @@ func findFilters(t *testing.T, s Full) {
 		filter apikey.Filter
 		want   []int
 	}{
-		{apikey.Filter{}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8}},
+		{apikey.Filter{}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}},
 		{apikey.Filter{Owner: "ada"}, []int{0, 1}},
 		{apikey.Filter{Owner: "Ada"}, nil},
 		{apikey.Filter{Owner: "ada", State: apikey.Active}, []int{0}},
@@ -61,9 +64,9 @@ func findFilters(t *testing.T, s Full) {
 		{apikey.Filter{Kind: apikey.KindPublic}, []int{4}},
 		{apikey.Filter{Kind: apikey.KindSecret, Plan: "gold"}, []int{5}},
 		{apikey.Filter{Plan: "gold"}, []int{5}},
-		{apikey.Filter{State: apikey.Active}, []int{0, 4, 5, 7}},
+		{apikey.Filter{State: apikey.Active}, []int{0, 4, 5, 7, 9, 11}},
 		{apikey.Filter{State: apikey.Retiring}, []int{6}},
-		{apikey.Filter{State: apikey.Disabled}, []int{1}},
+		{apikey.Filter{State: apikey.Disabled}, []int{1, 10}},
 		{apikey.Filter{State: apikey.Revoked}, []int{2}},
 		{apikey.Filter{State: apikey.Expired}, []int{3, 8}},
 		{apikey.Filter{Text: "OFF"}, []int{5}},
@@ -71,10 +74,13 @@ func findFilters(t *testing.T, s Full) {
 		{apikey.Filter{Text: string(testID(7))}, []int{7}},
 		{apikey.Filter{ExpiresBefore: at.Add(time.Minute)}, []int{3, 8}},
 		{apikey.Filter{ExpiresBefore: at.Add(2 * time.Hour)}, []int{3, 4, 8}},
+		{apikey.Filter{IdleRevoke: true}, []int{9, 10}},
+		{apikey.Filter{IdleRevoke: true, State: apikey.Active}, []int{9}},
+		{apikey.Filter{IdleRevoke: true, ExpiresBefore: at.Add(2 * time.Hour)}, nil},
 	} {
 		for _, sort := range []apikey.Sort{apikey.SortID, apikey.SortCreated} {
 			f := tt.filter
-			f.Sort, f.At, f.Limit = sort, at, 10
+			f.Sort, f.At, f.Limit = sort, at, 20
 			page, err := s.Find(t.Context(), f)
 			got := idsOf(page.Records)
 			if sort == apikey.SortCreated {

@@ -20,7 +20,7 @@ func key() []Entry {
 		{ID: "KEY-15", Sent: "the text of a key under another prefix or environment, with check digits made right", Must: "401: the digest covers both"},
 		{ID: "KEY-16", Sent: "a key of the test environment on a live route, and the reverse", Must: "403 that names the rule"},
 		{ID: "KEY-17", Sent: "a public key from a foreign or missing origin, or on an operation for secret keys", Must: "403"},
-		{ID: "KEY-18", Sent: "the secrets of a rolled key during, after and beside the overlap", Must: "the retiring one passes while the overlap lasts and is counted, then 401; rolls at once follow one another", Rest: "ended by itself when idle"},
+		{ID: "KEY-18", Sent: "the secrets of a rolled key during, after and beside the overlap", Must: "the retiring one passes while the overlap lasts and is counted, then 401; rolls at once follow one another"},
 		{ID: "KEY-19", Sent: "a key at the instant of its expiry, and a clock set back behind it", Must: "refused from that instant on; revocation does not depend on the clock"},
 		{ID: "KEY-20", Sent: "a store that errs, hangs, is closed, or returns nonsense", Must: "503 with Retry-After within the deadline; fresh cached keys still pass"},
 		{ID: "KEY-21", Sent: "a key in the query of a route that wants the header", Must: "401, and the value is recorded nowhere"},

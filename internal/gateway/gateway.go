@@ -54,6 +54,10 @@ type Config struct {
 	// nil for nobody.
 	Shadowed func(x *exchange.Exchange, stage, reason string)
 
+	// StillOpen is told, each second or so, of a request whose answer lasts and whose
+	// sender still has the right to it. nil for nobody.
+	StillOpen func(x *exchange.Exchange)
+
 	// Exposed is told of each credential that came over plain HTTP where https is
 	// required, by the id of the key if it has one. nil for nobody.
 	Exposed func(x *exchange.Exchange, id string)

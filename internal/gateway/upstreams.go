@@ -97,7 +97,11 @@ func (g *Gateway) newUpstream(u config.Upstream, route *config.Route) (*upstream
 
 // recheck judges anew who has a stream open.
 func (g *Gateway) recheck(ctx context.Context, x *exchange.Exchange) exchange.Verdict {
-	return g.stack.Recheck(ctx, x)
+	v := g.stack.Recheck(ctx, x)
+	if v.Passed() && g.cfg.StillOpen != nil {
+		g.cfg.StillOpen(x)
+	}
+	return v
 }
 
 // removed are the fields that no upstream sees: credentials, and what only listed

@@ -8,12 +8,14 @@ package housekeeping
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/usage/tally"
 	"github.com/warder-dev/warder/webhook"
 )
 
@@ -34,6 +36,14 @@ type Config struct {
 	// Changed is told of each key that was changed. May be nil.
 	Changed func(apikey.ID)
 
+	// Uses tells when keys were used. nil: this node counts nothing, and says so in
+	// Cover, so that no other one takes a key for idle that is used here.
+	Uses tally.Reader
+	// Cover tells for which time uses are known. nil: nothing is ever idle.
+	Cover tally.CoverStore
+	// Kept is for how long a use is kept, [tally.Retention.Days]; 0 for the default.
+	Kept time.Duration
+
 	Log *slog.Logger // nil: none
 }
 
@@ -43,12 +53,17 @@ const Every = time.Hour
 // roundTime bounds one round.
 const roundTime = 10 * time.Minute
 
+// leaveTime bounds the last word of a node that counts nothing.
+const leaveTime = 5 * time.Second
+
 // page is how many keys are read at a time.
 const page = 500
 
 // A Keeper does its rounds in the background. Close it to stop.
 type Keeper struct {
 	cfg    Config
+	node   string // for [tally.Abstain]
+	began  time.Time
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -65,7 +80,10 @@ func Start(cfg Config) (*Keeper, error) {
 		cfg.Changed = func(apikey.ID) {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	k := &Keeper{cfg: cfg, cancel: cancel}
+	if cfg.Kept == 0 {
+		cfg.Kept = tally.DefaultRetention().Days
+	}
+	k := &Keeper{cfg: cfg, node: rand.Text(), began: time.Now(), cancel: cancel}
 	k.done.Go(func() { k.run(ctx) })
 	return k, nil
 }
@@ -74,6 +92,14 @@ func Start(cfg Config) (*Keeper, error) {
 func (k *Keeper) Close() {
 	k.cancel()
 	k.done.Wait()
+	if k.cfg.Uses != nil || k.cfg.Cover == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	if err := tally.Resume(ctx, k.cfg.Cover, k.node, time.Now()); err != nil {
+		k.cfg.Log.Warn("the store was not told that this node ended, which counts no usage", slog.String("error", err.Error()))
+	}
 }
 
 func (k *Keeper) run(ctx context.Context) {
@@ -93,9 +119,12 @@ func (k *Keeper) run(ctx context.Context) {
 func (k *Keeper) round(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, roundTime)
 	defer cancel()
-	for what, do := range map[string]func(context.Context) error{"tell of keys that expire": k.expiring} {
-		if err := do(ctx); err != nil && ctx.Err() == nil {
-			k.cfg.Log.Warn("housekeeping could not "+what+"; it tries again in an hour", slog.String("error", err.Error()))
+	for _, task := range []struct {
+		what string
+		do   func(context.Context) error
+	}{{"tell of keys that expire", k.expiring}, {"end what is idle", k.idle}} {
+		if err := task.do(ctx); err != nil && ctx.Err() == nil {
+			k.cfg.Log.Warn("housekeeping could not "+task.what+"; it tries again in an hour", slog.String("error", err.Error()))
 		}
 	}
 }

@@ -186,7 +186,7 @@ func table() map[string]row {
 		// program
 		"internal/fleet":        {module: vocabulary("apikey")},
 		"internal/policytest":   {module: vocabulary("apikey", "internal/config", "internal/server"), third: []string{"github.com/goccy/go-yaml"}},
-		"internal/housekeeping": {module: vocabulary("apikey", "webhook")},
+		"internal/housekeeping": {module: vocabulary("apikey", "usage/tally", "webhook")},
 		"internal/postgresurl":  {},
 		"internal/systemd":      {third: x},
 		"internal/keyimport":    {module: vocabulary("apikey"), third: []string{"github.com/goccy/go-yaml"}},

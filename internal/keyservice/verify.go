@@ -75,6 +75,7 @@ type verification struct {
 	credits  usage.Store
 	clients  *bruteforce.Guard // guesses from one address, as callers tell it
 	callers  *bruteforce.Guard // guesses through one caller
+	used     func(key string, secret int)
 }
 
 const (
@@ -94,8 +95,12 @@ func newVerification(cfg *Config) (*verification, error) {
 	if err != nil {
 		return nil, err
 	}
+	used := cfg.Used
+	if used == nil {
+		used = func(string, int) {}
+	}
 	return &verification{
-		verifier: cfg.Verifier, store: cfg.Store, limits: cfg.Limits, ledger: cfg.Ledger, credits: cfg.Credits, clients: clients, callers: callers,
+		verifier: cfg.Verifier, store: cfg.Store, limits: cfg.Limits, ledger: cfg.Ledger, credits: cfg.Credits, clients: clients, callers: callers, used: used,
 	}, nil
 }
 
@@ -172,6 +177,7 @@ func (v *verification) judge(ctx context.Context, c *caller, u *Use, use apikey.
 		return verdict, nil
 	}
 	client.Principal, through.Principal = p, p
+	v.used(p.KeyID, p.SecretNumber)
 	for _, scope := range u.Scopes {
 		if !p.Scopes.Allow(scope) {
 			return Verdict{Code: "insufficient-scope", Status: http.StatusForbidden, Reason: "insufficient-scope", Principal: principalOf(&p)}, nil

@@ -41,7 +41,7 @@ func (p *program) newGateway(cfg *config.Config, before *gateway.Gateway) (*gate
 	return gateway.New(gateway.Config{
 		Config: cfg, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
 		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.finisher(), Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable, Previous: before,
-		KeyStore: o.Store, Leaked: p.leaked, Holder: p.holding,
+		KeyStore: o.Store, Leaked: p.leaked, Holder: p.holding, StillOpen: p.stillOpen,
 	})
 }
 

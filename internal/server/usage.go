@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/usage/tally"
 )
 
@@ -29,4 +30,17 @@ func (p *program) countUsage() error {
 		p.metrics.Watch("warder_usage_overflowed_total", "Requests that usage counts as other, for want of place.", func() float64 { return float64(p.tally.Overflowed()) }),
 		p.metrics.Watch("warder_usage_lost_total", "Requests that usage lacks, because the store was away for too long.", func() float64 { return float64(p.tally.Lost()) }),
 	)
+}
+
+// used notes that a secret of a key is in use, where no request is counted for it.
+func (p *program) used(key string, number int) {
+	if p.tally != nil {
+		p.tally.Used(key, number)
+	}
+}
+
+// stillOpen notes that the key of an open stream is in use: the request itself counts
+// when it is over.
+func (p *program) stillOpen(x *exchange.Exchange) {
+	p.used(x.Principal.KeyID, x.Principal.SecretNumber)
 }

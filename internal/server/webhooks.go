@@ -15,6 +15,7 @@ import (
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/housekeeping"
+	"github.com/warder-dev/warder/usage/tally"
 	"github.com/warder-dev/warder/webhook"
 )
 
@@ -197,6 +198,12 @@ func (p *program) keepHouse() (err error) {
 	cfg := housekeeping.Config{Keys: keys, Changed: p.verifier.Invalidate, Log: p.options.Log}
 	if p.announcer != nil {
 		cfg.Announce = p.announcer.sender.Send
+	}
+	if cover, ok := p.options.Usage.(tally.CoverStore); ok {
+		cfg.Cover = cover
+	}
+	if p.tally != nil {
+		cfg.Uses, cfg.Kept = p.options.Usage, p.options.Config.Usage.KeepDays
 	}
 	p.keeper, err = housekeeping.Start(cfg)
 	return err

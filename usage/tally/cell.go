@@ -89,6 +89,7 @@ type cell struct {
 	secrets   [maxSecrets]secretUse
 	addresses []addressCount
 	grown     bool // a route was added
+	pushed    bool // a secret took the place of another one
 }
 
 type routeCount struct {
@@ -161,6 +162,7 @@ func (c *cell) use(s *sample) {
 			oldest = i
 		}
 	}
+	c.pushed = c.pushed || c.secrets[oldest].last != 0
 	c.secrets[oldest] = secretUse{s.secret, s.at}
 }
 

@@ -10,4 +10,7 @@
 //
 // Rows are kept by the minute, the hour and the day, each for a time of its own. A
 // request counts for the minute in which it ended, give or take one flush.
+//
+// Whoever acts on what was not used asks [Complete] for the time in which nothing
+// can have been missed, whichever nodes counted.
 package tally

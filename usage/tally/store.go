@@ -52,7 +52,7 @@ func (b *Batch) reset(minute time.Time) {
 	b.Counts, b.Secrets, b.Addresses, b.Scopes = b.Counts[:0], b.Secrets[:0], b.Addresses[:0], b.Scopes[:0]
 }
 
-func (b *Batch) empty() bool { return len(b.Counts) == 0 }
+func (b *Batch) empty() bool { return len(b.Counts) == 0 && len(b.Secrets) == 0 }
 
 func (b *Batch) requests() (n uint64) {
 	for i := range b.Counts {

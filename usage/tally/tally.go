@@ -66,9 +66,11 @@ type Tally struct {
 	done   chan struct{}
 
 	pending []Batch // what the store did not take; of the goroutine that flushes
+	voucher voucher
 
 	overflowed atomic.Uint64
 	lost       atomic.Uint64
+	unknown    atomic.Uint64 // uses of secrets that nobody will know of
 }
 
 // A shard counts some of the keys.
@@ -108,7 +110,7 @@ func New(cfg Config) (*Tally, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &Tally{cfg: cfg, seed: maphash.MakeSeed(), stop: cancel, done: make(chan struct{})}
+	t := &Tally{cfg: cfg, seed: maphash.MakeSeed(), stop: cancel, done: make(chan struct{}), voucher: newVoucher(cfg.Store)}
 	for i := range t.shards {
 		t.shards[i].keys = make(map[string]*cell)
 	}
@@ -174,12 +176,43 @@ func (t *Tally) count(s sample) {
 		c.grown = false
 		sh.cells++
 	}
+	if c.pushed {
+		c.pushed = false
+		t.unknown.Add(1)
+	}
 	sh.mu.Unlock()
+}
+
+// Used notes that a secret of a key is in use, and counts no request: for a stream
+// that is still open, or a key that was verified for somebody else. It allocates
+// nothing for a key that was seen within the minute.
+func (t *Tally) Used(key string, number int) {
+	if key == "" {
+		return
+	}
+	sh := &t.shards[maphash.String(t.seed, key)%shards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	c := sh.keys[key]
+	if c == nil {
+		if len(sh.keys) >= t.cfg.Cells/shards {
+			t.unknown.Add(1)
+			return
+		}
+		c = new(cell)
+		sh.keys[key] = c
+	}
+	c.use(&sample{key: key, secret: number, at: time.Now().Unix()})
+	if c.pushed {
+		c.pushed = false
+		t.unknown.Add(1)
+	}
 }
 
 // overflow counts a request of a key that has no place.
 func (t *Tally) overflow(s sample) {
 	t.overflowed.Add(1)
+	t.unknown.Add(1)
 	sh := &t.shards[0]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -202,6 +235,7 @@ func (t *Tally) Lost() uint64 { return t.lost.Load() }
 func (t *Tally) run(ctx context.Context) {
 	defer close(t.done)
 	pruned := time.Time{}
+	t.note(ctx, time.Now(), true)
 	for {
 		now := time.Now()
 		next := now.Truncate(t.cfg.Flush).Add(t.cfg.Flush) // on the minute, so that few requests count for the next one
@@ -233,6 +267,7 @@ func (t *Tally) prune(ctx context.Context, now time.Time) {
 func (t *Tally) flush(ctx context.Context, began time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
+	now := time.Now() // what ended before is counted
 	minute := began.Truncate(time.Minute)
 	over := !began.Add(t.cfg.Flush).Before(minute.Add(time.Minute)) // the last of this minute
 	failed := t.again(ctx)
@@ -243,6 +278,16 @@ func (t *Tally) flush(ctx context.Context, began time.Time) {
 	}
 	if failed != nil {
 		t.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "usage was not written", slog.Any("error", failed))
+	}
+	t.note(ctx, now, len(t.pending) == 0)
+}
+
+// note says how far is counted. What fails is said again after the next flush.
+func (t *Tally) note(ctx context.Context, now time.Time, whole bool) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	if err := t.voucher.note(ctx, t, now, whole); err != nil && ctx.Err() == nil {
+		t.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "the store does not know how far usage is counted", slog.Any("error", err))
 	}
 }
 
@@ -277,6 +322,7 @@ func (t *Tally) flushShard(ctx context.Context, sh *shard, minute time.Time, ove
 func (t *Tally) later(b Batch) {
 	if len(t.pending) >= maxPending {
 		t.lost.Add(t.pending[0].requests())
+		t.unknown.Add(1)
 		t.pending = t.pending[1:]
 	}
 	t.pending = append(t.pending, b)
@@ -299,8 +345,12 @@ func (t *Tally) Close() error {
 	t.stop()
 	<-t.done
 	t.flush(context.Background(), time.Now().Truncate(t.cfg.Flush))
-	if len(t.pending) > 0 {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	whole := len(t.pending) == 0
+	err := t.voucher.leave(ctx, t, time.Now(), whole)
+	if !whole {
 		return errors.New("tally: the store did not take the last counts")
 	}
-	return nil
+	return err
 }
