@@ -72,7 +72,7 @@ func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger) 
 
 // adminPatterns are all that an admin or health mux can serve.
 func adminPatterns() []string {
-	return append([]string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}, append(limitPatterns(), documentPatterns()...)...)
+	return append([]string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}, append(append(limitPatterns(), documentPatterns()...), shadowPattern)...)
 }
 
 func muxRoutes(mux *http.ServeMux, limit *bodylimit.Stage) (warder.Route, error) {

@@ -25,7 +25,7 @@ func (p *program) addDecision() error {
 		}
 		networks = append(networks, network)
 	}
-	p.front, err = decision.New(decision.Config{Stack: p.gateway.Load().Decider(), Dialect: dialect, Proxies: networks, Log: o.Log})
+	p.front, err = decision.New(decision.Config{Stack: p.decider(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log})
 	if err != nil {
 		return err
 	}

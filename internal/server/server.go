@@ -37,7 +37,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken, Audit, Usage, Reloads and Ready.
+// Accounts, AdminToken, Audit, Usage, Reloads, Shadow and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -74,6 +74,10 @@ type Options struct {
 	// once requests are answered and until the stop begins. nil for none.
 	Reloads <-chan Reload
 
+	// Shadow is a configuration that judges the same requests, and whose answers
+	// nobody gets; see shadow.go. nil for none.
+	Shadow *config.Config
+
 	Ready func() // called once, when requests are answered
 }
 
@@ -101,6 +105,7 @@ type program struct {
 	administrators administrators
 	checkpoints    *audit.Checkpointer // nil when the audit log is not signed
 	tally          *tally.Tally        // nil when usage is not counted
+	shadow         *shadow             // nil when no other configuration judges
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	balancers    []*proxyproto.Listener
@@ -180,7 +185,7 @@ func (p *program) join(ctx context.Context) error {
 // build makes the handlers and their servers.
 func (p *program) build() error {
 	o := p.options
-	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage()); err != nil {
+	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage(), p.startShadow()); err != nil {
 		return err
 	}
 	first, err := p.newGateway(o.Config, nil)
@@ -202,6 +207,7 @@ func (p *program) build() error {
 			func(mux *http.ServeMux) {
 				mountLimits(mux, o.AdminToken, p.gateway.Load)
 				mountDocuments(mux, o.AdminToken, p.gateway.Load)
+				mountShadow(mux, o.AdminToken, p.shadow)
 			})
 		if err == nil {
 			err = p.openAdministrators()
@@ -299,6 +305,7 @@ func (p *program) watch() error {
 		p.watchDocuments(),
 		p.watchLimitStore(),
 		p.watchWebhooks(),
+		p.watchShadow(),
 	)
 }
 
@@ -335,6 +342,9 @@ func (p *program) drain(ctx context.Context) error {
 
 // close ends what join and build began.
 func (p *program) close() {
+	if p.shadow != nil {
+		p.shadow.close()
+	}
 	if g := p.gateway.Load(); g != nil {
 		p.logFailure("stop the gateway", g.Close())
 	}
