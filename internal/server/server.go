@@ -185,14 +185,18 @@ func (p *program) join(ctx context.Context) error {
 // build makes the handlers and their servers.
 func (p *program) build() error {
 	o := p.options
-	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage(), p.startShadow()); err != nil {
+	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage()); err != nil {
 		return err
 	}
+	p.prepareShadow()
 	first, err := p.newGateway(o.Config, nil)
 	if err != nil {
 		return err
 	}
 	p.gateway.Store(first)
+	if err := p.startShadow(); err != nil {
+		return err
+	}
 	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load, documents: p.documentProblems}
 	public := p.metrics.InFlight(p.current((*gateway.Gateway).ServeHTTP))
 	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {

@@ -71,19 +71,28 @@ func (s *shadow) tap() *shadowTap {
 	return &shadowTap{to: s, live: new(atomic.Pointer[gateway.Gateway])}
 }
 
+// prepareShadow makes what gateways hand requests to, if there is a shadow
+// configuration; startShadow lets it judge.
+func (p *program) prepareShadow() {
+	if p.options.Shadow == nil {
+		return
+	}
+	p.shadow = &shadow{log: p.options.Log, queue: make(chan shadowed, shadowQueue)}
+	p.shadow.ctx, p.shadow.cancel = context.WithCancel(context.Background())
+}
+
 // startShadow makes the shadow configuration's policy and begins to judge.
 func (p *program) startShadow() error {
-	if p.options.Shadow == nil {
+	s := p.shadow
+	if s == nil {
 		return nil
 	}
 	g, err := p.newShadow(p.options.Shadow)
 	if err != nil {
 		return fmt.Errorf("shadow configuration: %w", err)
 	}
-	s := &shadow{log: p.options.Log, queue: make(chan shadowed, shadowQueue), current: &generation{gateway: g}}
+	s.current = &generation{gateway: g}
 	s.differences.clear(time.Now())
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	p.shadow = s
 	for range shadowWorkers {
 		s.done.Go(s.run)
 	}
@@ -100,7 +109,7 @@ func (p *program) newShadow(cfg *config.Config) (*gateway.Gateway, error) {
 	}
 	return gateway.New(gateway.Config{
 		Config: with.options.Config, Verifier: p.verifier, Sessions: with.people.sessions, People: with.people.checker, Signer: with.signer, Credits: o.Credits,
-		AccessLog: with.options.Log, Log: o.Log.With(slog.Bool("shadow_config", true)), KeyStore: o.Store,
+		AccessLog: with.options.Log, Log: o.Log.With(slog.Bool("shadow_config", true)), KeyStore: o.Store, Beside: p.gateway.Load(),
 	})
 }
 
@@ -242,5 +251,7 @@ func (s *shadow) closed(g *generation) {
 func (s *shadow) close() {
 	s.cancel()
 	s.done.Wait()
-	s.closed(s.current)
+	if s.current != nil {
+		s.closed(s.current)
+	}
 }
