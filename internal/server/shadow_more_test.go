@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/server"
@@ -238,4 +239,53 @@ func TestShadowReportIsGuarded(t *testing.T) {
 	if got := do(t, newRequest(t, "http://"+p.admin+"/v1/shadow")).StatusCode; got != http.StatusUnauthorized {
 		t.Errorf("without the token: %d, want 401", got)
 	}
+}
+
+// TestShadowOfSessions: both configurations take the tokens that the live one made.
+// A token in a form is left out.
+func TestShadowOfSessions(t *testing.T) {
+	yaml := loginSettings(t, "")
+	p := shadowed(t, told(t, "ok"), yaml, yaml, settings{})
+	r := shootingRange{program: p}
+	ada, _ := r.login(t, "ada", ownPage)
+	mine := r.token(t, ada)
+	wantCounts(t, p.report(t, 2), 2, 0, 0, 0)
+	const form = "Content-Type: application/x-www-form-urlencoded\r\n"
+	for _, tt := range []struct {
+		name, line, fields, body string
+		status                   int
+		same, skipped            uint64
+	}{
+		{"a token in its field", "POST /x", "X-CSRF-Token: " + mine + "\r\n", "", 200, 3, 0},
+		{"no token", "POST /x", "", "", 403, 4, 0},
+		{"another site", "POST /x", otherPage + form, "csrf_token=" + mine, 403, 5, 0},
+		{"a token in a form", "POST /x", form, "csrf_token=" + mine, 200, 5, 1},
+		{"a wrong one in a form", "POST /x", form, "csrf_token=wrong", 403, 5, 2},
+		{"the end of the session", "POST /auth/logout", ownPage, "", 303, 6, 2},
+	} {
+		if w, _ := r.send(t, tt.line, ada+tt.fields, tt.body); w.StatusCode != tt.status {
+			t.Errorf("%s: %d, want %d", tt.name, w.StatusCode, tt.status)
+		}
+		wantCounts(t, p.report(t, tt.same+tt.skipped), tt.same, 0, tt.skipped, 0)
+	}
+}
+
+// TestShadowAfterAChange: a key that was revoked since is no difference of the
+// configurations.
+func TestShadowAfterAChange(t *testing.T) {
+	stuck := &stuckCredits{waits: make(chan struct{}, 1), release: make(chan struct{})}
+	p := shadowed(t, told(t, "ok"), `routes: [{match: "/", upstream: api}]`, "credits: {cost: 1, by: owner}\nroutes: [{match: \"/\", upstream: api}]", settings{
+		credits: func(s usage.Store) usage.Store { stuck.Store = s; return stuck },
+	})
+	released := sync.OnceFunc(func() { close(stuck.release) })
+	t.Cleanup(released)
+	wantStatuses(t, "a good key", p.statuses(t, "/a", p.key, 1), 200)
+	<-stuck.waits
+	lost, err := p.issuer.Revoke(t.Context(), apikey.By{Actor: "system", Source: "test"}, p.record.ID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.awaitNodes(t, lost.Revision)
+	released()
+	wantCounts(t, p.report(t, 1), 0, 0, 1, 0)
 }
