@@ -191,6 +191,7 @@ func (s *shadow) judge(one *shadowed) {
 	defer current.busy.Done()
 	ctx, cancel := context.WithTimeout(one.request.Context(), shadowTime)
 	defer cancel()
+	one.request.Header = one.request.Header.Clone() // the connection's goroutine may still read it, and stages write
 	would := current.gateway.Again(ctx, one.request, one.asked)
 	what := one.said.Differs(would)
 	switch {

@@ -289,3 +289,62 @@ func TestShadowAfterAChange(t *testing.T) {
 	released()
 	wantCounts(t, p.report(t, 1), 0, 0, 1, 0)
 }
+
+// TestShadowOfAnswers: what a stage answers by itself is compared by its status.
+func TestShadowOfAnswers(t *testing.T) {
+	const live = `
+cors: {default: {origins: ["https://app.example.com"]}}
+routes: [{match: "/", upstream: api}]
+`
+	for name, tt := range map[string]struct {
+		shadow, would string
+	}{
+		"the same": {shadow: live},
+		"no CORS":  {`routes: [{match: "/", upstream: api}]`, "401 no-credential by authn"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := shadowed(t, told(t, "ok"), live, tt.shadow, settings{})
+			r := newRequest(t, "http://"+p.gateway+"/a")
+			r.Method = http.MethodOptions
+			r.Header.Set("Origin", "https://app.example.com")
+			r.Header.Set("Access-Control-Request-Method", "GET")
+			r.Header.Set("X-Request-Id", "of the client") // a stage writes it
+			if got := do(t, r).StatusCode; got != http.StatusNoContent {
+				t.Fatalf("the preflight: %d, want 204", got)
+			}
+			v := p.report(t, 1)
+			if tt.would == "" {
+				wantCounts(t, v, 1, 0, 0, 0)
+				return
+			}
+			wantCounts(t, v, 0, 1, 0, 0)
+			if d := v.Differences; len(d) != 1 || d[0].Live != "204 preflight by cors" || d[0].Shadow != tt.would {
+				t.Errorf("differences %+v", d)
+			}
+		})
+	}
+}
+
+// TestShadowReportIsBounded: kinds of differences beyond the bound are counted
+// together.
+func TestShadowReportIsBounded(t *testing.T) {
+	const routes, bound = 260, 256
+	var live, strict strings.Builder
+	for _, b := range []*strings.Builder{&live, &strict} {
+		b.WriteString("routes:\n")
+	}
+	for i := range routes {
+		fmt.Fprintf(&live, "  - {match: \"/r%d\", upstream: api}\n", i)
+		fmt.Fprintf(&strict, "  - {match: \"/r%d\", upstream: api, scopes: [\"audit:read\"]}\n", i)
+	}
+	p := shadowed(t, told(t, "ok"), live.String(), strict.String(), settings{})
+	for i := range routes {
+		wantStatuses(t, "a route", p.statuses(t, fmt.Sprintf("/r%d", i), p.key, 1), 200)
+		p.report(t, uint64(i)+1) // none is dropped
+	}
+	v := p.report(t, routes)
+	wantCounts(t, v, 0, routes, 0, 0)
+	if len(v.Differences) != bound || v.Others != routes-bound {
+		t.Errorf("%d kinds and %d others, want %d and %d", len(v.Differences), v.Others, bound, routes-bound)
+	}
+}
