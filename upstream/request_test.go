@@ -3,7 +3,9 @@ package upstream_test
 import (
 	"bufio"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -415,6 +417,28 @@ func TestUnfitExchangesAreRefused(t *testing.T) {
 		w, _ := f.ask(t, http.MethodGet, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
 		if w.StatusCode != 500 || len(u.Received()) != 0 {
 			t.Errorf("%s: status = %d, upstream got %q; want 500, nothing", name, w.StatusCode, u.Received())
+		}
+	}
+}
+
+// TestDestination says where a request would go, and of none that it would refuse.
+func TestDestination(t *testing.T) {
+	u, err := upstream.New(upstream.Config{
+		URL: "https://api.test:81/base", StripPrefix: "/api", Canonical: func(path string) (string, error) { return path, nil },
+		Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/api": "https://api.test:81 /base/", "/api/a%2Fb": "https://api.test:81 /base/a%2Fb", "/apix": ""} {
+		x := exchange.New(httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		x.Path, x.UpstreamPath = path, path
+		got := ""
+		if to, err := u.Destination(x); err == nil {
+			got = to.Scheme + "://" + to.Host + " " + to.Opaque
+		}
+		if got != want {
+			t.Errorf("%s goes to %q, want %q", path, got, want)
 		}
 	}
 }

@@ -16,6 +16,10 @@ var (
 	errAmbiguous = errors.New("upstream: the path without StripPrefix has two readings")
 )
 
+// Destination returns where ServeHTTP would send x, with the path in Opaque. The
+// error says that it would refuse x, because of its target.
+func (u *Upstream) Destination(x *exchange.Exchange) (*url.URL, error) { return u.target(x) }
+
 // target returns the URL that goes to the upstream. Opaque carries the path, so
 // that it is written byte for byte as it was judged.
 func (u *Upstream) target(x *exchange.Exchange) (*url.URL, error) {

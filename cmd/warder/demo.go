@@ -56,7 +56,9 @@ func runDemo(ctx context.Context, p *process, check bool) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ready, done := make(chan running, 1), make(chan error, 1)
-	go func() { done <- serve(ctx, io.Discard, cfg, supervised{}, nil, func(at running) { ready <- at }) }()
+	go func() {
+		done <- serve(ctx, io.Discard, cfg, shadowConfig{}, supervised{}, nil, func(at running) { ready <- at })
+	}()
 	select {
 	case err := <-done:
 		return err

@@ -39,9 +39,9 @@ func reloader(load func() (*config.Config, error), listeners *server.Listeners) 
 }
 
 // onHangup opens the log file anew at each SIGHUP, for rotation, and then asks the
-// server to load the configuration again, unless load is nil: until the returned
-// func is called.
-func onHangup(logs *server.Journal, manager supervised, reloads chan<- server.Reload, load func() (*config.Config, error)) (stop func()) {
+// server to load the configuration again, and the one in its shadow, unless load is
+// nil: until the returned func is called.
+func onHangup(logs *server.Journal, manager supervised, reloads chan<- server.Reload, load, loadShadow func() (*config.Config, error)) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	done := make(chan struct{})
@@ -52,7 +52,7 @@ func onHangup(logs *server.Journal, manager supervised, reloads chan<- server.Re
 		}
 		decided := make(chan struct{})
 		select {
-		case reloads <- server.Reload{Load: load, Done: func() { close(decided) }}:
+		case reloads <- server.Reload{Load: load, LoadShadow: loadShadow, Done: func() { close(decided) }}:
 			<-decided
 		case <-done: // it is about to stop, or never began
 		}

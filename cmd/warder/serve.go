@@ -20,12 +20,14 @@ import (
 )
 
 func newServe(p *process) *cobra.Command {
+	var shadowFile string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Protect an API: every request needs a key",
 		Example: `  warder serve --upstream http://127.0.0.1:8000
   warder serve --upstream http://127.0.0.1:8000 --openapi http://127.0.0.1:8000/openapi.json
-  warder serve --config warder.yaml`,
+  warder serve --config warder.yaml
+  warder serve --config warder.yaml --shadow-config new.yaml`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			load := func() (*config.Config, error) { return loadConfig(source(cmd.Flags(), p.environ)) }
@@ -33,14 +35,20 @@ func newServe(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			other, err := loadShadow(shadowFile, p.environ)
+			if err != nil {
+				return err
+			}
 			manager, err := supervise(p.environ)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), p.stderr, cfg, manager, load, nil)
+			return serve(cmd.Context(), p.stderr, cfg, other, manager, load, nil)
 		},
 	}
 	addConfigFlags(cmd, serveFlags()...)
+	cmd.Flags().StringVar(&shadowFile, "shadow-config", "", "configuration that judges the same requests, and whose answers nobody gets; warder shadow report shows where both differ")
+	cmd.Flags().Lookup("shadow-config").Annotations = map[string][]string{cobra.BashCompFilenameExt: {"yaml", "yml"}}
 	return cmd
 }
 
@@ -54,10 +62,10 @@ type running struct {
 }
 
 // serve runs the gateway until ctx ends. The listeners come first: a port in use
-// leaves no file behind. manager is who started the program. load makes cfg anew at
-// each SIGHUP; nil for never. ready is called when requests are answered; nil
+// leaves no file behind. manager is who started the program. other is what
+// judges beside cfg. load makes cfg anew at each SIGHUP; nil for never. ready is called when requests are answered; nil
 // prints the greeting.
-func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager supervised, load func() (*config.Config, error), ready func(running)) error {
+func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shadowConfig, manager supervised, load func() (*config.Config, error), ready func(running)) error {
 	if err := wantFiles(cfg); err != nil {
 		return err
 	}
@@ -67,13 +75,16 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 	}
 	defer listeners.Close()
 	learnPort(cfg, listeners)
+	if other.cfg != nil {
+		learnPort(other.cfg, listeners)
+	}
 	logs, err := server.OpenJournal(cfg.Log, stderr)
 	if err != nil {
 		return fail(causeOf(err), "name another file by --log-file", "%w", err)
 	}
 	defer logs.Close() //nolint:errcheck // the last place to tell it is the log itself
 	reloads := make(chan server.Reload)
-	defer onHangup(logs, manager, reloads, reloader(load, listeners))()
+	defer onHangup(logs, manager, reloads, reloader(load, listeners), other.reloader(listeners))()
 	defer tameStandardLog(logs.Main)()
 	if cfg.TLS.HTTP3 {
 		// quic-go would log by itself that the system's buffers for UDP are small.
@@ -132,7 +143,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, manager su
 		Attempts:  store.db.Attempts(0),
 		Audit:     &server.AuditOptions{Store: store.db.Audit(), Signer: signer, Keep: func(c audit.Checkpoint) error { return keepCheckpoint(cfg.Audit.CheckpointFile, c) }},
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: shared.limits, LimitStoreUp: shared.up,
-		Environ: os.Environ(), Reloads: reloads,
+		Environ: os.Environ(), Reloads: reloads, Shadow: other.cfg,
 		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
 	})
 	if err != nil {

@@ -229,7 +229,7 @@ func (l *loader) loadEnviron() {
 func flagOfCommand(name string) bool {
 	switch strings.TrimPrefix(name, envPrefix) {
 	case "CONFIG", "NAME", "OWNER", "SCOPES", "ENV", "EXPIRES_IN", "OUTPUT", "REASON", "WAIT", "CHECK", "SERVER",
-		"CREDITS", "REFILL", "EVERY", "AMOUNT", "CAP", "FROM":
+		"CREDITS", "REFILL", "EVERY", "AMOUNT", "CAP", "FROM", "SHADOW_CONFIG":
 		return true
 	}
 	return false

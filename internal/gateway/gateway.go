@@ -50,6 +50,10 @@ type Config struct {
 	// that need a restart must not differ. nil at the start.
 	Previous *Gateway
 
+	// Beside is a Gateway whose requests this one judges as well: tokens that the one
+	// made are good here, where both configurations say the same of them. nil for none.
+	Beside *Gateway
+
 	// Shadowed is told of each request that a stage in shadow would have refused.
 	// nil for nobody.
 	Shadowed func(x *exchange.Exchange, stage, reason string)
@@ -105,13 +109,17 @@ func New(cfg Config) (*Gateway, error) {
 		cfg.Shadowed = func(*exchange.Exchange, string, string) {}
 	}
 	before := cfg.Previous
-	cfg.Previous = nil // each holds on to itself alone
+	beside := cfg.Beside
+	cfg.Previous, cfg.Beside = nil, nil // each holds on to itself alone
 	g := &Gateway{
 		cfg: cfg, schemes: newSchemes(cfg), carriers: carriersOf(cfg.Config), limits: newLimits(),
 		cors: make(map[string]*cors.Stage), routes: make(map[string]http.Handler), own: make(map[string]struct{}), upstreams: make(map[destination]*upstream.Upstream), offered: make(map[destination]*upstream.Upstream),
 	}
 	if before != nil {
 		g.inherit(before)
+	}
+	if beside != nil {
+		g.inheritTokens(beside)
 	}
 	err := g.build()
 	g.offered, g.described = nil, nil

@@ -20,15 +20,19 @@ func (g *Gateway) Replaced(by *Gateway) error { return g.release(by) }
 // and connections. All that is made once for the process, since its settings need
 // a restart, and of the rest what is configured in the same way.
 func (g *Gateway) inherit(before *Gateway) {
-	was, is := before.cfg.Config, g.cfg.Config
 	g.schemes, g.guard, g.ledger, g.login = before.schemes, before.guard, before.ledger, before.login
-	if was.CSRF.Keys.Equal(is.CSRF.Keys) {
-		g.keys = before.keys
-	}
+	g.inheritTokens(before)
 	g.inheritLimits(before)
 	g.inheritUpstreams(before)
 	g.inheritDocuments(before)
 	g.poisoned.Store(before.poisoned.Load())
+}
+
+// inheritTokens takes over the keys of tokens that are with clients.
+func (g *Gateway) inheritTokens(before *Gateway) {
+	if before.cfg.Config.CSRF.Keys.Equal(g.cfg.Config.CSRF.Keys) {
+		g.keys = before.keys
+	}
 }
 
 // inheritDocuments goes on with what is served of each document.

@@ -69,7 +69,7 @@ func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger, 
 // adminPatterns are all that an admin or health mux can serve beside the API of
 // keys.
 func adminPatterns() []string {
-	return append([]string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}, append(limitPatterns(), documentPatterns()...)...)
+	return append([]string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}, append(append(limitPatterns(), documentPatterns()...), shadowPattern)...)
 }
 
 func muxRoutes(mux *http.ServeMux, patterns []string) (warder.Route, error) {

@@ -51,7 +51,7 @@ func (p *program) answerDialect(networks []netip.Prefix, secure *tls.Config) (re
 	if !known {
 		return nil, fmt.Errorf("decision.dialect: there is no %q", o.Config.Decision.Dialect)
 	}
-	front, err := decision.New(decision.Config{Stack: p.gateway.Load().Decider(), Dialect: dialect, Proxies: networks, Log: o.Log})
+	front, err := decision.New(decision.Config{Stack: p.decider(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (p *program) answerEnvoy(networks []netip.Prefix, secure *tls.Config) (refu
 	o := p.options
 	headers, cookies := p.gateway.Load().Carriers()
 	front, err := extauthz.New(extauthz.Config{
-		Stack: p.gateway.Load().Decider(), Proxies: networks, Log: o.Log, MaxHeaderBytes: int(o.Config.Limits.HeaderBytes), RemoveHeaders: headers, RemoveCookies: cookies,
+		Stack: p.decider(p.gateway.Load()), Proxies: networks, Log: o.Log, MaxHeaderBytes: int(o.Config.Limits.HeaderBytes), RemoveHeaders: headers, RemoveCookies: cookies,
 	})
 	if err != nil {
 		return nil, err

@@ -44,7 +44,8 @@ func TestTheGuideNamesEveryMetric(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "openapi.json")
 	writeDocument(t, file, described(`"/described": {"get": {}}`))
 	yaml += "\nopenapi_documents: [{document: '" + file + "', upstream: api, mode: 'off'}]\n"
-	p := start(t, upstream.URL(), settings{yaml: yaml, limit: away.Limits(), environ: []string{"HOOK_SECRET=" + webhookSecret}})
+	other := settings{yaml: "routes: [{match: \"/\", upstream: api}]"}.load(t, t.TempDir(), upstream.URL())
+	p := start(t, upstream.URL(), settings{yaml: yaml, limit: away.Limits(), environ: []string{"HOOK_SECRET=" + webhookSecret}, shadow: other})
 	for range 2 { // without a key, and the second is over the limit that is only tried
 		r := newRequest(t, "https://"+p.gateway+"/")
 		r.Host = "api.test"

@@ -23,8 +23,18 @@ type people struct {
 // reloadInterval is how often the file of people is looked at.
 const reloadInterval = 2 * time.Second
 
-// joinPeople makes what the configuration has of users and sessions.
+// joinPeople makes what the configuration has of users and sessions, and follows
+// the file of people.
 func (p *program) joinPeople() error {
+	err := p.makePeople()
+	if err == nil && p.people.file != nil {
+		p.watchPeople()
+	}
+	return err
+}
+
+// makePeople makes what the configuration has of users and sessions.
+func (p *program) makePeople() error {
 	c := p.options.Config
 	if c.Users.File != "" {
 		file, err := password.NewFile(password.FileConfig{Path: c.Users.File, InsecureMode: c.Users.InsecureMode})
@@ -47,9 +57,6 @@ func (p *program) joinPeople() error {
 			return fmt.Errorf("session: %w", err)
 		}
 		p.people.sessions = sessions
-	}
-	if p.people.file != nil {
-		p.watchPeople()
 	}
 	return nil
 }

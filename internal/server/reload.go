@@ -16,7 +16,11 @@ import (
 // A Reload asks a running program to load its configuration again.
 type Reload struct {
 	Load func() (*config.Config, error) // from where it was loaded at the start
-	Done func()                         // called once the new one is in force, or refused
+
+	// LoadShadow loads the shadow configuration again. nil where there is none.
+	LoadShadow func() (*config.Config, error)
+
+	Done func() // called once the new one is in force, or refused
 }
 
 // reloads is what came of them.
@@ -38,11 +42,16 @@ func (e *restartError) Error() string {
 // counted and holds open.
 func (p *program) newGateway(cfg *config.Config, before *gateway.Gateway) (*gateway.Gateway, error) {
 	o := p.options
-	return gateway.New(gateway.Config{
+	tap := p.shadow.tap()
+	g, err := gateway.New(gateway.Config{
 		Config: cfg, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
-		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.finisher(), Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable, Previous: before,
+		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.finisher(tap), Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable, Previous: before,
 		KeyStore: o.Store, Leaked: p.leaked, Holder: p.holding, StillOpen: p.stillOpen,
 	})
+	if err == nil && tap != nil {
+		tap.live.Store(g)
+	}
+	return g, err
 }
 
 // current lets do answer with the gateway that judges when the request comes, to
@@ -57,6 +66,7 @@ func (p *program) reload(asked Reload) {
 	if asked.Done != nil {
 		defer asked.Done()
 	}
+	defer p.reloadShadow(asked)
 	cfg, err := asked.Load()
 	if err == nil {
 		err = p.enforce(cfg)
@@ -85,7 +95,7 @@ func (p *program) enforce(cfg *config.Config) error {
 	p.metrics.Know(slices.Concat(limitReasons(before.Settings()), limitReasons(cfg))...) // what is under way is refused by the old ones
 	p.gateway.Store(next)
 	if p.front != nil {
-		p.front.Replace(next.Decider())
+		p.front.Replace(p.decider(next))
 	}
 	p.reloads.loaded.Store(time.Now().Unix())
 	p.options.Log.Info("the configuration is loaded again", slog.String("changed", strings.Join(changed, ", ")))

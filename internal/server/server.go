@@ -37,7 +37,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken, Attempts, Audit, Usage, Reloads and Ready.
+// Accounts, AdminToken, Attempts, Audit, Usage, Reloads, Shadow and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -78,6 +78,10 @@ type Options struct {
 	// once requests are answered and until the stop begins. nil for none.
 	Reloads <-chan Reload
 
+	// Shadow is a configuration that judges the same requests, and whose answers
+	// nobody gets; see shadow.go. nil for none.
+	Shadow *config.Config
+
 	Ready func() // called once, when requests are answered
 }
 
@@ -107,6 +111,7 @@ type program struct {
 	administrators administrators
 	checkpoints    *audit.Checkpointer // nil when the audit log is not signed
 	tally          *tally.Tally        // nil when usage is not counted
+	shadow         *shadow             // nil when no other configuration judges
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	balancers    []*proxyproto.Listener
@@ -194,11 +199,15 @@ func (p *program) build() error {
 		return err
 	}
 	p.holding = holder
+	p.prepareShadow()
 	first, err := p.newGateway(o.Config, nil)
 	if err != nil {
 		return err
 	}
 	p.gateway.Store(first)
+	if err := p.startShadow(); err != nil {
+		return err
+	}
 	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load, documents: p.documentProblems}
 	public := p.metrics.InFlight(p.current((*gateway.Gateway).ServeHTTP))
 	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
@@ -216,6 +225,7 @@ func (p *program) build() error {
 			func(mux *http.ServeMux) {
 				mountLimits(mux, o.AdminToken, p.gateway.Load)
 				mountDocuments(mux, o.AdminToken, p.gateway.Load)
+				mountShadow(mux, o.AdminToken, p.shadow)
 			})
 		if err == nil {
 			admin, err = p.before(admin)
@@ -320,6 +330,7 @@ func (p *program) watch() error {
 		p.watchDocuments(),
 		p.watchLimitStore(),
 		p.watchWebhooks(),
+		p.watchShadow(),
 	)
 }
 
@@ -356,6 +367,9 @@ func (p *program) drain(ctx context.Context) error {
 
 // close ends what join and build began.
 func (p *program) close() {
+	if p.shadow != nil {
+		p.shadow.close()
+	}
 	if g := p.gateway.Load(); g != nil {
 		p.logFailure("stop the gateway", g.Close())
 	}

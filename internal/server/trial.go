@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -40,14 +39,9 @@ type TrialOptions struct {
 // NewTrial builds the policy of a configuration. Limits and credits begin anew:
 // nobody has spent any.
 func NewTrial(o TrialOptions) (*Trial, error) {
-	cfg := *o.Config
-	cfg.RateLimits = maps.Clone(cfg.RateLimits)
-	for name, limit := range cfg.RateLimits {
-		limit.Store, limit.Lease = config.StoreMemory, 0 // where others count is not asked
-		cfg.RateLimits[name] = limit
-	}
+	cfg := gateway.CountingAlone(o.Config) // where others count is not asked
 	p := &program{metrics: NewMetrics("trial"), options: Options{
-		Config: &cfg, Store: o.Store, Peppers: o.Peppers, Sessions: new(session.MemoryStore), Credits: new(usage.MemoryStore),
+		Config: cfg, Store: o.Store, Peppers: o.Peppers, Sessions: new(session.MemoryStore), Credits: new(usage.MemoryStore),
 		Log: slog.New(slog.DiscardHandler), AccessLog: slog.New(slog.DiscardHandler),
 	}}
 	t := &Trial{program: p, routes: make(map[string]*config.Route)}

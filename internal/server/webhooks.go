@@ -218,9 +218,12 @@ func (all finishers) Done(x *exchange.Exchange, o exchange.Outcome) {
 	}
 }
 
-// finisher is who is told of every outcome.
-func (p *program) finisher() exchange.Finisher {
+// finisher is who is told of every outcome. tap may be nil.
+func (p *program) finisher(tap *shadowTap) exchange.Finisher {
 	all := finishers{p.metrics}
+	if tap != nil {
+		all = append(all, tap)
+	}
 	if p.announcer != nil {
 		all = append(all, p.announcer)
 	}
