@@ -177,6 +177,14 @@ var errReadOnly = errors.New("nothing is written while a request is explained")
 // pepper.
 type readOnly struct{ apikey.Store }
 
+// LookupDigest finds keys of other systems, where the store can.
+func (r readOnly) LookupDigest(ctx context.Context, format string, digest [32]byte) (apikey.Record, error) {
+	if legacy, ok := r.Store.(apikey.LegacyStore); ok {
+		return legacy.LookupDigest(ctx, format, digest)
+	}
+	return apikey.Record{}, apikey.ErrNotFound
+}
+
 func (readOnly) Apply(context.Context, apikey.Change) (apikey.Revision, error) { return 0, errReadOnly }
 
 // lone is a store of one key.

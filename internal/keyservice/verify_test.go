@@ -1,7 +1,9 @@
 package keyservice_test
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/warder-dev/warder/apikey"
@@ -17,6 +19,23 @@ func (w *world) verdict(t *testing.T, use keyservice.Use, fields ...string) (v k
 	}
 	r.json(t, &v)
 	return v
+}
+
+// What is not seen to be used is revoked when it shall be: verifying is use, and
+// asking about a wrong key is not.
+func TestVerifyIsUse(t *testing.T) {
+	var used []string
+	w := newWorld(t, func(c *keyservice.Config) {
+		c.Used = func(key string, secret int) { used = append(used, fmt.Sprintf("%s %d", key, secret)) }
+	})
+	made := w.made(t, keyservice.KeySpec{Owner: "acme", Methods: []string{"GET"}})
+	w.verdict(t, keyservice.Use{Key: made.Text, Method: "GET"})
+	for _, refused := range []keyservice.Use{{Key: made.Text, Method: "POST"}, {Key: "hello", Method: "GET"}} {
+		w.verdict(t, refused)
+	}
+	if want := []string{made.Key.ID + " 1"}; !slices.Equal(used, want) {
+		t.Errorf("used = %q, want %q", used, want)
+	}
 }
 
 func TestVerify(t *testing.T) {

@@ -58,7 +58,11 @@ func NewTrial(o TrialOptions) (*Trial, error) {
 func (t *Trial) build() (err error) {
 	p := t.program
 	o := p.options
-	p.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{Store: o.Store, Peppers: o.Peppers, LookupTimeout: o.Config.Timeouts.Store})
+	settings := apikey.VerifierConfig{Store: o.Store, Peppers: o.Peppers, LookupTimeout: o.Config.Timeouts.Store}
+	if _, ok := o.Store.(apikey.LegacyStore); ok {
+		settings.LegacyFormats = o.Config.Keys.LegacyFormats
+	}
+	p.verifier, err = apikey.NewVerifier(settings)
 	if err != nil {
 		return err
 	}
