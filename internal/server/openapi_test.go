@@ -249,18 +249,17 @@ func (p *program) drift(t *testing.T) gateway.Drift {
 	return all[0]
 }
 
-// ready is the line of the readiness probe.
+// ready is the line of the readiness probe. A program that the machine has not run
+// for a moment says, rightly, that its store is not confirmed: that is waited out.
 func (p *program) ready(t *testing.T) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.health+"/readyz", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(do(t, r).Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return eventually(t, func() (string, bool) {
+		text, err := io.ReadAll(do(t, newRequest(t, "http://"+p.health+"/readyz")).Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text), string(text) != "store not confirmed\n"
+	})
 }
 
 // TestADocumentThatAsksForLess: each of them changes nothing before it is

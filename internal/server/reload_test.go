@@ -160,7 +160,7 @@ func TestReloadOfWhatCannotBeUsed(t *testing.T) {
 	api := told(t, "one")
 	p := start(t, api, settings{yaml: before})
 	const fine = "ready\n"
-	if got := p.adminText(t, "/readyz"); got != fine {
+	if got := p.ready(t); got != fine {
 		t.Fatalf("readyz: %q", got)
 	}
 	loose := strings.Replace(after, "routes:", "keys: {realm: other}\ntimeouts: {idle: 7s}\nroutes:", 1)
@@ -177,7 +177,7 @@ func TestReloadOfWhatCannotBeUsed(t *testing.T) {
 			t.Errorf("%s: %q may read", tt.name, got)
 		}
 		wantStatuses(t, tt.name, append(p.statuses(t, "/gone", p.key, 1), p.statuses(t, "/new", p.key, 1)...), 200, 404)
-		if got := p.adminText(t, "/readyz"); got != "ready, but the configuration that was loaded last is not in force: see the log\n" {
+		if got := p.ready(t); got != "ready, but the configuration that was loaded last is not in force: see the log\n" {
 			t.Errorf("%s: readyz: %q", tt.name, got)
 		}
 		metrics := p.adminText(t, "/metrics")
@@ -192,7 +192,7 @@ func TestReloadOfWhatCannotBeUsed(t *testing.T) {
 	if got := p.readers(t); !slices.Equal(got, []string{"https://b.example"}) {
 		t.Errorf("after it was mended, %q may read", got)
 	}
-	if got := p.adminText(t, "/readyz"); got != fine {
+	if got := p.ready(t); got != fine {
 		t.Errorf("after it was mended: readyz: %q", got)
 	}
 	if got := p.adminText(t, "/metrics"); !strings.Contains(got, "warder_config_stale 0\n") {

@@ -33,6 +33,12 @@ func TestOutbox(t *testing.T, open func(t *testing.T) webhook.Outbox) {
 	}
 }
 
+// A Filler is an outbox that can be filled faster than by [webhook.Outbox.Add]; a
+// test may pass one. Fill adds events, of different ids, for endpoint.
+type Filler interface {
+	Fill(t *testing.T, events []webhook.Event, endpoint string)
+}
+
 // start is when the tests begin.
 func start() time.Time { return time.Date(2026, 4, 5, 6, 7, 8, 123456000, time.UTC) }
 
@@ -238,11 +244,26 @@ func shared(t *testing.T, o webhook.Outbox) {
 	}
 }
 
+// fill adds n events for a.
+func fill(t *testing.T, o webhook.Outbox, n int) {
+	t.Helper()
+	var events []webhook.Event
+	for i := range n {
+		events = append(events, event(i, start()))
+	}
+	if f, ok := o.(Filler); ok {
+		f.Fill(t, events, "a")
+		return
+	}
+	for _, e := range events {
+		add(t, o, e, "a")
+	}
+}
+
 func full(t *testing.T, o webhook.Outbox) {
 	t.Helper()
-	for i := range webhook.MaxPending {
-		add(t, o, event(i, start()), "a")
-	}
+	fill(t, o, webhook.MaxPending-1)
+	add(t, o, event(webhook.MaxPending-1, start()), "a")
 	if err := o.Add(t.Context(), event(webhook.MaxPending, start()), "a"); !errors.Is(err, webhook.ErrFull) {
 		t.Errorf("Add to a full outbox = %v, want %v", err, webhook.ErrFull)
 	}
