@@ -63,8 +63,8 @@ vuln: ## known vulnerabilities, from VULNDB when that file exists, else from the
 fuzz: ## every fuzz target for FUZZTIME each (default 60s)
 	@./.ci/fuzz "$(FUZZTIME)" "$(LONGER)"
 
-fuzz-ci: ## every fuzz target for 2s, those of keys, targets, forwarded fields and configuration for 10s
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s LONGER=10s
+fuzz-ci: ## every fuzz target for 1s, those of keys, targets, forwarded fields and configuration for 5s
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=1s LONGER=5s
 
 bench: ## all benchmarks, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count $(or $(COUNT),1) ./...
