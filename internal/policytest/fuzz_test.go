@@ -13,7 +13,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"cases: [{name: a, request: {url: http://localhost/}, expect: {allowed: true}}]\n",
 		"keys: {k: {scopes: [orders:read, \"a:*\"], state: revoked}}\ncases:\n  - name: a\n    request: {url: \"http://h/\", key: k, ip: \"::1\"}\n    expect: {status: 401}\n",
-		"cases: &a [*a]\n", "", "{}", "cases: [{}]", "? ", "keys: {k: {scopes: {a: b}}}",
+		"cases: &a [*a]\n", "", "{}", "cases: [{}]", "? ", "cases: ! ", "keys: !t ", "keys: {k: {scopes: {a: b}}}",
 	} {
 		f.Add(seed)
 	}

@@ -120,13 +120,9 @@ func Parse(text []byte) (*Table, error) {
 	if err := config.ScanYAML(string(text)); err != nil {
 		return nil, fmt.Errorf(" %w", err)
 	}
-	table := new(Table)
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(table); err != nil {
-		if at, ok := errors.AsType[yaml.Error](err); ok {
-			where := at.GetToken().Position
-			return nil, fmt.Errorf("%d:%d: %s", where.Line, where.Column, at.GetMessage())
-		}
-		return nil, errors.New(" it is no table of cases: " + err.Error())
+	table, err := decode(text)
+	if err != nil {
+		return nil, err
 	}
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(" "+format, args...)) }
@@ -144,6 +140,25 @@ func Parse(text []byte) (*Table, error) {
 		}
 	}
 	return table, errors.Join(errs...)
+}
+
+// decode reads the YAML of a table. What makes the decoder panic, as an empty value
+// with a tag does, is an error.
+func decode(text []byte) (table *Table, err error) {
+	defer func() {
+		if recover() != nil {
+			table, err = nil, errors.New(" it is no table of cases: the YAML cannot be read")
+		}
+	}()
+	table = new(Table)
+	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(table); err != nil {
+		if at, ok := errors.AsType[yaml.Error](err); ok {
+			where := at.GetToken().Position
+			return nil, fmt.Errorf("%d:%d: %s", where.Line, where.Column, at.GetMessage())
+		}
+		return nil, errors.New(" it is no table of cases: " + err.Error())
+	}
+	return table, nil
 }
 
 func checkKey(k Key) (wrong []string) {
