@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 )
 
 // errJSON is a file that is not what its format says. What the decoder says of it
@@ -52,12 +54,33 @@ func document(r io.Reader) (io.Reader, error) {
 	if len(text) > maxYAML {
 		return nil, fmt.Errorf("keyimport: YAML of more than %d MiB: convert the file to JSON", maxYAML>>20)
 	}
-	converted, err := yaml.YAMLToJSON(text)
+	converted, err := yamlToJSON(text)
 	if err != nil {
-		return nil, errors.New("keyimport: the file is neither JSON nor YAML") // err may quote a key
+		return nil, err
 	}
 	return bytes.NewReader(converted), nil
 }
+
+// yamlToJSON converts text. The converter's errors may quote a key, and some texts
+// make it panic: neither is passed on.
+func yamlToJSON(text []byte) (converted []byte, err error) {
+	defer func() {
+		if recover() != nil {
+			converted, err = nil, errNeither
+		}
+	}()
+	for _, t := range lexer.Tokenize(string(text)) {
+		if t.Type == token.AliasType { // some lines of them stand for gigabytes
+			return nil, fmt.Errorf("keyimport: line %d: an alias (*name) in YAML is not read: convert the file to JSON", t.Position.Line)
+		}
+	}
+	if converted, err = yaml.YAMLToJSON(text); err != nil {
+		return nil, errNeither
+	}
+	return converted, nil
+}
+
+var errNeither = errors.New("keyimport: the file is neither JSON nor YAML")
 
 // members calls use with the value of each member of the object that comes next
 // whose name it wants; the others are passed over.
