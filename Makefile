@@ -10,9 +10,9 @@ RESULTS   = $(CURDIR)/dist/attacks
 export PATH := $(PATH):/usr/sbin
 
 .DEFAULT_GOAL := all
-.PHONY: needs all help fmt fmt-check vet lint test generated vuln fuzz fuzz-ci bench golden attacks attacks-check attacks-told cover dev build clean
+.PHONY: needs all help fmt fmt-check vet lint test bounds generated vuln fuzz fuzz-ci bench golden attacks attacks-check attacks-told cover dev build clean
 
-all: fmt-check vet lint test generated ## everything a change must pass
+all: fmt-check vet lint test bounds generated ## everything a change must pass
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: needs ## all tests, in random order; with the race detector where a C comp
 		echo "no C compiler with its headers: the race detector is off"; \
 		echo "CGO_ENABLED=0 $(GO) test -shuffle=on ./... here and in interop"; export CGO_ENABLED=0; $(GO) test -shuffle=on ./... && cd interop && $(GO) test -shuffle=on ./...; \
 	fi
+
+bounds: ## what holds only without the race detector: allocations, memory, whole sizes
+	$(GO) test -count=1 $$(find . -name race_off_test.go -not -path './interop/*' -exec dirname {} \; | sort)
 
 generated: ## fail when a generated file is not what the code says
 	$(GO) mod verify
