@@ -113,7 +113,7 @@ func runPage(t *testing.T, all []block) {
 		"127.0.0.1:8081", admin,
 		"127.0.0.1:8082", plain,
 	)
-	script := "set -eu\ncp '" + warder + "' ./warder\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
+	script := "set -eu\ncp '" + warder + "' ./warder\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n"
 	for _, b := range all {
 		script += b.script(replace.Replace(b.text), gateway, protected)
 	}
