@@ -18,6 +18,9 @@ import (
 // file(1).
 const applicationID = 0x77726472
 
+// claimFile writes applicationID. A pragma takes no parameter.
+const claimFile = `PRAGMA application_id = 0x77726472`
+
 //go:embed migrations/*.sql
 var migrations embed.FS
 
@@ -81,7 +84,7 @@ func (db *DB) claim(ctx context.Context) error {
 		return ErrForeign
 	}
 	if id == 0 {
-		if _, err := db.write.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {
+		if _, err := db.write.ExecContext(ctx, claimFile); err != nil {
 			return err
 		}
 	}
