@@ -130,5 +130,6 @@
 //   - internal/testcert: certificates of every sort
 //   - internal/testpostgres: a real PostgreSQL server for tests
 //   - internal/testredis: a real redis-server for one test
+//   - internal/testscan: sqlmap and wapiti against one server of a test
 //   - internal/wire: requests as raw bytes
 package warder

@@ -253,6 +253,7 @@ func table() map[string]row {
 		"internal/testcert":      {},
 		"internal/testpostgres":  {third: []string{"github.com/jackc/pgx/v5"}},
 		"internal/testredis":     {},
+		"internal/testscan":      {},
 		"internal/wire":          {third: x},
 	}
 }

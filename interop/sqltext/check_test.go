@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/warder-dev/warder/internal/attack"
-
 	"github.com/warder-dev/warder/interop/sqltext"
 )
 
