@@ -28,8 +28,11 @@ type served struct {
 func startServed(t *testing.T, upstream string, args ...string) *served {
 	t.Helper()
 	s := &served{folder: t.TempDir()}
+	if upstream != "" {
+		args = append([]string{"--upstream", upstream}, args...)
+	}
 	s.process = command(t.Context(), s.folder, append([]string{
-		"serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-file", "warder.log", // a later flag wins
+		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-file", "warder.log", // a later flag wins
 	}, args...)...)
 	stderr, err := s.process.StderrPipe()
 	if err != nil {
