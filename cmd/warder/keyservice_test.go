@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,6 +25,9 @@ import (
 func (s *served) api(t *testing.T) *client.Client {
 	t.Helper()
 	token, err := readAdminToken(filepath.Join(s.folder, "warder.db.admin"))
+	if errors.Is(err, fs.ErrNotExist) { // its database is no file
+		token, err = readAdminToken(filepath.Join(s.folder, "warder.admin"))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,28 +87,39 @@ func ranAs(t *testing.T, cmd *exec.Cmd, want int) (stdout, stderr string) {
 	return out.String(), said.String()
 }
 
-// serve starts a gateway and returns its address.
+// serve starts a gateway without an admin listener, and returns its address.
 func (c *cluster) serve(t *testing.T, upstream string) (gateway string, process *exec.Cmd) {
 	t.Helper()
-	cmd := c.command(t.Context(), "warder_app", appPassword, "serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", "off")
-	stderr, err := cmd.StderrPipe()
+	s := c.node(t, upstream, "--admin-listen", "off")
+	return s.gateway, s.process
+}
+
+// node starts a gateway with more arguments, and waits for the addresses of its
+// listeners.
+func (c *cluster) node(t *testing.T, upstream string, args ...string) *served {
+	t.Helper()
+	args = append([]string{"serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
+	s := &served{folder: c.folder, process: c.command(t.Context(), "warder_app", appPassword, args...)}
+	stderr, err := s.process.StderrPipe()
 	if err == nil {
-		err = cmd.Start()
+		err = s.process.Start()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	t.Cleanup(func() { _ = s.process.Process.Kill(); _ = s.process.Wait() })
 	var said []string
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+	for lines := bufio.NewScanner(stderr); s.gateway == "" || s.admin == "" && !slices.Contains(args, "off"); {
+		if !lines.Scan() {
+			t.Fatalf("warder serve ended before it answered: %q", said)
+		}
 		said = append(said, lines.Text())
-		if m := addressLine().FindStringSubmatch(lines.Text()); m != nil && m[1] == "gateway" {
-			go func() { _, _ = io.Copy(io.Discard, stderr) }()
-			return m[2], cmd
+		if m := addressLine().FindStringSubmatch(lines.Text()); m != nil {
+			*map[string]*string{"gateway": &s.gateway, "metrics and probes": &s.admin}[m[1]] = m[2]
 		}
 	}
-	t.Fatalf("warder serve ended before it answered: %q", said)
-	return "", nil
+	go func() { _, _ = io.Copy(io.Discard, stderr) }()
+	return s
 }
 
 // status asks a gateway with a key.
