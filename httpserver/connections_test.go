@@ -93,6 +93,26 @@ func TestShutdownDrains(t *testing.T) {
 	}
 }
 
+// TestLeave: a server that is about to stop answers what comes, once on each connection.
+func TestLeave(t *testing.T) {
+	s, addr := start(t, httpserver.Config{Handler: http.HandlerFunc(hello)})
+	old := dial(t, addr)
+	r := bufio.NewReader(old)
+	write(t, old, get)
+	if w, _ := answer(t, r); w.Close {
+		t.Error("a connection is closed before the server leaves")
+	}
+	s.Leave()
+	for what, conn := range map[string]net.Conn{"an open connection": old, "a new one": dial(t, addr)} {
+		r := bufio.NewReader(conn)
+		write(t, conn, get)
+		w, body := answer(t, r)
+		if body != "hello" || !w.Close || !closed(r) {
+			t.Errorf("%s: %q, Connection: close %v; want the answer, and the end", what, body, w.Close)
+		}
+	}
+}
+
 func TestShutdownCutsWhatIsLeft(t *testing.T) {
 	s, addr := start(t, httpserver.Config{Handler: http.HandlerFunc(upgrade)})
 	conn := dial(t, addr)

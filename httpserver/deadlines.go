@@ -45,6 +45,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		// never read as a request.
 		w.Header().Set("Connection", "close")
 	}
+	if s.leaving.Load() {
+		w.Header().Set("Connection", "close") // net/http makes GOAWAY of it in HTTP/2
+	}
 	if !formed {
 		s.refused.Add(1)
 		s.malformed.Write(d, r, "")

@@ -87,6 +87,7 @@ type Server struct {
 	cut  context.CancelCauseFunc
 
 	refused     atomic.Uint64
+	leaving     atomic.Bool
 	closing     atomic.Bool
 	mu          sync.Mutex
 	connections map[net.Conn]*connection
@@ -205,6 +206,12 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // ErrStopped is the cause ([context.Cause]) of the end of a request's context when
 // the request was cut because the server stopped.
 var ErrStopped = errors.New("httpserver: the server stopped")
+
+// Leave has clients go elsewhere before Shutdown: connections are still accepted, but
+// each ends with its next answer (RFC 9112, section 9.6; GOAWAY of RFC 9113, section
+// 6.8, in HTTP/2). A balancer then finds out that this server is going while nothing
+// that it sends is lost.
+func (s *Server) Leave() { s.leaving.Store(true) }
 
 // Shutdown stops accepting, waits for running requests and then for upgraded
 // connections, and closes what is left when ctx ends. The error is ctx's when

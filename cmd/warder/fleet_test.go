@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -183,5 +185,103 @@ func TestANodeThatStoodStill(t *testing.T) {
 		t.Log(strings.Join(statuses, " "))
 		eventually(t, "200 for a good key", func() bool { return c.status(t, still, good) == http.StatusOK })
 		eventually(t, "401 for the revoked one", func() bool { return c.status(t, still, revoked) == http.StatusUnauthorized })
+	})
+}
+
+// balanced starts HAProxy in front of nodes, which it asks at their health listeners.
+func balanced(t *testing.T, nodes map[string]string) string {
+	t.Helper()
+	name, err := exec.LookPath("haproxy")
+	if err != nil {
+		name = "/usr/sbin/haproxy" // not on every user's PATH
+	}
+	addr := wire.FreeAddress(t)
+	cfg := "defaults\n  mode http\n  timeout check 30s\n  timeout connect 10s\n  timeout client 60s\n  timeout server 60s\n  retries 3\n  option redispatch\n" +
+		"frontend f\n  bind " + addr + "\n  default_backend b\n" +
+		"backend b\n  option httpchk GET /readyz\n  retry-on conn-failure empty-response\n"
+	for gateway, health := range nodes {
+		_, port, _ := strings.Cut(health, ":")
+		cfg += "  server s" + port + " " + gateway + " check addr 127.0.0.1 port " + port + " inter 200ms fall 1 rise 1\n"
+	}
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	writeFile(t, file, cfg, 0o600)
+	cmd := exec.CommandContext(t.Context(), name, "-db", "-f", file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return addr
+}
+
+// TestRestartsOneAfterTheOther restarts and reloads each node of a fleet behind a
+// balancer, under load: no request fails.
+func TestRestartsOneAfterTheOther(t *testing.T) {
+	attack.Case(t, "FLEET-10", attack.Gateway, func(t *testing.T) {
+		const rounds, clients = 2, 4
+		c := startCluster(t, testpostgres.Options{})
+		c.owner(t, 0, "migrate", "up", "--app-role", "warder_app")
+		upstream := wire.Listen(t, wire.Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+		writeFile(t, filepath.Join(c.folder, "fleet.yaml"), "timeouts: {shutdown_delay: 2s}\n", 0o600)
+		fleet, addresses := map[string]*served{}, map[string]string{}
+		begin := func(gateway, health string) {
+			s := c.node(t, upstream.URL(), "--admin-listen", "off", "--config", "fleet.yaml", "--listen", gateway, "--health-listen", health)
+			fleet[gateway], addresses[gateway] = s, health
+		}
+		for range 3 {
+			begin(wire.FreeAddress(t), wire.FreeAddress(t))
+		}
+		out, _ := c.app(t, 0, "keys", "create", "--output", "secret")
+		front := &served{gateway: balanced(t, addresses)}
+		holder := newKeyHolder(t)
+		key := strings.TrimSpace(out)
+		eventually(t, "an answer through the balancer", func() bool { return holder.status(t, front, key) == http.StatusOK })
+
+		var over atomic.Bool
+		var answered, failed atomic.Int64
+		var load sync.WaitGroup
+		for range clients {
+			holder := newKeyHolder(t)
+			load.Go(func() {
+				for !over.Load() {
+					if got := holder.status(t, front, key); got != http.StatusOK {
+						failed.Add(1)
+						t.Errorf("a request got %d", got)
+						return
+					}
+					answered.Add(1)
+				}
+			})
+		}
+		ready := func(health string) bool {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+health+"/readyz", http.NoBody)
+			if err != nil {
+				return false
+			}
+			w, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				return false
+			}
+			_ = w.Body.Close()
+			return w.StatusCode == http.StatusOK
+		}
+		for range rounds {
+			for gateway, health := range addresses {
+				if err := fleet[gateway].process.Process.Signal(syscall.SIGHUP); err != nil {
+					t.Fatal(err)
+				}
+				if err := fleet[gateway].process.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+				if err := fleet[gateway].process.Wait(); err != nil {
+					t.Errorf("a node ended with %v", err)
+				}
+				begin(gateway, health)
+				eventually(t, "ready again", func() bool { return ready(health) })
+				<-time.After(time.Second) // the balancer asks five times in it
+			}
+		}
+		over.Store(true)
+		load.Wait()
+		t.Logf("%d requests were answered during %d restarts, %d failed", answered.Load(), rounds*len(fleet), failed.Load())
 	})
 }

@@ -129,7 +129,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 	if ready == nil {
 		ready = func(at running) { greet(ctx, stderr, cfg, at) }
 		defer context.AfterFunc(ctx, func() {
-			_, _ = fmt.Fprintf(stderr, "warder: stopping; what runs gets at most %s. A second signal stops at once.\n", cfg.Timeouts.Drain)
+			_, _ = fmt.Fprintf(stderr, "warder: stopping; what runs gets at most %s. A second signal stops at once.\n", cfg.Timeouts.ShutdownDelay+cfg.Timeouts.Drain)
 		})()
 	}
 	unfollow := func() {}

@@ -181,6 +181,8 @@ type Timeouts struct {
 	Response time.Duration `yaml:"response" default:"60s" min:"10ms" max:"1d"`
 	// Stream is the longest life of a stream (WebSocket, event stream, gRPC, an answer of unknown length that lasts over a minute), 0s to 366d; 0s means no limit. Default 0s.
 	Stream time.Duration `yaml:"stream" default:"0s" min:"0s" max:"366d"`
+	// ShutdownDelay is how long connections are still accepted after a stop was asked for, while readiness fails already and each answer ends its connection, so that a balancer in front notices in time, 0s to 10m. Default 0s.
+	ShutdownDelay time.Duration `yaml:"shutdown_delay" default:"0s" min:"0s" max:"10m"`
 	// Drain is how long requests in progress may go on after a stop was asked for, 0s to 1h. Default 30s.
 	Drain time.Duration `yaml:"drain" default:"30s" min:"0s" max:"1h"`
 	// Store is the time for one question to the key store, 10ms to 1m. Default 2s.

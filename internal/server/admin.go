@@ -41,7 +41,18 @@ func newHealth(probes *readiness, keySet http.Handler, log *slog.Logger) (http.H
 	mux := http.NewServeMux()
 	probes.mount(mux)
 	mountKeySet(mux, keySet)
-	return behindEdge(mux, nil, log)
+	edge, err := behindEdge(mux, nil, log)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// HAProxy's checks are HTTP/1.0, which knows no Host (RFC 9112, section 3.2).
+		if r.Host == "" && !r.ProtoAtLeast(1, 1) {
+			r = r.WithContext(r.Context())
+			r.Host = "localhost"
+		}
+		edge.ServeHTTP(w, r)
+	}), nil
 }
 
 // behindEdge puts the edge in front of mux. hosts are what the listener is called;

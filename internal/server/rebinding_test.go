@@ -40,4 +40,9 @@ func TestTheAdminListenerKnowsItsNames(t *testing.T) {
 	if got := ask(p.health, "/healthz", "pod.internal"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 		t.Errorf("the health listener, under a name: %.100s", got)
 	}
+	c := wire.Dial(t, p.health)
+	c.Send("GET /healthz HTTP/1.0\r\n\r\n") // as HAProxy's checks ask
+	if got, _ := c.Rest(); !strings.HasPrefix(got, "HTTP/1.0 200 ") {
+		t.Errorf("the health listener, in HTTP/1.0: %.100s", got)
+	}
 }

@@ -125,9 +125,9 @@ type service struct {
 	server   *httpserver.Server
 }
 
-// Run serves until ctx ends, then drains: readiness fails, no connection is
-// accepted any more, running requests and upgraded connections get the
-// configured time. It returns nil after a stop in good order.
+// Run serves until ctx ends, then drains: readiness fails, after the configured
+// delay no connection is accepted any more, and running requests and upgraded
+// connections get the configured time. It returns nil after a stop in good order.
 func Run(ctx context.Context, o Options) error {
 	p := &program{options: o, metrics: NewMetrics(o.Version, limitReasons(o.Config)...)}
 	defer o.Listeners.Close()
@@ -346,6 +346,7 @@ func (s service) serve() error {
 func (p *program) drain(ctx context.Context) error {
 	p.probes.draining.Store(true)
 	p.options.Log.Info("draining", slog.String("bound", p.options.Config.Timeouts.Drain.String()))
+	p.leave()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.options.Config.Timeouts.Drain)
 	defer cancel()
 	var errs []error
@@ -363,6 +364,21 @@ func (p *program) drain(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// leave lets those who send requests here find out that they should not.
+func (p *program) leave() {
+	delay := p.options.Config.Timeouts.ShutdownDelay
+	if delay == 0 {
+		return
+	}
+	p.options.Log.Info("still accepting, for balancers to notice", slog.String("for", delay.String()))
+	for _, s := range p.servers {
+		if s.name != "admin" && s.name != "health" { // they are asked whether this one is ready
+			s.server.Leave()
+		}
+	}
+	<-time.After(delay)
 }
 
 // close ends what join and build began.
