@@ -50,6 +50,7 @@ func makeKeys(t *testing.T, c *client.Client, n int) (made []client.KeyMade) {
 type keyHolder struct{ client *http.Client }
 
 func newKeyHolder(t *testing.T) keyHolder {
+	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 8}
 	t.Cleanup(transport.CloseIdleConnections)
 	return keyHolder{&http.Client{Transport: transport, Timeout: time.Minute}}
@@ -57,6 +58,7 @@ func newKeyHolder(t *testing.T) keyHolder {
 
 // status is what a node answers a key; 0 if nothing.
 func (c keyHolder) status(t *testing.T, node *served, key string) int {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+node.gateway+"/", http.NoBody)
 	if err != nil {
 		return 0
