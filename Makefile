@@ -44,7 +44,7 @@ test: needs ## all tests, in random order; with the race detector where a C comp
 
 bounds: ## what holds only without the race detector: allocations, memory, whole sizes
 	$(GO) test -count=1 $$(find . -name race_off_test.go -not -path './interop/*' -exec dirname {} \; | sort)
-	$(GO) test -count=1 -run '^TestAMillionStrangers$$' ./cmd/warder
+	$(GO) test -count=1 -run '^(TestAMillionStrangers|TestAThousandKills)$$' ./cmd/warder
 
 generated: ## fail when a generated file is not what the code says
 	$(GO) mod verify
