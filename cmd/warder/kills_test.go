@@ -38,6 +38,7 @@ func (l *ledger) any() apikey.ID {
 // change begins one change of three kinds, kills it after a while, and notes what it
 // printed. It reports whether the process was killed before it ended.
 func (l *ledger) change(t *testing.T, folder string, random *rand.Rand, after time.Duration) bool {
+	t.Helper()
 	args := []string{"keys", "create", "--output", "secret"}
 	id := l.any()
 	switch kind := random.IntN(5); {
