@@ -64,19 +64,21 @@ func (a *acks) change(ctx context.Context, c *client.Client, i int) error {
 		return err
 	}
 	id := made.Value.Key.ID
-	a.note(id, acked{text: made.Value.Text})
+	text := made.Value.Text
+	a.note(id, acked{text: text})
 	if i%2 == 0 {
 		rolled, err := c.RollKey(ctx, id, client.RollKeyParams{}, client.RollKeyRequest{Overlap: "1h"})
 		if err != nil {
 			return err
 		}
-		a.note(id, acked{text: rolled.Value.Text, rolled: true})
+		text = rolled.Value.Text
+		a.note(id, acked{text: text, rolled: true})
 	}
 	if i%3 == 0 {
 		if _, err := c.RevokeKey(ctx, id, client.RevokeKeyParams{Wait: "0s"}, client.RevokeKeyRequest{Reason: "superseded"}); err != nil {
 			return err
 		}
-		a.note(id, acked{revoked: true})
+		a.note(id, acked{text: text, revoked: true})
 	}
 	return nil
 }

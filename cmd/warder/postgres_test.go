@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,25 +97,7 @@ func (c *cluster) node(t *testing.T, upstream string, args ...string) *served {
 	t.Helper()
 	args = append([]string{"serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
 	s := &served{folder: c.folder, process: c.command(t.Context(), "warder_app", appPassword, args...)}
-	stderr, err := s.process.StderrPipe()
-	if err == nil {
-		err = s.process.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.process.Process.Kill(); _ = s.process.Wait() })
-	var said []string
-	for lines := bufio.NewScanner(stderr); s.gateway == "" || s.admin == "" && !slices.Contains(args, "off"); {
-		if !lines.Scan() {
-			t.Fatalf("warder serve ended before it answered: %q", said)
-		}
-		said = append(said, lines.Text())
-		if m := addressLine().FindStringSubmatch(lines.Text()); m != nil {
-			*map[string]*string{"gateway": &s.gateway, "metrics and probes": &s.admin}[m[1]] = m[2]
-		}
-	}
-	go func() { _, _ = io.Copy(io.Discard, stderr) }()
+	s.begin(t)
 	return s
 }
 

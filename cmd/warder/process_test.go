@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,30 +35,38 @@ func startServed(t *testing.T, upstream string, args ...string) *served {
 	s.process = command(t.Context(), s.folder, append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-file", "warder.log", // a later flag wins
 	}, args...)...)
-	stderr, err := s.process.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.process.Process.Kill(); _ = s.process.Wait() })
-	lines := bufio.NewScanner(stderr)
-	for s.gateway == "" || s.admin == "" {
-		if !lines.Scan() {
-			t.Fatal("warder serve ended before it answered")
-		}
-		if m := addressLine().FindStringSubmatch(lines.Text()); m != nil {
-			*map[string]*string{"gateway": &s.gateway, "metrics and probes": &s.admin}[m[1]] = m[2]
-		}
-	}
-	go func() { _, _ = io.Copy(io.Discard, stderr) }()
+	s.begin(t)
 	out, err := command(t.Context(), s.folder, "keys", "create", "--output", "secret").Output()
 	if err != nil {
 		t.Fatalf("keys create: %v", err)
 	}
 	s.key = strings.TrimSpace(string(out))
 	return s
+}
+
+// begin starts the process, which is killed when the test ends, and waits until it
+// names the addresses of its listeners.
+func (s *served) begin(t *testing.T) {
+	t.Helper()
+	stderr, err := s.process.StderrPipe()
+	if err == nil {
+		err = s.process.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.process.Process.Kill(); _ = s.process.Wait() })
+	var said []string
+	for lines := bufio.NewScanner(stderr); s.gateway == "" || s.admin == "" && !slices.Contains(s.process.Args, "off"); {
+		if !lines.Scan() {
+			t.Fatalf("warder serve ended before it answered: %q", said)
+		}
+		said = append(said, lines.Text())
+		if m := addressLine().FindStringSubmatch(lines.Text()); m != nil {
+			*map[string]*string{"gateway": &s.gateway, "metrics and probes": &s.admin}[m[1]] = m[2]
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, stderr) }()
 }
 
 // get asks the gateway with the key and returns the status and the length of
