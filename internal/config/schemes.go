@@ -140,6 +140,7 @@ func (l *loader) checkKeyScheme(field string, k *KeyScheme) {
 	if k.InsecureCookieName && k.In != InCookie {
 		l.reject(field+".insecure_cookie_name", "has no effect without in: cookie", "")
 	}
+	l.checkKeyTokens(field, k)
 	switch {
 	case k.Name == "":
 	case k.In == InBearer, k.In == InBasic:
@@ -176,6 +177,9 @@ func (l *loader) checkJWT(field string, j *JWTScheme) {
 			l.reject(at+".issuer", "is in the list twice", "")
 		}
 		seen[issuer.Issuer] = true
+		if issuer.Issuer != "" && issuer.Issuer == l.config.Tokens.Issuer && !l.failed(at+".issuer") {
+			l.reject(at+".issuer", "is tokens.issuer: it would not be asked whether the keys of those tokens are still good", "take them by a scheme such as {key: {in: bearer, tokens: true}}")
+		}
 		l.checkJWTIssuer(at, issuer, j.InsecureHTTP)
 	}
 }

@@ -34,6 +34,7 @@ func table() map[string]row {
 		"account",
 		"account/login",
 		"apikey",
+		"apikey/keytoken",
 		"audit",
 		"authn",
 		"authz",
@@ -140,6 +141,7 @@ func table() map[string]row {
 		"session/password": {module: vocabulary("authn", "openapi", "session"), third: x},
 		"session/oidc":     {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
 		// the one place where rooms of identity meet: see ADR 25
+		"apikey/keytoken": {module: vocabulary("apikey", "authn", "internal/bearer", "jwt")}, // signs for the one by the other: ADR 33
 		"account/login": {module: vocabulary("account", "apikey", "authn", "openapi", "session", "session/password")},
 		// a conformance suite knows the concept that it tests
 		"account/accounttest":     {module: vocabulary("account")},

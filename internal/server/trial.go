@@ -62,6 +62,10 @@ func (t *Trial) build() (err error) {
 	if _, ok := o.Store.(apikey.LegacyStore); ok {
 		settings.LegacyFormats = o.Config.Keys.LegacyFormats
 	}
+	if p.tokens, err = newKeyTokens(&o.Config.Tokens, o.TokenKeys); err != nil {
+		return err
+	}
+	settings.Tokens = p.tokens.verifier()
 	p.verifier, err = apikey.NewVerifier(settings)
 	if err != nil {
 		return err
@@ -70,7 +74,7 @@ func (t *Trial) build() (err error) {
 		return err
 	}
 	g, err := gateway.New(gateway.Config{
-		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, Credits: o.Credits,
+		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, Credits: o.Credits, TokenKeys: p.tokens.keySet(), Holder: unanswered{},
 		AccessLog: o.AccessLog, Log: o.Log,
 	})
 	if err == nil {
