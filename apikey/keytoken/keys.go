@@ -28,4 +28,3 @@ func split(keys secret.Text) (all []secret.Text, err error) {
 	}
 	return all, nil
 }
-
