@@ -42,6 +42,20 @@ func openTokenKeys(cfg *config.Config) (secret.Text, error) {
 	return readTokenKeys(t)
 }
 
+// existingTokenKeys is openTokenKeys for a command that makes no file: nothing where
+// there is none.
+func existingTokenKeys(cfg *config.Config) (secret.Text, error) {
+	t := &cfg.Tokens
+	if !t.On() || !t.Keys.IsZero() {
+		return t.Keys, nil
+	}
+	keys, err := readTokenKeys(t)
+	if errors.Is(err, fs.ErrNotExist) {
+		return secret.Text{}, nil
+	}
+	return keys, err
+}
+
 // readTokenKeys reads the file; the error wraps fs.ErrNotExist when there is none.
 func readTokenKeys(t *config.Tokens) (secret.Text, error) {
 	text, err := readPrivate(t.KeyFile, "tokens.key_file", maxTokenKeys+1)

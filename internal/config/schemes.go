@@ -85,6 +85,8 @@ func (l *loader) checkSchemes() {
 // place says where the credential of s is, when nothing else can be there.
 func (s Scheme) place(header string) string {
 	switch {
+	case s.Key != nil && s.Key.Tokens && s.Key.In == InBearer:
+		return "" // several may differ in whom tokens are for: see checkToken
 	case s.Key != nil && s.Key.In == InHeader:
 		return "header " + strings.ToLower(s.Key.name(header))
 	case s.Key != nil:
@@ -340,6 +342,8 @@ func (l *loader) checkToken(field, name string, kinds map[string]string) {
 	kind := scheme.Kind()
 	if scheme.Basic != nil || scheme.Key != nil && scheme.Key.In == InBasic && scheme.Key.BasicField == "password" {
 		kind = "password" // of both, anything can be one
+	} else if scheme.Key != nil && scheme.Key.In == InBearer {
+		kind = "bearer key"
 	} else if kind != "jwt" && kind != "introspection" {
 		return
 	}
