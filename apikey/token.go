@@ -147,11 +147,12 @@ func (v *Verifier) judgeToken(c *claim, e *entry) (*digest, time.Time, error) {
 	}
 }
 
-// secret returns the digest of the secret with a number; nil for none.
+// secret returns the digest of the secret with a number; nil for none, and for one
+// whose text nobody takes any more.
 func (e *entry) secret(number int) *digest {
 	for i := range e.digests {
-		if number > 0 && int(e.digests[i].number) == number {
-			return &e.digests[i]
+		if d := &e.digests[i]; number > 0 && int(d.number) == number && d.format != formatOff {
+			return d
 		}
 	}
 	return nil
