@@ -22,8 +22,8 @@ import (
 type Config struct {
 	_ [0]func()
 
-	// Issuer is the text of iss. Required. Two installations that one client uses need
-	// two: else each takes the other's tokens for malformed ones of its own.
+	// Issuer is the text of iss: a name of this installation that no other one has, by
+	// which others who verify know it. Required.
 	Issuer string
 
 	// Audience are those whom tokens may be for. Default: Issuer, that is this
