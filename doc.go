@@ -65,6 +65,7 @@
 //   - authz: conditions beyond scopes
 //   - authz/celcond: conditions, written as expressions
 //   - apikey: the keys' text, issue, revocation, verification
+//   - apikey/keytoken: short-lived tokens that are made from keys
 //   - leak: keys where they should not be: rules, a scanner, and reports of others
 //   - mtls: verified client certificates
 //   - jwt: bearer tokens that are verified with their issuer's keys, and short ones of our own

@@ -21,6 +21,15 @@ type BearerConfig struct {
 	// none. Default: every bearer token is judged as a key.
 	Shared bool
 
+	// Tokens takes the short-lived tokens too that were made from keys: the Verifier
+	// has Tokens then. What begins like one of those is no other scheme's, also with
+	// Shared. Default: it does not.
+	Tokens bool
+
+	// TokenAudience is whom a token has to be for. Without effect unless Tokens.
+	// Default: anybody whom tokens are made for.
+	TokenAudience string
+
 	// Prefixes are what keys begin with, before "_". They decide alone, and once,
 	// whose a token is. Default "wrd". Without effect unless Shared.
 	Prefixes []string
@@ -35,7 +44,9 @@ type BearerConfig struct {
 // scheme are 401.
 type Bearer struct {
 	base
-	owner owner
+	owner    owner
+	tokens   bool
+	audience string // of tokens; "" for any
 }
 
 var (
@@ -47,17 +58,24 @@ var (
 func NewBearer(cfg BearerConfig) (*Bearer, error) {
 	b, errs := newBase(cfg.Verifier, cfg.SchemeName, "apiKeyBearer")
 	o, more := newOwner(cfg.Shared, cfg.Prefixes)
+	if cfg.Tokens && cfg.Verifier != nil && cfg.Verifier.cfg.Tokens == nil {
+		more = append(more, errors.New("apikey: BearerConfig.Tokens: the Verifier reads no tokens: give it VerifierConfig.Tokens"))
+	}
 	if err := errors.Join(append(errs, more...)...); err != nil {
 		return nil, err
 	}
-	return &Bearer{b, o}, nil
+	return &Bearer{b, o, cfg.Tokens, cfg.TokenAudience}, nil
 }
 
 // Takes reports whether a bearer token is this scheme's to judge: with
-// [BearerConfig.Shared], one that is empty or begins like a key. Another scheme
+// [BearerConfig.Shared], one that is empty or begins like a key, or, with
+// [BearerConfig.Tokens], like a token that was made from one. Another scheme
 // of bearer tokens takes the rest, and nothing of this, so that each has one
 // owner.
-func (b *Bearer) Takes(token string) bool { return b.owner.owns(token) }
+func (b *Bearer) Takes(token string) bool { return b.owner.owns(token) || b.takesToken(token) }
+
+// takesToken reports whether token is one that was made from a key.
+func (b *Bearer) takesToken(token string) bool { return b.tokens && b.verifier.OwnsToken(token) }
 
 // Challenge returns the WWW-Authenticate challenge (RFC 6750, section 3).
 func (*Bearer) Challenge(realm string) string { return authn.BearerChallenge(realm, "", nil) }
@@ -79,7 +97,9 @@ func (b *Bearer) Authenticate(x *exchange.Exchange) (exchange.Principal, error) 
 	switch {
 	case err != nil:
 		return exchange.Principal{}, err
-	case !b.Takes(token):
+	case b.takesToken(token):
+		return b.proveToken(x, token, b.audience)
+	case !b.owner.owns(token):
 		return exchange.Principal{}, authn.ErrNoCredential
 	}
 	return b.prove(x, token)

@@ -26,6 +26,11 @@
 // cache; a store that gives no answer makes the request fail (503), never pass
 // and never 401.
 //
+// A program that needs what a key can do for some minutes gets a [Token]: a
+// [TokenIssuer] makes it from the key, and a verifier with
+// [VerifierConfig.Tokens] judges it with the key, by the same cache and in the same
+// time. Package keytoken signs and reads them.
+//
 // The standards: OWASP ASVS 5.0 V6 (credentials), V11 (cryptography), V14
 // (protection of stored secrets); RFC 2104 (HMAC); RFC 9110, section 11 (challenges).
 package apikey

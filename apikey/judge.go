@@ -13,19 +13,23 @@ import (
 // A claim is the text of a key as a request carries it, with what has to fit to
 // it.
 type claim struct {
-	text string // of the right shape
-	id   ID     // a part of text
-	cert *x509.Certificate
-	dry  bool               // nothing is written
-	x    *exchange.Exchange // for what the key is used, or
-	use  *Use               // the same of somebody without an exchange; nil: nobody knows
-	sums []importedSum      // of an imported text; nil for one of ours
+	text  string // of the right shape
+	id    ID     // a part of text
+	cert  *x509.Certificate
+	dry   bool               // nothing is written
+	x     *exchange.Exchange // for what the key is used, or
+	use   *Use               // the same of somebody without an exchange; nil: nobody knows
+	sums  []importedSum      // of an imported text; nil for one of ours
+	token *Token             // in place of text; nil for a key
 }
 
 // judge compares the text with every secret of e, in a time that depends neither
 // on the outcome nor on whether there is a key (e is nil for none), and looks at
 // the key's state only afterwards.
 func (v *Verifier) judge(c *claim, e *entry) (*digest, time.Time, error) {
+	if c.token != nil {
+		return v.judgeToken(c, e)
+	}
 	if e == nil {
 		none, sum := [32]byte{}, v.cfg.Peppers.current().digest(c.text)
 		_ = subtle.ConstantTimeCompare(sum[:], none[:]) // whatever comes out, nobody has this id
@@ -133,7 +137,7 @@ func (v *Verifier) answer(s *slot, match *digest, c *claim, err error) (exchange
 		}
 		return exchange.Principal{}, err
 	}
-	if match.pepper != v.cfg.Peppers.current() && !c.dry {
+	if match.pepper != v.cfg.Peppers.current() && !c.dry && c.token == nil {
 		v.rehash.offer(s.id, match, v.cfg.Peppers.current(), c)
 	}
 	e := s.entry
@@ -141,6 +145,9 @@ func (v *Verifier) answer(s *slot, match *digest, c *claim, err error) (exchange
 		Issuer: issuer, Subject: string(s.id), KeyID: string(s.id),
 		Owner: e.owner, Environment: e.environment, Scopes: e.scopes,
 		SecretNumber: int(match.number), Retiring: match.retires != 0, Expires: e.expires,
+	}
+	if c.token != nil {
+		c.token.narrowTo(&p, s)
 	}
 	if e.more == nil {
 		return p, nil

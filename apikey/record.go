@@ -63,9 +63,12 @@ type Record struct {
 }
 
 // Bound reports whether the key proves somebody only beside its certificate.
-func (r *Record) Bound() bool {
+func (r *Record) Bound() bool { return bound(&r.Certificate) }
+
+// bound reports whether digest is that of a certificate.
+func bound(digest *[32]byte) bool {
 	var none [32]byte
-	return subtle.ConstantTimeCompare(r.Certificate[:], none[:]) == 0 // no secret, but so no digest is compared otherwise
+	return subtle.ConstantTimeCompare(digest[:], none[:]) == 0 // no secret, but so no digest is compared otherwise
 }
 
 // KindOf returns the key's kind: [KindSecret] where none is named.

@@ -59,6 +59,17 @@ func (b *base) prove(x *exchange.Exchange, text string) (exchange.Principal, err
 		x.Claim = string(info.ID)
 	}
 	principal, err := verify(x.Request.Context(), c)
+	return b.signed(principal, err)
+}
+
+// proveToken is prove of the text of a token.
+func (b *base) proveToken(x *exchange.Exchange, text, audience string) (exchange.Principal, error) {
+	principal, err := b.verifier.verifyToken(x.Request.Context(), text, audience, claim{cert: x.ClientCert, x: x, dry: x.Dry})
+	return b.signed(principal, err)
+}
+
+// signed adds which scheme it was that proved somebody, or denied it.
+func (b *base) signed(principal exchange.Principal, err error) (exchange.Principal, error) {
 	if err != nil {
 		if d, ok := errors.AsType[*authn.Denial](err); ok {
 			d.Principal.Scheme, d.Principal.Ambient = b.name, b.ambient

@@ -29,6 +29,7 @@ type VerifierConfig struct {
 	Freshness        time.Duration    // how long the cache is trusted without an answer to that question. More than Poll. Default 5 s.
 	Lease            func() time.Time // until when others wait for this node, less Freshness: the cache is trusted for no longer than Freshness after it. nil: there are no others.
 	LegacyFormats    []string         // of [Formats]: imported texts that are taken besides keys of ours. The Store is a [LegacyStore] then. Default: none.
+	Tokens           TokenVerifier    // reads tokens that were made from keys; see [Verifier.VerifyToken]. nil: there are none.
 	Honeytoken       Alarm            // told of each use of a [KindHoneytoken]; it must not block. May be nil.
 	Applied          func(Revision)   // told when every change up to the revision holds here; it must not block. May be nil.
 }
@@ -69,7 +70,7 @@ type Verifier struct {
 }
 
 // refusals are the verifier's answers, made once.
-type refusals struct{ malformed, unknown, wrong, revoked, disabled, expired, certificate, honeytoken error }
+type refusals struct{ malformed, unknown, wrong, revoked, disabled, expired, certificate, audience, honeytoken error }
 
 var (
 	errNoStore    = errors.New("apikey: Store is missing")
@@ -95,7 +96,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		refusals: refusals{
 			malformed: authn.Wrong("malformed"), unknown: authn.Wrong("unknown"), wrong: authn.Wrong("wrong-secret"),
 			revoked: authn.Wrong("revoked"), disabled: authn.Wrong("disabled"), expired: authn.Wrong("expired"),
-			certificate: authn.Wrong("certificate"), honeytoken: authn.WrongAs("honeytoken", "unknown"),
+			certificate: authn.Wrong("certificate"), audience: authn.Wrong("token-audience"), honeytoken: authn.WrongAs("honeytoken", "unknown"),
 		},
 	}
 	v.ctx, v.stop = context.WithCancel(context.Background())

@@ -54,6 +54,24 @@ type EntryPage struct {
 	Next    string  `json:"next,omitempty"` // the cursor of the next page; absent on the last
 }
 
+// ExchangeSpec is that of the API's document.
+type ExchangeSpec struct {
+	Audience []string `json:"audience,omitempty"` // whom it is for, of those that the configuration names; default: all of them
+	Key      Text     `json:"key,omitzero"`       // the text of the key
+	Lifetime string   `json:"lifetime,omitempty"` // how long it lasts, such as 5m; default: what the configuration says. It ends with the key and with the overlap of its text at the latest.
+	Scopes   []string `json:"scopes,omitempty"`   // what the token grants, of what the key does; default: all of it
+}
+
+func (v ExchangeSpec) wire() ([]byte, error) {
+	type plain ExchangeSpec
+	return json.Marshal(struct {
+		plain
+		Key string `json:"key,omitempty"`
+	}{plain: plain(v),
+		Key: v.Key.Reveal(),
+	})
+}
+
 // Fault is that of the API's document.
 type Fault struct {
 	Field   string `json:"field"`   // which one: a parameter, or the path of a member such as limits[0].count
@@ -196,6 +214,7 @@ type Principal struct {
 	Plan        string     `json:"plan,omitempty"`
 	Retiring    bool       `json:"retiring,omitempty"` // the text is being replaced: the client shall take the new one
 	Scopes      []string   `json:"scopes"`
+	Token       bool       `json:"token,omitempty"` // proved by a token that was made from the key
 }
 
 // Problem is that of the API's document.
@@ -287,6 +306,27 @@ type Standing struct {
 	Per   string `json:"per"`
 }
 
+// TokenMade is that of the API's document.
+type TokenMade struct {
+	AccessToken Text      `json:"access_token,omitzero"` // the token: it is shown this once
+	Audience    []string  `json:"audience"`              // whom it is for
+	Expires     time.Time `json:"expires"`
+	ExpiresIn   int64     `json:"expires_in"` // seconds
+	KeyID       string    `json:"key_id"`     // the key that it was made from
+	Scope       string    `json:"scope"`      // what it grants, with blanks between
+	TokenType   string    `json:"token_type"` // one of Bearer
+}
+
+func (v TokenMade) wire() ([]byte, error) {
+	type plain TokenMade
+	return json.Marshal(struct {
+		plain
+		AccessToken string `json:"access_token,omitempty"`
+	}{plain: plain(v),
+		AccessToken: v.AccessToken.Reveal(),
+	})
+}
+
 // UsagePage is that of the API's document.
 type UsagePage struct {
 	Next string     `json:"next,omitempty"` // the cursor of the next page; absent on the last
@@ -304,14 +344,15 @@ type UsageRow struct {
 
 // Use is that of the API's document.
 type Use struct {
-	Address string   `json:"address,omitempty"` // of the client that sent it
-	Cost    *int64   `json:"cost,omitempty"`    // credits that it costs, spent when the key is good; default 0: none
-	Key     Text     `json:"key,omitzero"`      // the text of the key
-	Method  string   `json:"method,omitempty"`  // of the request that came with it
-	Origin  string   `json:"origin,omitempty"`  // the Origin field of that request
-	Public  bool     `json:"public,omitempty"`  // the operation takes public keys
-	Scopes  []string `json:"scopes,omitempty"`  // that the operation wants
-	Target  string   `json:"target,omitempty"`  // of that request: its path, and whatever follows
+	Address  string   `json:"address,omitempty"`  // of the client that sent it
+	Audience string   `json:"audience,omitempty"` // that a token has to be for; default: any that tokens are made for
+	Cost     *int64   `json:"cost,omitempty"`     // credits that it costs, spent when the key is good; default 0: none
+	Key      Text     `json:"key,omitzero"`       // the text of the key, or of a token that was made from one
+	Method   string   `json:"method,omitempty"`   // of the request that came with it
+	Origin   string   `json:"origin,omitempty"`   // the Origin field of that request
+	Public   bool     `json:"public,omitempty"`   // the operation takes public keys
+	Scopes   []string `json:"scopes,omitempty"`   // that the operation wants
+	Target   string   `json:"target,omitempty"`   // of that request: its path, and whatever follows
 }
 
 func (v Use) wire() ([]byte, error) {
@@ -709,6 +750,12 @@ func (c *Client) CreateKeys(ctx context.Context, p CreateKeysParams, body Create
 	r := request{method: "POST", path: "/v1/keys:batchCreate", body: body}
 	r.query, r.header = p.fields()
 	return call[KeysMade](ctx, c, r)
+}
+
+// ExchangeKey: make a short-lived token from a key. A JWT (RFC 9068) that proves whom the key proves for some minutes, and no longer than the key itself: give it to a program that need not have the key. Whether a token is good is asked of the key at each request. 404 where the configuration turns tokens off.
+func (c *Client) ExchangeKey(ctx context.Context, body ExchangeSpec) (Result[TokenMade], error) {
+	r := request{method: "POST", path: "/v1/keys:exchange", body: body}
+	return call[TokenMade](ctx, c, r)
 }
 
 // SearchKey: find a key by its text.

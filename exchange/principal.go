@@ -34,6 +34,7 @@ type Principal struct {
 
 	SecretNumber int  // which of the key's secrets proved it, counted from 1; 0 when no key was used
 	Retiring     bool // proved by a secret that is being replaced
+	Token        bool // proved by a short-lived token that was made from the key, not by the key itself
 	Expires      time.Time
 }
 

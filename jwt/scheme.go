@@ -112,6 +112,23 @@ func (s *Scheme) Authenticate(x *exchange.Exchange) (exchange.Principal, error) 
 	return principal, nil
 }
 
+// Verify returns whom a token proves that came otherwise than in Authorization.
+// What the token is bound to (cnf, RFC 8705) is checked by the caller: it is in
+// [exchange.Principal.Claims]. Errors are those of [Scheme.Authenticate]. Nothing is
+// remembered.
+func (s *Scheme) Verify(ctx context.Context, token string) (exchange.Principal, error) {
+	if len(token) > s.maxBytes {
+		return exchange.Principal{}, authn.Wrong("too-large")
+	}
+	v, err := s.verify(ctx, token)
+	if err != nil {
+		return exchange.Principal{}, err
+	}
+	principal := v.principal
+	principal.Scheme = s.name
+	return principal, nil
+}
+
 // proved returns what text proves, remembered or verified.
 func (s *Scheme) proved(x *exchange.Exchange, text string) (*verified, error) {
 	if len(text) > maxCachedBytes {

@@ -145,11 +145,18 @@ func (s *Signer) setKeys(cfg *SignerConfig) error {
 type Claims struct {
 	Subject       string   // sub. Required: 1 to 1024 printable bytes.
 	SubjectIssuer string   // who vouches for the subject: sub_id in the form "iss_sub" (RFC 9493); "" for none
-	Audience      string   // aud: whom the token is for. Required.
+	Audience      string   // aud: whom the token is for. Required, here or in Audiences.
+	Audiences     []string // aud of a token that is for several, in place of Audience
 	Scopes        []string // scope
 	Owner         string   // owner; "" for none
 	KeyID         string   // key_id: the API key's; "" for none
 	Environment   string   // environment: that of the API key; "" for none
+	ClientID      string   // client_id (RFC 8693, section 4.3); "" for none
+	KeySecret     int      // key_secret: which of the API key's secrets; 0 for none
+
+	// Certificate binds the token to a client certificate, by the SHA-256 of its DER:
+	// cnf (RFC 8705, section 3.1). Zero for none.
+	Certificate [sha256.Size]byte
 
 	// Type is typ in the header. Default "JWT".
 	Type string
@@ -166,7 +173,8 @@ func (s *Signer) Sign(c Claims) (string, error) {
 
 // sign also returns when the token ends.
 func (s *Signer) sign(c Claims, now time.Time) (text string, ends time.Time, err error) {
-	if !bearer.Printable(c.Subject, maxSubject) || !bearer.Printable(c.Audience, maxIssuerBytes) {
+	audience, ok := c.audience()
+	if !ok || !bearer.Printable(c.Subject, maxSubject) {
 		return "", ends, errors.New("jwt: sign: want a printable subject and audience")
 	}
 	ends = now.Add(s.lifetime)
@@ -174,16 +182,22 @@ func (s *Signer) sign(c Claims, now time.Time) (text string, ends time.Time, err
 		ends = c.Expires
 	}
 	claims := jwtlib.MapClaims{
-		"iss": s.issuer, "sub": c.Subject, "aud": c.Audience, "iat": now.Unix(), "exp": ends.Unix(), "jti": rand.Text(),
+		"iss": s.issuer, "sub": c.Subject, "aud": audience, "iat": now.Unix(), "exp": ends.Unix(), "jti": rand.Text(),
 		"scope": strings.Join(c.Scopes, " "),
 	}
-	for name, value := range map[string]string{"owner": c.Owner, "key_id": c.KeyID, "environment": c.Environment} {
+	for name, value := range map[string]string{"owner": c.Owner, "key_id": c.KeyID, "environment": c.Environment, "client_id": c.ClientID} {
 		if value != "" {
 			claims[name] = value
 		}
 	}
 	if c.SubjectIssuer != "" {
 		claims["sub_id"] = map[string]string{"format": "iss_sub", "iss": c.SubjectIssuer, "sub": c.Subject}
+	}
+	if c.KeySecret != 0 {
+		claims["key_secret"] = c.KeySecret
+	}
+	if c.Certificate != ([sha256.Size]byte{}) {
+		claims["cnf"] = map[string]string{"x5t#S256": base64.RawURLEncoding.EncodeToString(c.Certificate[:])}
 	}
 	token := jwtlib.NewWithClaims(s.method, claims)
 	token.Header["kid"] = s.key.jwk.KID
@@ -194,6 +208,28 @@ func (s *Signer) sign(c Claims, now time.Time) (text string, ends time.Time, err
 		return "", ends, fmt.Errorf("jwt: sign: %w", err)
 	}
 	return text, ends, nil
+}
+
+// audience is aud: text for one, a list for several (RFC 7519, section 4.1.3). ok is
+// false when none is named, or one cannot be.
+func (c *Claims) audience() (aud any, ok bool) {
+	all := c.Audiences
+	if c.Audience != "" {
+		all = append([]string{c.Audience}, all...)
+	}
+	for _, one := range all {
+		if !bearer.Printable(one, maxIssuerBytes) {
+			return nil, false
+		}
+	}
+	switch len(all) {
+	case 0:
+		return nil, false
+	case 1:
+		return all[0], true
+	default:
+		return all, true
+	}
 }
 
 const maxSubject = 1024 // bytes: a certificate's subject can be long

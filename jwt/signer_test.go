@@ -299,3 +299,59 @@ func BenchmarkIdentity(b *testing.B) {
 		}
 	}
 }
+
+// TestWhatASignedTokenSays reads tokens with the claims of access tokens.
+func TestWhatASignedTokenSays(t *testing.T) {
+	s := newSigner(t, jwt.SignerConfig{})
+	reader := upstreamOf(t, s.KeySet())
+	base := jwt.Claims{Subject: "k1", Audience: upstream}
+	for name, tt := range map[string]struct {
+		change func(*jwt.Claims)
+		claim  string
+		want   string // as JSON; "" for none
+	}{
+		"one audience":        {func(*jwt.Claims) {}, "aud", `"` + upstream + `"`},
+		"one of a list":       {func(c *jwt.Claims) { c.Audience, c.Audiences = "", []string{upstream} }, "aud", `"` + upstream + `"`},
+		"two":                 {func(c *jwt.Claims) { c.Audiences = []string{"b"} }, "aud", `["` + upstream + `","b"]`},
+		"a client":            {func(c *jwt.Claims) { c.ClientID = "k1" }, "client_id", `"k1"`},
+		"no client":           {func(*jwt.Claims) {}, "client_id", ""},
+		"a secret":            {func(c *jwt.Claims) { c.KeySecret = 7 }, "key_secret", "7"},
+		"no secret":           {func(*jwt.Claims) {}, "key_secret", ""},
+		"a certificate":       {func(c *jwt.Claims) { c.Certificate = [32]byte{1} }, "cnf", `{"x5t#S256":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`},
+		"without certificate": {func(*jwt.Claims) {}, "cnf", ""},
+	} {
+		c := base
+		tt.change(&c)
+		token, err := s.Sign(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := reader.Verify(t.Context(), token)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got := ""
+		if value, present := p.Claims[tt.claim]; present {
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = string(text)
+		}
+		if got != tt.want || p.Scheme != reader.Name() {
+			t.Errorf("%s: %s is %s, want %s", name, tt.claim, got, tt.want)
+		}
+	}
+	for name, c := range map[string]jwt.Claims{
+		"nobody": {Subject: "k1"}, "an empty list": {Subject: "k1", Audiences: []string{}}, "an empty one": {Subject: "k1", Audiences: []string{upstream, ""}},
+		"a line": {Subject: "k1", Audience: "a\nb"},
+	} {
+		if _, err := s.Sign(c); err == nil {
+			t.Errorf("a token is signed for %s", name)
+		}
+	}
+	if _, err := reader.Verify(t.Context(), strings.Repeat("x", 20<<10)); err == nil || reader.Remembered() != 0 {
+		t.Errorf("a long token: %v, and %d are remembered", err, reader.Remembered())
+	}
+}

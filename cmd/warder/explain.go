@@ -154,7 +154,11 @@ func (e *explaining) ask(ctx context.Context, p *process, cfg *config.Config, q 
 		}
 		text = secret.New(line)
 	}
-	trial, err := server.NewTrial(server.TrialOptions{Config: cfg, Store: readOnly{keys}, Peppers: peppers}) //nolint:contextcheck // it ends at Close
+	tokenKeys, err := existingTokenKeys(cfg)
+	if err != nil {
+		return server.Answer{}, err
+	}
+	trial, err := server.NewTrial(server.TrialOptions{Config: cfg, Store: readOnly{keys}, Peppers: peppers, TokenKeys: tokenKeys}) //nolint:contextcheck // it ends at Close
 	if err != nil {
 		return server.Answer{}, fail(causeOf(err), "", "%w", err)
 	}

@@ -44,7 +44,7 @@ to standard error, so that KEY=$(warder keys create --output secret) works.`,
 	addRemoteFlags(cmd)
 	take := newKeysImport(p)
 	completeOutput(take, asTable, asJSON, asYAML)
-	cmd.AddCommand(create, list, find, roll, take, newKeysVerify(p), newKeysCredits(p), newKeysHealth(p))
+	cmd.AddCommand(create, list, find, roll, take, newKeysVerify(p), newKeysToken(p), newKeysCredits(p), newKeysHealth(p))
 	cmd.AddCommand(ofOne...)
 	return cmd
 }

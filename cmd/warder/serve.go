@@ -101,6 +101,10 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 	if err != nil {
 		return err
 	}
+	tokenKeys, err := openTokenKeys(cfg)
+	if err != nil {
+		return err
+	}
 	var token secret.Text
 	if listeners.Admin != nil {
 		if token, err = openAdminToken(cfg); err != nil {
@@ -142,7 +146,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 		Usage:     store.db.Usage(),
 		Attempts:  store.db.Attempts(0),
 		Audit:     &server.AuditOptions{Store: store.db.Audit(), Signer: signer, Keep: func(c audit.Checkpoint) error { return keepCheckpoint(cfg.Audit.CheckpointFile, c) }},
-		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, LimitStore: shared.limits, LimitStoreUp: shared.up,
+		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, TokenKeys: tokenKeys, LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(), Reloads: reloads, Shadow: other.cfg,
 		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
 	})

@@ -25,14 +25,18 @@ func (l *loader) completeAudit() {
 		{&a.KeyFile, "audit.key_file", ".audit-key"},
 		{&a.CheckpointFile, "audit.checkpoint_file", ".checkpoints"},
 	} {
-		if *file.name != "" {
-			continue
+		if *file.name == "" {
+			l.nameBeside(file.name, file.field, file.tail)
 		}
-		*file.name = l.config.Beside(file.tail)
-		// Its text must not tell what Print hides in db's.
-		if o := l.origins["db"]; o.substituted && !l.config.IsPostgres() {
-			o.raw += file.tail
-			l.origins[file.field] = o
-		}
+	}
+}
+
+// nameBeside gives a file the database's name with a tail.
+func (l *loader) nameBeside(name *string, field, tail string) {
+	*name = l.config.Beside(tail)
+	// Its text must not tell what Print hides in db's.
+	if o := l.origins["db"]; o.substituted && !l.config.IsPostgres() {
+		o.raw += tail
+		l.origins[field] = o
 	}
 }

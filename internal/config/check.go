@@ -36,6 +36,7 @@ func (l *loader) check() {
 	l.checkDocuments()
 	l.checkCredits()
 	l.checkHolder()
+	l.checkTokens()
 	l.checkWebhooks()
 	if !l.failed("limits.target_bytes") && !l.failed("limits.header_bytes") && l.config.Limits.TargetBytes > l.config.Limits.HeaderBytes {
 		l.reject("limits.target_bytes", "is more than limits.header_bytes, which the target is part of", "")
@@ -341,6 +342,7 @@ func (l *loader) complete() {
 		}
 	}
 	l.completeAudit()
+	l.completeTokens()
 	if c.Upstream != "" {
 		c.Upstreams = map[string]Upstream{DefaultUpstream: {URL: c.Upstream, PreserveHost: true}}
 		c.Routes = []Route{{Match: "/", Upstream: DefaultUpstream}}

@@ -57,6 +57,8 @@ type Config struct {
 	Peppers Peppers `yaml:"peppers"`
 	// Holder says whether the holder of a key may look at it, roll and revoke it. Default: not.
 	Holder Holder `yaml:"holder"`
+	// Tokens say how short-lived tokens are made from keys. Default: none are made.
+	Tokens Tokens `yaml:"tokens"`
 	// Audit says how the log of what was changed is signed.
 	Audit Audit `yaml:"audit"`
 	// Keys say how keys look, where requests carry them, and how they are cached.

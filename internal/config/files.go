@@ -22,11 +22,11 @@ type File struct {
 
 // Files returns those that the configuration names and that somebody else makes,
 // in the order of its fields. The database, the peppers, the log and what
-// signs the audit are not among them: warder makes these.
+// signs the audit and tokens are not among them: warder makes these.
 func (c *Config) Files() (all []File) {
 	eachText(reflect.ValueOf(c).Elem(), "", func(field, name, text string) {
 		switch {
-		case text == "", strings.HasPrefix(field, "audit."):
+		case text == "", strings.HasPrefix(field, "audit."), field == "tokens.key_file":
 		case field == usersField:
 			all = append(all, File{field, text, "make it: warder users add NAME --users-file " + text})
 		case strings.HasSuffix(name, "_file"):

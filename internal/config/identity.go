@@ -30,6 +30,10 @@ type KeyScheme struct {
 	Name string `yaml:"name"`
 	// BasicField is which part of HTTP Basic holds the key; with username the password is empty. Only with basic. Default username.
 	BasicField string `yaml:"basic_field" default:"username" enum:"username|password"`
+	// Tokens takes tokens too that were made from keys: see tokens. Only with bearer. Default false.
+	Tokens bool `yaml:"tokens" default:"false"`
+	// TokenAudience is whom a token has to be for: one of tokens.audience. Default: any of them.
+	TokenAudience string `yaml:"token_audience"`
 	// InsecureCookieName accepts the name of a cookie without "__Host-". It costs: parent domains, and whoever is on the way over plain HTTP, can set it. Default false.
 	InsecureCookieName bool `yaml:"insecure_cookie_name" default:"false"`
 }

@@ -85,6 +85,8 @@ func (l *loader) checkSchemes() {
 // place says where the credential of s is, when nothing else can be there.
 func (s Scheme) place(header string) string {
 	switch {
+	case s.Key != nil && s.Key.Tokens && s.Key.In == InBearer:
+		return "" // several may differ in whom tokens are for: see checkToken
 	case s.Key != nil && s.Key.In == InHeader:
 		return "header " + strings.ToLower(s.Key.name(header))
 	case s.Key != nil:
@@ -140,6 +142,7 @@ func (l *loader) checkKeyScheme(field string, k *KeyScheme) {
 	if k.InsecureCookieName && k.In != InCookie {
 		l.reject(field+".insecure_cookie_name", "has no effect without in: cookie", "")
 	}
+	l.checkKeyTokens(field, k)
 	switch {
 	case k.Name == "":
 	case k.In == InBearer, k.In == InBasic:
@@ -176,6 +179,9 @@ func (l *loader) checkJWT(field string, j *JWTScheme) {
 			l.reject(at+".issuer", "is in the list twice", "")
 		}
 		seen[issuer.Issuer] = true
+		if issuer.Issuer != "" && issuer.Issuer == l.config.Tokens.Issuer && !l.failed(at+".issuer") {
+			l.reject(at+".issuer", "is tokens.issuer: it would not be asked whether the keys of those tokens are still good", "take them by a scheme such as {key: {in: bearer, tokens: true}}")
+		}
 		l.checkJWTIssuer(at, issuer, j.InsecureHTTP)
 	}
 }
@@ -336,6 +342,8 @@ func (l *loader) checkToken(field, name string, kinds map[string]string) {
 	kind := scheme.Kind()
 	if scheme.Basic != nil || scheme.Key != nil && scheme.Key.In == InBasic && scheme.Key.BasicField == "password" {
 		kind = "password" // of both, anything can be one
+	} else if scheme.Key != nil && scheme.Key.In == InBearer {
+		kind = "bearer key"
 	} else if kind != "jwt" && kind != "introspection" {
 		return
 	}

@@ -40,6 +40,7 @@ type Config struct {
 	Signer     *jwt.Signer       // signs identities for upstreams; nil when none wants that
 	LimitStore ratelimit.Store   // counts what nodes share; nil when no limit is shared
 	Credits    usage.Store       // keeps credits; nil when no route costs any
+	TokenKeys  http.Handler      // answers with the public keys of tokens that are made from keys; nil when none are
 	Holder     HolderCommands    // answers holders of keys; nil when they may do nothing with them
 	AccessLog  *slog.Logger      // one record per request
 	Log        *slog.Logger      // everything else
@@ -140,7 +141,7 @@ func (g *Gateway) build() error {
 	}
 	begin(routes)
 	if err == nil {
-		err = errors.Join(g.addRoutes(routes), g.addLogins(routes), g.addLeaks(routes), g.addHolder(routes))
+		err = errors.Join(g.addRoutes(routes), g.addLogins(routes), g.addLeaks(routes), g.addHolder(routes), g.addTokens(routes))
 	}
 	var route warder.Route = routes
 	if len(g.cfg.Config.OpenAPIDocuments) > 0 && err == nil {

@@ -14,6 +14,7 @@ import (
 type HolderCommands interface {
 	Show() http.Handler
 	Roll() http.Handler
+	Exchange() http.Handler // makes a token
 	Revoke() http.Handler
 }
 
@@ -22,8 +23,8 @@ const holderBody = 4 << 10
 
 var errNoHolder = errors.New("holder.path is set, and nothing answers there")
 
-// addHolder makes the paths by which the holder of a key looks at it, rolls and
-// revokes it. The key is the one in the header of the configuration.
+// addHolder makes the paths by which the holder of a key looks at it, makes tokens of
+// it, rolls and revokes it. The key is the one in the header of the configuration.
 func (g *Gateway) addHolder(routes *warder.Routes) error {
 	path := g.cfg.Config.Holder.Path
 	switch {
@@ -45,7 +46,12 @@ func (g *Gateway) addHolder(routes *warder.Routes) error {
 	policy := func() *warder.Policy {
 		return &warder.Policy{BodyLimit: limit, AddressLimit: g.limits.everybody, Guard: g.guard, Authn: stage}
 	}
+	var tokenErr error
+	if g.cfg.Config.Tokens.On() {
+		tokenErr = g.answer(routes, "POST "+path+"/token", policy(), g.cfg.Holder.Exchange())
+	}
 	return errors.Join(
+		tokenErr,
 		g.answer(routes, "GET "+path, policy(), g.cfg.Holder.Show()),
 		g.answer(routes, "POST "+path+"/roll", policy(), g.cfg.Holder.Roll()),
 		g.answer(routes, "POST "+path+"/revoke", policy(), g.cfg.Holder.Revoke()),

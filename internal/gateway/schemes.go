@@ -29,7 +29,7 @@ type schemes struct {
 // A mix says which schemes of a requirement find their credential in the field
 // Authorization: each of them has to leave to the others what is theirs, and
 // nothing else, so that no credential is nobody's.
-type mix struct{ bearerKey, basicKey, jwt, opaque, people bool }
+type mix struct{ bearerKey, keyTokens, basicKey, jwt, opaque, people bool }
 
 // A variant is a scheme as one mix needs it.
 type variant struct {
@@ -88,6 +88,7 @@ func (s *schemes) mixOf(security []config.Alternative) (m mix) {
 		for name := range alternative {
 			scheme := s.cfg.Config.Schemes[name]
 			m.bearerKey = m.bearerKey || scheme.Key != nil && scheme.Key.In == config.InBearer
+			m.keyTokens = m.keyTokens || scheme.Key != nil && scheme.Key.Tokens
 			m.basicKey = m.basicKey || scheme.Key != nil && scheme.Key.In == config.InBasic
 			m.jwt = m.jwt || scheme.JWT != nil
 			m.opaque = m.opaque || scheme.Introspection != nil
@@ -139,7 +140,7 @@ func (s *schemes) key(v variant, k *config.KeyScheme) (authn.Scheme, error) {
 	case config.InCookie:
 		return apikey.NewCookie(apikey.CookieConfig{Verifier: verifier, SchemeName: v.name, Name: name, InsecureCookieName: k.InsecureCookieName})
 	case config.InBearer:
-		return apikey.NewBearer(apikey.BearerConfig{Verifier: verifier, SchemeName: v.name, Shared: v.mix.jwt || v.mix.opaque, Prefixes: prefixes})
+		return apikey.NewBearer(apikey.BearerConfig{Verifier: verifier, SchemeName: v.name, Shared: v.mix.jwt || v.mix.opaque, Prefixes: prefixes, Tokens: k.Tokens, TokenAudience: k.TokenAudience})
 	case config.InBasic:
 		return apikey.NewBasic(apikey.BasicConfig{
 			Verifier: verifier, SchemeName: v.name, Shared: v.mix.people, Prefixes: prefixes, Field: apikey.BasicField(k.BasicField),
@@ -150,8 +151,8 @@ func (s *schemes) key(v variant, k *config.KeyScheme) (authn.Scheme, error) {
 }
 
 // leave tells a scheme of tokens which ones belong to another scheme of the
-// requirement: keys by their prefix, and of the rest what has the form of a JWT
-// (RFC 7519, section 3.1) or has not.
+// requirement: keys by their prefix, what was made from keys by its beginning, and of
+// the rest what has the form of a JWT (RFC 7519, section 3.1) or has not.
 func (s *schemes) leave(m mix, jwts bool) func(token string) bool {
 	prefix := s.cfg.Config.Keys.Prefix + "_"
 	divided := m.jwt && m.opaque
@@ -159,7 +160,7 @@ func (s *schemes) leave(m mix, jwts bool) func(token string) bool {
 		return nil
 	}
 	return func(token string) bool {
-		if m.bearerKey && strings.HasPrefix(token, prefix) {
+		if m.bearerKey && strings.HasPrefix(token, prefix) || m.keyTokens && s.cfg.Verifier.OwnsToken(token) {
 			return true
 		}
 		return divided && (strings.Count(token, ".") == 2) != jwts

@@ -34,6 +34,7 @@ func table() map[string]row {
 		"account",
 		"account/login",
 		"apikey",
+		"apikey/keytoken",
 		"audit",
 		"authn",
 		"authz",
@@ -139,8 +140,9 @@ func table() map[string]row {
 		"authz/celcond":    {module: vocabulary("authz"), third: []string{"cel.dev/cel-go", "google.golang.org/protobuf", "google.golang.org/genproto"}},
 		"session/password": {module: vocabulary("authn", "openapi", "session"), third: x},
 		"session/oidc":     {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
-		// the one place where rooms of identity meet: see ADR 25
-		"account/login": {module: vocabulary("account", "apikey", "authn", "openapi", "session", "session/password")},
+		// the two places where rooms of identity meet: see ADR 25, and for keys whose tokens are signed ADR 33
+		"account/login":   {module: vocabulary("account", "apikey", "authn", "openapi", "session", "session/password")},
+		"apikey/keytoken": {module: vocabulary("apikey", "authn", "internal/bearer", "jwt")},
 		// a conformance suite knows the concept that it tests
 		"account/accounttest":     {module: vocabulary("account")},
 		"apikey/apikeytest":       {module: vocabulary("apikey")},

@@ -33,10 +33,13 @@ type HolderConfig struct {
 	Registry fleet.Registry // Required.
 	Log      *slog.Logger   // Required.
 	Credits  usage.Store    // nil: holders are not told of any
+
+	Tokens *apikey.TokenIssuer // nil: no tokens are made
 }
 
 // A Holder is what the holder of a key may do with it, proved by the key itself: to
-// look at it, to roll and to revoke it. Which key is meant is what the request
+// look at it, to make tokens from it, to roll and to revoke it. A token that was made
+// from the key can do none of it. Which key is meant is what the request
 // proved, and nothing that it says: a parameter or a member that names another is
 // refused as any that there is not. Its handlers want a Stack in front that proves a
 // key. It is safe for concurrent use.
@@ -99,21 +102,31 @@ func (r *holding) by() apikey.By {
 	return apikey.By{Actor: "key:" + r.principal.KeyID, Source: r.client}
 }
 
-// command checks a request, whose body may have these members, and answers with
-// what run returns.
+// command is [answerHolder] of the commands that answer with the key.
 func (h *Holder) command(members map[string]*huma.Schema, run func(r *holding) (Own, error)) http.Handler {
+	return answerHolder(h, members, run)
+}
+
+// answerHolder checks a request, whose body may have these members, and answers with
+// what run returns.
+func answerHolder[B any](h *Holder, members map[string]*huma.Schema, run func(r *holding) (B, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchange.From(r.Context())
 		if x == nil || x.Principal.KeyID == "" {
 			exchange.Respond(w, r, exchange.Fail(nil).Problem(), "no-key", errors.New("keyservice: the holder's commands are not behind a Stack that proves keys"))
 			return
 		}
+		if x.Principal.Token {
+			h.refuse(w, x, fail(problem.Forbidden, "A token cannot do this: send the key that it was made from."))
+			return
+		}
 		in := &holding{Request: r, principal: &x.Principal, client: x.Client.String()}
-		own, err := Own{}, error(nil)
+		var out B
+		var err error
 		if f := in.check(members); f != nil {
 			err = f
 		} else {
-			own, err = run(in)
+			out, err = run(in)
 		}
 		if err != nil {
 			h.refuse(w, x, err)
@@ -122,7 +135,7 @@ func (h *Holder) command(members map[string]*huma.Schema, run func(r *holding) (
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		_ = json.NewEncoder(w).Encode(own) // the client may be gone
+		_ = json.NewEncoder(w).Encode(out) // the client may be gone
 	})
 }
 

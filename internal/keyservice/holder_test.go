@@ -18,20 +18,24 @@ import (
 )
 
 // holding serves the holder's commands at /me, as the gateway does.
-func (w *world) holding(t *testing.T) http.Handler {
+func (w *world) holding(t *testing.T, more ...authn.Scheme) http.Handler {
 	t.Helper()
-	h, err := keyservice.NewHolder(keyservice.HolderConfig{Store: w.store, Issuer: w.issuer, Registry: nodes{w}, Log: slog.New(slog.DiscardHandler), Credits: w.credits})
+	h, err := keyservice.NewHolder(keyservice.HolderConfig{Store: w.store, Issuer: w.issuer, Registry: nodes{w}, Log: slog.New(slog.DiscardHandler), Credits: w.credits, Tokens: w.tokens})
 	must(t, err)
 	header, err := apikey.NewHeader(apikey.HeaderConfig{Verifier: w.verifier})
 	must(t, err)
-	keys, err := authn.New(authn.Config{Requirement: authn.Require(header)})
+	requirement := authn.Require(header)
+	for _, scheme := range more {
+		requirement = append(requirement, authn.Require(scheme)...)
+	}
+	keys, err := authn.New(authn.Config{Requirement: requirement})
 	must(t, err)
 	body, err := bodylimit.New(bodylimit.Config{Max: keyservice.HolderBody})
 	must(t, err)
 	paths, err := target.New(target.Config{})
 	must(t, err)
 	mux, routes := http.NewServeMux(), new(warder.Routes)
-	for pattern, handler := range map[string]http.Handler{"GET /me": h.Show(), "POST /me/roll": h.Roll(), "POST /me/revoke": h.Revoke()} {
+	for pattern, handler := range map[string]http.Handler{"GET /me": h.Show(), "POST /me/roll": h.Roll(), "POST /me/revoke": h.Revoke(), "POST /me/token": h.Exchange()} {
 		mux.Handle(pattern, handler)
 		must(t, routes.Handle(pattern, &warder.Policy{BodyLimit: body, Authn: keys}))
 	}

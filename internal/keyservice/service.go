@@ -50,6 +50,9 @@ type Config struct {
 	// what is not seen to be used is revoked when it shall be. nil: nobody is told.
 	Used func(key string, secret int)
 
+	// Tokens makes tokens from keys; nil: there are none, and exchangeKey answers 404.
+	Tokens *apikey.TokenIssuer
+
 	// Stale reports whether a person has to log in again for what a right allows. nil:
 	// nobody has to.
 	Stale func(p *exchange.Principal, right Right) bool

@@ -18,6 +18,7 @@ import (
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/apikey/keytoken"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/bodylimit"
 	"github.com/warder-dev/warder/exchange"
@@ -38,6 +39,7 @@ type world struct {
 	store    *apikey.MemoryStore
 	issuer   *apikey.Issuer
 	verifier *apikey.Verifier
+	tokens   *apikey.TokenIssuer
 	credits  *usage.MemoryStore
 	ledger   *usage.Ledger
 	attempts *idempotency.Memory
@@ -92,7 +94,11 @@ func newWorld(tb testing.TB, more ...func(*keyservice.Config)) *world {
 	peppers, err := apikey.ParsePeppers(line)
 	must(tb, err)
 	log := slog.New(slog.DiscardHandler)
-	w.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{Store: w.store, Peppers: peppers})
+	tokens, err := keytoken.New(keytoken.Config{Issuer: "https://api.example.com", Audience: []string{"orders", "invoices"}})
+	must(tb, err)
+	w.tokens, err = apikey.NewTokenIssuer(apikey.TokenIssuerConfig{Signer: tokens, Audience: tokens.Audience()})
+	must(tb, err)
+	w.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{Store: w.store, Peppers: peppers, Tokens: tokens})
 	must(tb, err)
 	tb.Cleanup(func() { must(tb, w.verifier.Close()) })
 	w.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: w.store, Peppers: peppers, Changed: w.verifier.Invalidate})
@@ -105,7 +111,7 @@ func newWorld(tb testing.TB, more ...func(*keyservice.Config)) *world {
 	must(tb, err)
 	cfg := keyservice.Config{
 		Store: w.store, Issuer: w.issuer, Verifier: w.verifier, Registry: nodes{w}, Attempts: w.attempts, Schemes: []authn.Scheme{token, w.people},
-		Log: log, Credits: w.credits, Ledger: ledger,
+		Log: log, Credits: w.credits, Ledger: ledger, Tokens: w.tokens,
 	}
 	for _, change := range more {
 		change(&cfg)

@@ -24,14 +24,15 @@ import (
 
 // Use is a key with what it is shown for.
 type Use struct {
-	Key     string   `json:"key" format:"password" doc:"the text of the key" minLength:"1" maxLength:"256" example:"wrd_live_7HqLk2mVxWcP..."`
-	Method  string   `json:"method,omitempty" doc:"of the request that came with it" maxLength:"32" pattern:"^[A-Z-]+$" patternDescription:"a method in upper case" example:"GET"`
-	Target  string   `json:"target,omitempty" doc:"of that request: its path, and whatever follows" maxLength:"8192" example:"/orders/17"`
-	Address string   `json:"address,omitempty" doc:"of the client that sent it" maxLength:"45" example:"192.0.2.7"`
-	Origin  string   `json:"origin,omitempty" doc:"the Origin field of that request" maxLength:"300"`
-	Public  bool     `json:"public,omitempty" doc:"the operation takes public keys"`
-	Scopes  []string `json:"scopes,omitempty" nullable:"false" doc:"that the operation wants" maxItems:"20" example:"[\"orders:read\"]"`
-	Cost    int64    `json:"cost,omitempty" doc:"credits that it costs, spent when the key is good; default 0: none" minimum:"0" maximum:"1000000" example:"1"`
+	Key      string   `json:"key" format:"password" doc:"the text of the key, or of a token that was made from one" minLength:"1" maxLength:"8192" example:"wrd_live_7HqLk2mVxWcP..."`
+	Method   string   `json:"method,omitempty" doc:"of the request that came with it" maxLength:"32" pattern:"^[A-Z-]+$" patternDescription:"a method in upper case" example:"GET"`
+	Target   string   `json:"target,omitempty" doc:"of that request: its path, and whatever follows" maxLength:"8192" example:"/orders/17"`
+	Address  string   `json:"address,omitempty" doc:"of the client that sent it" maxLength:"45" example:"192.0.2.7"`
+	Origin   string   `json:"origin,omitempty" doc:"the Origin field of that request" maxLength:"300"`
+	Public   bool     `json:"public,omitempty" doc:"the operation takes public keys"`
+	Scopes   []string `json:"scopes,omitempty" nullable:"false" doc:"that the operation wants" maxItems:"20" example:"[\"orders:read\"]"`
+	Audience string   `json:"audience,omitempty" doc:"that a token has to be for; default: any that tokens are made for" maxLength:"2048"`
+	Cost     int64    `json:"cost,omitempty" doc:"credits that it costs, spent when the key is good; default 0: none" minimum:"0" maximum:"1000000" example:"1"`
 }
 
 // Verdict is what a key is good for.
@@ -54,6 +55,7 @@ type Principal struct {
 	Scopes      []string   `json:"scopes" nullable:"false" example:"[\"orders:read\"]"`
 	Plan        string     `json:"plan,omitempty" example:"free"`
 	Expires     *time.Time `json:"expires,omitempty"`
+	Token       bool       `json:"token,omitempty" doc:"proved by a token that was made from the key"`
 	Retiring    bool       `json:"retiring,omitempty" doc:"the text is being replaced: the client shall take the new one"`
 }
 
@@ -167,10 +169,20 @@ func (v *verification) judge(ctx context.Context, c *caller, u *Use, use apikey.
 			return Verdict{}, throttled(said.Problem())
 		}
 	}
-	p, err := v.verifier.VerifyFor(ctx, u.Key, use)
+	verify := v.verifier.VerifyFor
+	token := v.verifier.OwnsToken(u.Key)
+	if token {
+		verify = func(ctx context.Context, text string, use apikey.Use) (exchange.Principal, error) {
+			return v.verifier.VerifyToken(ctx, text, u.Audience, use)
+		}
+	}
+	p, err := verify(ctx, u.Key, use)
 	verdict, err := v.refused(ctx, c, id, p, err)
 	if err != nil {
 		return Verdict{}, err
+	}
+	if token && c.bound() != "" && verdict.Code == codeInvalid {
+		verdict.Reason = "unknown" // the key may be somebody else's
 	}
 	outcome = exchange.Outcome{Status: verdict.Status, Reason: verdict.Reason}
 	if !verdict.Valid {
@@ -233,7 +245,7 @@ func (v *verification) refused(ctx context.Context, c *caller, id string, p exch
 func principalOf(p *exchange.Principal) *Principal {
 	return &Principal{
 		ID: p.KeyID, Owner: p.Owner, Environment: p.Environment, Scopes: append([]string{}, p.Scopes.Names()...), Plan: p.Plan,
-		Expires: timeOf(p.Expires), Retiring: p.Retiring,
+		Expires: timeOf(p.Expires), Retiring: p.Retiring, Token: p.Token,
 	}
 }
 

@@ -59,7 +59,7 @@ func (p *program) openKeyService() error {
 	}
 	p.keys.api, err = keyservice.New(keyservice.Config{
 		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: attempts,
-		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Timeout: o.Config.Timeouts.Store,
+		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Tokens: p.tokens.issuer, Timeout: o.Config.Timeouts.Store,
 	})
 	return err
 }
@@ -98,7 +98,7 @@ func (p *program) holder() (gateway.HolderCommands, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keyservice.NewHolder(keyservice.HolderConfig{Store: o.Store, Issuer: issuer, Registry: o.Registry, Log: o.Log, Credits: o.Credits})
+	return keyservice.NewHolder(keyservice.HolderConfig{Store: o.Store, Issuer: issuer, Registry: o.Registry, Log: o.Log, Credits: o.Credits, Tokens: p.tokens.issuer})
 }
 
 // reader is the audit for the API; nil for none.

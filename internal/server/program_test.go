@@ -55,10 +55,11 @@ type settings struct {
 
 	credits func(usage.Store) usage.Store // the same
 
-	environ []string                       // of the configuration
-	before  func(t *testing.T, p *program) // is run before the program starts; nil for nothing
-	token   secret.Text                    // of the admin listener
-	shadow  *config.Config                 // judges beside the program's own; nil for none
+	environ   []string                       // of the configuration
+	before    func(t *testing.T, p *program) // is run before the program starts; nil for nothing
+	tokenKeys secret.Text                    // sign tokens of keys
+	token     secret.Text                    // of the admin listener
+	shadow    *config.Config                 // judges beside the program's own; nil for none
 }
 
 // start runs warder in front of upstream, a base URL. The configuration protects
@@ -114,7 +115,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Peppers: p.peppers,
 		Accounts:  db.Accounts(),
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
-		AdminToken: s.token, Shadow: s.shadow,
+		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p

@@ -37,7 +37,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken, Attempts, Audit, Usage, Reloads, Shadow and Ready.
+// Accounts, AdminToken, TokenKeys, Attempts, Audit, Usage, Reloads, Shadow and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -65,6 +65,11 @@ type Options struct {
 	// AdminToken is what the admin listener wants of those who ask about limits or
 	// change them. Without it nobody can.
 	AdminToken secret.Text
+
+	// TokenKeys sign the tokens that are made from keys, as keytoken.Config has them.
+	// Without any, and where the configuration wants tokens, keys are made that end with
+	// the program.
+	TokenKeys secret.Text
 
 	// Attempts keeps what came of requests to the admin API with an Idempotency-Key;
 	// nil: in memory.
@@ -96,6 +101,7 @@ type program struct {
 	verifier  *apikey.Verifier
 	people    people
 	signer    *jwt.Signer // nil when no upstream wants signed identities
+	tokens    keyTokens
 	gateway   atomic.Pointer[gateway.Gateway]
 	front     decisionFront // where proxies ask; nil when there is none
 	reloads   reloads
@@ -174,6 +180,9 @@ func (p *program) join(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("server: cannot announce this node: %w", err)
 	}
+	if p.tokens, err = newKeyTokens(&o.Config.Tokens, o.TokenKeys); err != nil {
+		return err
+	}
 	p.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{
 		Store: o.Store, Peppers: o.Peppers, Log: o.Log,
 		CacheSize:     o.Config.Keys.CacheSize,
@@ -183,6 +192,7 @@ func (p *program) join(ctx context.Context) error {
 		Lease:         p.member.Announced,
 		Applied:       p.member.Applied,
 		Honeytoken:    p.honeytoken,
+		Tokens:        p.tokens.verifier(),
 		LegacyFormats: o.Config.Keys.LegacyFormats,
 	})
 	return err

@@ -103,12 +103,12 @@ func (p *program) startShadow() error {
 // program; limits begin unspent.
 func (p *program) newShadow(cfg *config.Config) (*gateway.Gateway, error) {
 	o := p.options
-	with := &program{options: Options{Config: gateway.CountingAlone(cfg), Sessions: o.Sessions, Log: slog.New(slog.DiscardHandler)}}
+	with := &program{options: Options{Config: tokensAs(o.Config, gateway.CountingAlone(cfg)), Sessions: o.Sessions, Log: slog.New(slog.DiscardHandler)}}
 	if err := errors.Join(with.makePeople(), with.sign()); err != nil {
 		return nil, err
 	}
 	return gateway.New(gateway.Config{
-		Config: with.options.Config, Verifier: p.verifier, Sessions: with.people.sessions, People: with.people.checker, Signer: with.signer, Credits: o.Credits,
+		Config: with.options.Config, Verifier: p.verifier, Sessions: with.people.sessions, People: with.people.checker, Signer: with.signer, Credits: o.Credits, TokenKeys: http.NotFoundHandler(), Holder: unanswered{},
 		AccessLog: with.options.Log, Log: o.Log.With(slog.Bool("shadow_config", true)), KeyStore: o.Store, Beside: p.gateway.Load(),
 	})
 }

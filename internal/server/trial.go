@@ -16,6 +16,7 @@ import (
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/gateway"
+	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/usage"
 )
@@ -28,12 +29,16 @@ type Trial struct {
 	routes  map[string]*config.Route // by pattern
 }
 
-// TrialOptions are what a [Trial] needs. Both fields are required.
+// TrialOptions are what a [Trial] needs. Every field is required but TokenKeys.
 type TrialOptions struct {
 	_       [0]func()
 	Config  *config.Config
 	Store   apikey.Store // of the keys that requests may carry; nothing is written to it
 	Peppers *apikey.Peppers
+
+	// TokenKeys read tokens that were made from keys, as those of [Options] do. Without
+	// any no token is good.
+	TokenKeys secret.Text
 }
 
 // NewTrial builds the policy of a configuration. Limits and credits begin anew:
@@ -41,7 +46,7 @@ type TrialOptions struct {
 func NewTrial(o TrialOptions) (*Trial, error) {
 	cfg := gateway.CountingAlone(o.Config) // where others count is not asked
 	p := &program{metrics: NewMetrics("trial"), options: Options{
-		Config: cfg, Store: o.Store, Peppers: o.Peppers, Sessions: new(session.MemoryStore), Credits: new(usage.MemoryStore),
+		Config: cfg, Store: o.Store, Peppers: o.Peppers, Sessions: new(session.MemoryStore), Credits: new(usage.MemoryStore), TokenKeys: o.TokenKeys,
 		Log: slog.New(slog.DiscardHandler), AccessLog: slog.New(slog.DiscardHandler),
 	}}
 	t := &Trial{program: p, routes: make(map[string]*config.Route)}
@@ -62,6 +67,10 @@ func (t *Trial) build() (err error) {
 	if _, ok := o.Store.(apikey.LegacyStore); ok {
 		settings.LegacyFormats = o.Config.Keys.LegacyFormats
 	}
+	if p.tokens, err = newKeyTokens(&o.Config.Tokens, o.TokenKeys); err != nil {
+		return err
+	}
+	settings.Tokens = p.tokens.verifier()
 	p.verifier, err = apikey.NewVerifier(settings)
 	if err != nil {
 		return err
@@ -70,7 +79,7 @@ func (t *Trial) build() (err error) {
 		return err
 	}
 	g, err := gateway.New(gateway.Config{
-		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, Credits: o.Credits,
+		Config: o.Config, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, Credits: o.Credits, TokenKeys: p.tokens.keySet(), Holder: unanswered{},
 		AccessLog: o.AccessLog, Log: o.Log,
 	})
 	if err == nil {

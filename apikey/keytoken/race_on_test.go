@@ -1,0 +1,5 @@
+//go:build race
+
+package keytoken_test
+
+const raceEnabled = true
