@@ -32,7 +32,8 @@ import (
 	"github.com/warder-dev/warder/problem"
 )
 
-// Config configures a [Front]. Every field but the Remove ones is required.
+// Config configures a [Front]. Every field but Register and the Remove ones is
+// required.
 type Config struct {
 	_ [0]func()
 
@@ -50,6 +51,10 @@ type Config struct {
 	// RemoveHeaders and RemoveCookies carry credentials: Envoy takes them out for the
 	// upstream.
 	RemoveHeaders, RemoveCookies []string
+
+	// Register adds what else Envoys may ask about; nil for nothing. Only those that
+	// Proxies lists reach it.
+	Register func(server grpc.ServiceRegistrar)
 }
 
 // A Front answers Envoys over HTTP/2. It is safe for concurrent use.
@@ -98,6 +103,9 @@ func New(cfg Config) (*Front, error) {
 	f.server = grpc.NewServer(grpc.MaxRecvMsgSize(cfg.MaxHeaderBytes+besideFields), grpc.UnaryInterceptor(f.listedOnly))
 	authv3.RegisterAuthorizationServer(f.server, service{f: f})
 	grpc_health_v1.RegisterHealthServer(f.server, health.NewServer())
+	if cfg.Register != nil {
+		cfg.Register(f.server)
+	}
 	return f, nil
 }
 
