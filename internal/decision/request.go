@@ -26,7 +26,12 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 		}
 		return ""
 	}
-	method, raw, scheme, host, from := one(d.method), one(d.target), one(d.scheme), one(d.host), one(d.client)
+	var method, raw, scheme, host, from string
+	if d.replayed {
+		method, raw, scheme, host, from = r.Method, strings.TrimPrefix(r.RequestURI, Path), one(d.scheme), r.Host, one(d.client)
+	} else {
+		method, raw, scheme, host, from = one(d.method), one(d.target), one(d.scheme), one(d.host), one(d.client)
+	}
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
@@ -38,8 +43,8 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 		wrong.unreadable = append(wrong.unreadable, d.client)
 	}
 	target, err := parseTarget(raw)
-	if err != nil {
-		wrong.unreadable = append(wrong.unreadable, d.target)
+	if err != nil || d.replayed && strings.Contains(raw, "#") { // who splits a fragment off asks about another one
+		wrong.unreadable = append(wrong.unreadable, cmp.Or(d.target, "the target"))
 	}
 	if err := cmp.Or(wrong.err(), d.checkUpgrade(r.Header), checkIdentity(r.Header)); err != nil {
 		return nil, err

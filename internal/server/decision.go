@@ -51,7 +51,10 @@ func (p *program) answerDialect(networks []netip.Prefix, secure *tls.Config) (re
 	if !known {
 		return nil, fmt.Errorf("decision.dialect: there is no %q", o.Config.Decision.Dialect)
 	}
-	front, err := decision.New(decision.Config{Stack: p.decider(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log})
+	headers, cookies := p.gateway.Load().Carriers()
+	front, err := decision.New(decision.Config{
+		Stack: p.decider(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log, RemoveHeaders: headers, RemoveCookies: cookies,
+	})
 	if err != nil {
 		return nil, err
 	}
