@@ -77,8 +77,16 @@ func (d *Dialect) asks(r *http.Request) bool {
 	if !d.replayed {
 		return r.URL.Path == Path
 	}
+	return behindPath(r) != ""
+}
+
+// behindPath is the target that stands behind [Path] in that of r; "" for none.
+func behindPath(r *http.Request) string {
 	target, ok := strings.CutPrefix(r.RequestURI, Path)
-	return ok && (target == "*" || strings.HasPrefix(target, "/"))
+	if !ok || target != "*" && !strings.HasPrefix(target, "/") {
+		return ""
+	}
+	return target
 }
 
 // own reports whether the field is the proxy's word and not the client's.
