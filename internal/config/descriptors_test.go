@@ -94,3 +94,20 @@ func TestRateLimitDomains(t *testing.T) {
 		t.Errorf("live %v, restart %v", live, restart)
 	}
 }
+
+func TestWhatWeakensRateLimitDomains(t *testing.T) {
+	got := weak(t, "redis: {addresses: ['127.0.0.1:6379']}\n"+byEnvoy+`rate_limit_domains:
+  - domain: a
+    descriptors:
+      - {key: a, limit: {name: a, count: 1, per: 1s, store: redis, on_store_failure: insecure_open}}
+      - {key: b, limit: {name: b, count: 1, per: 1s, store: redis, shadow: true}}
+`)
+	for i, want := range []string{
+		"rate_limit_domains[0].descriptors[0].limit.on_store_failure: is insecure_open: what cannot be judged passes",
+		"rate_limit_domains[0].descriptors[1].limit.shadow: it only watches",
+	} {
+		if len(got) != 2 || !strings.Contains(got[i], want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

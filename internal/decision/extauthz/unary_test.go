@@ -2,8 +2,11 @@ package extauthz_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +19,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/decision/extauthz"
 )
 
@@ -223,6 +227,52 @@ func TestBuffersAreEmptied(t *testing.T) {
 			if option.GetHeader().GetKey() == "cookie" && option.GetHeader().GetValue() != "other="+key {
 				t.Errorf("%d bytes came as %d", len(key)+6, len(option.GetHeader().GetValue()))
 			}
+		}
+	}
+}
+
+// Over the wire, an answer has no length but its own, and says how it went behind it:
+// as Envoy expects it of any server of gRPC.
+func TestOverHTTP2(t *testing.T) {
+	server, err := httpserver.New(httpserver.Config{Handler: newFront(t, everything{}, nil), Log: slog.New(slog.DiscardHandler), InsecureH2C: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listen net.ListenConfig
+	l, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Shutdown(context.WithoutCancel(t.Context())) })
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	for name, tt := range map[string]struct {
+		message []byte
+		want    string
+	}{
+		"an answer":      {framed(0, marshal(t, question(nil))), "0"},
+		"a long answer":  {framed(0, marshal(t, question(map[string]string{"cookie": "session=x; other=" + strings.Repeat("x", 8000)}))), "0"},
+		"no answer":      {framed(0, []byte("\xff")), "13"},
+		"a long message": {framed(0, make([]byte, 1<<20)), "8"},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String()+checkPath, bytes.NewReader(tt.message))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"Content-Type": {"application/grpc"}, "Te": {"trailers"}, "Grpc-Timeout": {"1M"}}
+		w, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		body, err := io.ReadAll(w.Body)
+		_ = w.Body.Close()
+		if err != nil || w.StatusCode != http.StatusOK || w.ContentLength != -1 && len(body) > 0 || w.Header.Get("Content-Length") != "" || w.Header.Get("Content-Type") != "application/grpc" {
+			t.Errorf("%s: %v, %d %v", name, err, w.StatusCode, w.Header)
+		}
+		if w.Trailer.Get("Grpc-Status") != tt.want || (len(body) > 5) != (tt.want == "0") {
+			t.Errorf("%s: %v behind %d bytes, want %s", name, w.Trailer, len(body), tt.want)
 		}
 	}
 }
