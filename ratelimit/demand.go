@@ -18,6 +18,10 @@ type Demand struct {
 	Limit *Limit
 	Cost  uint64 // 0 asks whether anything is left, and counts nothing
 
+	// Debt is for what is spent already: Cost counts in any case, whatever the others
+	// say, and up to one burst beyond the limit. OK is whether it had room.
+	Debt bool
+
 	// Answers.
 	OK       bool          // the limit on its own lets it pass
 	Counts   bool          // it has a subject that the limit counts; the others pass
@@ -33,8 +37,8 @@ const MaxDemands = maxLimits
 
 // TakeAll counts x by every demand or by none, as [Stage.Check] does: none is
 // counted when a limit that is enforced has no room. A limit with Shadow counts when
-// all those pass and it has room itself, and refuses nothing. It reports whether x
-// may pass.
+// all those pass and it has room itself, and refuses nothing. What is a Debt counts
+// by itself. It reports whether x may pass.
 //
 // No two demands are of one limit, and as in [New] no exact limit is beside one
 // in memory. The error is about that, or of a store that gave no answer and whose
@@ -95,9 +99,9 @@ func (l *wishlist) add(w *wish, d *Demand) {
 	l.wishes, l.of = append(l.wishes, *w), append(l.of, d)
 }
 
-// wishesOf are what x wishes: what is counted, what is only tried, and what counts
-// nothing, because it costs nothing or more than ever passes; each in the order of
-// locking.
+// wishesOf are what x wishes: what is counted, what is only tried, and what is not
+// counted with those, because it costs nothing or more than ever passes, or is a
+// debt; each in the order of locking.
 func wishesOf(x *exchange.Exchange, demands []Demand) (counted, tried, idle wishlist) {
 	sorted := make([]*Demand, len(demands))
 	for i := range demands {
@@ -117,9 +121,9 @@ func wishesOf(x *exchange.Exchange, demands []Demand) (counted, tried, idle wish
 		}
 		l := d.Limit.of(x, key)
 		d.policy = l.policy
-		possible := d.Cost > 0 && d.Cost <= l.rule.burst
-		if possible {
-			l = l.withCost(d.Cost)
+		possible := d.Cost > 0 && d.Cost <= l.rule.burst && !d.Debt
+		if d.Cost > 0 {
+			l = l.withCost(d.Cost) // or the whole burst
 		}
 		w := wish{limit: l, key: key, shard: l.table.shard(key)}
 		switch {
@@ -161,6 +165,10 @@ func (l *wishlist) answer(x *exchange.Exchange, passed bool) {
 			w.look() // what was not judged because another limit refused
 		}
 		d.OK = w.ok
+		if d.Debt && d.Cost > 0 && !x.Dry {
+			w.charge(x, w.limit.cost)
+			w.look()
+		}
 		d.Standing = w.standing()
 		if d.Cost <= w.limit.rule.burst {
 			d.Wait = time.Duration(w.limit.rule.wait(w.tat, w.now, max(1, d.Cost)))

@@ -74,6 +74,53 @@ func TestTakeAll(t *testing.T) {
 	})
 }
 
+// A debt counts in any case, also beyond the limit, and keeps who has it waiting: at
+// most for one burst.
+func TestDebts(t *testing.T) {
+	for name, more := range map[string]func(*ratelimit.LimitConfig){
+		"memory": func(*ratelimit.LimitConfig) {},
+		"exact":  func(*ratelimit.LimitConfig) {},
+		"leased": lease(1),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemory(t, 100)
+			with := func(c *ratelimit.LimitConfig) {
+				if name != "memory" {
+					c.Store = store
+				}
+				more(c)
+			}
+			tokens, other := minutely(t, "tokens", 60, with), minutely(t, "other", 1, with)
+			for _, tt := range []struct {
+				name   string
+				demand ratelimit.Demand
+				passed bool
+				left   uint64
+			}{
+				{"within", ratelimit.Demand{Limit: tokens, Cost: 50, Debt: true}, true, 10},
+				{"anything left?", ratelimit.Demand{Limit: tokens, Debt: true}, true, 10},
+				{"beyond what is left", ratelimit.Demand{Limit: tokens, Cost: 40, Debt: true}, false, 0},
+				{"beyond the burst", ratelimit.Demand{Limit: tokens, Cost: 1 << 40, Debt: true}, false, 0},
+				{"anything left now?", ratelimit.Demand{Limit: tokens, Debt: true}, false, 0},
+			} {
+				d, passed := takesAll(t, anyone(), tt.demand)
+				if passed != tt.passed || d[0].OK != tt.passed || d[0].Standing.Left != tt.left {
+					t.Errorf("%s, %s: %v, %d left", name, tt.name, passed, d[0].Standing.Left)
+				}
+			}
+			<-time.After(time.Minute + 2*time.Second) // of the burst that is owed
+			if _, passed := takesAll(t, anyone(), ratelimit.Demand{Limit: tokens}); !passed {
+				t.Errorf("%s: a debt of more than a burst", name)
+			}
+			takesAll(t, anyone(), ratelimit.Demand{Limit: other, Cost: 1})
+			d, passed := takesAll(t, anyone(), ratelimit.Demand{Limit: other, Cost: 1}, ratelimit.Demand{Limit: tokens, Cost: 1, Debt: true})
+			if passed || !d[1].OK || d[1].Standing.Left > 1 {
+				t.Errorf("%s: beside one that refuses: %v, %+v", name, passed, d[1].Standing)
+			}
+		})
+	}
+}
+
 func TestWhatDemandsTell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wide, narrow := minutely(t, "wide", 100), minutely(t, "narrow", 10)

@@ -40,6 +40,8 @@ type DescriptorLimit struct {
 	Burst int `yaml:"burst" min:"0" max:"1000000000"`
 	// Override lets a descriptor bring another count and per along, in its field limit, in place of these. Default false: what it brings along is ignored.
 	Override bool `yaml:"override" default:"false"`
+	// Debt counts hits that are spent already, also beyond the limit, by up to one burst, and whatever other limits say: for what Envoy tells on stream done. Default false.
+	Debt bool `yaml:"debt" default:"false"`
 	// Capacity is how many subjects are remembered, at up to 100 bytes each, 1 to 16,777,216. When it is reached, who is over the limit stays so. Default 100000.
 	Capacity int `yaml:"capacity" default:"100000" min:"1" max:"16777216"`
 	// Shadow counts and logs what would be refused, and lets it pass. Default false.

@@ -59,6 +59,7 @@ rate_limit_domains:
         limit: {name: tried, count: 1, per: 365d, shadow: true}
       - key: tokens
         limit: {name: tokens, count: 1000, per: 30d, burst: 500}
+      - {key: answered, limit: {name: answered, count: 100, per: 365d, debt: true}}
   - domain: other
     descriptors:
       - {key: remote_address, limit: {name: other-address, count: 1, per: 365d}}
@@ -157,10 +158,14 @@ func TestEnvoyAsksAboutLimits(t *testing.T) {
 	e.counts(t, "no hits", inDomain("api", hits(0, descriptor("tokens", "a"))), "ok ok:tokens=499")
 	e.counts(t, "all hits", inDomain("api", hits(499, descriptor("tokens", "a"))), "ok ok:tokens=0")
 	e.counts(t, "no hits, of nothing", inDomain("api", hits(0, descriptor("tokens", "a"))), "over over:tokens=0")
+	e.counts(t, "spent", inDomain("api", hits(90, descriptor("answered", "a"))), "ok ok:answered=10")
+	e.counts(t, "may there be more", inDomain("api", hits(0, descriptor("answered", "a")), address("192.0.2.4")), "ok ok:answered=10 ok:per-address=2")
+	e.counts(t, "spent beyond", inDomain("api", hits(50, descriptor("answered", "a"))), "over over:answered=0")
+	e.counts(t, "no more", inDomain("api", hits(0, descriptor("answered", "a")), address("192.0.2.4")), "over over:answered=0 ok:per-address=2")
 	e.counts(t, "tried", inDomain("api", descriptor("tried", "x")), "ok ok:tried=0")
 	e.counts(t, "tried again", inDomain("api", descriptor("tried", "x")), "ok ok:tried=0")
 	for name, want := range map[string]string{
-		`warder_rate_limit_decisions_total{limit="per-address",outcome="passed"}`: "5", `warder_rate_limit_decisions_total{limit="any-plan",outcome="refused"}`: "1",
+		`warder_rate_limit_decisions_total{limit="per-address",outcome="passed"}`: "6", `warder_rate_limit_decisions_total{limit="any-plan",outcome="refused"}`: "1",
 		`warder_rate_limit_decisions_total{limit="tried",outcome="shadowed"}`: "1", `warder_rate_limit_subjects{limit="any-plan"}`: "2",
 		`warder_refusals_total{reason="limit:any-plan",stage="ratelimits"}`: "1", `warder_requests_total{outcome="passed",route="ratelimit:other",status="2xx"}`: "1",
 		`warder_shadow_refusals_total{reason="limit:tried",stage="ratelimits"}`: "1",

@@ -101,7 +101,7 @@ func (l *descriptorLimits) rules(all []config.Descriptor) (rules []ratelimits.Ru
 	for i := range all {
 		rule := ratelimits.Rule{Key: all[i].Key, Value: all[i].Value, Rules: l.rules(all[i].Descriptors)}
 		if settings := all[i].Limit; settings != nil {
-			rule.Limit, rule.Override = l.made[settings.Name], settings.Override
+			rule.Limit, rule.Override, rule.Debt = l.made[settings.Name], settings.Override, settings.Debt
 		}
 		rules = append(rules, rule)
 	}

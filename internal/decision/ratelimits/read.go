@@ -155,7 +155,7 @@ func (q *question) demand(i int, n *node, subject string, descriptor *commonv3.R
 	}
 	q.subjects[name] = subject
 	q.of[i] = len(q.demands)
-	q.demands = append(q.demands, ratelimit.Demand{Limit: n.limit, Cost: cost})
+	q.demands = append(q.demands, ratelimit.Demand{Limit: n.limit, Cost: cost, Debt: n.debt})
 	return nil
 }
 

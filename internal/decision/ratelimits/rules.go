@@ -32,6 +32,7 @@ type Rule struct {
 	Key, Value string
 	Limit      *ratelimit.Limit
 	Override   bool // a descriptor may bring another quota along
+	Debt       bool // hits count also beyond the limit: see [ratelimit.Demand]
 	Rules      []Rule
 }
 
@@ -54,6 +55,7 @@ type domain struct {
 type node struct {
 	limit    *ratelimit.Limit
 	override bool
+	debt     bool
 	exact    map[pair]*node
 	open     map[string]*node // by key
 }
@@ -105,7 +107,7 @@ func (n *node) add(all []Rule, at string, names map[string]bool, limits *[]*rate
 			names[r.Limit.Name()] = true
 			*limits = append(*limits, r.Limit)
 		}
-		below := &node{limit: r.Limit, override: r.Override}
+		below := &node{limit: r.Limit, override: r.Override, debt: r.Debt}
 		errs = append(errs, below.add(r.Rules, place, names, limits))
 		if r.Value == "" {
 			n.open[r.Key] = below
