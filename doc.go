@@ -105,6 +105,7 @@
 //   - internal/gateway: routes, each with its policy and upstream
 //   - internal/decision: the same routes, for proxies that only ask
 //   - internal/decision/extauthz: and for Envoy, which asks over gRPC
+//   - internal/decision/ratelimits: limits that Envoy asks about, by what it calls descriptors
 //   - internal/server: listeners, and everything above joined
 //   - internal/dnscommand: a program of the operator that publishes records in the DNS
 //   - internal/keyimport: the keys of other systems, from what those export

@@ -216,8 +216,11 @@ func (s *Stage) refuse(all []wish) exchange.Verdict {
 			wait, longest = d, w.limit
 		}
 	}
-	return exchange.Refuse(longest.refusal.With("Retry-After", strconv.FormatInt(max(1, seconds(wait)), 10)), "limit:"+longest.name)
+	return exchange.Refuse(longest.refusal.With("Retry-After", retryAfter(wait)), "limit:"+longest.name)
 }
+
+// retryAfter is the value of Retry-After for a wait in nanoseconds.
+func retryAfter(wait int64) string { return strconv.FormatInt(max(1, seconds(wait)), 10) }
 
 // seconds rounds nanoseconds up.
 func seconds(ns int64) int64 { return (ns + int64(time.Second) - 1) / int64(time.Second) }

@@ -44,6 +44,12 @@ type Counts struct{ Passed, Refused, Shadowed uint64 }
 // Shared reports whether the limit has a [Store].
 func (l *Limit) Shared() bool { return l.remote != nil }
 
+// Exact reports whether the limit asks its [Store] for each request.
+func (l *Limit) Exact() bool { return l.remote != nil && l.remote.lease == 0 }
+
+// InShadow reports whether the limit refuses nothing.
+func (l *Limit) InShadow() bool { return l.shadow }
+
 // Counts returns what the limit, its plans and those with another cost decided.
 func (l *Limit) Counts() Counts {
 	c := l.counts

@@ -14,7 +14,7 @@ func liveSettings() map[string]bool {
 		"hosts": true, "hosts_shadow": true, "forwarded": true, "headers": true, "cors": true, "csrf": true,
 		"https.require": true, "https.on_exposed_key": true, "https.get_status": true, "https.hsts": true, "https.hsts_subdomains": true, "https.hsts_preload": true,
 		"limits.target_bytes": true, "limits.body_bytes": true,
-		"rate_limits": true, "default_rate_limits": true, "rate_limit_fields": true, "rate_limit_bypass": true,
+		"rate_limits": true, "default_rate_limits": true, "rate_limit_domains": true, "rate_limit_fields": true, "rate_limit_bypass": true,
 		"security": true, "insecure_verbose": true, "upstream": true, "upstreams": true, "routes": true,
 	}
 }
@@ -62,6 +62,11 @@ func SameUpstream(a, b Upstream) bool { return same(reflect.ValueOf(a), reflect.
 
 // SameLimit reports whether both count the same.
 func SameLimit(a, b RateLimit) bool { return same(reflect.ValueOf(a), reflect.ValueOf(b)) }
+
+// SameDescriptorLimit reports whether both count the same.
+func SameDescriptorLimit(a, b DescriptorLimit) bool {
+	return same(reflect.ValueOf(a), reflect.ValueOf(b))
+}
 
 // SameBypass reports whether both let the same by.
 func SameBypass(a, b RateLimitBypass) bool { return same(reflect.ValueOf(a), reflect.ValueOf(b)) }

@@ -32,6 +32,7 @@ func (l *loader) check() {
 	l.checkLeaks()
 	l.checkUpstreams()
 	l.checkRateLimits()
+	l.checkRateLimitDomains()
 	l.checkRoutes()
 	l.checkDocuments()
 	l.checkCredits()

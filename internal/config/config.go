@@ -71,6 +71,8 @@ type Config struct {
 	RateLimits map[string]RateLimit `yaml:"rate_limits"`
 	// DefaultRateLimits lists the limits of all requests: of each route besides its own, and, for those that count before anybody is asked for a credential, also of requests that no route matches. Default: none.
 	DefaultRateLimits []string `yaml:"default_rate_limits"`
+	// RateLimitDomains are limits that Envoy asks about by its rate limit protocol, where decision.dialect is envoy. At most 64. Default: none.
+	RateLimitDomains []RateLimitDomain `yaml:"rate_limit_domains"`
 	// RateLimitFields says how clients are told what they have left: by RateLimit and RateLimit-Policy, by X-RateLimit-Limit, -Remaining and -Reset, by both, or not at all. Default standard.
 	RateLimitFields string `yaml:"rate_limit_fields" default:"standard" enum:"standard|legacy|both|off"`
 	// Redis is the server by which nodes share limits.

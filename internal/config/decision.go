@@ -7,8 +7,8 @@ import "fmt"
 type Decision struct {
 	// Listen is the address (host:port) of one more listener, where proxies ask. Beyond loopback it speaks TLS with the certificates of tls. Default: none.
 	Listen string `yaml:"listen"`
-	// Dialect is the kind of proxy that asks: nginx by auth_request, caddy by forward_auth, traefik by ForwardAuth, haproxy by the guide's action in Lua, envoy by ext_authz over gRPC. Required with listen. Default none.
-	Dialect string `yaml:"dialect" default:"none" enum:"none|nginx|caddy|traefik|haproxy|envoy"`
+	// Dialect is the kind of proxy that asks: nginx by auth_request, caddy by forward_auth, traefik by ForwardAuth, haproxy by the guide's action in Lua, envoy by ext_authz over gRPC, envoy-http by ext_authz over HTTP. Required with listen. Default none.
+	Dialect string `yaml:"dialect" default:"none" enum:"none|nginx|caddy|traefik|haproxy|envoy|envoy-http"`
 	// Proxies lists the addresses and networks that are answered. Default: this machine.
 	Proxies []string `yaml:"proxies"`
 	// InsecureListen lets listen be plain HTTP beyond loopback. It costs: keys cross the network in clear text. Default false.

@@ -27,7 +27,7 @@ func TestHintsShowHowItIsWritten(t *testing.T) {
 		{"upstreams without routes", "upstreams: {b: {url: 'http://h'}, a: {url: 'http://h'}}\n", `warder.yaml:1:13: upstreams: are given without routes: no request would get there; add routes: [{match: /, upstream: a}], or write upstream: URL instead`},
 		{"a scheme among none", shorthand + "security: [{jwt: []}]\n", `warder.yaml:2:13: security[0].jwt: no scheme has this name; there is only apiKey; others are made in schemes`},
 		{"a scheme among others", shorthand + "schemes: {a: {key: {in: bearer}}}\nsecurity: [{jwt: []}]\n", `warder.yaml:3:13: security[0].jwt: no scheme has this name; there are a, apiKey`},
-		{"a proxy that is not known", shorthand + "decision: {listen: '127.0.0.1:0', dialect: apache}\n", `warder.yaml:2:44: decision.dialect: is none of nginx, caddy, traefik, haproxy, envoy`},
+		{"a proxy that is not known", shorthand + "decision: {listen: '127.0.0.1:0', dialect: apache}\n", `warder.yaml:2:44: decision.dialect: is none of nginx, caddy, traefik, haproxy, envoy, envoy-http`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := load(t, tt.file, config.Source{})

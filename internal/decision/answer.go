@@ -22,6 +22,7 @@ type answer struct {
 	status  int // as meant for the client; 0 before it is known
 	body    bytes.Buffer
 	skipped bool // the body is too long for the field
+	remove  removal
 }
 
 func newAnswer(w http.ResponseWriter, d *Dialect) *answer {
@@ -56,13 +57,20 @@ func (a *answer) WriteHeader(status int) {
 		a.ResponseWriter.WriteHeader(http.StatusOK)
 		return
 	}
+	if !a.dialect.replayed { // there, what a denial has is the client's
+		a.toProxy(status)
+	}
+	if !a.dialect.narrow {
+		a.ResponseWriter.WriteHeader(a.dialect.status(status))
+	}
+}
+
+// toProxy tells the proxy of a denial whose answer for the client has status.
+func (a *answer) toProxy(status int) {
 	h := a.Header()
 	h.Set(StatusField, strconv.Itoa(status))
 	for _, name := range upstream.IdentityFields() {
 		h[name] = []string{""} // a denial names nobody, whatever the client sent
-	}
-	if !a.dialect.narrow {
-		a.ResponseWriter.WriteHeader(a.dialect.status(status))
 	}
 }
 

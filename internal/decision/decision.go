@@ -33,10 +33,10 @@ const (
 )
 
 // Path is where decisions are asked for, with any method: proxies ask with GET or
-// with the client's own.
+// with the client's own. Behind it, Envoy has the client's target.
 const Path = "/authz"
 
-// Config configures a [Front]. Every field is required.
+// Config configures a [Front]. Every field but the Remove ones is required.
 type Config struct {
 	_ [0]func()
 
@@ -47,6 +47,10 @@ type Config struct {
 	Dialect Dialect
 	Proxies []netip.Prefix // who is answered
 	Log     *slog.Logger
+
+	// RemoveHeaders and RemoveCookies carry credentials, which [EnvoyHTTP] takes out
+	// for the upstream. For other dialects the guide's wiring does. They may be nil.
+	RemoveHeaders, RemoveCookies []string
 }
 
 // A Front answers proxies. It is safe for concurrent use.
@@ -107,7 +111,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !f.peers.Answered(r.RemoteAddr):
 		f.stranger.Write(w, r, "")
 		return
-	case r.URL.Path != Path:
+	case !f.cfg.Dialect.asks(r):
 		f.notFound.Write(w, r, "")
 		return
 	}
@@ -118,6 +122,9 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := newAnswer(w, &f.cfg.Dialect)
+	if f.cfg.Dialect.replayed {
+		a.remove = f.removal(asked.Header)
+	}
 	(*f.handler.Load()).ServeHTTP(a, asked)
 	a.finish()
 }
@@ -134,6 +141,7 @@ func allow(w http.ResponseWriter, r *http.Request) {
 	}
 	x := exchange.From(r.Context())
 	upstream.SetIdentity(h, &x.Principal)
+	a.remove.add(h)
 	a.allowed = true
 	w.WriteHeader(http.StatusOK)
 }

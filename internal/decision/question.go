@@ -47,8 +47,21 @@ func (q *Question) Request(ctx context.Context) (*http.Request, error) {
 	if err := cmp.Or(wrong.err(), none.checkUpgrade(q.Header), checkIdentity(q.Header)); err != nil {
 		return nil, err
 	}
-	q.Header = none.header(q.Header)
+	q.clean()
 	return judged(ctx, q, target), nil
+}
+
+// clean leaves the client's fields: those about the connection to the proxy are
+// another's.
+func (q *Question) clean() {
+	for name := range q.Header {
+		if ofConnection(name) {
+			delete(q.Header, name)
+		}
+	}
+	if _, upgrades := q.Header["Upgrade"]; upgrades {
+		q.Header["Connection"] = []string{"Upgrade"}
+	}
 }
 
 // judged makes the request of a question whose parts were read.

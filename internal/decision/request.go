@@ -26,7 +26,12 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 		}
 		return ""
 	}
-	method, raw, scheme, host, from := one(d.method), one(d.target), one(d.scheme), one(d.host), one(d.client)
+	var method, raw, scheme, host, from string
+	if d.replayed {
+		method, raw, scheme, host, from = r.Method, behindPath(r), one(d.scheme), r.Host, one(d.client)
+	} else {
+		method, raw, scheme, host, from = one(d.method), one(d.target), one(d.scheme), one(d.host), one(d.client)
+	}
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
@@ -38,8 +43,8 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 		wrong.unreadable = append(wrong.unreadable, d.client)
 	}
 	target, err := parseTarget(raw)
-	if err != nil {
-		wrong.unreadable = append(wrong.unreadable, d.target)
+	if err != nil || d.replayed && strings.Contains(raw, "#") { // who splits a fragment off asks about another one
+		wrong.unreadable = append(wrong.unreadable, cmp.Or(d.target, "the target"))
 	}
 	if err := cmp.Or(wrong.err(), d.checkUpgrade(r.Header), checkIdentity(r.Header)); err != nil {
 		return nil, err
@@ -91,20 +96,42 @@ func (d *Dialect) checkUpgrade(h http.Header) error {
 // that the proxy sets, since the proxy does not: other spellings (CGI folds "-" and
 // "_", and some fold "."), and a Connection that has the next hop drop ours.
 func checkIdentity(h http.Header) error {
-	const prefix = "x-warder-"
-	folded := strings.NewReplacer("_", "-", ".", "-")
 	for name := range h {
-		if lower := strings.ToLower(name); strings.HasPrefix(folded.Replace(lower), prefix) && !strings.HasPrefix(lower, prefix) ||
-			strings.HasPrefix(lower, prefix) && strings.ContainsAny(lower, "_.") {
+		if likeOurs(name) && (!strings.EqualFold(name[:len(ourPrefix)], ourPrefix) || strings.ContainsAny(name, "_.")) {
 			return errors.New("the client sends an identity field in another spelling")
 		}
 	}
 	for _, list := range h["Connection"] {
-		if strings.Contains(folded.Replace(strings.ToLower(list)), prefix) {
-			return errors.New("the client has identity fields taken away by Connection")
+		for i := range len(list) {
+			if likeOurs(list[i:]) {
+				return errors.New("the client has identity fields taken away by Connection")
+			}
 		}
 	}
 	return nil
+}
+
+const ourPrefix = "x-warder-"
+
+// likeOurs reports whether name begins as our fields do, for somebody to whom
+// letters have no case, and "_" and "." are "-".
+func likeOurs(name string) bool {
+	if len(name) < len(ourPrefix) {
+		return false
+	}
+	for i := range len(ourPrefix) {
+		b := name[i]
+		switch {
+		case b >= 'A' && b <= 'Z':
+			b += 'a' - 'A'
+		case b == '_' || b == '.':
+			b = '-'
+		}
+		if b != ourPrefix[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // parseTarget reads origin-form or asterisk-form (RFC 9112, section 3.2).

@@ -57,12 +57,46 @@ func FuzzQuestion(f *testing.F) {
 	})
 }
 
+// FuzzReplayed reads whatever Envoy may send over HTTP: the request that is judged
+// has the question's own method, host and target, and none of Envoy's fields.
+func FuzzReplayed(f *testing.F) {
+	f.Add("/authz/orders/1?a=b", "https", "192.0.2.7", "k")
+	f.Add("/authz*", "http", "2001:db8::1", "")
+	f.Add("/authz//x", "ftp", "192.0.2.9, 192.0.2.7", "k")
+	f.Add("/authz/x#/y", "https", "192.0.2.7:80", "k")
+	f.Add("/authz/%zz", "https", "", "k")
+	d := decision.EnvoyHTTP()
+	f.Fuzz(func(t *testing.T, target, scheme, client, key string) {
+		r := &http.Request{Method: "PATCH", RequestURI: target, Host: "api.example.com", Header: http.Header{"X-Original-Proto": {scheme}, "X-Original-Addr": {client}, "X-Api-Key": {key}}}
+		asked, err := d.Read(r)
+		if (err == nil) != (asked != nil) {
+			t.Fatalf("%v and %v", asked, err)
+		}
+		if err != nil {
+			return
+		}
+		if asked.Method != "PATCH" || asked.Host != "api.example.com" || decision.Path+asked.RequestURI != target || strings.Contains(asked.RequestURI, "#") || (asked.TLS != nil) != (scheme == "https") {
+			t.Errorf("read %q %q %q", asked.Method, asked.RequestURI, asked.Host)
+		}
+		if len(asked.Header) != 1 || asked.Header.Get("X-Api-Key") != key || asked.RemoteAddr == "" {
+			t.Errorf("the fields: %v", asked.Header)
+		}
+	})
+}
+
 // question is a good question in the dialect, with more fields.
 func question(t *testing.T, d *decision.Dialect, more http.Header) *http.Request {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, decision.Path, http.NoBody)
+	path := decision.Path
+	if d.Fields()[0] == "" { // the target is in the question's own
+		path += "/orders/1"
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
 	r.Header = more
 	for i, field := range d.Fields() {
+		if field == "" {
+			continue
+		}
 		if _, given := more[field]; !given && i < 5 {
 			r.Header[field] = []string{[]string{"GET", "/orders/1", "https", "api.example.com", "192.0.2.7"}[i]}
 		}
@@ -84,7 +118,7 @@ func TestUpgradesThatNobodyJudgesAreRefused(t *testing.T) {
 }
 
 func TestIdentityFieldsInOtherSpellingsAreRefused(t *testing.T) {
-	for _, d := range []decision.Dialect{decision.Nginx(), decision.Caddy(), decision.Traefik(), decision.HAProxy()} {
+	for _, d := range []decision.Dialect{decision.Nginx(), decision.Caddy(), decision.Traefik(), decision.HAProxy(), decision.EnvoyHTTP()} {
 		for _, name := range []string{"X_Warder_Owner", "X-Warder_Owner", "X_Warder-Subject", "X.Warder.Owner", "x-warder_key-id", "X-Warder-Key.Id"} {
 			if _, err := d.Read(question(t, &d, http.Header{name: {"evil"}})); err == nil {
 				t.Errorf("%s passed", name)
@@ -102,6 +136,12 @@ func TestIdentityFieldsInOtherSpellingsAreRefused(t *testing.T) {
 }
 
 func TestNoStatusOfADenialIsAPass(t *testing.T) {
+	envoy := decision.EnvoyHTTP()
+	for status := 100; status < 600; status++ {
+		if got := envoy.Status(status); got == http.StatusOK || status != http.StatusOK && got != status { // it takes 200 alone for a pass
+			t.Errorf("Envoy: %d goes out as %d", status, got)
+		}
+	}
 	for i, d := range []decision.Dialect{decision.Nginx(), decision.Caddy(), decision.Traefik(), decision.HAProxy()} {
 		for status := 100; status < 600; status++ {
 			if got := d.Status(status); got < 300 || i == 0 && got != 401 && got != 403 {

@@ -53,6 +53,7 @@ func table() map[string]row {
 		"internal/config",
 		"internal/decision",
 		"internal/decision/extauthz",
+		"internal/decision/ratelimits",
 		"internal/dnscommand",
 		"internal/fleet",
 		"internal/gateway",
@@ -219,6 +220,10 @@ func table() map[string]row {
 				"github.com/envoyproxy/go-control-plane/envoy", "golang.org/x", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc",
 				"google.golang.org/protobuf",
 			},
+		},
+		"internal/decision/ratelimits": {
+			module: vocabulary("ratelimit"),
+			third:  []string{"github.com/envoyproxy/go-control-plane/envoy", "google.golang.org/grpc", "google.golang.org/protobuf"},
 		},
 		"internal/dnscommand": {},
 		"internal/server": {

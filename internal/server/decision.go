@@ -51,7 +51,10 @@ func (p *program) answerDialect(networks []netip.Prefix, secure *tls.Config) (re
 	if !known {
 		return nil, fmt.Errorf("decision.dialect: there is no %q", o.Config.Decision.Dialect)
 	}
-	front, err := decision.New(decision.Config{Stack: p.decider(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log})
+	headers, cookies := p.gateway.Load().Carriers()
+	front, err := decision.New(decision.Config{
+		Stack: p.decider(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log, RemoveHeaders: headers, RemoveCookies: cookies,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +67,12 @@ func (p *program) answerDialect(networks []netip.Prefix, secure *tls.Config) (re
 func (p *program) answerEnvoy(networks []netip.Prefix, secure *tls.Config) (refused func() uint64, err error) {
 	o := p.options
 	headers, cookies := p.gateway.Load().Carriers()
+	if err := p.answerLimits(); err != nil {
+		return nil, err
+	}
 	front, err := extauthz.New(extauthz.Config{
-		Stack: p.decider(p.gateway.Load()), Proxies: networks, Log: o.Log, MaxHeaderBytes: int(o.Config.Limits.HeaderBytes), RemoveHeaders: headers, RemoveCookies: cookies,
+		Register: p.descriptors.service.Register,
+		Stack:    p.decider(p.gateway.Load()), Proxies: networks, Log: o.Log, MaxHeaderBytes: int(o.Config.Limits.HeaderBytes), RemoveHeaders: headers, RemoveCookies: cookies,
 	})
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ import (
 const withEverything = `  redirect_listen: 127.0.0.1:0
   acme: {names: [acme.test], directory: "https://127.0.0.1:1/directory", folder: %q, agree_to_terms: true}
 proxy_protocol: {trusted_peers: [192.0.2.1]}
-decision: {listen: "127.0.0.1:0", dialect: nginx}
+decision: {listen: "127.0.0.1:0", dialect: envoy}
 https: {require: true}
 redis: {addresses: ["127.0.0.1:1"]}
 rate_limits:

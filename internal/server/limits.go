@@ -15,7 +15,7 @@ func limitReasons(cfg *config.Config) (words []string) {
 	for name := range cfg.RateLimits {
 		words = append(words, "limit:"+name)
 	}
-	return words
+	return append(words, descriptorReasons(cfg)...)
 }
 
 // register adds what c tells whenever metrics are read.
@@ -28,7 +28,10 @@ func (m *Metrics) register(c prometheus.Collector) error {
 
 // limitCounts tells what limits decided. The labels are names of the
 // configuration.
-type limitCounts struct{ gateway func() *gateway.Gateway }
+type limitCounts struct {
+	gateway     func() *gateway.Gateway
+	descriptors func() map[string]*ratelimit.Limit
+}
 
 func (limitCounts) decisions() *prometheus.Desc {
 	return prometheus.NewDesc("warder_rate_limit_decisions_total",
@@ -48,6 +51,9 @@ func (c limitCounts) Describe(to chan<- *prometheus.Desc) {
 // Collect is of [prometheus.Collector].
 func (c limitCounts) Collect(to chan<- prometheus.Metric) {
 	for name, l := range c.gateway().RateLimits() {
+		c.tell(to, name, l.Counts(), l.Remembered())
+	}
+	for name, l := range c.descriptors() {
 		c.tell(to, name, l.Counts(), l.Remembered())
 	}
 	for name, l := range c.gateway().Concurrency() {

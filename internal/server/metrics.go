@@ -16,6 +16,7 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/decision/ratelimits"
 	"github.com/warder-dev/warder/leak"
 	"github.com/warder-dev/warder/problem"
 )
@@ -98,7 +99,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		}),
 		stages: set([]string{
 			"requestid", "accesslog", "securityheaders", "forwarded", "trustedhost", "sni", "target", "https",
-			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "validate", "concurrency", "principallimit", "credit", "handler",
+			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "validate", "concurrency", "principallimit", "credit", "handler", ratelimits.Stage,
 		}),
 	}
 	for _, sender := range []string{"leak:github", "leak:report"} { // from the start, so that a first report is an increase

@@ -88,9 +88,16 @@ func (p *program) enforce(cfg *config.Config) error {
 	if len(restart) > 0 {
 		return &restartError{restart}
 	}
+	limits, err := p.newDescriptors(cfg)
+	if err != nil {
+		return err
+	}
 	next, err := p.newGateway(cfg, before)
 	if err != nil {
 		return err
+	}
+	if err := p.replaceDescriptors(cfg, limits); err != nil {
+		return errors.Join(err, next.Replaced(before))
 	}
 	p.metrics.Know(slices.Concat(limitReasons(before.Settings()), limitReasons(cfg))...) // what is under way is refused by the old ones
 	p.gateway.Store(next)

@@ -96,23 +96,24 @@ const pollInterval = 100 * time.Millisecond
 
 // A program is everything that runs between start and stop.
 type program struct {
-	options   Options
-	member    *fleet.Member
-	verifier  *apikey.Verifier
-	people    people
-	signer    *jwt.Signer // nil when no upstream wants signed identities
-	tokens    keyTokens
-	gateway   atomic.Pointer[gateway.Gateway]
-	front     decisionFront // where proxies ask; nil when there is none
-	reloads   reloads
-	keys      keyService
-	holding   gateway.HolderCommands // what holders of keys ask for their own; nil when they may not
-	probes    *readiness
-	metrics   *Metrics
-	servers   []service
-	http3     *http3.Server // nil when it is off
-	announcer *announcer    // nil when nobody is told of events
-	keeper    *housekeeping.Keeper
+	options     Options
+	member      *fleet.Member
+	verifier    *apikey.Verifier
+	people      people
+	signer      *jwt.Signer // nil when no upstream wants signed identities
+	tokens      keyTokens
+	gateway     atomic.Pointer[gateway.Gateway]
+	front       decisionFront // where proxies ask; nil when there is none
+	descriptors descriptors   // of Envoys that ask about limits
+	reloads     reloads
+	keys        keyService
+	holding     gateway.HolderCommands // what holders of keys ask for their own; nil when they may not
+	probes      *readiness
+	metrics     *Metrics
+	servers     []service
+	http3       *http3.Server // nil when it is off
+	announcer   *announcer    // nil when nobody is told of events
+	keeper      *housekeeping.Keeper
 
 	administrators administrators
 	checkpoints    *audit.Checkpointer // nil when the audit log is not signed
@@ -335,7 +336,7 @@ func (p *program) watch() error {
 			func() float64 { return float64(p.verifier.Applied()) }),
 		p.watchTLS(),
 		p.watchBalancers(),
-		p.metrics.register(limitCounts{p.gateway.Load}),
+		p.metrics.register(limitCounts{p.gateway.Load, p.descriptors.all}),
 		p.watchReloads(),
 		p.watchDocuments(),
 		p.watchLimitStore(),

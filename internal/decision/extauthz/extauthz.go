@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,9 +31,11 @@ import (
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/internal/decision"
 	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/upstream"
 )
 
-// Config configures a [Front]. Every field but the Remove ones is required.
+// Config configures a [Front]. Every field but Register and the Remove ones is
+// required.
 type Config struct {
 	_ [0]func()
 
@@ -50,6 +53,10 @@ type Config struct {
 	// RemoveHeaders and RemoveCookies carry credentials: Envoy takes them out for the
 	// upstream.
 	RemoveHeaders, RemoveCookies []string
+
+	// Register adds what else Envoys may ask about; nil for nothing. Only those that
+	// Proxies lists reach it.
+	Register func(server grpc.ServiceRegistrar)
 }
 
 // A Front answers Envoys over HTTP/2. It is safe for concurrent use.
@@ -58,9 +65,19 @@ type Front struct {
 	handler atomic.Pointer[http.Handler]
 	peers   *decision.Peers
 	server  *grpc.Server
+	calls   map[string]call // by path
+
+	removed  []string // RemoveHeaders in lower case
+	identity []named  // what an upstream gets
+
+	maxMessage int // bytes
+	buffers    buffers
 
 	stranger, unreadable, failed *problem.Problem
 }
+
+// named is a field in the forms of HTTP/1 and HTTP/2.
+type named struct{ canonical, lower string }
 
 // Beside its fields, a question holds names, addresses and a certificate of each
 // side, and what Envoy's configuration adds.
@@ -95,9 +112,21 @@ func New(cfg Config) (*Front, error) {
 		failed:     problem.New(problem.Internal, ""),
 	}
 	f.Replace(cfg.Stack)
-	f.server = grpc.NewServer(grpc.MaxRecvMsgSize(cfg.MaxHeaderBytes+besideFields), grpc.UnaryInterceptor(f.listedOnly))
-	authv3.RegisterAuthorizationServer(f.server, service{f: f})
-	grpc_health_v1.RegisterHealthServer(f.server, health.NewServer())
+	for _, name := range cfg.RemoveHeaders {
+		f.removed = append(f.removed, strings.ToLower(name))
+	}
+	for _, name := range upstream.IdentityFields() {
+		f.identity = append(f.identity, named{name, strings.ToLower(name)})
+	}
+	f.maxMessage = cfg.MaxHeaderBytes + besideFields
+	f.server = grpc.NewServer(grpc.MaxRecvMsgSize(f.maxMessage), grpc.UnaryInterceptor(f.listedOnly))
+	services := &registrar{Server: f.server, calls: make(map[string]call)}
+	authv3.RegisterAuthorizationServer(services, service{f: f})
+	grpc_health_v1.RegisterHealthServer(services, health.NewServer())
+	if cfg.Register != nil {
+		cfg.Register(services)
+	}
+	f.calls = services.calls
 	return f, nil
 }
 
@@ -113,14 +142,24 @@ func (f *Front) Refused() uint64 { return f.peers.Refused() }
 
 // ServeHTTP speaks gRPC. The HTTP server below bounds connections, streams, times
 // and the fields of gRPC's own.
-func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.server.ServeHTTP(w, r) }
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if c, wait, ok := f.plain(r); ok {
+		f.serve(w, r, c, wait)
+		return
+	}
+	f.server.ServeHTTP(w, r)
+}
 
-// listedOnly bounds the time of an answer, and gives strangers none. Their
-// questions about requests are denied by check, in a form that no Envoy takes for
-// a failure.
+// listedOnly bounds the time of an answer that the library gives.
 func (f *Front) listedOnly(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
+	return f.listed(ctx, request, info, handler)
+}
+
+// listed gives strangers no answer. Their questions about requests are denied by
+// check, in a form that no Envoy takes for a failure.
+func (f *Front) listed(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if info.FullMethod == authv3.Authorization_Check_FullMethodName {
 		return handler(ctx, request)
 	}

@@ -37,7 +37,7 @@ func newFront(tb testing.TB, route warder.Route, log *bytes.Buffer) *extauthz.Fr
 		logger = slog.New(slog.NewTextHandler(log, nil))
 	}
 	front, err := extauthz.New(extauthz.Config{
-		Stack: &warder.Stack{Route: route}, Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Log: logger, MaxHeaderBytes: 16 << 10,
+		Stack: &warder.Stack{Route: route}, Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("127.0.0.0/8")}, Log: logger, MaxHeaderBytes: 16 << 10,
 		RemoveCookies: []string{"session"},
 	})
 	if err != nil {

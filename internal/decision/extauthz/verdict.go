@@ -114,28 +114,25 @@ func (f *Front) allowed(v *verdict, client http.Header) *authv3.CheckResponse {
 	known := http.Header{}
 	upstream.SetIdentity(known, &v.principal)
 	response := &authv3.OkHttpResponse{}
-	remove := slices.Clone(f.cfg.RemoveHeaders)
-	for _, name := range upstream.IdentityFields() {
-		if value := known.Get(name); value != "" {
-			response.Headers = appendOption(response.Headers, name, value, false)
+	remove := slices.Clone(f.removed)
+	for _, name := range f.identity {
+		if value := known.Get(name.canonical); value != "" {
+			response.Headers = appendOption(response.Headers, name.lower, value, false)
 		} else {
-			remove = append(remove, name)
+			remove = append(remove, name.lower)
 		}
 	}
 	for name := range client {
 		if strings.HasPrefix(name, "X-Warder-") && known.Get(name) == "" {
-			remove = append(remove, name)
+			remove = append(remove, strings.ToLower(name))
 		}
 	}
 	if cookies := client["Cookie"]; len(cookies) > 0 && len(f.cfg.RemoveCookies) > 0 {
 		if left := credential.WithoutCookies(cookies, f.cfg.RemoveCookies...); len(left) > 0 {
 			response.Headers = appendOption(response.Headers, "Cookie", strings.Join(left, "; "), false)
 		} else {
-			remove = append(remove, "Cookie")
+			remove = append(remove, "cookie")
 		}
-	}
-	for i, name := range remove {
-		remove[i] = strings.ToLower(name)
 	}
 	slices.Sort(remove)
 	response.HeadersToRemove = slices.Compact(remove)
