@@ -63,9 +63,9 @@ const overlapAny = "any"
 func rollFields() []*field {
 	return []*field{
 		{Name: "overlap", Label: "The former secret ends", Kind: "select", Value: "24h", Options: []option{
-			{"", "now: it has leaked"}, {"1h", "in 1 hour"}, {"24h", "in 24 hours"}, {"168h", "in 7 days"}, {overlapAny, "after the time below"},
+			{"", "now: it has leaked"}, {"1h", "in 1 hour"}, {"24h", "in 24 hours"}, {"168h", "in 7 days"}, {overlapAny, "after a time of your own"},
 		}},
-		{Name: "custom", Label: "Time of your own", Hint: "Such as 36h or 14d, up to 90d. Only for “after the time below”.", Kind: "text", Max: 32},
+		{Name: "custom", Label: "Time of your own", Hint: "Such as 36h or 14d, up to 90d. Only for “after a time of your own”.", Kind: "text", Max: 32},
 		{Name: "idle_retire", Label: "Or earlier, when unused for", Hint: "Such as 1h. Empty: not earlier.", Kind: "text", Max: 32},
 	}
 }

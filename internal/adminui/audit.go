@@ -20,6 +20,7 @@ import (
 type event struct {
 	client.Entry
 
+	Name    string // of the person who did it; "" where it is not known
 	Changes []change
 	Key     bool // the subject is a key that may be looked at
 }
@@ -33,11 +34,34 @@ func (v *visit) events(q url.Values) (all []event, cursor string, _ error) {
 	if _, err := v.get("/v1/audit", q, &got); err != nil {
 		return nil, "", err
 	}
+	names, err := v.names()
+	if err != nil {
+		return nil, "", err
+	}
 	for i := range got.Entries {
 		e := &got.Entries[i]
-		all = append(all, event{Entry: *e, Changes: changes(e.Before, e.After), Key: e.Kind == "key" && apikey.ValidID(e.Subject)})
+		all = append(all, event{Entry: *e, Name: names[e.Actor], Changes: changes(e.Before, e.After), Key: e.Kind == "key" && apikey.ValidID(e.Subject)})
 	}
 	return all, got.Next, nil
+}
+
+// names are those of people, by what the audit calls them; none where they may not be
+// read.
+func (v *visit) names() (map[string]string, error) {
+	if !v.may(account.ReadAccounts) {
+		return map[string]string{}, nil
+	}
+	var got struct {
+		People []account.View `json:"people"`
+	}
+	if _, err := v.get("/v1/account/people", nil, &got); err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(got.People))
+	for i := range got.People {
+		names["account:"+string(got.People[i].ID)] = got.People[i].Name
+	}
+	return names, nil
 }
 
 // changes compares two states, member by member. That a change was made at all is the
@@ -74,10 +98,32 @@ func members(all map[string]string, within string, state json.RawMessage) {
 			members(all, full+".", value)
 		case json.Unmarshal(value, &s) == nil:
 			all[full] = s
+		case name == "secrets":
+			all[full] = secretsText(value)
 		default:
 			all[full] = string(value)
 		}
 	}
+}
+
+// secretsText says of a key's secrets which there are, and until when.
+func secretsText(value json.RawMessage) string {
+	var secrets []struct {
+		Number  int       `json:"number"`
+		Retires time.Time `json:"retires"`
+	}
+	if json.Unmarshal(value, &secrets) != nil {
+		return string(value)
+	}
+	var parts []string
+	for _, one := range secrets {
+		text := "no. " + strconv.Itoa(one.Number)
+		if !one.Retires.IsZero() {
+			text += " until " + one.Retires.UTC().Format(time.RFC3339)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // An auditPage is a part of the audit.

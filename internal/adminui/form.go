@@ -111,7 +111,7 @@ func newForm(fresh bool) *form {
 		{Name: fName, Label: "Name", Hint: "What it is for, for people.", Kind: "text", Max: 128},
 		{Name: fOwner, Label: "Owner", Hint: "Your own id of whom it belongs to.", Kind: "text", Max: 128},
 	}
-	lifetimes := []option{{lifeAt, "at the time below"}, {lifeNever, "never"}}
+	lifetimes := []option{{lifeAt, "at a time of your own"}, {lifeNever, "never"}}
 	if fresh {
 		about = append(about,
 			&field{Name: fEnvironment, Label: "Environment", Hint: "Part of the key's text, such as live or test.", Kind: "text", Value: "live", Max: 16},
@@ -123,7 +123,7 @@ func newForm(fresh bool) *form {
 		{Title: "What it may do", Fields: []*field{{Name: fScopes, Label: "Scopes", Hint: "One a line, such as orders:read or orders:*. None: nothing that wants a scope.", Kind: "area"}}},
 		{Title: "Expiry", Fields: []*field{
 			{Name: fLifetime, Label: "It expires", Kind: "select", Options: lifetimes},
-			{Name: fExpires, Label: "Time (UTC)", Hint: "Only for “at the time below”.", Kind: "when"},
+			{Name: fExpires, Label: "Time (UTC)", Hint: "Only for “a time of your own”.", Kind: "when"},
 			{Name: fIdle, Label: "Revoke when unused for", Hint: "Such as 90d. Empty: never.", Kind: "text", Max: 32},
 		}},
 		{Title: "From where and how it may be used", Folded: true, Fields: []*field{

@@ -28,7 +28,7 @@ func TestTheLifeOfAKey(t *testing.T) {
 		t.Errorf("stored: %+v", r)
 	}
 	ada.get(t, "/ui/keys").want(t, "list", 200).has(t, "the list", "ci", "wrd_live_"+id+"...", "acme", "orders:read, orders:write", "expiring", "never")
-	ada.get(t, "/ui/keys/"+id).want(t, "show", 200).has(t, "the key", "team blue", "600 per 1m, 60 at once", "create", "account:"+string(ada.id), "127.0.0.1")
+	ada.get(t, "/ui/keys/"+id).want(t, "show", 200).has(t, "the key", "team blue", "600 per 1m, 60 at once", "create ada 127.0.0.1", "no. 1")
 
 	form = ada.fill(t, "/ui/keys/"+id+"/edit", "name", "ci of the new team", "addresses", "192.0.2.0/24")
 	ada.post(t, "/ui/keys/"+id+"/edit", form).leads(t, "edit", "/ui/keys/"+id)

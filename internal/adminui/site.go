@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/warder-dev/warder"
@@ -159,3 +160,6 @@ func (s *Site) Wrap(edge warder.Edge) (http.Handler, error) {
 
 // Serves reports whether a path is one of the pages'.
 func Serves(path string) bool { return strings.HasPrefix(path, Base) }
+
+// Patterns are those of [http.ServeMux] that the site serves.
+func (s *Site) Patterns() []string { return slices.Clone(s.patterns) }
