@@ -165,7 +165,7 @@ func (v *visit) act() error {
 		f.Value = v.field(f.Name)
 	}
 	switch {
-	case p.Typed != nil && v.field("typed") != p.Name():
+	case p.Typed != nil && v.field("typed") != strings.TrimSpace(p.Name()):
 		p.Typed.Error = "this is not its name"
 		return v.notDone(p, http.StatusBadRequest, "Nothing was changed.")
 	case len(p.Proof) == 0:

@@ -99,10 +99,11 @@ func TestMarkupIsText(t *testing.T) {
 					t.Errorf("%s does not show %s", path, text)
 				}
 			}
-			for name, value := range map[string]string{"state": text, "ill": text, "next": text, text: "x"} {
-				for _, path := range []string{"/ui/keys", "/ui/health", "/ui/login", "/ui/audit"} {
-					inert(t, path+" with "+text+" in the address", ada.get(t, path+"?"+url.Values{name: {value}}.Encode()).body)
-				}
+			for path, name := range map[string]string{"/ui/keys": "state", "/ui/health": "ill", "/ui/login": "next", "/ui/audit": text} {
+				inert(t, path+" with "+text+" in the address", ada.get(t, path+"?"+url.Values{name: {text}}.Encode()).body)
+			}
+			if i%8 > 0 {
+				continue
 			}
 			inert(t, "a login with "+text, ada.post(t, "/ui/login", url.Values{"name": {text}, "next": {text}}).body)
 		}

@@ -198,11 +198,7 @@ func (f *form) spec() client.KeySpec {
 func (f *form) patch(k *client.Key) (p client.KeyPatch, changed bool) {
 	was := filled(k)
 	differs := func(name string) bool {
-		now := f.value(name)
-		if name != fName && name != fPlan {
-			now = f.canonical(name)
-		}
-		if now == was.value(name) {
+		if f.same(name, was) {
 			return false
 		}
 		changed = true
@@ -231,6 +227,13 @@ func (f *form) patch(k *client.Key) (p client.KeyPatch, changed bool) {
 		p.Expires, changed = f.moment(), true
 	}
 	return p, changed
+}
+
+// same reports whether a field says what it says in was. What came back as it was
+// sent is the same, whatever a form makes of it: a note of several lines, say.
+func (f *form) same(name string, was *form) bool {
+	stored := strings.TrimSpace(was.value(name))
+	return f.value(name) == stored || f.canonical(name) == stored
 }
 
 // canonical is a field's value as [filled] writes it.
@@ -284,9 +287,10 @@ func filled(k *client.Key) *form {
 
 // compare marks what somebody else has stored meanwhile.
 func (f *form) compare(k *client.Key) {
-	for _, g := range filled(k).Groups {
+	was := filled(k)
+	for _, g := range was.Groups {
 		for _, stored := range g.Fields {
-			if one := f.find(stored.Name); one != nil && f.canonical(stored.Name) != stored.Value {
+			if one := f.find(stored.Name); one != nil && !f.same(stored.Name, was) {
 				one.Stored, one.Changed = stored.Value, true
 			}
 		}
