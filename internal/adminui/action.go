@@ -20,12 +20,15 @@ type action struct {
 	Typed                     bool // the name of the key has to be typed
 	right                     account.Action
 	fields                    func() []*field
-	body                      func(v *visit) any
+	body                      func(v *visit, k *client.Key) any
 	verb                      string // behind the id in the API's path
 }
 
+// reduceName is that of the action whose page depends on what the key needed.
+const reduceName = "reduce"
+
 // none is the body of actions without one.
-func none(*visit) any { return nil }
+func none(*visit, *client.Key) any { return nil }
 
 // actions returns all.
 func actions() []action {
@@ -37,6 +40,10 @@ func actions() []action {
 		{
 			Name: "end-overlap", Title: "End the overlap", Button: "End it now", right: account.RollKeys, verb: ":endOverlap", body: none, Danger: true,
 			Text: "The former secrets of this key stop working now. Look at the key's page first: it says when they were used last.", Done: "Former secrets no longer work.",
+		},
+		{
+			Name: reduceName, Title: "Reduce", Button: "Take them away", right: account.WriteKeys, body: none,
+			Text: "The key keeps the scopes that it needed since usage is counted, and no others.",
 		},
 		{
 			Name: "disable", Title: "Disable", Button: "Disable the key", right: account.WriteKeys, verb: ":disable", body: none,
@@ -70,7 +77,7 @@ func rollFields() []*field {
 	}
 }
 
-func rollBody(v *visit) any {
+func rollBody(v *visit, _ *client.Key) any {
 	overlap := v.field("overlap")
 	if overlap == overlapAny {
 		overlap = v.field("custom")
@@ -89,14 +96,18 @@ func revokeFields() []*field {
 	}}}
 }
 
-func revokeBody(v *visit) any { return client.RevokeKeyRequest{Reason: v.field("reason")} }
+func revokeBody(v *visit, _ *client.Key) any {
+	return client.RevokeKeyRequest{Reason: v.field("reason")}
+}
 
 // An actionPage asks for an action.
 type actionPage struct {
 	Action  action
 	Key     client.Key
 	Fields  []*field
-	Typed   *field // nil unless a name has to be typed
+	Left    []string // scopes that a key keeps which is reduced
+	Gone    []string // those that it loses
+	Typed   *field   // nil unless a name has to be typed
 	Proof   []*field
 	ETag    string
 	Once    string
@@ -129,6 +140,9 @@ func (v *visit) action() (*actionPage, error) {
 	}
 	if !v.fresh(p.Action.right) {
 		v.wantProof(p)
+	}
+	if p.Action.Name == reduceName {
+		return p, v.reduced(p)
 	}
 	return p, nil
 }
@@ -198,7 +212,7 @@ func (v *visit) notDone(p *actionPage, status int, message string) error {
 
 // perform asks the API, and shows what came of it.
 func (v *visit) perform(p *actionPage) error {
-	q := question{method: http.MethodPost, path: "/v1/keys/" + p.Key.ID + p.Action.verb, header: fields("Idempotency-Key", p.Once), body: p.Action.body(v)}
+	q := question{method: http.MethodPost, path: "/v1/keys/" + p.Key.ID + p.Action.verb, header: fields("Idempotency-Key", p.Once), body: p.Action.body(v, &p.Key)}
 	switch p.Action.Name {
 	case "roll":
 		q.header.Set("If-Match", p.ETag)
@@ -208,6 +222,14 @@ func (v *visit) perform(p *actionPage) error {
 			return v.refusedAction(p, err)
 		}
 		return v.reveal(out, &made, "Key rolled")
+	case reduceName:
+		q.method, q.body = http.MethodPatch, client.KeyPatch{Scopes: &p.Left}
+		q.header.Set("If-Match", p.ETag)
+		if _, err := v.ask(q, nil); err != nil {
+			return v.refusedAction(p, err)
+		}
+		v.redirect(keyAddress(p.Key.ID))
+		return nil
 	case "delete":
 		q.method = http.MethodDelete
 		if _, err := v.ask(q, nil); err != nil {

@@ -369,10 +369,10 @@ func TestTwoEditors(t *testing.T) {
 		roll := ada.fill(t, path+"/roll", "overlap", "1h")
 		ada.post(t, path+"/edit", hers).leads(t, "the first", path)
 		page := bob.post(t, path+"/edit", his).want(t, "the second", http.StatusPreconditionFailed)
-		page.has(t, "the second's page", "Somebody else has changed this key", "Stored now: ci of ada", "Stored now: orders:read orders:write")
+		page.has(t, "the second's page", "Somebody else has changed this key", "Stored now: ci of ada", "Changed by somebody else meanwhile.")
 		mine := page.form(t)
-		if mine.Get("name") != "ci of bob" || mine.Get("metadata") != "team=bob" || mine.Get("scopes") != "orders:read" {
-			t.Errorf("what the second typed is %q, %q, %q", mine.Get("name"), mine.Get("metadata"), mine.Get("scopes"))
+		if mine.Get("name") != "ci of bob" || mine.Get("metadata") != "team=bob" || mine.Get("scopes") != "orders:read\norders:write" {
+			t.Errorf("the second sees %q, %q, %q", mine.Get("name"), mine.Get("metadata"), mine.Get("scopes"))
 		}
 		if now := h.record(t, string(r.ID)); now.Name != "ci of ada" || len(now.Scopes) != 2 || now.Metadata["team"] != "" {
 			t.Errorf("stored is %q, %q", now.Name, now.Scopes)
@@ -381,10 +381,19 @@ func TestTwoEditors(t *testing.T) {
 		if n := len(h.record(t, string(r.ID)).Secrets); n != 1 {
 			t.Errorf("the key has %d secrets", n)
 		}
-		mine.Set("scopes", "orders:read\norders:write")
 		bob.post(t, path+"/edit", mine).leads(t, "the second again", path)
 		if now := h.record(t, string(r.ID)); now.Name != "ci of bob" || len(now.Scopes) != 2 || now.Metadata["team"] != "bob" {
 			t.Errorf("stored is %q, %q, %q", now.Name, now.Scopes, now.Metadata)
+		}
+
+		// A form without what it was filled with: everything is the person's.
+		bare := bob.fill(t, path+"/edit", "owner", "zeta")
+		bare.Del("base")
+		ada.post(t, path+"/edit", ada.fill(t, path+"/edit", "scopes", "orders:read")).leads(t, "the first again", path)
+		again := bob.post(t, path+"/edit", bare).want(t, "a bare form", http.StatusPreconditionFailed)
+		again.has(t, "its page", "Stored now: orders:read", "Stored now: acme")
+		if got := again.form(t); got.Get("scopes") != "orders:read\norders:write" || got.Get("owner") != "zeta" {
+			t.Errorf("a bare form became %q, %q", got.Get("scopes"), got.Get("owner"))
 		}
 
 		// At once: one is told, whoever it is.

@@ -15,6 +15,7 @@ type formPage struct {
 	Form    *form
 	Key     *client.Key // nil for a new one
 	ETag    string
+	Base    string // see form.base
 	Once    string
 	Message string
 	Faults  []client.Fault // which no field has
@@ -103,7 +104,7 @@ func (v *visit) showEdit() error {
 	if err != nil {
 		return err
 	}
-	v.render(http.StatusOK, "edit", page{Title: "Change " + title(&k), Active: "keys"}, formPage{Form: filled(&k), Key: &k, ETag: etag, Once: once()})
+	v.render(http.StatusOK, "edit", page{Title: "Change " + title(&k), Active: "keys"}, formPage{Form: filled(&k), Key: &k, ETag: etag, Base: filled(&k).base(), Once: once()})
 	return nil
 }
 
@@ -115,7 +116,7 @@ func (v *visit) edit() error {
 	if err != nil {
 		return err
 	}
-	p := formPage{Form: newForm(false), Key: &k, ETag: v.field("etag"), Once: v.field("once")}
+	p := formPage{Form: newForm(false), Key: &k, ETag: v.field("etag"), Base: v.field("base"), Once: v.field("once")}
 	p.Form.take(v)
 	if p.ETag != etag {
 		return v.conflict(p)
@@ -144,9 +145,9 @@ func (v *visit) conflict(p formPage) error {
 	if err != nil {
 		return err
 	}
-	p.Key, p.ETag, p.Once = &k, etag, once()
-	p.Form.compare(&k)
-	p.Message = "Somebody else has changed this key since you opened the form. Nothing of yours is saved yet, and nothing is lost: what differs from what is stored now is marked. Save again to put yours in its place."
+	p.Form.merge(p.Base, &k)
+	p.Key, p.ETag, p.Base, p.Once = &k, etag, filled(&k).base(), once()
+	p.Message = "Somebody else has changed this key since you opened the form. Nothing of yours is saved yet, and nothing is lost: what you left alone is now as it is stored, and where you both changed something, what is stored stands below what you typed. Save again to keep what you see."
 	v.render(http.StatusPreconditionFailed, "edit", page{Title: "Change " + title(&k), Active: "keys"}, p)
 	return nil
 }

@@ -1,6 +1,7 @@
 package adminui
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,6 +21,7 @@ type field struct {
 	Error             string
 	Stored            string // what is stored meanwhile, when somebody else has changed it; see Changed
 	Changed           bool
+	Adopted           bool // somebody else has changed it meanwhile, and the person has not
 	Max               int
 	Required          bool
 	Complete          string // of autocomplete
@@ -40,7 +42,7 @@ type group struct {
 
 // Open reports whether a folded group has something to see.
 func (g group) Open() bool {
-	return slices.ContainsFunc(g.Fields, func(f *field) bool { return f.Error != "" || f.Changed })
+	return slices.ContainsFunc(g.Fields, func(f *field) bool { return f.Error != "" || f.Changed || f.Adopted })
 }
 
 // find returns a field, or nil.
@@ -285,12 +287,38 @@ func filled(k *client.Key) *form {
 	return f
 }
 
-// compare marks what somebody else has stored meanwhile.
-func (f *form) compare(k *client.Key) {
-	was := filled(k)
-	for _, g := range was.Groups {
+// base is what a form was filled with, so that it is known later what a person has
+// changed in it.
+func (f *form) base() string {
+	all := make(map[string]string)
+	for _, g := range f.Groups {
+		for _, one := range g.Fields {
+			all[one.Name] = one.Value
+		}
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		return "" // strings
+	}
+	return string(text)
+}
+
+// merge joins what a person has changed in the form with what somebody else has
+// stored meanwhile. What the person left as it was becomes what is stored; where both
+// have changed a field, it keeps what the person typed, and says what is stored.
+func (f *form) merge(base string, k *client.Key) {
+	was := make(map[string]string)
+	_ = json.Unmarshal([]byte(base), &was) // without it, every field is the person's
+	now := filled(k)
+	for _, g := range now.Groups {
 		for _, stored := range g.Fields {
-			if one := f.find(stored.Name); one != nil && !f.same(stored.Name, was) {
+			one := f.find(stored.Name)
+			before, known := was[stored.Name]
+			switch {
+			case one == nil || f.same(stored.Name, now):
+			case known && one.Value == strings.TrimSpace(before):
+				one.Value, one.Adopted = stored.Value, true
+			case !known || stored.Value != before:
 				one.Stored, one.Changed = stored.Value, true
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/client"
+	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/usage/tally"
 )
 
@@ -99,6 +101,14 @@ func (v *visit) findings(r *row) (all []finding) {
 	if state := apikey.State(r.State); r.Use == nil || state != apikey.Active && state != apikey.Retiring {
 		return nil
 	}
+	for _, f := range v.site.cfg.Health.Health(judged(r), r.Use, time.Now()) {
+		all = append(all, finding{f.Ill, words(&f)})
+	}
+	return all
+}
+
+// judged is what the judgement needs of a key.
+func judged(r *row) *tally.Key {
 	k := &tally.Key{ID: r.ID, Scopes: r.Scopes, Created: r.Created}
 	if r.Expires != nil {
 		k.Expires = *r.Expires
@@ -110,10 +120,7 @@ func (v *visit) findings(r *row) (all []finding) {
 		}
 		k.Secrets = append(k.Secrets, one)
 	}
-	for _, f := range v.site.cfg.Health.Health(k, r.Use, time.Now()) {
-		all = append(all, finding{f.Ill, words(&f)})
-	}
-	return all
+	return k
 }
 
 // words says it to people.
@@ -132,4 +139,25 @@ func words(f *tally.Finding) string {
 	default:
 		return ""
 	}
+}
+
+// reduced completes the page that takes away what a key never needed.
+func (v *visit) reduced(p *actionPage) error {
+	r, err := v.row(p.Key)
+	if err != nil {
+		return err
+	}
+	if r.Use == nil || r.LastUsed().IsZero() {
+		return told(problem.Conflict, "Nobody has used the key since usage is counted. Revoke it, or change its scopes yourself.")
+	}
+	p.Left = append([]string{}, v.site.cfg.Health.Reduced(judged(&r), r.Use)...)
+	for _, scope := range p.Key.Scopes {
+		if !slices.Contains(p.Left, scope) {
+			p.Gone = append(p.Gone, scope)
+		}
+	}
+	if len(p.Gone) == 0 {
+		return told(problem.Conflict, "The key has needed every scope that it has.")
+	}
+	return nil
 }

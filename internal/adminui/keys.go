@@ -1,6 +1,8 @@
 package adminui
 
 import (
+	"context"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -10,6 +12,7 @@ import (
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/client"
+	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/usage/tally"
 )
 
@@ -59,9 +62,15 @@ func (v *visit) row(k client.Key) (row, error) { //nolint:gocritic // a key is s
 	if v.site.cfg.Uses == nil || !v.may(account.ReadUsage) {
 		return r, nil
 	}
-	use, err := v.site.cfg.Uses.Key(v.r.Context(), k.ID)
+	ctx, cancel := context.WithTimeout(v.r.Context(), v.site.cfg.Timeout)
+	defer cancel()
+	use, err := v.site.cfg.Uses.Key(ctx, k.ID)
+	if err != nil {
+		v.site.cfg.Log.LogAttrs(ctx, slog.LevelError, "the use of a key cannot be read", slog.String("id", v.id()), slog.Any("error", err))
+		return r, told(problem.Unavailable, "The store gave no answer.")
+	}
 	r.Use = &use
-	return r, err
+	return r, nil
 }
 
 // A listPage is a part of the list of keys.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/bodylimit"
@@ -45,6 +46,9 @@ type Config struct {
 	// Uses tells of the use of keys; nil: nothing counts it, and pages say so.
 	Uses Uses
 
+	// Timeout bounds each question to Uses. Default 5s.
+	Timeout time.Duration
+
 	// Health says from when on something is wrong with a key.
 	Health tally.HealthConfig
 
@@ -65,6 +69,9 @@ type Site struct {
 func New(cfg Config) (*Site, error) {
 	if cfg.API == nil || cfg.Log == nil {
 		return nil, errors.New("adminui: API or Log is missing")
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
 	}
 	look, err := newLook()
 	if err != nil {

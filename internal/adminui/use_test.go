@@ -1,6 +1,8 @@
 package adminui_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -67,6 +69,25 @@ func TestUseAndHealth(t *testing.T) {
 	}
 	ada.get(t, "/ui/health?ill=idle").want(t, "idle", 200).has(t, "it", "Nothing is wrong with the 2 keys")
 	ada.get(t, "/ui/keys/"+string(good.ID)).want(t, "a key without use", 200).has(t, "it", "There were none.")
+}
+
+// What a key never needed is taken away in one go, once somebody has seen what it is.
+func TestReduce(t *testing.T) {
+	h := start(t)
+	bob := h.settle(t, "bob", account.Developer).login(t)
+	idle, _ := h.key(t, apikey.Spec{Name: "idle", Scopes: []string{"orders:*"}})
+	bob.get(t, "/ui/keys/"+string(idle.ID)+"/reduce").want(t, "a key that nobody used", 409)
+	r, _ := h.key(t, apikey.Spec{Name: "busy", Scopes: []string{"orders:*", "users:read"}})
+	h.count(t, time.Hour, &r, 1, "192.0.2.7/32", map[tally.Outcome]int64{tally.OK: 1})
+	path := "/ui/keys/" + string(r.ID) + "/reduce"
+	bob.get(t, path).want(t, "its page", 200).has(t, "its page", "Taken away orders:* users:read Left orders:read")
+	old := bob.fill(t, path)
+	bob.post(t, path, bob.fill(t, path)).leads(t, "reduce", "/ui/keys/"+string(r.ID))
+	if after := h.record(t, string(r.ID)); len(after.Scopes) != 1 || after.Scopes[0] != "orders:read" {
+		t.Errorf("the key has the scopes %q", after.Scopes)
+	}
+	bob.get(t, path).want(t, "again", 409).has(t, "it", "The key has needed every scope that it has.")
+	bob.post(t, path, old).want(t, "a form of before", 409)
 }
 
 func TestListsGoOn(t *testing.T) {
@@ -141,10 +162,17 @@ func TestWhatAFormCannotHoldStays(t *testing.T) {
 	}
 }
 
+// nothing is known of the use of keys.
+type nothing struct{}
+
+func (nothing) Key(context.Context, string) (tally.KeyUse, error) {
+	return tally.KeyUse{}, errors.New("the disk is gone")
+}
+
 // page asks a site whose API is api.
 func page(t *testing.T, api http.HandlerFunc, log *journal) shown {
 	t.Helper()
-	site, err := adminui.New(adminui.Config{API: api, Log: slog.New(slog.NewJSONHandler(log, nil))})
+	site, err := adminui.New(adminui.Config{API: api, Log: slog.New(slog.NewJSONHandler(log, nil)), Uses: nothing{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +215,14 @@ func TestAnAPIThatFails(t *testing.T) {
 	}
 	nobody := page(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"key":"x","role":"owner"}`)) }, log)
 	nobody.leads(t, "one who is no person", "/ui/login?next="+url.QueryEscape("/ui/keys"))
+	lost := page(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/account/me" {
+			_, _ = w.Write([]byte(`{"account":{"id":"x","name":"ada"},"role":"owner","may":["usage:read"]}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"keys":[{"id":"AbcDef012345","scopes":[],"secrets":[]}]}`))
+	}, log)
+	lost.want(t, "usage that is away", 503)
 	if _, err := adminui.New(adminui.Config{}); err == nil {
 		t.Error("New took nothing")
 	}

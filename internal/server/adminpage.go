@@ -3,7 +3,9 @@ package server
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/warder-dev/warder/internal/adminui"
@@ -19,7 +21,7 @@ func (p *program) withPage(api http.Handler) (http.Handler, error) {
 	}
 	plans := o.Config.PlanScopes()
 	cfg := adminui.Config{
-		API: api, Log: o.Log, Request: p.exampleRequest(),
+		API: api, Log: o.Log, Timeout: o.Config.Timeouts.Store, Request: p.exampleRequest(),
 		Health: tally.HealthConfig{Ignore: func(scope string) bool { return slices.Contains(plans, scope) }},
 	}
 	if o.Usage != nil && !o.Config.Usage.Off {
@@ -46,22 +48,33 @@ func (p *program) withPage(api http.Handler) (http.Handler, error) {
 	}), nil
 }
 
-// exampleRequest is how a request with a key may look, whose place is {key}.
+// exampleRequest is how a request with a key may look, whose place is {key}; "" when
+// the gateway is behind a Unix socket.
 func (p *program) exampleRequest() string {
 	c := p.options.Config
-	scheme, host := "http", p.options.Listeners.Public.Addr().String()
-	if p.certificates != nil {
-		scheme = "https"
+	own, err := netip.ParseAddrPort(p.options.Listeners.Public.Addr().String())
+	if err != nil {
+		return ""
 	}
-	for _, name := range c.Hosts {
-		if strings.HasPrefix(name, "*") {
-			continue
+	scheme, standard := "http", uint16(80)
+	if p.certificates != nil {
+		scheme, standard = "https", 443
+	}
+	host := own.Addr().Unmap().String()
+	if own.Addr().IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	port := strconv.Itoa(int(own.Port()))
+	if i := slices.IndexFunc(c.Hosts, func(name string) bool { return !strings.HasPrefix(name, "*") }); i >= 0 {
+		name, named, found := strings.Cut(c.Hosts[i], ":")
+		if host = name; found {
+			port = named
 		}
-		_, port, err := net.SplitHostPort(host)
-		if host = name; err == nil && !strings.Contains(name, ":") && (scheme != "https" || port != "443") && (scheme != "http" || port != "80") {
-			host = net.JoinHostPort(name, port)
-		}
-		break
+	}
+	if address := net.JoinHostPort(host, port); port != strconv.Itoa(int(standard)) {
+		host = address
+	} else {
+		host = strings.TrimSuffix(address, ":"+port)
 	}
 	return "curl -H '" + c.Keys.Header + ": {key}' " + scheme + "://" + host + "/"
 }
