@@ -139,7 +139,7 @@ func (v *visit) action() (*actionPage, error) {
 		p.Typed = &field{Name: "typed", Label: "Type “" + p.Name() + "” to go on", Kind: "text", Complete: "off", Required: true}
 	}
 	if !v.fresh(p.Action.right) {
-		v.wantProof(p)
+		p.Proof = v.proofFields()
 	}
 	if p.Action.Name == reduceName {
 		return p, v.reduced(p)
@@ -147,12 +147,13 @@ func (v *visit) action() (*actionPage, error) {
 	return p, nil
 }
 
-// wantProof adds what proves the person again.
-func (v *visit) wantProof(p *actionPage) {
-	p.Proof = []*field{{Name: "fresh_password", Label: "Your password", Kind: "password", Complete: "current-password", Required: true}}
+// proofFields are those that prove the person again.
+func (v *visit) proofFields() []*field {
+	all := []*field{{Name: "fresh_password", Label: "Your password", Kind: "password", Complete: "current-password", Required: true}}
 	if v.me.Account.Factor {
-		p.Proof = append(p.Proof, &field{Name: "fresh_code", Label: "Code of your authenticator, or a recovery code", Kind: "text", Complete: "one-time-code", Required: true})
+		all = append(all, &field{Name: "fresh_code", Label: "Code of your authenticator", Hint: "Or a recovery code.", Kind: "text", Complete: "one-time-code", Required: true})
 	}
+	return all
 }
 
 func (v *visit) showAction() error {
@@ -252,7 +253,7 @@ func (v *visit) refusedAction(p *actionPage, err error) error {
 	case !ok:
 		return err
 	case k == problem.FreshLogin:
-		v.wantProof(p)
+		p.Proof = v.proofFields()
 		return v.notDone(p, http.StatusForbidden, detail(err))
 	case k == problem.ChangedMeanwhile:
 		if _, p.ETag, err = v.key(); err != nil {

@@ -25,7 +25,7 @@ func screens(id string) []string {
 	of := "/ui/keys/" + id
 	return []string{
 		"/ui/keys", "/ui/keys?text=a&owner=b", "/ui/keys/new", of, of + "/edit", of + "/roll", of + "/end-overlap", of + "/disable", of + "/enable", of + "/revoke", of + "/delete",
-		"/ui/audit", "/ui/audit?subject=" + id, "/ui/health", "/ui/login", "/ui/setup", "/ui/none",
+		"/ui/audit", "/ui/audit?subject=" + id, "/ui/health", "/ui/people", "/ui/people/new", "/ui/me", "/ui/me/password", "/ui/me/factor", "/ui/login", "/ui/setup", "/ui/none",
 	}
 }
 
@@ -243,12 +243,16 @@ func TestAddressesGrantNothing(t *testing.T) {
 		for _, path := range []string{
 			"/ui/keys?role=owner", of + "?role=owner", of + "?owner=acme", of + "/roll?role=owner", of + "/edit?owner=other", "/ui/keys/new?owner=acme", "/ui/health?role=owner",
 			"/ui/keys?owner=acme&owner=other", "/ui/keys/000000000000", "/ui/keys/" + strings.ToLower(string(r.ID)) + "x", "/ui/keys/..", "/ui/keys/%2e%2e", of + "/promote", of + "/role", of + ":roll",
-			"/ui/owner/keys", "/ui/people", "/ui/accounts/1/role", "/ui/audit.csv/x", "/ui/file/../site.go", "/ui/file/", of + "/edit/x",
+			"/ui/owner/keys", "/ui/accounts/1/role", "/ui/audit.csv/x", "/ui/file/../site.go", "/ui/file/", of + "/edit/x",
 		} {
 			got := bob.get(t, path)
 			if got.status != 404 && (got.status != 400 || !strings.Contains(strings.ReplaceAll(path, "%2e", "."), "..")) || strings.Contains(got.text(), "acme") {
 				t.Errorf("%s: %d, want 404 that tells nothing", path, got.status)
 			}
+		}
+		ada, of := h.settle(t, "ada", account.Owner).login(t), "/ui/people/"+string(bob.id)
+		for _, path := range []string{"/ui/people?role=owner", "/ui/people/new?role=owner", of + "?role=owner", of + "/role?role=owner", of + "/promote", of + "/new", "/ui/people/zz", "/ui/people/aaaaaaaaaaaaaaaa", of + "/role/owner"} {
+			ada.get(t, path).want(t, path, 404)
 		}
 		form := url.Values{"name": {"x"}, "role": {"owner"}, "id": {"000000000000"}, "revision": {"1"}, "once": {"u5"}, "environment": {"live"}}
 		made := bob.post(t, "/ui/keys/new", form).want(t, "more fields than there are", 200)

@@ -51,15 +51,13 @@ func (v *visit) names() (map[string]string, error) {
 	if !v.may(account.ReadAccounts) {
 		return map[string]string{}, nil
 	}
-	var got struct {
-		People []account.View `json:"people"`
-	}
-	if _, err := v.get("/v1/account/people", nil, &got); err != nil {
+	all, err := v.people()
+	if err != nil {
 		return nil, err
 	}
-	names := make(map[string]string, len(got.People))
-	for i := range got.People {
-		names["account:"+string(got.People[i].ID)] = got.People[i].Name
+	names := make(map[string]string, len(all))
+	for i := range all {
+		names["account:"+string(all[i].ID)] = all[i].Name
 	}
 	return names, nil
 }

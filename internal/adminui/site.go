@@ -109,6 +109,15 @@ func (s *Site) addPages() {
 	s.member("GET /ui/health", (*visit).health)
 	s.member("GET /ui/audit", (*visit).listAudit)
 	s.member("GET /ui/audit.csv", (*visit).exportAudit)
+	s.member("GET /ui/people", (*visit).listPeople)
+	s.member("GET /ui/people/new", (*visit).showPersonAction)
+	s.member("POST /ui/people/new", (*visit).actOnPerson)
+	s.member("GET /ui/people/{id}", (*visit).showPerson)
+	s.member("GET /ui/people/{id}/{action}", (*visit).showPersonAction)
+	s.member("POST /ui/people/{id}/{action}", (*visit).actOnPerson)
+	s.member("GET /ui/me", (*visit).showOwn)
+	s.member("GET /ui/me/{step}", (*visit).showOwnStep)
+	s.member("POST /ui/me/{step}", (*visit).actOnOwn)
 	s.member("/ui/", func(*visit) error { return errNotFound })
 }
 

@@ -101,9 +101,12 @@ func (v *visit) must(a account.Action) error {
 }
 
 // fresh reports whether a has no need of another proof.
-func (v *visit) fresh(a account.Action) bool {
+func (v *visit) fresh(a account.Action) bool { return !a.NeedsFresh() || v.freshOwn() }
+
+// freshOwn reports whether the login is fresh, and will be for as long as a form takes.
+func (v *visit) freshOwn() bool {
 	const soon = 20 * time.Second
-	return !a.NeedsFresh() || time.Until(v.me.FreshUntil) > soon
+	return time.Until(v.me.FreshUntil) > soon
 }
 
 // query returns the parameters of the address. One that the page does not have, or
@@ -208,15 +211,16 @@ type page struct {
 	Title  string
 	Active string // of the navigation
 
-	Me    *me
-	Audit bool // may be read
-	Look  *look
-	Data  any
+	Me     *me
+	Audit  bool // may be read
+	People bool // may be read
+	Look   *look
+	Data   any
 }
 
 // render writes a page.
 func (v *visit) render(status int, name string, p page, data any) {
-	p.Me, p.Audit, p.Look, p.Data = v.me, v.may(account.ReadAudit), v.site.look, data
+	p.Me, p.Audit, p.People, p.Look, p.Data = v.me, v.may(account.ReadAudit), v.may(account.ReadAccounts), v.site.look, data
 	if p.Me != nil && p.Me.Account == nil {
 		p.Me = nil
 	}

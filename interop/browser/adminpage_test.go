@@ -177,6 +177,8 @@ func (o *office) life(t *testing.T, b *browser.Browser, scripts bool) {
 	o.want(t, b.Send(action), 200, "It holds on 1 of 1 nodes")
 	o.want(t, b.Open(o.origin+"/ui/audit?subject="+id), 200, "revoke")
 	o.want(t, b.Open(o.origin+"/ui/health"), 200, "Health")
+	o.want(t, b.Open(o.origin+"/ui/people"), 200, "Add somebody")
+	o.want(t, b.Open(o.origin+"/ui/me"), 200, "recovery codes left")
 	o.want(t, b.Open(o.origin+"/ui/keys"), 200, "ci")
 }
 
