@@ -79,18 +79,21 @@ func TestMarkupIsText(t *testing.T) {
 			t.Fatalf("%d strings", n)
 		}
 		for i, text := range attack.Markup() {
-			form := ada.fill(t, "/ui/keys/new", "name", text, "owner", text, "metadata", "note="+text+"\n"+fmt.Sprintf("%.40s", strings.ReplaceAll(text, "=", ""))+"=x", "plan", "")
-			made := ada.post(t, "/ui/keys/new", form).want(t, text, 200)
-			inert(t, "the answer to "+text, made.body)
-			info, err := apikey.Parse(made.secret())
-			if err != nil {
-				t.Fatal(err)
-			}
-			id, paths := string(info.ID), []string{"/ui/keys?owner=" + url.QueryEscape(text)}
+			id, paths := "", []string(nil)
 			if i%8 == 0 { // each screen has its texts from the same templates
-				paths = append(paths, screens(id)...)
+				form := ada.fill(t, "/ui/keys/new", "name", text, "owner", text, "metadata", "note="+text)
+				made := ada.post(t, "/ui/keys/new", form).want(t, text, 200)
+				inert(t, "the answer to "+text, made.body)
+				info, err := apikey.Parse(made.secret())
+				if err != nil {
+					t.Fatal(err)
+				}
+				id = string(info.ID)
+				paths = screens(id)
 			} else {
-				paths = append(paths, "/ui/keys/"+id, "/ui/keys/"+id+"/edit", "/ui/keys/"+id+"/revoke")
+				r, _ := h.key(t, apikey.Spec{Name: text, Owner: text, Metadata: map[string]string{text[:min(len(text), 60)]: text}})
+				id = string(r.ID)
+				paths = []string{"/ui/keys/" + id, "/ui/keys/" + id + "/edit"}
 			}
 			for _, path := range paths {
 				page := ada.get(t, path)
@@ -99,7 +102,7 @@ func TestMarkupIsText(t *testing.T) {
 					t.Errorf("%s does not show %s", path, text)
 				}
 			}
-			for path, name := range map[string]string{"/ui/keys": "state", "/ui/health": "ill", "/ui/login": "next", "/ui/audit": text} {
+			for path, name := range map[string]string{"/ui/keys": "owner", "/ui/health": "ill", "/ui/login": "next", "/ui/audit": text} {
 				inert(t, path+" with "+text+" in the address", ada.get(t, path+"?"+url.Values{name: {text}}.Encode()).body)
 			}
 			if i%8 > 0 {
@@ -214,13 +217,13 @@ func TestLoginLeadsToOwnPages(t *testing.T) {
 			"/ui//evil.test", "/ui/../v1/keys", "/ui/%2e%2e/v1/keys", "/%2f%2fevil.test", "/ui/\r\nSet-Cookie: a=b", "/ui/%0d%0aSet-Cookie:a=b", "/v1/keys", "/metrics", "", "ui/keys",
 			"/ui", "/UI/keys", "/ui/" + strings.Repeat("a", 4096), "/ui/keys#//evil.test", "/ui/logout", "/ui/login?next=/ui/login", `/ui/"><script>`,
 		}
-		for _, next := range evil {
+		for i, next := range evil {
 			form := bob.get(t, "/ui/login?"+url.Values{"next": {next}}.Encode()).form(t)
 			if got := form.Get("next"); got != "/ui/keys" {
 				t.Errorf("next=%.60q became %q in the form", next, got)
 			}
-			if len(next) > 100 {
-				next = next[:100] + strings.Repeat("b", 3000)
+			if i%4 > 0 { // a login costs what a password costs
+				continue
 			}
 			got := bob.post(t, "/ui/login", url.Values{"name": {"bob"}, "password": {goodPassword}, "next": {next}})
 			got.leads(t, fmt.Sprintf("a login with next=%.60q", next), "/ui/keys")
