@@ -4,6 +4,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/warder-dev/warder/problem"
@@ -59,7 +60,7 @@ func (v *visit) ownStep(step string) *ownPage {
 
 func (v *visit) showOwnStep() error {
 	step := v.r.PathValue("step")
-	if step != "password" && step != "recovery-codes" && step != "factor" {
+	if !slices.Contains(ownSteps(), step) {
 		return errNotFound
 	}
 	if err := v.plain(); err != nil {
@@ -69,6 +70,9 @@ func (v *visit) showOwnStep() error {
 	return nil
 }
 
+// ownSteps are those that one begins with.
+func ownSteps() []string { return []string{"password", "recovery-codes", "factor"} }
+
 // codesMade are recovery codes, as the API tells them once.
 type codesMade struct {
 	Codes []string `json:"recovery_codes"`
@@ -77,6 +81,9 @@ type codesMade struct {
 // actOnOwn does a step.
 func (v *visit) actOnOwn() error {
 	step := v.r.PathValue("step")
+	if step != "enrol" && !slices.Contains(ownSteps(), step) {
+		return errNotFound
+	}
 	p := v.ownStep(step)
 	if step == "enrol" {
 		p.Secret, p.Address, p.Offer = v.field("secret"), v.field("address"), v.field("offer")
@@ -94,33 +101,43 @@ func (v *visit) actOnOwn() error {
 	}
 	switch step {
 	case "password":
-		old := v.form.Get("old")
-		if len(p.Proof) > 0 {
-			old = v.form.Get("fresh_password")
-		}
-		if _, err := v.post("/v1/account/password", map[string]string{"old": old, "password": v.form.Get("password")}, nil); err != nil {
-			return v.refusedOwn(v.ownStep(step), err)
-		}
-		v.redirect(Base + "me")
-		return nil
+		return v.newPassword(len(p.Proof) > 0)
 	case "factor":
-		var offer struct {
-			Secret string `json:"secret"`
-			URI    string `json:"uri"`
-			Offer  string `json:"offer"`
-		}
-		if _, err := v.post("/v1/account/factor", struct{}{}, &offer); err != nil {
-			return v.refusedOwn(v.ownStep(step), err)
-		}
-		next := v.ownStep("enrol")
-		next.Secret, next.Address, next.Offer = offer.Secret, offer.URI, offer.Offer
-		v.renderOwn(http.StatusOK, next)
-		return nil
+		return v.offerFactor()
 	case "recovery-codes", "enrol":
 		return v.newCodes(p)
 	default:
 		return errNotFound
 	}
+}
+
+// newPassword sets another password; proved says that the one of now was just given.
+func (v *visit) newPassword(proved bool) error {
+	old := v.form.Get("old")
+	if proved {
+		old = v.form.Get("fresh_password")
+	}
+	if _, err := v.post("/v1/account/password", map[string]string{"old": old, "password": v.form.Get("password")}, nil); err != nil {
+		return v.refusedOwn(v.ownStep("password"), err)
+	}
+	v.redirect(Base + "me")
+	return nil
+}
+
+// offerFactor shows the secret of another authenticator.
+func (v *visit) offerFactor() error {
+	var offer struct {
+		Secret string `json:"secret"`
+		URI    string `json:"uri"`
+		Offer  string `json:"offer"`
+	}
+	if _, err := v.post("/v1/account/factor", struct{}{}, &offer); err != nil {
+		return v.refusedOwn(v.ownStep("factor"), err)
+	}
+	next := v.ownStep("enrol")
+	next.Secret, next.Address, next.Offer = offer.Secret, offer.URI, offer.Offer
+	v.renderOwn(http.StatusOK, next)
+	return nil
 }
 
 // newCodes makes recovery codes, by themselves or with an authenticator.

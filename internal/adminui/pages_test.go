@@ -259,9 +259,25 @@ func TestSetUpByLink(t *testing.T) {
 	}
 }
 
+// The command that tries a new key asks the gateway by its name.
+func TestTheCommandThatTriesAKey(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"hosts: ['*.example.com', api.example.com]": "curl -H 'X-API-Key: %s' http://api.example.com:PORT/",
+		"hosts: ['api.example.com:8443']":           "curl -H 'X-API-Key: %s' http://api.example.com:8443/",
+		"hosts: ['api.example.com:80']":             "curl -H 'X-API-Key: %s' http://api.example.com/",
+		"keys: {header: X-Token}":                   "curl -H 'X-Token: %s' http://127.0.0.1:PORT/",
+	} {
+		h := start(t, yaml)
+		bob := h.settle(t, "bob", account.Developer).login(t)
+		made := bob.post(t, "/ui/keys/new", bob.fill(t, "/ui/keys/new")).want(t, yaml, 200)
+		_, port, _ := strings.Cut(h.gateway, ":")
+		made.has(t, yaml, strings.ReplaceAll(strings.Replace(want, "%s", made.secret(), 1), "PORT", port))
+	}
+}
+
 // What is off is not there, and neither is the page where nobody can log in.
 func TestOff(t *testing.T) {
-	h := start(t, "WARDER_ADMIN_PAGE=false")
+	h := start(t, "admin_page: false")
 	eve := &person{h: h}
 	eve.get(t, "/ui/login").want(t, "off", 404)
 	eve.get(t, "/healthz").want(t, "the rest", 200)

@@ -161,6 +161,7 @@ func TestOwnAccount(t *testing.T) {
 	ada.get(t, "/ui/me").want(t, "the session goes on", 200)
 	ada.get(t, "/ui/me/enrol").want(t, "a step by itself", 404)
 	ada.get(t, "/ui/me/role").want(t, "no step", 404)
+	ada.post(t, "/ui/me/role", url.Values{"role": {"owner"}}).want(t, "no step", 404)
 	if log := h.log.String(); strings.Contains(log, another) || strings.Contains(log, fresh[0]) {
 		t.Error("the log has a secret")
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -61,7 +62,7 @@ type house struct {
 	log     *journal
 }
 
-// start runs it. yaml is more of its configuration.
+// start runs it. yaml is more of its configuration, line by line.
 func start(t *testing.T, yaml ...string) *house {
 	t.Helper()
 	must := func(err error) {
@@ -74,7 +75,9 @@ func start(t *testing.T, yaml ...string) *house {
 	flags := map[string]string{
 		"listen": "127.0.0.1:0", "admin-listen": "127.0.0.1:0", "db": filepath.Join(folder, "warder.db"), "upstream": "http://127.0.0.1:9",
 	}
-	cfg, err := config.Load(config.Source{Flags: flags, Environ: yaml})
+	file := filepath.Join(folder, "warder.yaml")
+	must(os.WriteFile(file, []byte(strings.Join(yaml, "\n")+"\n"), 0o600))
+	cfg, err := config.Load(config.Source{Flags: flags, File: file})
 	must(err)
 	listeners, err := server.Listen(t.Context(), cfg)
 	must(err)
