@@ -115,6 +115,7 @@
 //   - internal/clientgen: what writes it from the API's document
 //   - internal/idempotency: what came of requests that a client may send again
 //   - internal/keyservice: the admin REST API of keys, credits, audit and usage
+//   - internal/adminui: the admin web page, a client of that API
 //   - internal/housekeeping: what is due without anybody asking: notices of keys that expire
 //   - internal/postgresurl: the address of a PostgreSQL database, without its password
 //   - internal/systemd: sockets and words of the service manager

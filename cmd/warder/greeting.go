@@ -33,6 +33,9 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 	}
 	if at.admin != "" {
 		say("metrics and probes on http://%s", at.admin)
+		if cfg.AdminPage {
+			say("admin page on http://%s/ui/", at.admin)
+		}
 	}
 	if at.decision != "" {
 		say("decisions for %s on %s", cfg.Decision.Dialect, decisionURL(cfg, at.decision))

@@ -41,6 +41,7 @@ func Catalogue() []Entry {
 	for _, area := range [][]Entry{
 		key(), sess(), jwt(), multi(), proxy(), log(), path(), smug(), tls(), host(), ip(), cors(), csrf(), limit(), fwd(), sql(),
 		admin(),
+		ui(),
 		audit(),
 		oas(),
 		flood(),
@@ -98,6 +99,8 @@ func Title(area string) string {
 		return "Injection into SQL"
 	case "ADMIN":
 		return "Who administers"
+	case "UI":
+		return "The admin page"
 	case "PROXY":
 		return "What reaches the upstream, and what comes back"
 	case "LOG":

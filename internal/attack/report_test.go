@@ -85,7 +85,7 @@ func TestReadResultsNamesTheLine(t *testing.T) {
 func TestCatalogueIsWhole(t *testing.T) {
 	want := map[string]int{
 		"KEY": 38, "SESS": 14, "JWT": 19, "MULTI": 12, "PROXY": 24, "LOG": 12, "PATH": 18, "SMUG": 24, "TLS": 16, "HOST": 10, "IP": 11, "CORS": 11, "CSRF": 13,
-		"LIMIT": 16, "FWD": 22, "SQL": 9, "ADMIN": 16, "FLOOD": 7,
+		"LIMIT": 16, "FWD": 22, "SQL": 9, "ADMIN": 16, "UI": 11, "FLOOD": 7,
 	}
 	got, waiting, rest := map[string]int{}, []string{}, []string{}
 	for _, e := range attack.Catalogue() {
@@ -108,11 +108,11 @@ func TestCatalogueIsWhole(t *testing.T) {
 			t.Errorf("area %s has %d cases, want %d", area, got[area], n)
 		}
 	}
-	const open = "FWD-18 FLEET-08 FLEET-11 FLEET-14 FLEET-15"
+	const open = "FWD-18 UI-09 UI-10 FLEET-08 FLEET-11 FLEET-14 FLEET-15"
 	if got := strings.Join(waiting, " "); got != open {
 		t.Errorf("waiting: %s, want %s", got, open)
 	}
-	if got, want := strings.Join(rest, " "), "FWD-09 SQL-09 AUDIT-01 FLEET-13"; got != want {
+	if got, want := strings.Join(rest, " "), "FWD-09 SQL-09 UI-02 UI-05 AUDIT-01 FLEET-13"; got != want {
 		t.Errorf("waiting in part: %s, want %s", got, want)
 	}
 	if _, ok := attack.Find("KEY-39"); ok {

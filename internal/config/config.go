@@ -21,6 +21,8 @@ type Config struct {
 	Listen string `yaml:"listen" default:"127.0.0.1:8080"`
 	// AdminListen is the address (host:port) of the admin listener; "off" means none. It must be a loopback address unless insecure_admin_listen is set. Default 127.0.0.1:8081.
 	AdminListen string `yaml:"admin_listen" default:"127.0.0.1:8081"`
+	// AdminPage serves the admin web page below /ui/ of the admin listener, to people who have an account. Default true.
+	AdminPage bool `yaml:"admin_page" default:"true"`
 	// HealthListen is the address (host:port) of one more listener that serves nothing but the health probes; "off" means none. Default: none.
 	HealthListen string `yaml:"health_listen"`
 	// InsecureAdminListen lets the admin listener use an address that is not loopback. It costs: whoever reaches the network reaches the door behind which keys are issued. Default false.

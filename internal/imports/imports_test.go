@@ -50,6 +50,7 @@ func table() map[string]row {
 		"forwarded",
 		"http3",
 		"httpserver",
+		"internal/adminui",
 		"internal/config",
 		"internal/decision",
 		"internal/decision/extauthz",
@@ -213,6 +214,8 @@ func table() map[string]row {
 			),
 			third: []string{"github.com/danielgtaylor/huma/v2"},
 		},
+		// a client of the admin API, within the process
+		"internal/adminui":  {module: vocabulary("", "account", "apikey", "bodylimit", "client", "csrf", "securityheaders", "session", "usage/tally")},
 		"internal/decision": {module: vocabulary("", "upstream")},
 		"internal/decision/extauthz": {
 			module: vocabulary("", "internal/decision", "upstream"),

@@ -67,11 +67,9 @@ func (p *program) before(next http.Handler) (http.Handler, error) {
 	if a.routes == nil {
 		return next, nil
 	}
-	hosts, hostsErr := localHosts(p.options.Listeners.Admin)
-	ids, idsErr := requestid.New(requestid.Config{})
-	targets, targetsErr := target.New(target.Config{})
+	edge, edgeErr := p.adminEdge()
 	limit, limitErr := bodylimit.New(bodylimit.Config{Max: adminBody})
-	if err := errors.Join(hostsErr, idsErr, targetsErr, limitErr); err != nil {
+	if err := errors.Join(edgeErr, limitErr); err != nil {
 		return nil, err
 	}
 	routes := new(warder.Routes)
@@ -80,13 +78,7 @@ func (p *program) before(next http.Handler) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	stack := &warder.Stack{
-		Edge: warder.Edge{
-			RequestID: ids, Recover: httpserver.NewRecover(p.options.Log), Forwarded: forwarded.Direct(), TrustedHost: hosts, Target: targets,
-		},
-		Route: routes,
-	}
-	own := stack.Wrap(a.routes)
+	own := (&warder.Stack{Edge: edge, Route: routes}).Wrap(a.routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, accountBase+"/") {
 			own.ServeHTTP(w, r)
@@ -94,4 +86,14 @@ func (p *program) before(next http.Handler) (http.Handler, error) {
 		}
 		next.ServeHTTP(w, r)
 	}), nil
+}
+
+// adminEdge is the edge of what the admin listener answers beside its mux.
+func (p *program) adminEdge() (warder.Edge, error) {
+	hosts, hostsErr := localHosts(p.options.Listeners.Admin)
+	ids, idsErr := requestid.New(requestid.Config{})
+	targets, targetsErr := target.New(target.Config{})
+	return warder.Edge{
+		RequestID: ids, Recover: httpserver.NewRecover(p.options.Log), Forwarded: forwarded.Direct(), TrustedHost: hosts, Target: targets,
+	}, errors.Join(hostsErr, idsErr, targetsErr)
 }

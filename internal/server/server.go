@@ -241,6 +241,9 @@ func (p *program) build() error {
 		if err == nil {
 			admin, err = p.before(admin)
 		}
+		if err == nil {
+			admin, err = p.withPage(admin)
+		}
 		errs = append(errs, err, p.add("admin", o.Listeners.Admin, admin, nil))
 	}
 	if o.Listeners.Health != nil {

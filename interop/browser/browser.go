@@ -22,6 +22,8 @@ type Browser struct {
 
 	mu      sync.Mutex
 	console []string // guarded by mu: chromedp reports from a goroutine of its own
+
+	requests []string // guarded by mu as well; see Watch
 }
 
 // Start opens a tab in a fresh profile, in the package's Chromium, until the test
@@ -60,7 +62,9 @@ func (b *Browser) listen(event any) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.console = append(b.console, string(e.Entry.Level)+" "+e.Entry.Text)
+		return
 	}
+	b.watched(event)
 }
 
 // Console returns what the browser itself told in its console so far: failed

@@ -17,9 +17,10 @@ import (
 
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/wire"
-	"github.com/warder-dev/warder/interop/browser"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session/password"
+
+	"github.com/warder-dev/warder/interop/browser"
 )
 
 // reader is a sibling whose pages may read, and not write.
@@ -116,11 +117,7 @@ func startWhole(t *testing.T) *whole {
 			t.Fatal(err)
 		}
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, "warder"), "./cmd/warder")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	build(t, folder)
 	g.serve(t, folder, listen)
 	create := exec.CommandContext(t.Context(), "./warder", "keys", "create", "--db", "./warder.db", "--owner", "acme", "--output", "secret")
 	create.Dir = folder
@@ -135,6 +132,16 @@ func startWhole(t *testing.T) *whole {
 	}
 	g.Site = browser.At("https", port)
 	return g
+}
+
+// build builds the program into folder.
+func build(t *testing.T, folder string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, "warder"), "./cmd/warder")
+	command.Dir = "../.."
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
 }
 
 // serve runs the program until the test ends, and waits until it listens.

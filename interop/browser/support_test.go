@@ -14,6 +14,7 @@ import (
 	"github.com/warder-dev/warder/credential"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
+
 	"github.com/warder-dev/warder/interop/browser"
 )
 

@@ -1,0 +1,288 @@
+package adminui
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/warder-dev/warder/account"
+	"github.com/warder-dev/warder/problem"
+)
+
+// A personAction is a change of who administers.
+type personAction struct {
+	Name, Title, Text, Button string
+	Danger                    bool
+	Typed                     bool // the person's name has to be typed
+	link                      bool // it makes a link
+	urgent                    bool // it takes a right away at once: no fresh login
+	fields                    []*field
+}
+
+// addName is the action that makes an account.
+const addName = "new"
+
+// personActions returns all, as they are asked for by somebody of a role.
+func personActions(by account.Role) []personAction {
+	var roles []option
+	for _, r := range account.Roles() {
+		if by.Manages(r) {
+			roles = append(roles, option{string(r), string(r)})
+		}
+	}
+	slices.Reverse(roles) // the weakest first
+	role := func() *field { return &field{Name: "role", Label: "Role", Kind: "select", Options: roles} }
+	email := func() *field { return &field{Name: "email", Label: "E-mail", Kind: "text", Max: 254} }
+	return []personAction{
+		{
+			Name: addName, Title: "Add somebody", Button: "Make the account", link: true,
+			Text:   "You get a link, which is good once and for an hour. Give it to the person over a way that you trust: with it, the password and the second factor are set.",
+			fields: append([]*field{{Name: "name", Label: "Name", Hint: "To log in with.", Kind: "text", Max: 64, Required: true}, email(), role()}, linkFields()...),
+		},
+		{Name: "role", Title: "Change the role", Button: "Change the role", Text: "It holds from the next request on; sessions of the account end.", fields: []*field{role()}},
+		{Name: "email", Title: "Change the e-mail address", Button: "Change it", fields: []*field{email()}},
+		{Name: "invite", Title: "Make another link", Button: "Make another link", link: true, Text: "For an account whose link was lost or has expired. The link of before is worth nothing then.", fields: linkFields()},
+		{Name: "reset-password", Title: "Reset the password", Button: "Reset the password", link: true, Danger: true, Text: "The password is gone now, and all sessions end. With the link another one is set.", fields: linkFields()},
+		{Name: "reset-factor", Title: "Reset the second factor", Button: "Reset the second factor", link: true, Danger: true, Text: "The authenticator and the recovery codes are gone now, and all sessions end. With the link another one is enrolled.", fields: linkFields()},
+		{Name: "disable", Title: "Disable", Button: "Disable the account", urgent: true, Danger: true, Text: "Nobody logs in with it until it is enabled, and all its sessions end."},
+		{Name: "enable", Title: "Enable", Button: "Enable the account", Text: "The person can log in again."},
+		{Name: "remove", Title: "Remove", Button: "Remove the account", Danger: true, Typed: true, Text: "It is gone for good, and all its sessions with it. Admin keys that it made stay."},
+	}
+}
+
+// Choices of where a link may be used.
+const (
+	whereAny  = "anywhere"
+	whereFrom = "from"
+)
+
+func linkFields() []*field {
+	return []*field{
+		{Name: "where", Label: "The link may be used", Kind: "select", Value: whereFrom, Options: []option{
+			{"", "from the address that I have now"}, {whereFrom, "from an address of their own"}, {whereAny, "from anywhere"},
+		}},
+		{Name: "from", Label: "That address", Hint: "Such as 192.0.2.7. Only for “an address of their own”.", Kind: "text", Max: 64},
+	}
+}
+
+// A peoplePage is who administers.
+type peoplePage struct {
+	People []account.View
+	Manage bool
+}
+
+// people reads everybody.
+func (v *visit) people() ([]account.View, error) {
+	var got struct {
+		People []account.View `json:"people"`
+	}
+	_, err := v.get("/v1/account/people", nil, &got)
+	return got.People, err
+}
+
+func (v *visit) listPeople() error {
+	if err := errors.Join(v.plain(), v.must(account.ReadAccounts)); err != nil {
+		return err
+	}
+	all, err := v.people()
+	if err != nil {
+		return err
+	}
+	v.render(http.StatusOK, "people", page{Title: "People", Active: "people"}, peoplePage{all, v.may(account.ManageAccounts)})
+	return nil
+}
+
+// A personPage is one account, or asks for a change of it.
+type personPage struct {
+	Person  account.View
+	Manage  bool
+	Self    bool
+	Action  personAction
+	Fields  []*field
+	Typed   *field
+	Proof   []*field
+	Message string
+}
+
+// person reads the account of the address.
+func (v *visit) person() (p personPage, _ error) {
+	id := v.r.PathValue("id")
+	if !account.ValidID(id) {
+		return p, errNotFound
+	}
+	if err := errors.Join(v.plain(), v.must(account.ReadAccounts)); err != nil {
+		return p, err
+	}
+	_, err := v.get("/v1/account/people/"+id, nil, &p.Person)
+	p.Manage, p.Self = v.may(account.ManageAccounts) && v.me.Role.Manages(p.Person.Role), p.Person.ID == v.me.Account.ID
+	return p, err
+}
+
+func (v *visit) showPerson() error {
+	p, err := v.person()
+	if err != nil {
+		return err
+	}
+	v.render(http.StatusOK, "person", page{Title: p.Person.Name, Active: "people"}, p)
+	return nil
+}
+
+// personAction is the page of an action on an account, or of a new one.
+func (v *visit) personAction(name string) (p personPage, err error) {
+	if err := v.must(account.ManageAccounts); err != nil {
+		return p, err
+	}
+	if name == addName {
+		err = v.plain()
+	} else {
+		p, err = v.person()
+	}
+	if err != nil {
+		return p, err
+	}
+	all := personActions(v.me.Role)
+	i := slices.IndexFunc(all, func(a personAction) bool { return a.Name == name })
+	if i < 0 || name == addName && v.r.PathValue("id") != "" {
+		return p, errNotFound
+	}
+	p.Action, p.Fields = all[i], all[i].fields
+	for _, f := range p.Fields {
+		switch {
+		case name == addName:
+		case f.Name == "role":
+			f.Value = string(p.Person.Role)
+		case f.Name == "email":
+			f.Value = p.Person.Email
+		}
+	}
+	if p.Action.Typed {
+		p.Typed = &field{Name: "typed", Label: "Type “" + p.Person.Name + "” to go on", Kind: "text", Complete: "off", Required: true}
+	}
+	if !p.Action.urgent && !v.fresh(account.ManageAccounts) {
+		p.Proof = v.proofFields()
+	}
+	return p, nil
+}
+
+func (v *visit) showPersonAction() error {
+	p, err := v.personAction(v.personActionName())
+	if err != nil {
+		return err
+	}
+	v.renderPerson(http.StatusOK, &p, "")
+	return nil
+}
+
+// personActionName is that of the address.
+func (v *visit) personActionName() string {
+	if name := v.r.PathValue("action"); name != "" {
+		return name
+	}
+	return addName
+}
+
+func (v *visit) renderPerson(status int, p *personPage, message string) {
+	p.Message = message
+	title := p.Action.Title
+	if p.Person.Name != "" {
+		title += ": " + p.Person.Name
+	}
+	v.render(status, "personaction", page{Title: title, Active: "people"}, p)
+}
+
+// actOnPerson does it.
+func (v *visit) actOnPerson() error {
+	p, err := v.personAction(v.personActionName())
+	if err != nil {
+		return err
+	}
+	for _, f := range p.Fields {
+		f.Value = v.field(f.Name)
+	}
+	switch {
+	case p.Typed != nil && v.field("typed") != p.Person.Name:
+		p.Typed.Error = "this is not the name"
+		v.renderPerson(http.StatusBadRequest, &p, "Nothing was changed.")
+		return nil
+	case len(p.Proof) == 0:
+	case v.form.Get("fresh_password") == "":
+		v.renderPerson(http.StatusForbidden, &p, "Prove that it is you: this wants a login of the last 10 minutes.")
+		return nil
+	default:
+		if err := v.prove(); err != nil {
+			return v.refusedPerson(&p, err)
+		}
+		p.Proof = nil
+	}
+	return v.changePerson(&p)
+}
+
+// changePerson asks the API.
+func (v *visit) changePerson(p *personPage) error {
+	path := "/v1/account/people"
+	if p.Person.ID != "" {
+		path += "/" + string(p.Person.ID) + "/" + p.Action.Name
+	}
+	var made struct {
+		Account account.View `json:"account"`
+		Link    string       `json:"link"`
+	}
+	if _, err := v.post(path, v.personBody(p), &made); err != nil {
+		return v.refusedPerson(p, err)
+	}
+	switch {
+	case p.Action.link:
+		v.render(http.StatusOK, "link", page{Title: "A link for " + made.Account.Name, Active: "people"}, made)
+	case p.Action.Name == "remove":
+		v.redirect(Base + "people")
+	default:
+		v.redirect(Base + "people/" + string(p.Person.ID))
+	}
+	return nil
+}
+
+// personBody is what the API takes of the form.
+func (v *visit) personBody(p *personPage) map[string]any {
+	body := make(map[string]any)
+	for _, f := range p.Fields {
+		switch f.Name {
+		case "where", "from":
+		default:
+			body[f.Name] = f.Value
+		}
+	}
+	if p.Action.link {
+		switch v.field("where") {
+		case whereAny:
+			body["anywhere"] = true
+		case whereFrom:
+			body["from"] = v.field("from")
+			if body["from"] == "" {
+				body["from"] = "-" // none is no address of theirs: not the own
+			}
+		}
+		return body
+	}
+	if n, err := strconv.ParseInt(v.field("revision"), 10, 64); err == nil {
+		body["revision"] = n
+	}
+	return body
+}
+
+// refusedPerson shows the page again with what the API said.
+func (v *visit) refusedPerson(p *personPage, err error) error {
+	switch kind(err) {
+	case problem.FreshLogin:
+		p.Proof = v.proofFields()
+	case problem.Unauthorized, problem.Conflict, problem.InvalidBody, problem.Forbidden, problem.LoginThrottled:
+	default:
+		return err
+	}
+	if kind(err) == problem.Unauthorized && len(p.Proof) == 0 {
+		return err // the session has ended
+	}
+	v.later(err)
+	v.renderPerson(statusOf(err), p, "Nothing was changed. "+detail(err))
+	return nil
+}
