@@ -82,6 +82,7 @@ func table() map[string]row {
 		"session/password",
 		"sqlite",
 		"target",
+		"ticket",
 		"tlsconfig",
 		"tlsconfig/acme",
 		"trustedhost",
@@ -157,6 +158,7 @@ func table() map[string]row {
 		"redact":    {module: vocabulary(), third: x},
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
+		"ticket":    {module: vocabulary()},
 		"usage":     {module: vocabulary(), third: x},
 		// what a room of the decision counts, apart from what it takes
 		"usage/tally":           {module: vocabulary()},
@@ -193,7 +195,7 @@ func table() map[string]row {
 		"internal/config": {
 			module: vocabulary(
 				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/outgoing", "internal/postgresurl", "openapi",
-				"requestid", "securityheaders", "target", "trustedhost", "upstream", "webhook",
+				"requestid", "securityheaders", "target", "ticket", "trustedhost", "upstream", "webhook",
 			),
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
@@ -210,7 +212,7 @@ func table() map[string]row {
 			),
 			third: []string{"github.com/danielgtaylor/huma/v2"},
 		},
-		"internal/decision": {module: vocabulary("", "upstream")},
+		"internal/decision": {module: vocabulary("", "ticket", "upstream")},
 		"internal/decision/extauthz": {
 			module: vocabulary("", "internal/decision", "upstream"),
 			third: []string{
