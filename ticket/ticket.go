@@ -75,7 +75,7 @@ const (
 	// Each digest says what it is of, so that none means something else under the same
 	// key.
 	domainName       = "warder ticket key 1\x00"
-	domainCredential = "warder ticket credential 1\x00"
+	domainCredential = "warder ticket credential 1\x00" //nolint:gosec // G101: no credential
 	domainMAC        = "warder ticket 1\x00"
 )
 

@@ -2,6 +2,7 @@ package decision
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -70,5 +71,5 @@ func (l *Lasting) fields(identity []string) []string {
 	if l == nil || l.Tickets == nil {
 		return identity
 	}
-	return append(identity[:len(identity):len(identity)], ticket.Field)
+	return append(slices.Clip(identity), ticket.Field)
 }

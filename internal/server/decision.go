@@ -70,7 +70,8 @@ func (p *program) lasting() (*decision.Lasting, error) {
 	if d.MaxAge == 0 && d.TicketKey.IsZero() {
 		return nil, nil //nolint:nilnil // nobody may keep any
 	}
-	l := &decision.Lasting{Fresh: p.verifier.FreshUntil, Revision: func() uint64 { return uint64(p.verifier.Applied()) }, MaxAge: d.MaxAge}
+	l := &decision.Lasting{Fresh: p.verifier.FreshUntil, MaxAge: d.MaxAge}
+	l.Revision = func() uint64 { return uint64(max(0, p.verifier.Applied())) }
 	if d.TicketKey.IsZero() {
 		return l, nil
 	}
