@@ -59,6 +59,9 @@ type Front struct {
 	peers   *Peers
 	fields  []string // of every answer, empty where nothing is known
 
+	// Values that all answers share; nobody changes them.
+	empty, noStore []string
+
 	notFound, stranger, unreadable *problem.Problem
 }
 
@@ -84,7 +87,7 @@ func New(cfg Config) (*Front, error) {
 		return nil, err
 	}
 	f := &Front{
-		cfg: cfg, peers: NewPeers(cfg.Proxies, cfg.Log), fields: cfg.Lasting.fields(upstream.IdentityFields()),
+		cfg: cfg, peers: NewPeers(cfg.Proxies, cfg.Log), fields: cfg.Lasting.fields(upstream.IdentityFields()), empty: []string{""}, noStore: []string{"no-store"},
 		notFound:   problem.New(problem.NotFound, "Ask "+Path+"."),
 		stranger:   problem.New(problem.Forbidden, "This listener answers the proxies that it knows."),
 		unreadable: problem.New(problem.InvalidTarget, "The proxy must name the request by method, target, scheme, host and client, each once: see the guide for the wiring."),
@@ -106,7 +109,7 @@ func (f *Front) Refused() uint64 { return f.peers.Refused() }
 // ServeHTTP answers whether the request that r tells of may pass.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store") // limits, revocation and time are judged anew each time, unless allow knows better
+	h["Cache-Control"] = f.noStore // limits, revocation and time are judged anew each time, unless allow knows better
 	if r.ContentLength != 0 {
 		h.Set("Connection", "close") // a proxy may announce the client's body and never send it: do not wait
 	}
@@ -138,7 +141,7 @@ func (f *Front) allow(w http.ResponseWriter, r *http.Request, stack *warder.Stac
 	}
 	h := w.Header()
 	for _, name := range f.fields {
-		h[name] = []string{""}
+		h[name] = f.empty
 	}
 	x := exchange.From(r.Context())
 	upstream.SetIdentity(h, &x.Principal)
