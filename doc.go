@@ -79,6 +79,7 @@
 // After the decision:
 //
 //   - contract: OpenAPI documents of others, and the stage that judges by them
+//   - ticket: how a service knows that a request came through warder, where another proxy forwards it
 //   - upstream: the reverse proxy and what it must not let through
 //   - usage: credits, which requests spend and which come back
 //   - usage/tally: what each key was used for, counted, and what is wrong with it

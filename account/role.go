@@ -63,6 +63,7 @@ const (
 	DeleteKeys     Action = "keys:delete"  // needs a fresh login
 	VerifyKeys     Action = "keys:verify"  // and spend their credits
 	SeeReasons     Action = "keys:reasons" // why a key does not hold
+	Explain        Action = "requests:explain"
 	WriteCredits   Action = "credits:write"
 	RollKeys       Action = "keys:roll"        // needs a fresh login
 	RevokeBulk     Action = "keys:revoke-bulk" // needs a fresh login
@@ -76,7 +77,7 @@ const (
 // Actions returns every action.
 func Actions() []Action {
 	return []Action{
-		ReadKeys, WriteKeys, RollKeys, DeleteKeys, VerifyKeys, SeeReasons, RevokeBulk, WriteCredits, ReadUsage, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts,
+		ReadKeys, WriteKeys, RollKeys, DeleteKeys, VerifyKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, ReadUsage, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts,
 	}
 }
 
@@ -94,7 +95,7 @@ func (r Role) May(a Action) bool {
 		return r == Owner || r == Admin || r == Developer
 	case ReadAudit, ReadAccounts:
 		return r == Owner || r == Admin || r == Auditor
-	case DeleteKeys, SeeReasons, RevokeBulk, WriteCredits, WriteSettings, ManageAccounts:
+	case DeleteKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, WriteSettings, ManageAccounts:
 		return r == Owner || r == Admin
 	default:
 		return false

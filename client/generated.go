@@ -72,10 +72,43 @@ func (v ExchangeSpec) wire() ([]byte, error) {
 	})
 }
 
+// ExplainedStep is that of the API's document.
+type ExplainedStep struct {
+	Findings []Finding `json:"findings,omitempty"` // the rules that it rests on
+	Reason   string    `json:"reason,omitempty"`   // the word of the log
+	Stage    string    `json:"stage"`
+	Verdict  string    `json:"verdict"` // one of passed, refused, answered, failed, not reached
+}
+
+// Explanation is that of the API's document.
+type Explanation struct {
+	Allowed   bool            `json:"allowed"`
+	Detail    string          `json:"detail,omitempty"`  // what the client would read
+	Failure   string          `json:"failure,omitempty"` // what could not be judged
+	Owner     string          `json:"owner,omitempty"`
+	Path      string          `json:"path,omitempty"`      // that the upstream would get, with what looks like a secret masked
+	Principal string          `json:"principal,omitempty"` // whom the credential proves
+	Reason    string          `json:"reason,omitempty"`    // the word of the log
+	Route     string          `json:"route,omitempty"`     // the pattern that matches
+	Scheme    string          `json:"scheme,omitempty"`    // that proved it
+	Stage     string          `json:"stage,omitempty"`     // that had the last word
+	Status    *int64          `json:"status,omitempty"`    // that the client would get; absent when the request would pass, since then the upstream says
+	Steps     []ExplainedStep `json:"steps"`               // what each stage said, in order
+	Upstream  string          `json:"upstream,omitempty"`  // where it would go
+	Verdict   string          `json:"verdict"`             // one of passed, refused, answered, failed
+}
+
 // Fault is that of the API's document.
 type Fault struct {
 	Field   string `json:"field"`   // which one: a parameter, or the path of a member such as limits[0].count
 	Message string `json:"message"` // what is wanted instead
+}
+
+// Finding is that of the API's document.
+type Finding struct {
+	Detail string `json:"detail,omitempty"`
+	Result string `json:"result"`
+	Rule   string `json:"rule"`
 }
 
 // GrantCreditsRequest is that of the API's document.
@@ -243,6 +276,27 @@ type Refill struct {
 	Cap    *int64    `json:"cap,omitempty"` // the most that refills make it
 	Every  string    `json:"every"`         // of UTC; one of day, week, month
 	Next   time.Time `json:"next"`
+}
+
+// RequestQuestion is that of the API's document.
+type RequestQuestion struct {
+	Address string   `json:"address,omitempty"` // the client's, as it is found behind proxies; default 192.0.2.1, which is nobody's
+	Headers []string `json:"headers,omitempty"` // lines of the request's header, Name: value
+	In      string   `json:"in,omitempty"`      // the scheme that finds the key; default: the first of the route that takes keys
+	Key     Text     `json:"key,omitzero"`      // the text of a key that the request carries, in place of key_id
+	KeyID   string   `json:"key_id,omitempty"`  // judge as the holder of this key, whose text is not needed
+	Method  string   `json:"method,omitempty"`  // default GET
+	URL     string   `json:"url"`               // absolute, http or https, without user and fragment
+}
+
+func (v RequestQuestion) wire() ([]byte, error) {
+	type plain RequestQuestion
+	return json.Marshal(struct {
+		plain
+		Key string `json:"key,omitempty"`
+	}{plain: plain(v),
+		Key: v.Key.Reveal(),
+	})
 }
 
 // RevokeKeyRequest is that of the API's document.
@@ -522,6 +576,12 @@ func (c *Client) SetRefill(ctx context.Context, p SetRefillParams, body SetRefil
 	r := request{method: "POST", path: "/v1/credits:setRefill", body: body}
 	r.query, r.header = p.fields()
 	return call[Account](ctx, c, r)
+}
+
+// ExplainRequest: say what would become of a request, and why. The configuration in force judges, and its limits and credits as they stand. Nothing is sent to an upstream, counted, spent or changed.
+func (c *Client) ExplainRequest(ctx context.Context, body RequestQuestion) (Result[Explanation], error) {
+	r := request{method: "POST", path: "/v1/explain", body: body}
+	return call[Explanation](ctx, c, r)
 }
 
 // ListKeysParams are those of [Client.ListKeys]. A field that is zero is not sent.

@@ -112,6 +112,7 @@ func runPage(t *testing.T, all []block) {
 		"127.0.0.1:8080", gateway,
 		"127.0.0.1:8081", admin,
 		"127.0.0.1:8082", plain,
+		"127.0.0.1:8083", wire.FreeAddress(t),
 	)
 	script := "set -eu\ncp '" + warder + "' ./warder\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n"
 	for _, b := range all {

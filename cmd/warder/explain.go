@@ -39,6 +39,9 @@ the client's address as forwarded would find it behind proxies.
 reads the text of a key from standard input, one line. The key is put where the
 route looks for it, or where the scheme of --in does.
 
+With --server a warder that runs is asked, by its admin API: its configuration
+decides, with limits and credits as they stand there.
+
 The exit code is 0 for a request that would pass, and 3 for one that would not.`,
 		Example: `  warder explain --config warder.yaml --url https://api.example.com/orders/1 --key-id 2mZ4...
   echo "$KEY" | warder explain --url http://localhost/orders --method POST --key-stdin --ip 192.0.2.7`,
@@ -46,6 +49,7 @@ The exit code is 0 for a request that would pass, and 3 for one that would not.`
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.run(cmd, p) },
 	}
 	addConfigFlags(cmd, serveFlags()...)
+	addRemoteFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&e.url, "url", "", "the request's URL, absolute")
 	f.StringVar(&e.method, "method", "GET", "the request's method")
@@ -67,6 +71,13 @@ func (e *explaining) run(cmd *cobra.Command, p *process) error {
 	if err != nil {
 		return err
 	}
+	if isRemote(cmd) {
+		v, err := e.askServer(cmd, p)
+		if err != nil {
+			return err
+		}
+		return e.show(p, form, v)
+	}
 	cfg, err := loadConfig(source(cmd.Flags(), p.environ))
 	if err != nil {
 		return err
@@ -80,11 +91,15 @@ func (e *explaining) run(cmd *cobra.Command, p *process) error {
 	if err != nil {
 		return err
 	}
-	v := viewAnswer(&question, &answer)
+	return e.show(p, form, viewAnswer(&question, &answer))
+}
+
+// show prints an answer, and says by the exit code whether the request would pass.
+func (e *explaining) show(p *process, form format, v answerView) error {
 	if err := form.print(p.stdout, v, nil, v.table); err != nil {
 		return err
 	}
-	if !answer.Allowed {
+	if !v.Allowed {
 		return told{exitDenied}
 	}
 	return nil

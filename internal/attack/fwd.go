@@ -11,7 +11,7 @@ func fwd() []Entry {
 		{ID: "FWD-06", Sent: "targets with two readings, a fragment, a query that looks like a public path", Must: "the gateway's answer"},
 		{ID: "FWD-07", Sent: "a client's identity fields, for principals with and without an owner", Must: "the upstream sees ours, or none"},
 		{ID: "FWD-08", Sent: "user agents and paths of health checks", Must: "nothing is skipped"},
-		{ID: "FWD-09", Sent: "a decision asked again for another key, method, route, host or address, and after revocation", Must: "judged anew", Rest: "tickets"},
+		{ID: "FWD-09", Sent: "a decision asked again for another key, method, route, host or address, and after revocation", Must: "judged anew"},
 		{ID: "FWD-10", Sent: "a thousand questions at once with different keys", Must: "each gets its own identity"},
 		{ID: "FWD-11", Sent: "a question that announces a body and has none; one with a body", Must: "no hang; the body is ignored"},
 		{ID: "FWD-12", Sent: "any request while warder is down, stuck or failing", Must: "each documented proxy refuses"},
@@ -20,10 +20,10 @@ func fwd() []Entry {
 		{ID: "FWD-15", Sent: "a preflight, a WebSocket handshake, HEAD", Must: "judged as by the gateway"},
 		{ID: "FWD-16", Sent: "Envoy's questions, incomplete or contradictory", Must: "denied"},
 		{ID: "FWD-17", Sent: "a credential that passes", Must: "the documented wiring takes it out for the upstream"},
-		{ID: "FWD-18", Sent: "a decision ticket, altered, expired, for another request, after revocation", Must: "refused", Waits: "decision tickets"},
+		{ID: "FWD-18", Sent: "a decision ticket, altered, expired, for another request, after revocation", Must: "refused"},
 		{ID: "FWD-19", Sent: "plain HTTP for questions beyond this machine", Must: "refused at start, unless Insecure"},
 		{ID: "FWD-20", Sent: "what a stage answers by itself: a preflight, a redirect", Must: "a denial for the proxy; nothing reaches the upstream"},
 		{ID: "FWD-21", Sent: "a policy that needs the body", Must: "refused at start, by name"},
-		{ID: "FWD-22", Sent: "a decision that depends on a limit, a time or a revocation", Must: "nobody may store it"},
+		{ID: "FWD-22", Sent: "a decision that depends on a limit, a time or a revocation", Must: "nobody may store it, or not beyond that"},
 	}
 }

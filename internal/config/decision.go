@@ -1,6 +1,12 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"github.com/warder-dev/warder/secret"
+	"github.com/warder-dev/warder/ticket"
+)
 
 // A Decision says whether other proxies may ask if a request may pass, instead
 // of sending it through the gateway.
@@ -11,6 +17,10 @@ type Decision struct {
 	Dialect string `yaml:"dialect" default:"none" enum:"none|nginx|caddy|traefik|haproxy|envoy|envoy-http"`
 	// Proxies lists the addresses and networks that are answered. Default: this machine.
 	Proxies []string `yaml:"proxies"`
+	// MaxAge is for how long a proxy may store that a request may pass, whole seconds up to keys.freshness; never longer than a revoked key may pass anyway, than the key lives or a window of time is open, and not at all where limits, credits or other fields of the request decide too. It needs the guide's wiring. Not with envoy. Default 0s, nothing is stored.
+	MaxAge time.Duration `yaml:"max_age" default:"0s" min:"0s" max:"1h"`
+	// TicketKey makes tickets, by which services know that a request came through warder: 32 characters or more, those of 32 random bytes in base64. The services have it too. Not with envoy. Default: none, there are no tickets.
+	TicketKey secret.Text `yaml:"ticket_key"`
 	// InsecureListen lets listen be plain HTTP beyond loopback. It costs: keys cross the network in clear text. Default false.
 	InsecureListen bool `yaml:"insecure_listen" default:"false"`
 }
@@ -37,7 +47,7 @@ func (l *loader) checkDecision() {
 	d := &c.Decision
 	l.eachWord("decision.proxies", d.Proxies, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
 	if !d.On() {
-		for name, given := range map[string]bool{"dialect": d.Dialect != noDialect, "proxies": len(d.Proxies) > 0, "insecure_listen": d.InsecureListen} {
+		for name, given := range map[string]bool{"dialect": d.Dialect != noDialect, "proxies": len(d.Proxies) > 0, "insecure_listen": d.InsecureListen, "max_age": d.MaxAge != 0, "ticket_key": !d.TicketKey.IsZero()} {
 			if given && !l.failed("decision."+name) {
 				l.reject("decision."+name, "has no effect without decision.listen", "")
 			}
@@ -56,7 +66,31 @@ func (l *loader) checkDecision() {
 	if !l.failed("decision.listen") && !loopback(d.Listen) && !c.TLS.Enabled() && !d.InsecureListen {
 		l.reject("decision.listen", "is plain HTTP and not a loopback address", "set tls, or decision.insecure_listen if nobody else is on that network")
 	}
+	l.checkKept()
 	l.checkUndecidable()
+}
+
+// checkKept checks what says for how long a decision may be kept.
+func (l *loader) checkKept() {
+	d, keys := &l.config.Decision, &l.config.Keys
+	if d.MaxAge > keys.Freshness && !l.failed("decision.max_age") && !l.failed("keys.freshness") {
+		l.reject("decision.max_age", "is longer than keys.freshness, "+formatDuration(keys.Freshness), "a revoked key may not pass for longer because a proxy stored that it did")
+	}
+	if d.MaxAge%time.Second != 0 && !l.failed("decision.max_age") {
+		l.reject("decision.max_age", "is no whole number of seconds", "proxies count in seconds")
+	}
+	if !d.TicketKey.IsZero() && ticket.CheckKey(d.TicketKey) != nil && !l.failed("decision.ticket_key") {
+		l.reject("decision.ticket_key", "is too short", "make one by `openssl rand -base64 32`")
+	}
+	if d.Dialect != Envoy && d.Dialect != "envoy-http" {
+		return
+	}
+	if d.MaxAge != 0 && !l.failed("decision.max_age") {
+		l.reject("decision.max_age", "has no effect with "+d.Dialect, "Envoy stores no answers")
+	}
+	if !d.TicketKey.IsZero() && !l.failed("decision.ticket_key") {
+		l.reject("decision.ticket_key", "has no effect with "+d.Dialect, "Envoy tells upstreams of warder by mutual TLS")
+	}
 }
 
 // checkUndecidable refuses what a front that only decides cannot enforce: what

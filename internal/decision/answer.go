@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-
-	"github.com/warder-dev/warder/upstream"
 )
 
 // maxProblem is the longest problem that goes into a field, in bytes. Ours are
@@ -18,6 +16,8 @@ const maxProblem = 2 << 10
 type answer struct {
 	http.ResponseWriter
 	dialect *Dialect
+	fields  []string // that every answer has
+	known   known
 	allowed bool
 	status  int // as meant for the client; 0 before it is known
 	body    bytes.Buffer
@@ -25,8 +25,8 @@ type answer struct {
 	remove  removal
 }
 
-func newAnswer(w http.ResponseWriter, d *Dialect) *answer {
-	return &answer{ResponseWriter: w, dialect: d}
+func newAnswer(w http.ResponseWriter, d *Dialect, fields []string) *answer {
+	return &answer{ResponseWriter: w, dialect: d, fields: fields}
 }
 
 // answerOf finds the answer below the writers that the Stack puts around it.
@@ -69,7 +69,7 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) toProxy(status int) {
 	h := a.Header()
 	h.Set(StatusField, strconv.Itoa(status))
-	for _, name := range upstream.IdentityFields() {
+	for _, name := range a.fields {
 		h[name] = []string{""} // a denial names nobody, whatever the client sent
 	}
 }

@@ -36,7 +36,7 @@ const (
 // with the client's own. Behind it, Envoy has the client's target.
 const Path = "/authz"
 
-// Config configures a [Front]. Every field but the Remove ones is required.
+// Config configures a [Front]. Every field is required but Lasting and the Remove ones.
 type Config struct {
 	_ [0]func()
 
@@ -51,6 +51,8 @@ type Config struct {
 	// RemoveHeaders and RemoveCookies carry credentials, which [EnvoyHTTP] takes out
 	// for the upstream. For other dialects the guide's wiring does. They may be nil.
 	RemoveHeaders, RemoveCookies []string
+	// Lasting says for how long a pass may be kept. nil: nobody may keep one.
+	Lasting *Lasting
 }
 
 // A Front answers proxies. It is safe for concurrent use.
@@ -58,6 +60,10 @@ type Front struct {
 	cfg     Config
 	handler atomic.Pointer[http.Handler]
 	peers   *Peers
+	fields  []string // of every answer, empty where nothing is known
+
+	// Values that all answers share; nobody changes them.
+	empty, noStore []string
 
 	notFound, stranger, unreadable *problem.Problem
 }
@@ -77,11 +83,14 @@ func New(cfg Config) (*Front, error) {
 	if cfg.Log == nil {
 		errs = append(errs, errors.New("decision: Log is missing"))
 	}
+	if l := cfg.Lasting; l != nil && (l.Fresh == nil || l.Revision == nil || l.MaxAge < 0) {
+		errs = append(errs, errors.New("decision: Lasting: want Fresh and Revision, and no MaxAge below 0"))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	f := &Front{
-		cfg: cfg, peers: NewPeers(cfg.Proxies, cfg.Log),
+		cfg: cfg, peers: NewPeers(cfg.Proxies, cfg.Log), fields: cfg.Lasting.fields(upstream.IdentityFields()), empty: []string{""}, noStore: []string{"no-store"},
 		notFound:   problem.New(problem.NotFound, "Ask "+Path+"."),
 		stranger:   problem.New(problem.Forbidden, "This listener answers the proxies that it knows."),
 		unreadable: problem.New(problem.InvalidTarget, "The proxy must name the request by method, target, scheme, host and client, each once: see the guide for the wiring."),
@@ -93,7 +102,7 @@ func New(cfg Config) (*Front, error) {
 // Replace lets stack decide from now on, which is as [Config.Stack] is. What is
 // being decided is decided by the one before.
 func (f *Front) Replace(stack *warder.Stack) {
-	handler := stack.Wrap(http.HandlerFunc(allow))
+	handler := stack.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.allow(w, r, stack) }))
 	f.handler.Store(&handler)
 }
 
@@ -103,7 +112,7 @@ func (f *Front) Refused() uint64 { return f.peers.Refused() }
 // ServeHTTP answers whether the request that r tells of may pass.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store") // limits, revocation and time are judged anew each time
+	h["Cache-Control"] = f.noStore // limits, revocation and time are judged anew each time, unless allow knows better
 	if r.ContentLength != 0 {
 		h.Set("Connection", "close") // a proxy may announce the client's body and never send it: do not wait
 	}
@@ -121,27 +130,29 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.unreadable.Write(w, r, "")
 		return
 	}
-	a := newAnswer(w, &f.cfg.Dialect)
+	a := newAnswer(w, &f.cfg.Dialect, f.fields)
 	if f.cfg.Dialect.replayed {
 		a.remove = f.removal(asked.Header)
 	}
+	a.known = f.cfg.Lasting.known() // before anything is judged: a poll that ends meanwhile may know more
 	(*f.handler.Load()).ServeHTTP(a, asked)
 	a.finish()
 }
 
-// allow answers what every stage passed.
-func allow(w http.ResponseWriter, r *http.Request) {
+// allow answers what every stage of the stack passed.
+func (f *Front) allow(w http.ResponseWriter, r *http.Request, stack *warder.Stack) {
 	a, ok := answerOf(w)
 	if !ok {
 		panic("decision: the Stack hides the writer") // never a pass by accident
 	}
 	h := w.Header()
-	for _, name := range upstream.IdentityFields() {
-		h[name] = []string{""}
+	for _, name := range f.fields {
+		h[name] = f.empty
 	}
 	x := exchange.From(r.Context())
 	upstream.SetIdentity(h, &x.Principal)
 	a.remove.add(h)
+	f.cfg.Lasting.keep(h, stack, x, a.known)
 	a.allowed = true
 	w.WriteHeader(http.StatusOK)
 }

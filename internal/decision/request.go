@@ -97,13 +97,13 @@ func (d *Dialect) checkUpgrade(h http.Header) error {
 // "_", and some fold "."), and a Connection that has the next hop drop ours.
 func checkIdentity(h http.Header) error {
 	for name := range h {
-		if likeOurs(name) && (!strings.EqualFold(name[:len(ourPrefix)], ourPrefix) || strings.ContainsAny(name, "_.")) {
+		if like, exact := identityLike(name); like && (!exact || strings.ContainsAny(name, "_.")) {
 			return errors.New("the client sends an identity field in another spelling")
 		}
 	}
 	for _, list := range h["Connection"] {
 		for i := range len(list) {
-			if likeOurs(list[i:]) {
+			if like, _ := identityLike(list[i:]); like {
 				return errors.New("the client has identity fields taken away by Connection")
 			}
 		}
@@ -111,27 +111,28 @@ func checkIdentity(h http.Header) error {
 	return nil
 }
 
-const ourPrefix = "x-warder-"
-
-// likeOurs reports whether name begins as our fields do, for somebody to whom
-// letters have no case, and "_" and "." are "-".
-func likeOurs(name string) bool {
-	if len(name) < len(ourPrefix) {
-		return false
+// identityLike reports whether text begins as our fields do once it is folded, and
+// whether it does so but for the case. It allocates nothing: every field of every
+// question comes here.
+func identityLike(text string) (like, exact bool) {
+	const prefix = "x-warder-"
+	if len(text) < len(prefix) {
+		return false, false
 	}
-	for i := range len(ourPrefix) {
-		b := name[i]
-		switch {
-		case b >= 'A' && b <= 'Z':
+	exact = true
+	for i := range len(prefix) {
+		b := text[i]
+		if 'A' <= b && b <= 'Z' {
 			b += 'a' - 'A'
-		case b == '_' || b == '.':
-			b = '-'
 		}
-		if b != ourPrefix[i] {
-			return false
+		if b == prefix[i] {
+			continue
+		}
+		if exact = false; prefix[i] != '-' || b != '_' && b != '.' {
+			return false, false
 		}
 	}
-	return true
+	return true, exact
 }
 
 // parseTarget reads origin-form or asterisk-form (RFC 9112, section 3.2).
@@ -153,29 +154,30 @@ func lastAddress(list string) (netip.Addr, error) {
 	return both.Addr().Unmap().WithZone(""), err
 }
 
-// header is the client's fields: those of r without the proxy's own. A body is
-// never judged here.
-func (d *Dialect) header(in http.Header) http.Header {
-	out := make(http.Header, len(in))
-	for name, values := range in {
-		if !d.own(name) && !ofConnection(name) {
-			out[name] = values
+// header leaves of the fields of a question the client's: those without the proxy's
+// own. A body is never judged here. It changes h, which is nobody else's.
+func (d *Dialect) header(h http.Header) http.Header {
+	upgrade := h["Upgrade"]
+	if d.upgrade != "" {
+		upgrade = h[d.upgrade]
+	}
+	for name := range h {
+		if d.own(name) || ofConnection(name) {
+			delete(h, name)
 		}
 	}
 	if d.narrow {
-		out["Accept"] = []string{"application/problem+json"} // the problem goes into a field, which takes one line
+		h["Accept"] = []string{"application/problem+json"} // the problem goes into a field, which takes one line
 	}
 	if d.upgrade != "" {
-		delete(out, "Upgrade")
-		if upgrade := in[d.upgrade]; len(upgrade) > 0 && upgrade[0] != "" {
-			out["Upgrade"], out["Connection"] = upgrade, []string{"Upgrade"}
+		delete(h, "Upgrade")
+		if len(upgrade) > 0 && upgrade[0] != "" {
+			h["Upgrade"], h["Connection"] = upgrade, []string{"Upgrade"}
 		}
-		return out
+	} else if len(upgrade) > 0 {
+		h["Connection"] = []string{"Upgrade"}
 	}
-	if _, upgrades := in["Upgrade"]; upgrades {
-		out["Connection"] = []string{"Upgrade"}
-	}
-	return out
+	return h
 }
 
 // ofConnection reports whether the field is about the connection between the

@@ -85,6 +85,7 @@ func table() map[string]row {
 		"session/password",
 		"sqlite",
 		"target",
+		"ticket",
 		"tlsconfig",
 		"tlsconfig/acme",
 		"trustedhost",
@@ -161,6 +162,7 @@ func table() map[string]row {
 		"redact":    {module: vocabulary(), third: x},
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
+		"ticket":    {module: vocabulary()},
 		"usage":     {module: vocabulary(), third: x},
 		// what a room of the decision counts, apart from what it takes
 		"usage/tally":           {module: vocabulary()},
@@ -197,7 +199,7 @@ func table() map[string]row {
 		"internal/config": {
 			module: vocabulary(
 				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/outgoing", "internal/postgresurl", "openapi",
-				"requestid", "securityheaders", "target", "trustedhost", "upstream", "webhook",
+				"requestid", "securityheaders", "target", "ticket", "trustedhost", "upstream", "webhook",
 			),
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
 		},
@@ -216,7 +218,7 @@ func table() map[string]row {
 		},
 		// a client of the admin API, within the process
 		"internal/adminui":  {module: vocabulary("", "account", "apikey", "bodylimit", "client", "csrf", "securityheaders", "session", "usage/tally")},
-		"internal/decision": {module: vocabulary("", "upstream")},
+		"internal/decision": {module: vocabulary("", "ticket", "upstream")},
 		"internal/decision/extauthz": {
 			module: vocabulary("", "internal/decision", "upstream"),
 			third: []string{

@@ -18,6 +18,7 @@ func tags() []*huma.Tag {
 	return []*huma.Tag{
 		{Name: "keys", Description: "The whole life of keys"},
 		{Name: "verification", Description: "What a key is good for, asked by a service in any language"},
+		{Name: "requests", Description: "What would become of a request"},
 		{Name: "credits", Description: "What keys and owners have to spend"},
 		{Name: "audit", Description: "Who changed what"},
 		{Name: "usage", Description: "What keys were used for"},
@@ -33,6 +34,7 @@ func (s *Service) addOperations() {
 		summary: "Say whether a key is good, and spend what it costs", description: "It needs no gateway: a service asks this for each request that carries a key. Too many wrong keys through one caller are answered 429.",
 	}, s.verifyKey)
 	s.addTokens()
+	s.addExplain()
 	s.addCredits()
 	s.addAudit()
 	s.addUsage()

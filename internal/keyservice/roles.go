@@ -26,12 +26,13 @@ type Right string
 // The rights.
 const (
 	ReadKeys     Right = "keys:read"
-	WriteKeys    Right = "keys:write"    // make, change, disable and revoke
-	RollKeys     Right = "keys:roll"     // and so see the text of a key that was there before
-	DeleteKeys   Right = "keys:delete"   // what is left of it is the audit
-	VerifyKeys   Right = "keys:verify"   // and spend their credits
-	SeeReasons   Right = "keys:reasons"  // why a key does not hold: more than its holder learns
-	WriteCredits Right = "credits:write" // credits are money
+	WriteKeys    Right = "keys:write"       // make, change, disable and revoke
+	RollKeys     Right = "keys:roll"        // and so see the text of a key that was there before
+	DeleteKeys   Right = "keys:delete"      // what is left of it is the audit
+	VerifyKeys   Right = "keys:verify"      // and spend their credits
+	SeeReasons   Right = "keys:reasons"     // why a key does not hold: more than its holder learns
+	Explain      Right = "requests:explain" // what would become of a request: it shows the policy
+	WriteCredits Right = "credits:write"    // credits are money
 	ReadUsage    Right = "usage:read"
 	ReadAudit    Right = "audit:read"
 )
@@ -56,6 +57,7 @@ func Rules() []Rule {
 		{DeleteKeys, admins, true},
 		{VerifyKeys, writers, true},
 		{SeeReasons, admins, true},
+		{Explain, admins, false},
 		{WriteCredits, admins, false},
 		{ReadUsage, all, true},
 		{ReadAudit, []Role{RoleOwner, RoleAdmin, RoleAuditor}, false},

@@ -46,6 +46,10 @@ type Config struct {
 	Audit   audit.Reader    // nil: nothing reads it here, and operations about it answer 503
 	Usage   Usage           // nil: nothing keeps it, and getUsage answers 503
 
+	// Explain says what would become of a request, by the configuration in force, and
+	// writes nothing; see [Question]. nil: nobody knows, and explainRequest answers 503.
+	Explain func(ctx context.Context, q *Question) (Explanation, error)
+
 	// Used is told of each key that verifyKey found good, and by which of its secrets:
 	// what is not seen to be used is revoked when it shall be. nil: nobody is told.
 	Used func(key string, secret int)
@@ -71,6 +75,8 @@ type Service struct {
 	patterns map[string]pattern
 	document []byte
 	verify   *verification
+
+	explaining chan struct{} // has room for those that are under way
 }
 
 // New reports everything that is wrong with cfg at once.

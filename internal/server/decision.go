@@ -9,6 +9,7 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/decision"
 	"github.com/warder-dev/warder/internal/decision/extauthz"
+	"github.com/warder-dev/warder/ticket"
 )
 
 // A decisionFront answers other proxies, by the stack that is in force.
@@ -51,15 +52,38 @@ func (p *program) answerDialect(networks []netip.Prefix, secure *tls.Config) (re
 	if !known {
 		return nil, fmt.Errorf("decision.dialect: there is no %q", o.Config.Decision.Dialect)
 	}
+	lasting, err := p.lasting()
+	if err != nil {
+		return nil, err
+	}
 	headers, cookies := p.gateway.Load().Carriers()
 	front, err := decision.New(decision.Config{
-		Stack: p.decider(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log, RemoveHeaders: headers, RemoveCookies: cookies,
+		Stack: p.decider(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log, Lasting: lasting, RemoveHeaders: headers, RemoveCookies: cookies,
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.front = front
 	return front.Refused, p.add("decision", o.Listeners.Decision, front, secure)
+}
+
+// lasting says for how long decisions may be kept; nil for not at all.
+func (p *program) lasting() (*decision.Lasting, error) {
+	d := &p.options.Config.Decision
+	if d.MaxAge == 0 && d.TicketKey.IsZero() {
+		return nil, nil //nolint:nilnil // nobody may keep any
+	}
+	l := &decision.Lasting{Fresh: p.verifier.FreshUntil, MaxAge: d.MaxAge}
+	l.Revision = func() uint64 { return uint64(max(0, p.verifier.Applied())) }
+	if d.TicketKey.IsZero() {
+		return l, nil
+	}
+	headers, _ := p.gateway.Load().Carriers()
+	var err error
+	if l.Tickets, err = ticket.NewSigner(ticket.SignerConfig{Key: d.TicketKey, Carriers: headers}); err != nil {
+		return nil, fmt.Errorf("decision.ticket_key: %w", err)
+	}
+	return l, nil
 }
 
 // answerEnvoy answers Envoys, which ask by gRPC: over HTTP/2 alone, with or without

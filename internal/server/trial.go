@@ -24,10 +24,7 @@ import (
 // A Trial judges requests that nobody sent by a configuration that need not run:
 // what explains a decision, and what tests a policy. It opens no listener, writes
 // nothing and asks no upstream. It is not safe for concurrent use.
-type Trial struct {
-	program *program
-	routes  map[string]*config.Route // by pattern
-}
+type Trial struct{ program *program }
 
 // TrialOptions are what a [Trial] needs. Every field is required but TokenKeys.
 type TrialOptions struct {
@@ -49,13 +46,10 @@ func NewTrial(o TrialOptions) (*Trial, error) {
 		Config: cfg, Store: o.Store, Peppers: o.Peppers, Sessions: new(session.MemoryStore), Credits: new(usage.MemoryStore), TokenKeys: o.TokenKeys,
 		Log: slog.New(slog.DiscardHandler), AccessLog: slog.New(slog.DiscardHandler),
 	}}
-	t := &Trial{program: p, routes: make(map[string]*config.Route)}
+	t := &Trial{program: p}
 	if err := t.build(); err != nil {
 		t.Close()
 		return nil, err
-	}
-	for i := range cfg.Routes {
-		t.routes[cfg.Routes[i].Match] = &cfg.Routes[i]
 	}
 	return t, nil
 }
@@ -196,14 +190,19 @@ func (t *Trial) Ask(q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	explained, x, headers := t.program.gateway.Load().Judge(r)
+	return answerOf(t.program.gateway.Load(), r), nil
+}
+
+// answerOf is what g says of r.
+func answerOf(g *gateway.Gateway, r *http.Request) Answer {
+	explained, x, headers := g.Judge(r)
 	v := explained.Trace.Verdict
 	a := Answer{Allowed: explained.Trace.Allowed(), Verdict: v.Kind(), Route: x.Route, Path: x.UpstreamPath, Principal: x.Principal, Steps: explained.Steps}
-	if route := t.routes[x.Route]; route != nil {
+	if route := routeCalled(g.Settings(), x.Route); route != nil {
 		a.Upstream = route.Upstream
 	}
 	if a.Allowed {
-		return a, nil
+		return a
 	}
 	a.Stage, a.Reason = explained.Trace.Stage, v.Reason()
 	if v.Err() != nil {
@@ -218,5 +217,15 @@ func (t *Trial) Ask(q Question) (Answer, error) {
 	}
 	headers(w.Header())
 	a.Status, a.Header = w.Code, w.Header()
-	return a, nil
+	return a
+}
+
+// routeCalled is the route with a pattern; nil for none.
+func routeCalled(cfg *config.Config, pattern string) *config.Route {
+	for i := range cfg.Routes {
+		if cfg.Routes[i].Match == pattern {
+			return &cfg.Routes[i]
+		}
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/secret"
 )
 
@@ -17,13 +18,18 @@ import (
 // name it is the first scheme of keys that the question's route takes, and the one
 // of the configuration's own header where it takes none.
 func (t *Trial) Carry(q *Question, key secret.Text, scheme string) error {
-	cfg := t.program.options.Config
+	return carry(t.program.gateway.Load(), q, key, scheme)
+}
+
+// carry is [Trial.Carry] for the configuration of g.
+func carry(g *gateway.Gateway, q *Question, key secret.Text, scheme string) error {
+	cfg := g.Settings()
 	if scheme == "" {
-		answer, err := t.Ask(*q)
+		r, err := q.request()
 		if err != nil {
 			return err
 		}
-		scheme = keySchemeOf(cfg, t.routes[answer.Route])
+		scheme = keySchemeOf(cfg, routeCalled(cfg, answerOf(g, r).Route))
 	}
 	s, ok := cfg.Schemes[scheme]
 	if !ok || s.Key == nil {
