@@ -90,6 +90,8 @@ type version struct {
 	document   *contract.Document
 	operations []operation
 	since      time.Time
+	changed    []OperationChange   // against what was served before
+	judgesLess map[string][]string // by pattern: what of that passes now and was refused
 }
 
 // An operation is one with everything that it asks for in the gateway's words.
@@ -495,16 +497,22 @@ func (d *document) reload(text []byte, err error) {
 		d.fail("is not usable: " + err.Error())
 		return
 	}
-	if less := d.loosened(v); len(less) > 0 && !d.cfg.InsecureFollowUpstream {
+	d.compare(v)
+	less := d.loosened(v)
+	if len(less) > 0 && !d.cfg.InsecureFollowUpstream {
 		d.held, d.less, d.problem = v, less, ""
-		d.log().Warn("the document was changed so that it asks for less: what was served stays until somebody confirms, by the admin listener or a restart",
-			slog.Int("changes", len(less)), slog.String("less", strings.Join(less[:min(len(less), 10)], "; ")))
+		d.tellLess("the document was changed so that it asks for less: what was served stays until somebody confirms, by the admin listener or a restart", less)
+		d.tellChanges(v)
 		return
 	}
 	if err := d.exchange(v); err != nil {
 		d.fail("is not usable: " + err.Error())
 		return
 	}
+	if len(less) > 0 {
+		d.tellLess("the document was changed so that it asks for less, and is followed all the same", less)
+	}
+	d.tellChanges(v)
 	d.tell()
 }
 

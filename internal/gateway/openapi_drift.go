@@ -109,7 +109,12 @@ type DocumentState struct {
 	Since      time.Time `json:"since"`             // from when on it is served
 	Problem    string    `json:"problem,omitempty"` // why the last reading changed nothing
 	Held       []string  `json:"held,omitempty"`    // what a changed document asks for less, which waits to be confirmed
-	Warnings   []string  `json:"warnings,omitempty"`
+
+	// Changed is what the document that waits, or the last that was put in place of
+	// another, says of parameters and bodies in another way.
+	Changed []OperationChange `json:"changed,omitempty"`
+
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // A Drift is what a document and the traffic do not agree about, since the start.
@@ -130,9 +135,13 @@ type Counted struct {
 
 // state must be called with documents.mu.
 func (d *document) state() DocumentState {
+	changed := d.served.changed
+	if d.held != nil {
+		changed = d.held.changed
+	}
 	return DocumentState{
 		Name: d.cfg.Name, Operations: len(d.served.document.Operations), Since: d.served.since.UTC().Truncate(time.Second),
-		Problem: d.problem, Held: slices.Clone(d.less), Warnings: d.served.document.Warnings,
+		Problem: d.problem, Held: slices.Clone(d.less), Changed: changed, Warnings: d.served.document.Warnings,
 	}
 }
 

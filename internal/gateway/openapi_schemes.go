@@ -126,7 +126,7 @@ func exampleOf(s contract.Scheme) string {
 
 // loosened lists what v asks for less than what is served: an operation that is
 // gone, a credential or scope that is no longer needed, a limit or a judgement that
-// is gone, an operation that anybody may call from now on, or that takes requests
+// is gone, parameters and bodies of which less is asked, an operation that anybody may call from now on, or that takes requests
 // from another one, or from a route of the configuration, which asked for more.
 func (d *document) loosened(v *version) (less []string) {
 	cfg := d.gateway.cfg.Config
@@ -153,6 +153,8 @@ func (d *document) loosened(v *version) (less []string) {
 		}
 		if strictness(o.mode) < strictness(old.mode) {
 			less = append(less, o.pattern+" is validated less: "+o.mode)
+		} else if old.mode == config.ModeEnforce {
+			less = append(less, v.judgesLess[o.pattern]...)
 		}
 	}
 	for i := range v.operations {

@@ -286,6 +286,7 @@ func TestADocumentThatAsksForLess(t *testing.T) {
 			{"it becomes optional", strings.Replace(before, `"/b": {"get": {}}`, `"/b": {"get": {"security": [{"apiKey": []}, {}]}}`, 1), "GET /b asks for less security"},
 			{"an operation is gone", strings.Replace(before, `"/b": {"get": {}}, `, ``, 1), "GET /b is gone"},
 			{"it only watches", strings.Replace(before, `"/c": {"get": {`, `"/c": {"get": {"x-warder-mode": "shadow", `, 1), "GET /c is validated less: shadow"},
+			{"a bound is gone", strings.Replace(before, `{"type": "integer"}`, `{}`, 1), "GET /c judges less: query n takes boolean or object or array or string or number, it was integer"},
 			{"an open door", before + `, "/d": {"get": {"security": []}}`, "GET /d is new, and anybody may call it"},
 		} {
 			writeDocument(t, file, described(tt.paths))
