@@ -55,7 +55,7 @@ func (o *Operation) Changes(before *Operation, openQuery bool) []Change {
 // that is the one at the same place, whatever its name.
 func (o *Operation) same(p *parameter) *parameter {
 	for _, one := range o.parameters {
-		if one.in == p.in && (p.in == inPath && one.index == p.index || p.in != inPath && one.name == p.name) {
+		if one.in == p.in && (p.in == inPath && one.spot.segment == p.spot.segment && one.spot.part == p.spot.part || p.in != inPath && one.name == p.name) {
 			return one
 		}
 	}

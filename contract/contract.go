@@ -107,8 +107,8 @@ type Operation struct {
 	Path   string // the template as it is written, with the base path before it
 	ID     string // operationId; "" for none
 
-	// Pattern is the path for warder.Routes, without method and host: "/users/{p2}",
-	// "/items/{$}".
+	// Pattern is the path for warder.Routes, without method and host: "/users/{p1}",
+	// "/items/{$}", "/files/{p1_0}.json".
 	Pattern string
 
 	// Security lists what suffices. It counts when Stated is true: then the empty
@@ -125,7 +125,7 @@ type Operation struct {
 	Mode   string
 
 	place      string
-	segments   []string // of Path; "{name}" for a parameter
+	spots      map[string]spot // of the parameters in Path
 	parameters []*parameter
 	query      map[string]*parameter // what takes a name of the query
 	openQuery  bool                  // a parameter takes any name

@@ -347,58 +347,6 @@ func (r *reader) extend(o *Operation, e extensions) {
 	}
 }
 
-// split makes the segments and the pattern of o.
-func (o *Operation) split() (problem string) {
-	rest, rooted := strings.CutPrefix(o.Path, "/")
-	if !rooted {
-		return "does not begin with /"
-	}
-	if len(o.Path) > maxPath {
-		return "is longer than " + itoa(maxPath) + " bytes"
-	}
-	var pattern strings.Builder
-	segments := strings.Split(rest, "/")
-	names := map[string]bool{}
-	for i, segment := range segments {
-		last := i == len(segments)-1
-		pattern.WriteByte('/')
-		name, isParameter := parameterName(segment)
-		switch {
-		case isParameter && (name == "" || names[name]):
-			return "has a parameter without a name, or the same one twice"
-		case isParameter:
-			names[name] = true
-			pattern.WriteString("{p" + itoa(i) + "}")
-		case segment == "" && last:
-			pattern.WriteString("{$}")
-		case segment == "" || segment == "." || segment == "..":
-			return "has an empty segment or a dot segment, which no request has"
-		case strings.ContainsAny(segment, "{}"):
-			return "has a parameter that is not a whole segment: only /{name}/ can be told from other paths"
-		case strings.ContainsAny(segment, "?#;\\"):
-			return "has a query, a fragment, a path parameter or a backslash in it"
-		default:
-			plain, err := url.PathUnescape(segment)
-			if err != nil || strings.Contains(plain, "/") {
-				return "has a segment that is not percent-encoded as a path is"
-			}
-			pattern.WriteString(url.PathEscape(plain))
-			segments[i] = plain
-		}
-	}
-	o.segments, o.Pattern = segments, pattern.String()
-	return ""
-}
-
-// parameterName returns the name of a segment "{name}".
-func parameterName(segment string) (name string, ok bool) {
-	if len(segment) < 2 || segment[0] != '{' || segment[len(segment)-1] != '}' {
-		return "", false
-	}
-	name = segment[1 : len(segment)-1]
-	return name, !strings.ContainsAny(name, "{}")
-}
-
 // operation compiles the parameters and the body.
 func (r *reader) operation(p *pending) {
 	o := p.operation
@@ -414,8 +362,8 @@ func (r *reader) operation(p *pending) {
 			o.parameters = append(o.parameters, param)
 		}
 	}
-	for _, segment := range o.segments {
-		if name, isParameter := parameterName(segment); isParameter && !taken["path "+name] {
+	for _, name := range sorted(o.spots) {
+		if !taken["path "+name] {
 			r.warn(o.place, "the path parameter "+shorten(name)+" is not declared: any text passes")
 		}
 	}

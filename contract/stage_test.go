@@ -199,6 +199,33 @@ func TestParametersElsewhere(t *testing.T) {
 	}
 }
 
+// TestParametersWithinASegment: each way to divide the segment must be right, since
+// frameworks take different ones.
+func TestParametersWithinASegment(t *testing.T) {
+	f := newFront(t, document(get("/v{version}/{from}-{to}.json", `"parameters": [
+		{"in": "path", "name": "version", "required": true, "schema": {"type": "integer"}},
+		{"in": "path", "name": "from", "required": true, "schema": {"type": "string", "pattern": "^[a-z-]+$", "maxLength": 5}},
+		{"in": "path", "name": "to", "required": true, "schema": {"type": "string", "pattern": "^[0-9-]+$"}}]`)), contract.Config{})
+	for _, tt := range []struct{ path, fault string }{
+		{"/v1/a-1.json", ""},
+		{"/v%31/%61%2D1%2Ejson", ""},
+		{"/vx/a-1.json", "path version: want integer"},
+		{"/v1/1-1.json", "path from: does not match the pattern"},
+		{"/v1/a-b.json", "path to: does not match the pattern"},
+		{"/v1/a--1.json", ""},                                       // a and -1, or a- and 1
+		{"/v1/a-b-1.json", "path to: does not match the pattern"},   // a and b-1, or a-b and 1
+		{"/v1/a-1-2.json", "path from: does not match the pattern"}, // a and 1-2, or a-1 and 2
+		{"/v1/abcdef-1.json", "path from: is longer than 5 characters"},
+		{"/v1/" + strings.Repeat("-", 103) + ".json", "path from: can be read in too many ways\npath to: can be read in too many ways"},
+		{"/v1/-1.json", "path from: is missing\npath to: is missing"}, // no route takes it
+	} {
+		status, faults := f.send(t, request(http.MethodGet, tt.path, "", ""))
+		if want := map[bool]int{true: 200, false: 400}[tt.fault == ""]; status != want || faults != tt.fault {
+			t.Errorf("%.40s: %d %q, want %d %q", tt.path, status, faults, want, tt.fault)
+		}
+	}
+}
+
 // post is a document of one operation with a body of these media types.
 func post(content string, more ...string) string {
 	return document(`"/a": {"post": {"requestBody": {"required": true, "content": {`+content+`}}}}`, more...)

@@ -493,6 +493,9 @@ func (d *document) reload(text []byte, err error) {
 		return
 	}
 	v, err := d.version(text)
+	if err == nil {
+		err = d.goesWith(v)
+	}
 	if err != nil {
 		d.fail("is not usable: " + err.Error())
 		return
@@ -514,6 +517,16 @@ func (d *document) reload(text []byte, err error) {
 	}
 	d.tellChanges(v)
 	d.tell()
+}
+
+// goesWith reports why v cannot be served beside the other routes, so that nobody is
+// asked to confirm what cannot be.
+func (d *document) goesWith(v *version) error {
+	before := d.served
+	d.served = v
+	_, err := d.gateway.documents.join()
+	d.served = before
+	return err
 }
 
 // exchange serves v from now on.

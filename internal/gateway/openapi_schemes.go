@@ -176,7 +176,7 @@ func (d *document) loosened(v *version) (less []string) {
 // more than o: a more specific path would be a way past it. "" for none.
 func (d *document) undercut(o *operation) string {
 	x := exchange.New(&http.Request{Method: o.Method, URL: new(url.URL), Header: http.Header{}})
-	x.Dry, x.Host, x.Path = true, d.cfg.Host, strings.NewReplacer("{$}", "", "{", "", "}", "").Replace(o.Pattern)
+	x.Dry, x.Host, x.Path = true, d.cfg.Host, exampleOfPath(o.Pattern)
 	g := d.gateway
 	g.documents.table.Match(x)
 	route, mode := g.routeOf(x.Route)
@@ -190,6 +190,24 @@ func (d *document) undercut(o *operation) string {
 		return x.Route
 	}
 	return ""
+}
+
+// exampleOfPath is a path that a pattern takes, and no other for what stands in place
+// of a parameter: no pattern names a NUL.
+func exampleOfPath(pattern string) string {
+	var b strings.Builder
+	for {
+		text, rest, opens := strings.Cut(pattern, "{")
+		b.WriteString(text)
+		if !opens {
+			return b.String()
+		}
+		name, behind, _ := strings.Cut(rest, "}")
+		if name != "$" {
+			b.WriteString("%00")
+		}
+		pattern = behind
+	}
 }
 
 // routeOf returns what stands behind a pattern that is served, and how it judges

@@ -164,6 +164,7 @@ func TestDocumentsAsRoutes(t *testing.T) {
 		"/both": {"get": {"security": [{"apiKey": ["nobody:has"]}, {"other": ["orders:read"]}]}},
 		"/maybe": {"get": {"security": [{"apiKey": []}, {}]}},
 		"/scoped": {"get": {"x-warder-scopes": ["nobody:has"]}},
+		"/files/{name}": {"get": {"security": []}}, "/files/{name}.json": {"get": {"parameters": [{"in": "path", "name": "name", "required": true, "schema": {"type": "integer"}}]}}, "/files/all.json": {"get": {"security": []}},
 		"/open/": {"options": {}}`), `"paths"`, `"servers": [{"url": "https://api.example.com/v1/"}], "paths"`, 1), "",
 		settings{yaml: "routes: [{match: /static/, upstream: api, public: true}]\ncors: {default: {origins: ['https://app.example']}}"})
 	attack.Case(t, "OAS-04", attack.Gateway, func(t *testing.T) {
@@ -177,6 +178,11 @@ func TestDocumentsAsRoutes(t *testing.T) {
 			{"its parameters are another's", "GET", "/v1/users/you", true, 400, ""},
 			{"the parameter", "GET", "/v1/users/7", true, 200, ""},
 			{"with no key", "GET", "/v1/users/7", false, 401, ""},
+			{"a parameter within a segment", "GET", "/v1/files/7.json", true, 200, ""},
+			{"asks for its own", "GET", "/v1/files/7%2Ejson", false, 401, ""},
+			{"and judges by its own", "GET", "/v1/files/x.json", true, 400, ""},
+			{"beside a whole one", "GET", "/v1/files/x.xml", false, 200, ""},
+			{"and a literal one", "GET", "/v1/files/all.json", false, 200, ""},
 			{"HEAD comes with GET", "HEAD", "/v1/users/7", true, 200, ""},
 			{"and asks for the same", "HEAD", "/v1/users/7", false, 401, ""},
 			{"HEAD that is declared", "HEAD", "/v1/users", true, 200, ""},
@@ -410,6 +416,7 @@ func TestADocumentThatCannotBeUsed(t *testing.T) {
 		{"a scheme that nobody knows", strings.Replace(described(`"/a": {"get": {}}`), `"X-API-Key"`, `"X-Token"`, 1), "keys.header: X-Token"},
 		{"a limit that there is not", described(`"/a": {"get": {"x-warder-limits": ["few"]}}`), "x-warder-limits names"},
 		{"a document that takes limits away", described(`"/a": {"get": {"x-warder-limits": ["off"]}}`), "cannot take limits away"},
+		{"two paths of which none is more specific", described(`"/a/{x}.json": {"get": {}}, "/a/v{y}": {"get": {}}`), `pattern "GET /a/{p1_0}.json" conflicts with "GET /a/v{p1_0}"`},
 		{"a path outside", described(`"/a": {"$ref": "http://169.254.169.254/"}`), "leads out of the document"},
 	}
 	attack.Case(t, "OAS-03", attack.Gateway, func(t *testing.T) {
