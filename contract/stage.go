@@ -177,13 +177,13 @@ func (b *body) mediaOf(r *http.Request) (m *media, parameters map[string]string,
 		return nil, nil, b.unsupported()
 	}
 	mediaType, parameters, err := mime.ParseMediaType(fields[0])
-	if err != nil {
+	if err != nil || strings.ContainsAny(fields[0], "*\\") { // an encoding of RFC 8187, a quoted pair: not everybody undoes them
 		return nil, nil, b.unsupported()
 	}
 	if m = b.choose(mediaType); m == nil {
 		return nil, nil, b.unsupported()
 	}
-	if charset := parameters["charset"]; m.kind != opaque && charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
+	if charset := parameters["charset"]; m.kind != opaque && charset != "" && !isUTF8(charset) {
 		return nil, nil, b.unsupported()
 	}
 	return m, parameters, v
