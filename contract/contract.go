@@ -117,11 +117,13 @@ type Operation struct {
 	Security []Alternative
 	Stated   bool
 
-	// What the extensions x-warder-limits, x-warder-scopes and x-warder-mode say.
-	// Scopes are needed beside those of Security. Mode is "", "off", "shadow" or
-	// "enforce".
+	// What the extensions x-warder-limits, x-warder-scopes, x-warder-roles and
+	// x-warder-mode say. Scopes are needed beside those of Security. Of Roles one is
+	// needed; which claim of a token has them is for whoever serves the operation to
+	// say. Mode is "", "off", "shadow" or "enforce".
 	Limits []string
 	Scopes []string
+	Roles  []string
 	Mode   string
 
 	place      string
@@ -137,6 +139,9 @@ type Operation struct {
 func (o *Operation) Public() bool {
 	return o.Stated && (len(o.Security) == 0 || slices.ContainsFunc(o.Security, func(a Alternative) bool { return len(a) == 0 }))
 }
+
+// Place is where the document has o: a JSON Pointer (RFC 6901) as URI fragment.
+func (o *Operation) Place() string { return shortPlace(o.place) }
 
 // Name is method and path, for people.
 func (o *Operation) Name() string { return o.Method + " " + o.Path }

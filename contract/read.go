@@ -70,9 +70,9 @@ type statement struct {
 
 // extensions are the x-warder-* of one place.
 type extensions struct {
-	limits, scopes []string
-	mode           string
-	openQuery      *bool
+	limits, scopes, roles []string
+	mode                  string
+	openQuery             *bool
 }
 
 type pending struct {
@@ -252,6 +252,19 @@ func (r *reader) checkScopes(place string, words []string) {
 	}
 }
 
+// checkRoles wants words that can be written anywhere as they are, and one at least:
+// a list that names nobody must not become one that lets everybody in.
+func (r *reader) checkRoles(place string, words []string) {
+	if len(words) == 0 {
+		r.fail(place, "names no role: leave it out, or name one at least")
+	}
+	for i, word := range words {
+		if word == "" || len(word) > maxName || strings.ContainsFunc(word, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune("\"'\\`$", c) }) {
+			r.fail(child(place, itoa(i)), "is no role: want printable ASCII without blanks, quotes, $ and backslashes, at most "+itoa(maxName))
+		}
+	}
+}
+
 // extensionsOf reads x-warder-*; what is not there is inherited. An extension of
 // that name that nobody knows is an error: it was to have an effect.
 func (r *reader) extensionsOf(place string, object map[string]any, inherited extensions) extensions {
@@ -267,6 +280,9 @@ func (r *reader) extensionsOf(place string, object map[string]any, inherited ext
 		case "scopes":
 			inherited.scopes = r.words(at, value)
 			r.checkScopes(at, inherited.scopes)
+		case "roles":
+			inherited.roles = r.words(at, value)
+			r.checkRoles(at, inherited.roles)
 		case "mode":
 			inherited.mode, _ = value.(string)
 			if !slices.Contains([]string{"off", "shadow", "enforce"}, inherited.mode) {
@@ -280,7 +296,7 @@ func (r *reader) extensionsOf(place string, object map[string]any, inherited ext
 			allow := word == "allow"
 			inherited.openQuery = &allow
 		default:
-			r.fail(at, "is no extension that warder knows: x-warder-limits, x-warder-scopes, x-warder-mode, x-warder-unknown-query")
+			r.fail(at, "is no extension that warder knows: x-warder-limits, x-warder-scopes, x-warder-roles, x-warder-mode, x-warder-unknown-query")
 		}
 	}
 	return inherited
@@ -340,10 +356,13 @@ func (r *reader) authorize(o *Operation, members map[string]any) {
 }
 
 func (r *reader) extend(o *Operation, e extensions) {
-	o.Limits, o.Scopes, o.Mode = e.limits, e.scopes, e.mode
+	o.Limits, o.Scopes, o.Roles, o.Mode = e.limits, e.scopes, e.roles, e.mode
 	o.openQuery = e.openQuery != nil && *e.openQuery
 	if len(o.Scopes) > 0 && o.Public() {
 		r.fail(o.place, "has x-warder-scopes and lets anybody call: nobody's scopes would be asked for")
+	}
+	if len(o.Roles) > 0 && o.Public() {
+		r.fail(o.place, "has x-warder-roles and lets anybody call: who sends no credential has no roles")
 	}
 }
 

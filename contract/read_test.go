@@ -80,13 +80,13 @@ func TestRead(t *testing.T) {
 }
 
 func TestExtensions(t *testing.T) {
-	d := read(t, document(`"/a": {"x-warder-mode": "off", "get": {"x-warder-mode": "enforce", "x-warder-limits": ["few"]}, "put": {"x-warder-scopes": ["a:b"]}}`,
+	d := read(t, document(`"/a": {"x-warder-mode": "off", "get": {"x-warder-mode": "enforce", "x-warder-limits": ["few"], "x-warder-roles": ["admin"]}, "put": {"x-warder-scopes": ["a:b"]}}`,
 		`, "x-warder-mode": "shadow", "x-warder-limits": ["all"]`))
 	got := ""
 	for _, o := range d.Operations {
-		got += fmt.Sprintln(o.Method, o.Mode, o.Limits, o.Scopes)
+		got += fmt.Sprintln(o.Method, o.Mode, o.Limits, o.Scopes, o.Roles)
 	}
-	if want := "GET enforce [few] []\nPUT off [all] [a:b]\n"; got != want {
+	if want := "GET enforce [few] [] [admin]\nPUT off [all] [a:b] []\n"; got != want {
 		t.Errorf("got:\n%swant:\n%s", got, want)
 	}
 }
@@ -124,6 +124,9 @@ func refusals() []refused {
 		{"one path under two names", document(get("/a/{b}", ``) + "," + get("/a/{c}", ``)), "is the same path as"},
 		{"an extension that nobody knows", document(get("/a", `"x-warder-limit": ["few"]`)), "x-warder-limit: is no extension"},
 		{"scopes of nobody", document(get("/a", `"x-warder-scopes": ["a"], "security": []`)), "lets anybody call"},
+		{"roles of nobody", document(get("/a", `"x-warder-roles": ["a"], "security": [{}]`)), "has x-warder-roles and lets anybody call"},
+		{"no roles", document(get("/a", `"x-warder-roles": []`)), "#/paths/~1a/get/x-warder-roles: names no role"},
+		{"a role that is none", document(get("/a", `"x-warder-roles": ["a b"]`)), "#/paths/~1a/get/x-warder-roles/0: is no role"},
 		{"a mode that there is not", document(get("/a", `"x-warder-mode": "on"`)), "is none of off, shadow and enforce"},
 		{"a long path", document(get("/"+strings.Repeat("a", 2000), ``)), "is longer than 1024 bytes"},
 		{"a name that is none", document(get("/a", ``), `, "components": {"securitySchemes": {"a b": {"type": "mutualTLS"}}}`), "is no name of a component"},

@@ -266,7 +266,7 @@ func (d *document) version(text []byte) (*version, error) {
 	for _, o := range doc.Operations {
 		one, err := d.operation(o, schemes)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", o.Name(), err))
+			errs = append(errs, fmt.Errorf("%s (%s): %w", o.Name(), o.Place(), err))
 			if len(errs) == 20 {
 				break
 			}
@@ -322,6 +322,11 @@ func (d *document) guard(one *operation, stage *operationStage) error {
 	if err != nil {
 		return err
 	}
+	if one.Operation != nil && len(one.Roles) > 0 {
+		if policy.Authz, err = d.roles(one.Roles); err != nil {
+			return err
+		}
+	}
 	policy.Validate = stage
 	one.policy = policy
 	return d.gateway.addCredit(policy, &one.route)
@@ -375,7 +380,7 @@ func (d *document) check() error {
 	errs := []error{err}
 	for _, o := range doc.Operations {
 		if err := d.checkLimits(&config.Route{RateLimits: o.Limits}); err != nil && len(errs) < 20 {
-			errs = append(errs, fmt.Errorf("%s: %w", o.Name(), err))
+			errs = append(errs, fmt.Errorf("%s (%s): %w", o.Name(), o.Place(), err))
 		}
 	}
 	return errors.Join(errs...)

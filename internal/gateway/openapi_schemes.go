@@ -146,6 +146,9 @@ func (d *document) loosened(v *version) (less []string) {
 		if looser(cfg.RouteSecurity(&old.route), cfg.RouteSecurity(&o.route)) {
 			less = append(less, o.pattern+" asks for less security")
 		}
+		if old.Operation != nil && o.Operation != nil && fewer(old.Roles, o.Roles) {
+			less = append(less, o.pattern+" asks for other roles, or for none")
+		}
 		for _, name := range cfg.RouteLimits(&old.route) {
 			if !slices.Contains(cfg.RouteLimits(&o.route), name) {
 				less = append(less, o.pattern+" lacks the limit "+name)
@@ -185,7 +188,7 @@ func (d *document) undercut(o *operation) string {
 		return x.Route
 	}
 	limits := cfg.RouteLimits(&o.route)
-	if looser(cfg.RouteSecurity(route), cfg.RouteSecurity(&o.route)) || len(route.Conditions) > 0 || strictness(o.mode) < strictness(mode) ||
+	if looser(cfg.RouteSecurity(route), cfg.RouteSecurity(&o.route)) || len(route.Conditions) > 0 || fewer(g.rolesOf(route), o.Roles) || strictness(o.mode) < strictness(mode) ||
 		slices.ContainsFunc(cfg.RouteLimits(route), func(name string) bool { return !slices.Contains(limits, name) }) {
 		return x.Route
 	}
