@@ -72,7 +72,7 @@ type document struct {
 	field   string // in the configuration
 	client  *http.Client
 	to      http.Handler
-	drift   drift
+	drift   *drift
 	base    atomic.Pointer[string] // of what is served
 
 	// guarded by documents.mu
@@ -158,7 +158,10 @@ func (g *Gateway) closeDocuments() {
 
 func (g *Gateway) newDocument(i int) (*document, error) {
 	cfg := &g.cfg.Config.OpenAPIDocuments[i]
-	d := &document{gateway: g, cfg: cfg, field: fmt.Sprintf("openapi_documents[%d]", i)}
+	d := &document{gateway: g, cfg: cfg, field: fmt.Sprintf("openapi_documents[%d]", i), drift: g.drifts[cfg.Name]}
+	if d.drift == nil {
+		d.drift = new(drift)
+	}
 	to, err := g.to(&config.Route{Upstream: cfg.Upstream})
 	if err != nil {
 		return nil, err
@@ -336,7 +339,7 @@ func (d *document) guard(one *operation, stage *operationStage) error {
 func (d *document) rest(doc *contract.Document) (operation, error) {
 	one := operation{pattern: d.cfg.Host + d.baseOf(doc) + "/", mode: config.ModeOff}
 	one.route = config.Route{Match: one.pattern, Upstream: d.cfg.Upstream}
-	return one, d.guard(&one, &operationStage{to: d.to, undeclared: &d.drift})
+	return one, d.guard(&one, &operationStage{to: d.to, undeclared: d.drift})
 }
 
 // baseOf is the path that everything of the document begins with.

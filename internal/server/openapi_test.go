@@ -548,7 +548,7 @@ func ask(t *testing.T, client *http.Client, address, key string) (int, error) {
 // TestDrift: what a document and the traffic do not agree about.
 func TestDrift(t *testing.T) {
 	const paths = `"/a/{id}": {"get": {"parameters": [{"in": "path", "name": "id", "required": true, "schema": {"type": "integer"}}]}}, "/b": {"get": {}}`
-	p, _, reached := withDocument(t, described(paths), ", mode: shadow, undeclared: report", settings{})
+	p, file, reached := withDocument(t, described(paths), ", mode: shadow, undeclared: report", settings{})
 	for path, want := range map[string]int{"/a/1": 200, "/a/x": 200, "/other/wrd_live_abc123/list": 200} {
 		if status, _ := p.call(t, http.MethodGet, path, p.key, ""); status != want {
 			t.Errorf("GET %s: %d, want %d", path, status, want)
@@ -576,6 +576,35 @@ func TestDrift(t *testing.T) {
 	for what, want := range map[string]string{"declared": "2", "invalid": "1"} {
 		if got := p.metric(t, `warder_openapi_requests_total{document="api",what="`+what+`"}`); got != want {
 			t.Errorf("%s: %q, want %s", what, got, want)
+		}
+	}
+	p.reload(t) // of the same settings: what was counted stays
+	if status, _ := p.call(t, http.MethodGet, "/a/y", p.key, ""); status != http.StatusOK {
+		t.Errorf("after the settings were loaded again: %d", status)
+	}
+	again := p.drift(t)
+	if !slices.Equal(again.NeverSeen, []string{"GET /b"}) || !slices.Equal(again.Invalid, []gateway.Counted{{What: "GET /a/{id}", Times: 2}}) || len(again.Undeclared) != 256 || again.UndeclaredOther != d.UndeclaredOther {
+		t.Errorf("after the settings were loaded again: never seen %q, invalid %v, %d undeclared shapes and %d others", again.NeverSeen, again.Invalid, len(again.Undeclared), again.UndeclaredOther)
+	}
+	if got := p.metric(t, `warder_openapi_requests_total{document="api",what="declared"}`); got != "3" {
+		t.Errorf("after the settings were loaded again: declared %q, want 3", got)
+	}
+	writeDocument(t, file, strings.Replace(described(paths), `"get": {}`, `"put": {}`, 1)) // GET /b is gone, and waits
+	eventually(t, func() (bool, bool) { return true, len(p.drift(t).Held) > 0 })
+	writeDocument(t, file, described(strings.Replace(paths, "{id}", "{name}", 1)+`, "/c": {"get": {}}`))
+	eventually(t, func() (bool, bool) { return true, len(p.drift(t).NeverSeen) == 2 })
+	if got := p.metric(t, `warder_openapi_requests_total{document="api",what="declared"}`); got != "3" {
+		t.Errorf("after the document changed: declared %q, want 3", got)
+	}
+	writeDocument(t, file, described(`"/b": {"get": {}}`))
+	eventually(t, func() (bool, bool) { return true, len(p.drift(t).Held) == 2 })
+	var confirmed server.ConfirmedView
+	if status := p.documents(t, http.MethodPost, "/v1/openapi/api/confirm", &confirmed); status != http.StatusOK {
+		t.Fatalf("confirm: %d", status)
+	}
+	for what, want := range map[string]string{"declared": "3", "invalid": "2"} { // a counter never falls
+		if got := p.metric(t, `warder_openapi_requests_total{document="api",what="`+what+`"}`); got != want {
+			t.Errorf("after the operation is gone: %s %q, want %s", what, got, want)
 		}
 	}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.admin+"/v1/openapi/drift", http.NoBody)
