@@ -124,6 +124,7 @@
 // What several of them share:
 //
 //   - internal/bearer: how a token is read
+//   - internal/hexadecimal, internal/pathpattern: how paths are decoded, and patterns of them matched and compared
 //   - internal/outgoing: how others are asked
 //
 // What tests and tools use:

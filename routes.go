@@ -12,6 +12,7 @@ import (
 
 	"github.com/warder-dev/warder/cors"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/pathpattern"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/ratelimit"
 )
@@ -31,6 +32,11 @@ import (
 //   - CONNECT, TRACE and PRI match nothing (RFC 9110, sections 9.3.6 and 9.3.8;
 //     RFC 9113, section 3.4);
 //   - an encoded slash is part of its segment, also where it is the whole of it;
+//   - parameters may be within a segment, between texts: "/files/{name}.json",
+//     "/v{version}/orders", "/{from}-{to}". Such a segment is more specific than a
+//     whole parameter and less than a literal one; of two, the one is more specific
+//     that takes nothing which the other does not, and where neither does they
+//     conflict. A parameter takes at least one character;
 //   - a preflight ([cors.IsPreflight]) is answered by the policy of the request
 //     that it asks for, unless a pattern names OPTIONS: what judges a POST says
 //     who may send one, and "POST /orders" needs no second pattern.
@@ -50,6 +56,7 @@ type Routes struct {
 	AddressLimit *ratelimit.Stage
 
 	mux      http.ServeMux
+	within   within // what the mux does not know
 	patterns []string
 	entries  []*entry            // of patterns
 	methods  []string            // what Allow may name, sorted; at most maxMethods
@@ -78,8 +85,10 @@ type entry struct {
 	pattern string
 	policy  *Policy
 	slashes int  // in the pattern
-	wild    int  // segments that take any text, without the one that takes all that is left
+	wild    int  // how much takes any text: 2 for each whole segment, 1 for one with text beside, 0 for the one that takes all that is left
 	folder  bool // it ends in a slash, "{$}" or "{rest...}": it takes its path with a slash only, or what is below it
+
+	path *pathpattern.Pattern // nil before Handle
 
 	options bool // it names the method OPTIONS
 
@@ -90,10 +99,6 @@ type entry struct {
 func newEntry(pattern string, p *Policy) *entry {
 	e := &entry{pattern: pattern, policy: p, slashes: strings.Count(pattern, "/")}
 	e.folder = strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "/{$}") || strings.HasSuffix(pattern, "...}")
-	e.wild = strings.Count(pattern, "/{")
-	if e.folder && strings.HasSuffix(pattern, "}") {
-		e.wild--
-	}
 	return e
 }
 
@@ -126,7 +131,8 @@ func (r *Routes) Handle(pattern string, p *Policy) error {
 		return fmt.Errorf("warder: pattern %q comes after the first Match", pattern)
 	}
 	e := newEntry(pattern, p)
-	if err := register(new(http.ServeMux), e); err != nil {
+	plain, mixed := pathpattern.Plain(pattern)
+	if err := errors.Join(register(new(http.ServeMux), newEntry(plain, p)), e.parsed()); err != nil {
 		return fmt.Errorf("warder: pattern %q: %w", pattern, err)
 	}
 	method, err := matchable(pattern)
@@ -138,8 +144,8 @@ func (r *Routes) Handle(pattern string, p *Policy) error {
 	if len(methods) > maxMethods {
 		return fmt.Errorf("warder: pattern %q: more than %d methods", pattern, maxMethods)
 	}
-	if err := register(&r.mux, e); err != nil {
-		return r.conflict(e)
+	if err := r.register(e, mixed); err != nil {
+		return err
 	}
 	r.patterns, r.entries = append(r.patterns, pattern), append(r.entries, e)
 	r.methods = methods
@@ -167,10 +173,14 @@ func (r *Routes) conflict(e *entry) error {
 	for _, earlier := range r.entries {
 		both := new(http.ServeMux)
 		if register(both, earlier) == nil && register(both, e) != nil {
-			return fmt.Errorf("warder: pattern %q conflicts with %q: some requests match both, and neither is more specific", e.pattern, earlier.pattern)
+			return conflictOf(e, earlier)
 		}
 	}
 	return fmt.Errorf("warder: pattern %q conflicts with an earlier one", e.pattern)
+}
+
+func conflictOf(e, earlier *entry) error {
+	return fmt.Errorf("warder: pattern %q conflicts with %q: some requests match both, and neither is more specific", e.pattern, earlier.pattern)
 }
 
 var (
@@ -360,8 +370,7 @@ func (r *Routes) ask(q *http.Request, method string) (e *entry, slash bool) {
 		return nil, false
 	}
 	q.Method = method
-	h, _ := r.mux.Handler(q)
-	e, _ = h.(*entry)
+	e = r.find(q)
 	switch {
 	case e == nil || e.policy == nil:
 		return nil, false
@@ -389,10 +398,9 @@ func (r *Routes) slashAlone(q *http.Request, e *entry) bool {
 	} else {
 		q.URL.Path, q.URL.RawPath = whole.Path+"/", path+"/"
 	}
-	h, _ := r.mux.Handler(q)
+	other := r.find(q)
 	counterpart := q.URL.EscapedPath()
 	*q.URL = whole
-	other, _ := h.(*entry)
 	return other != nil && other != e && other.policy != nil && other.exact(counterpart) && (!exact || other.wild < e.wild)
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/warder-dev/warder/internal/pathpattern"
 )
 
 // A pathPattern is a path as patterns of routes have it (see [net/http.ServeMux]),
@@ -16,17 +18,15 @@ type pathPattern struct {
 }
 
 type pathSegment struct {
-	text string
-	any  bool // "{name}": one that is not empty, nor a slash alone, which routes take for the end of the path
+	pathpattern.Segment
+
+	any bool // "{name}": one that is not empty, nor a slash alone, which routes take for the end of the path
 }
 
 var (
-	errNoSlash   = errors.New(`want "/" in front, without a method or a host`)
-	errWildcard  = errors.New("want each {name} to be a whole segment with a name of its own, and {name...} and {$} to be the last")
-	errEmpty     = errors.New("no path has an empty segment in it")
-	errDots      = errors.New("no path has dot segments")
-	errEscape    = errors.New("want a percent sign to be followed by two hexadecimal digits")
-	errCharacter = errors.New("want every other character percent-encoded, and neither control characters nor backslashes")
+	errNoSlash  = errors.New(`want "/" in front, without a method or a host`)
+	errWildcard = errors.New("want each {name} to have a name of its own, something between two in a segment, and {name...} and {$} to be the last segment")
+	errEmpty    = errors.New("no path has an empty segment in it")
 )
 
 // parsePath reads a pattern, and refuses what no canonical path could match.
@@ -46,34 +46,68 @@ func parsePath(text string) (pathPattern, error) {
 		case raw == "":
 			p.below = true
 		case raw == "{$}" && !more:
-			p.segments = append(p.segments, pathSegment{})
+			p.segments = append(p.segments, pathSegment{Segment: pathpattern.Literal("")})
 		case wild:
 			name, tail := strings.CutSuffix(name, "...")
-			if !isName(name) || slices.Contains(names, name) || tail && more {
+			if tail && more {
 				return pathPattern{}, errWildcard
 			}
 			names = append(names, name)
 			if p.below = tail; !tail {
-				p.segments = append(p.segments, pathSegment{any: true})
+				p.segments = append(p.segments, pathSegment{Segment: pathpattern.Any(), any: true})
 			}
 		default:
-			decoded, err := decodeSegment(raw)
+			s, own, err := parsePathSegment(raw)
 			if err != nil {
 				return pathPattern{}, err
 			}
-			p.segments = append(p.segments, pathSegment{text: decoded})
+			names = append(names, own...)
+			p.segments = append(p.segments, pathSegment{Segment: s})
 		}
+	}
+	slices.Sort(names)
+	if slices.ContainsFunc(names, func(name string) bool { return !isName(name) }) || len(slices.Compact(slices.Clone(names))) < len(names) {
+		return pathPattern{}, errWildcard
 	}
 	return p, nil
 }
 
-// wildcard returns what stands between the braces of a segment.
+// parsePathSegment reads a segment that is text, alone or around parameters.
+func parsePathSegment(raw string) (s pathpattern.Segment, names []string, err error) {
+	texts, names, err := pathpattern.Cut(raw)
+	switch {
+	case err != nil:
+		return s, nil, errWildcard
+	case len(names) == 0:
+		decoded, err := pathpattern.Decode(raw, "")
+		if decoded == "/" {
+			err = pathpattern.ErrCharacter
+		}
+		return pathpattern.Literal(decoded), nil, err
+	}
+	for i, text := range texts {
+		if texts[i], err = pathpattern.DecodePart(text, ""); err == nil && strings.Contains(texts[i], "/") {
+			err = pathpattern.ErrCharacter
+		}
+		if err != nil {
+			return s, nil, err
+		}
+	}
+	if s, err = pathpattern.Between(texts...); err != nil {
+		err = errWildcard
+	}
+	return s, names, err
+}
+
+// wildcard returns what stands between the braces of a segment that is one
+// parameter.
 func wildcard(raw string) (string, bool) {
 	inner, ok := strings.CutPrefix(raw, "{")
 	if !ok {
 		return "", false
 	}
-	return strings.CutSuffix(inner, "}")
+	inner, ok = strings.CutSuffix(inner, "}")
+	return inner, ok && !strings.ContainsAny(inner, "{}")
 }
 
 // isName reports whether name is an identifier of Go, as wildcards have it.
@@ -84,61 +118,6 @@ func isName(name string) bool {
 		}
 	}
 	return name != "" && utf8.ValidString(name)
-}
-
-// decodeSegment returns the text of a segment that a canonical path can have.
-func decodeSegment(raw string) (string, error) {
-	var b strings.Builder
-	for i := 0; i < len(raw); {
-		c, n, ok := pathOctet(raw[i:])
-		switch {
-		case !ok:
-			return "", errEscape
-		case n == 1 && (c == '{' || c == '}'):
-			return "", errWildcard
-		case n == 1 && (c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>?[]^`|;", c) >= 0), c < ' ' || c == 0x7f || c == '\\':
-			return "", errCharacter
-		}
-		b.WriteByte(c)
-		i += n
-	}
-	switch s := b.String(); {
-	case s == "." || s == "..":
-		return "", errDots
-	case s == "/":
-		return "", errCharacter
-	case !utf8.ValidString(s):
-		return "", errCharacter
-	default:
-		return s, nil
-	}
-}
-
-// pathOctet returns the first byte of text once it is decoded, and how many bytes
-// it is written in.
-func pathOctet(text string) (b byte, n int, ok bool) {
-	if text[0] != '%' {
-		return text[0], 1, true
-	}
-	if len(text) < 3 {
-		return 0, 0, false
-	}
-	high, low := hexDigit(text[1]), hexDigit(text[2])
-	return high<<4 | low, 3, high < 16 && low < 16
-}
-
-// hexDigit is the value of a hexadecimal digit; 16 for none.
-func hexDigit(b byte) byte {
-	switch {
-	case '0' <= b && b <= '9':
-		return b - '0'
-	case 'a' <= b && b <= 'f':
-		return b - 'a' + 10
-	case 'A' <= b && b <= 'F':
-		return b - 'A' + 10
-	default:
-		return 16
-	}
 }
 
 // matches reports whether the canonical path is one of p's. It compares whole
@@ -154,24 +133,9 @@ func (p *pathPattern) matches(path string) bool {
 		}
 		var raw string
 		raw, rest, more = strings.Cut(rest, "/")
-		if s := &p.segments[i]; s.any && (raw == "" || spells(raw, "/")) || !s.any && !spells(raw, s.text) {
+		if s := &p.segments[i]; !s.Matches(raw) || s.any && pathpattern.Spells(raw, "/") {
 			return false
 		}
 	}
 	return more == p.below
-}
-
-// spells reports whether raw decodes to text.
-func spells(raw, text string) bool {
-	for i := range len(text) {
-		if raw == "" {
-			return false
-		}
-		b, n, ok := pathOctet(raw)
-		if !ok || b != text[i] {
-			return false
-		}
-		raw = raw[n:]
-	}
-	return raw == ""
 }

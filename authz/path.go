@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/pathpattern"
 )
 
 // errNoPath is for a request that passed no target stage: whatever stood in the
@@ -43,14 +43,11 @@ func (p paths) Holds(x *exchange.Exchange) (bool, error) {
 
 // A pattern is a path whose segments are decoded. See [Rule].
 type pattern struct {
-	segments []segment
+	segments []pathpattern.Segment
 	rest     bool // it ends in "**"
 }
 
-type segment struct {
-	text string
-	any  bool // "*": one that is not empty
-}
+var errStar = errors.New(`a star takes a part of a segment, two are the whole last one; write "%2A" for the character`)
 
 // parsePattern reads a pattern, and refuses what no canonical path could match.
 func parsePattern(text string) (pattern, error) {
@@ -63,76 +60,37 @@ func parsePattern(text string) (pattern, error) {
 		var raw string
 		raw, rest, more = strings.Cut(rest, "/")
 		switch {
-		case raw == "*":
-			p.segments = append(p.segments, segment{any: true})
 		case raw == "**" && !more:
 			p.rest = true
-		case strings.Contains(raw, "*"):
-			return pattern{}, errors.New(`a star is a whole segment, two are the last one; write "%2A" for the character`)
+		case strings.Contains(raw, "**"):
+			return pattern{}, errStar
 		case raw == "" && more:
 			return pattern{}, errors.New("no canonical path has an empty segment in it")
 		default:
-			decoded, err := decode(raw)
+			s, err := parseSegment(raw)
 			if err != nil {
 				return pattern{}, err
 			}
-			p.segments = append(p.segments, segment{text: decoded})
+			p.segments = append(p.segments, s)
 		}
 	}
 	return p, nil
 }
 
-// decode returns the text of a segment that a canonical path can have.
-func decode(raw string) (string, error) {
-	var b strings.Builder
-	for i := 0; i < len(raw); {
-		c, n, ok := octet(raw[i:])
-		switch {
-		case !ok:
-			return "", errors.New("a percent sign is followed by two hexadecimal digits")
-		case n == 1 && (c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>?[]^`{|};", c) >= 0):
-			return "", fmt.Errorf("%q stands percent-encoded in a path", rune(c))
-		case c < ' ' || c == 0x7f || c == '\\':
-			return "", errors.New("no canonical path has control characters or backslashes")
+// parseSegment reads one, in which each star takes something.
+func parseSegment(raw string) (pathpattern.Segment, error) {
+	if !strings.Contains(raw, "*") {
+		decoded, err := pathpattern.Decode(raw, "{}")
+		return pathpattern.Literal(decoded), err
+	}
+	texts := strings.Split(raw, "*")
+	for i, text := range texts {
+		var err error
+		if texts[i], err = pathpattern.DecodePart(text, "{}"); err != nil {
+			return pathpattern.Segment{}, err
 		}
-		b.WriteByte(c)
-		i += n
 	}
-	switch s := b.String(); {
-	case s == "." || s == "..":
-		return "", errors.New("no canonical path has dot segments")
-	case !utf8.ValidString(s):
-		return "", errors.New("no canonical path decodes to what is not UTF-8")
-	default:
-		return s, nil
-	}
-}
-
-// octet returns the first byte of text once it is decoded, and how many bytes it
-// is written in.
-func octet(text string) (b byte, n int, ok bool) {
-	if text[0] != '%' {
-		return text[0], 1, true
-	}
-	if len(text) < 3 {
-		return 0, 0, false
-	}
-	high, low := digit(text[1]), digit(text[2])
-	return high<<4 | low, 3, high < 16 && low < 16
-}
-
-// digit is the value of a hexadecimal digit; 16 for none.
-func digit(b byte) byte {
-	switch {
-	case '0' <= b && b <= '9':
-		return b - '0'
-	case 'a' <= b && b <= 'f':
-		return b - 'a' + 10
-	case 'A' <= b && b <= 'F':
-		return b - 'A' + 10
-	default:
-		return 16
-	}
+	return pathpattern.Between(texts...)
 }
 
 // matches reports whether the canonical path has p's segments. It does not
@@ -142,33 +100,15 @@ func (p *pattern) matches(path string) bool {
 	if !more {
 		return false // "*", the target of a request to the server as a whole
 	}
-	for i := range p.segments {
+	for _, s := range p.segments {
 		if !more {
 			return false
 		}
 		var raw string
 		raw, rest, more = strings.Cut(rest, "/")
-		if s := &p.segments[i]; s.any && raw == "" || !s.any && !spells(raw, s.text) {
+		if !s.Matches(raw) {
 			return false
 		}
 	}
 	return p.rest || !more
-}
-
-// spells reports whether raw decodes to text.
-func spells(raw, text string) bool {
-	if raw == text {
-		return strings.IndexByte(text, '%') < 0
-	}
-	for i := range len(text) {
-		if raw == "" {
-			return false
-		}
-		b, n, ok := octet(raw)
-		if !ok || b != text[i] {
-			return false
-		}
-		raw = raw[n:]
-	}
-	return raw == ""
 }

@@ -2,6 +2,7 @@ package authz_test
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -51,6 +52,13 @@ func paths() []struct {
 		{"a star takes an encoded slash within its segment", "/*", "/a%2Fb", true},
 		{"a percent sign is decoded once", "/a%2541", "/aA", false},
 		{"a percent sign that is meant", "/a%2541", "/a%2541", true},
+		{"a star within a segment", "/files/*.json", "/files/a.json", true},
+		{"a star within a segment takes something", "/files/*.json", "/files/.json", false},
+		{"a star within a segment, and its text", "/files/*.json", "/files/a.jsonx", false},
+		{"a star within a segment takes what is encoded", "/files/*.json", "/files/a%2Fb.json", true},
+		{"text within a segment, encoded", "/*:verify", "/keys%3Averify", true},
+		{"two stars within a segment", "/*-*", "/a-b-c", true},
+		{"a star within a segment is of one", "/files/*.json", "/files/a/b.json", false},
 		{"a star that is meant", "/a%2Ab", "/a*b", true},
 		{"a star that is meant takes nothing else", "/%2A", "/x", false},
 	}
@@ -92,9 +100,11 @@ func TestPatternsThatNothingMatches(t *testing.T) {
 		{"/a/./b", "dot segments"},
 		{"/a/..", "dot segments"},
 		{"/a/%2e%2E", "dot segments"},
-		{"/a*", "a star is a whole segment"},
-		{"/**/a", "a star is a whole segment"},
-		{"/***", "a star is a whole segment"},
+		{"/a**", "two are the whole last one"},
+		{"/**/a", "two are the whole last one"},
+		{"/***", "two are the whole last one"},
+		{"/a*%zz", "two hexadecimal digits"},
+		{"/a*b*c*d*e*f*g*h*i*j", "more than 8"},
 		{"/a b", "percent-encoded"},
 		{"/a?b", "percent-encoded"},
 		{"/a;b", "percent-encoded"},
@@ -138,11 +148,21 @@ func reference(pattern, path string) bool {
 	for i := range want {
 		a, _ := url.PathUnescape(want[i])
 		b, _ := url.PathUnescape(got[i])
-		if want[i] == "*" && b == "" || want[i] != "*" && a != b {
+		if star := strings.Contains(want[i], "*"); star && !starred(want[i]).MatchString(b) || !star && a != b {
 			return false
 		}
 	}
 	return true
+}
+
+// starred is a segment with stars as a regular expression.
+func starred(segment string) *regexp.Regexp {
+	texts := strings.Split(segment, "*")
+	for i, text := range texts {
+		plain, _ := url.PathUnescape(text)
+		texts[i] = regexp.QuoteMeta(plain)
+	}
+	return regexp.MustCompile("(?s)^" + strings.Join(texts, ".+") + "$")
 }
 
 func FuzzPaths(f *testing.F) {

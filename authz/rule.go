@@ -82,7 +82,8 @@ type Rule struct {
 	// request whose path nobody established is 503.
 	//
 	// A pattern begins with "/" and matches whole segments. A segment "*" takes any
-	// one that is not empty; "**" at the end takes all that is left, also nothing:
+	// one that is not empty, and a star within a segment something of it: "*.json",
+	// "v*"; "**" at the end takes all that is left, also nothing:
 	// "/admin/**" is "/admin", "/admin/" and what is below them, and never "/adminx".
 	// Segments are compared as what they decode to, with case; an encoded slash is
 	// part of its segment. A star that is meant is "%2A".

@@ -1,11 +1,8 @@
 package contract
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"slices"
 	"strings"
@@ -222,6 +219,8 @@ var (
 	errMedia    = errors.New("is of a type that nobody can judge")
 	errForm     = errors.New("is no form: it is not percent-encoded, not UTF-8, or has too many pairs")
 	errParts    = errors.New("is no multipart body with one reading, or has too many parts")
+	errJSONText = errors.New("has a part in JSON where the document has a text")
+	errCharset  = errors.New("has a part in another character set than UTF-8")
 	errRepeated = errors.New("has a field that is there more than once")
 )
 
@@ -267,107 +266,5 @@ func (p *parameter) add(known, texts map[string]any, v value) error {
 		return errRepeated
 	}
 	known[p.name], texts[p.name] = all[0], all[len(all)-1]
-	return nil
-}
-
-// parts judges a multipart body (RFC 7578; RFC 2046, section 5.1). Nobody may read
-// it in another way: a part has one disposition, one name and no encoding of its
-// own.
-func (e *evaluation) parts(m *media, text []byte, boundary string) error {
-	if boundary == "" || len(boundary) > 70 {
-		return errParts
-	}
-	reader := multipart.NewReader(bytes.NewReader(text), boundary)
-	known, texts := map[string]any{}, map[string]any{}
-	sent := map[string]value{}
-	for n := 0; ; n++ {
-		part, err := reader.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil || n == maxParts {
-			return errParts
-		}
-		if m.kind == asOther {
-			continue
-		}
-		if err := e.part(m, part, known, texts, sent); err != nil {
-			return err
-		}
-	}
-	for name, v := range sent {
-		p := m.members[name]
-		if p == nil {
-			p = &parameter{name: name, style: form, explode: true, kinds: anyType &^ (arrayType | objectType)}
-		}
-		if err := p.add(known, texts, v); err != nil {
-			return err
-		}
-	}
-	if m.schema != nil && m.kind == asParts {
-		e.oneOf(m.schema, []any{known, texts})
-	}
-	return nil
-}
-
-// part notes one part: a file, JSON, or text.
-func (e *evaluation) part(m *media, part *multipart.Part, known, texts map[string]any, sent map[string]value) error {
-	name := part.FormName()
-	disposition := part.Header["Content-Disposition"]
-	if name == "" || len(disposition) != 1 || strings.Contains(disposition[0], "*") || len(part.Header["Content-Type"]) > 1 {
-		return errParts
-	}
-	switch strings.ToLower(part.Header.Get("Content-Transfer-Encoding")) {
-	case "", "7bit", "8bit", "binary":
-	default:
-		return errParts
-	}
-	p := m.members[name]
-	list := p != nil && p.kinds&arrayType != 0
-	before, twice := known[name]
-	_, plain := sent[name]
-	if !list && (twice || plain) {
-		return errRepeated
-	}
-	mediaType, _, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
-	if part.Header.Get("Content-Type") != "" && err != nil {
-		return errParts
-	}
-	text, err := io.ReadAll(part)
-	if err != nil {
-		return errParts
-	}
-	isFile := part.FileName() != "" || mediaType != "" && !isJSON(mediaType) && !strings.HasPrefix(mediaType, "text/")
-	isValue := !isFile && (isJSON(mediaType) || p != nil && p.json)
-	switch {
-	case (isFile || isValue) && plain, !isFile && !isValue && twice: // the items of a list are sent in one way
-		return errRepeated
-	case isFile:
-		return addPart(name, list, before, blob{string(text)}, known, texts)
-	case isValue:
-		parsed, err := parseJSON(string(text), jsonLimits{depth: bodyDepth, members: bodyMembers, number: maxNumber})
-		if err != nil {
-			return err
-		}
-		return addPart(name, list, before, parsed, known, texts)
-	case !utf8.Valid(text):
-		return errParts
-	}
-	v := sent[name]
-	sent[name] = value{given: true, texts: append(v.texts, string(text)), decode: same}
-	return nil
-}
-
-// addPart adds a value that has one reading.
-func addPart(name string, list bool, before, v any, known, texts map[string]any) error {
-	_, isArray := v.([]any)
-	switch {
-	case isArray && before != nil: // it would stand for those before
-		return errRepeated
-	case list && !isArray:
-		items, _ := before.([]any)
-		v = append(slices.Clip(items), v)
-	}
-	known[name], texts[name] = v, v
 	return nil
 }

@@ -129,9 +129,7 @@ func (c *compiler) schema(place string, value any) *schema {
 	if s, ok := c.schemas[place]; ok {
 		return s
 	}
-	s := &schema{
-		types: anyType, minLength: -1, maxLength: -1, minItems: -1, maxItems: -1, minContains: -1, maxContains: -1, minProperties: -1, maxProperties: -1,
-	}
+	s := unbounded()
 	if len(c.schemas) >= maxSchemas {
 		c.fail(place, "is one schema too many: the limit is "+itoa(maxSchemas))
 		return s
@@ -152,7 +150,7 @@ func (c *compiler) schema(place string, value any) *schema {
 func (c *compiler) compile(place string, object map[string]any, s *schema) {
 	if ref, given, ok := c.refOf(place, object); given {
 		if target, found := c.lookup(cmp.Or(ref, "#")); ok && found {
-			s.ref = c.schema(ref, target)
+			s.ref, s.alias = c.schema(ref, target), c.old || len(object) == 1
 		} else if ok {
 			c.fail(child(place, "$ref"), "names nothing in the document")
 		}
@@ -342,15 +340,17 @@ func (c *compiler) other(place, name string, value any, s *schema) {
 func (s *schema) allow(list []any) {
 	set := make(map[string]struct{}, len(list))
 	var kinds types
+	var listed []any
 	for _, value := range list {
 		text := canonical(value)
 		if _, before := s.enum[text]; s.enum != nil && !before {
 			continue
 		}
 		set[text] = struct{}{}
+		listed = append(listed, value)
 		kinds |= typeOfValue(value)
 	}
-	s.enum = set
+	s.enum, s.listed = set, listed
 	if s.types == anyType {
 		s.types = kinds
 	}

@@ -107,8 +107,8 @@ type Operation struct {
 	Path   string // the template as it is written, with the base path before it
 	ID     string // operationId; "" for none
 
-	// Pattern is the path for warder.Routes, without method and host: "/users/{p2}",
-	// "/items/{$}".
+	// Pattern is the path for warder.Routes, without method and host: "/users/{p1}",
+	// "/items/{$}", "/files/{p1_0}.json".
 	Pattern string
 
 	// Security lists what suffices. It counts when Stated is true: then the empty
@@ -117,15 +117,17 @@ type Operation struct {
 	Security []Alternative
 	Stated   bool
 
-	// What the extensions x-warder-limits, x-warder-scopes and x-warder-mode say.
-	// Scopes are needed beside those of Security. Mode is "", "off", "shadow" or
-	// "enforce".
+	// What the extensions x-warder-limits, x-warder-scopes, x-warder-roles and
+	// x-warder-mode say. Scopes are needed beside those of Security. Of Roles one is
+	// needed; which claim of a token has them is for whoever serves the operation to
+	// say. Mode is "", "off", "shadow" or "enforce".
 	Limits []string
 	Scopes []string
+	Roles  []string
 	Mode   string
 
 	place      string
-	segments   []string // of Path; "{name}" for a parameter
+	spots      map[string]spot // of the parameters in Path
 	parameters []*parameter
 	query      map[string]*parameter // what takes a name of the query
 	openQuery  bool                  // a parameter takes any name
@@ -137,6 +139,9 @@ type Operation struct {
 func (o *Operation) Public() bool {
 	return o.Stated && (len(o.Security) == 0 || slices.ContainsFunc(o.Security, func(a Alternative) bool { return len(a) == 0 }))
 }
+
+// Place is where the document has o: a JSON Pointer (RFC 6901) as URI fragment.
+func (o *Operation) Place() string { return shortPlace(o.place) }
 
 // Name is method and path, for people.
 func (o *Operation) Name() string { return o.Method + " " + o.Path }

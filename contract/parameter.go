@@ -45,7 +45,7 @@ type parameter struct {
 	json            bool // its text is JSON
 	schema          *schema
 	place           string
-	index           int // of the segment; in a path
+	spot            spot // in a path
 
 	kinds    types    // of the schema
 	items    types    // of its items
@@ -105,7 +105,8 @@ func (r *reader) parameter(o *Operation, at parameterAt) *parameter {
 		p.empty = at.in == inQuery && r.flag(child(at.place, "allowEmptyValue"), empty)
 	}
 	if at.in == inPath {
-		if p.index = slices.Index(o.segments, "{"+at.name+"}"); p.index < 0 {
+		var known bool
+		if p.spot, known = o.spots[at.name]; !known {
 			r.warn(at.place, "is no part of the path: it has no effect")
 			return nil
 		}
@@ -279,7 +280,11 @@ func (e *evaluation) parameters(o *Operation, x *exchange.Exchange, openQuery bo
 			continue
 		}
 		e.fault = problem.Fault{In: p.in, Name: shorten(p.name)}
-		e.parameter(p, p.sent(x.Request, segments, query))
+		if p.in == inPath {
+			e.inPath(p, segments)
+			continue
+		}
+		e.parameter(p, p.sent(x.Request, query))
 	}
 	if openQuery || o.openQuery || !readable {
 		return
@@ -303,13 +308,8 @@ func (o *Operation) takes(name string) bool {
 }
 
 // sent finds what was sent for p.
-func (p *parameter) sent(r *http.Request, segments []string, query pairs) (v value) {
+func (p *parameter) sent(r *http.Request, query pairs) (v value) {
 	switch p.in {
-	case inPath:
-		if p.index < len(segments) {
-			return value{given: true, texts: segments[p.index : p.index+1], decode: unescapePath}
-		}
-		return value{}
 	case inHeader:
 		fields := r.Header[p.name]
 		return value{given: len(fields) > 0, texts: fields, decode: strings.TrimSpace}

@@ -70,9 +70,9 @@ type statement struct {
 
 // extensions are the x-warder-* of one place.
 type extensions struct {
-	limits, scopes []string
-	mode           string
-	openQuery      *bool
+	limits, scopes, roles []string
+	mode                  string
+	openQuery             *bool
 }
 
 type pending struct {
@@ -252,6 +252,19 @@ func (r *reader) checkScopes(place string, words []string) {
 	}
 }
 
+// checkRoles wants words that can be written anywhere as they are, and one at least:
+// a list that names nobody must not become one that lets everybody in.
+func (r *reader) checkRoles(place string, words []string) {
+	if len(words) == 0 {
+		r.fail(place, "names no role: leave it out, or name one at least")
+	}
+	for i, word := range words {
+		if word == "" || len(word) > maxName || strings.ContainsFunc(word, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune("\"'\\`$", c) }) {
+			r.fail(child(place, itoa(i)), "is no role: want printable ASCII without blanks, quotes, $ and backslashes, at most "+itoa(maxName))
+		}
+	}
+}
+
 // extensionsOf reads x-warder-*; what is not there is inherited. An extension of
 // that name that nobody knows is an error: it was to have an effect.
 func (r *reader) extensionsOf(place string, object map[string]any, inherited extensions) extensions {
@@ -267,6 +280,9 @@ func (r *reader) extensionsOf(place string, object map[string]any, inherited ext
 		case "scopes":
 			inherited.scopes = r.words(at, value)
 			r.checkScopes(at, inherited.scopes)
+		case "roles":
+			inherited.roles = r.words(at, value)
+			r.checkRoles(at, inherited.roles)
 		case "mode":
 			inherited.mode, _ = value.(string)
 			if !slices.Contains([]string{"off", "shadow", "enforce"}, inherited.mode) {
@@ -280,7 +296,7 @@ func (r *reader) extensionsOf(place string, object map[string]any, inherited ext
 			allow := word == "allow"
 			inherited.openQuery = &allow
 		default:
-			r.fail(at, "is no extension that warder knows: x-warder-limits, x-warder-scopes, x-warder-mode, x-warder-unknown-query")
+			r.fail(at, "is no extension that warder knows: x-warder-limits, x-warder-scopes, x-warder-roles, x-warder-mode, x-warder-unknown-query")
 		}
 	}
 	return inherited
@@ -340,63 +356,14 @@ func (r *reader) authorize(o *Operation, members map[string]any) {
 }
 
 func (r *reader) extend(o *Operation, e extensions) {
-	o.Limits, o.Scopes, o.Mode = e.limits, e.scopes, e.mode
+	o.Limits, o.Scopes, o.Roles, o.Mode = e.limits, e.scopes, e.roles, e.mode
 	o.openQuery = e.openQuery != nil && *e.openQuery
 	if len(o.Scopes) > 0 && o.Public() {
 		r.fail(o.place, "has x-warder-scopes and lets anybody call: nobody's scopes would be asked for")
 	}
-}
-
-// split makes the segments and the pattern of o.
-func (o *Operation) split() (problem string) {
-	rest, rooted := strings.CutPrefix(o.Path, "/")
-	if !rooted {
-		return "does not begin with /"
+	if len(o.Roles) > 0 && o.Public() {
+		r.fail(o.place, "has x-warder-roles and lets anybody call: who sends no credential has no roles")
 	}
-	if len(o.Path) > maxPath {
-		return "is longer than " + itoa(maxPath) + " bytes"
-	}
-	var pattern strings.Builder
-	segments := strings.Split(rest, "/")
-	names := map[string]bool{}
-	for i, segment := range segments {
-		last := i == len(segments)-1
-		pattern.WriteByte('/')
-		name, isParameter := parameterName(segment)
-		switch {
-		case isParameter && (name == "" || names[name]):
-			return "has a parameter without a name, or the same one twice"
-		case isParameter:
-			names[name] = true
-			pattern.WriteString("{p" + itoa(i) + "}")
-		case segment == "" && last:
-			pattern.WriteString("{$}")
-		case segment == "" || segment == "." || segment == "..":
-			return "has an empty segment or a dot segment, which no request has"
-		case strings.ContainsAny(segment, "{}"):
-			return "has a parameter that is not a whole segment: only /{name}/ can be told from other paths"
-		case strings.ContainsAny(segment, "?#;\\"):
-			return "has a query, a fragment, a path parameter or a backslash in it"
-		default:
-			plain, err := url.PathUnescape(segment)
-			if err != nil || strings.Contains(plain, "/") {
-				return "has a segment that is not percent-encoded as a path is"
-			}
-			pattern.WriteString(url.PathEscape(plain))
-			segments[i] = plain
-		}
-	}
-	o.segments, o.Pattern = segments, pattern.String()
-	return ""
-}
-
-// parameterName returns the name of a segment "{name}".
-func parameterName(segment string) (name string, ok bool) {
-	if len(segment) < 2 || segment[0] != '{' || segment[len(segment)-1] != '}' {
-		return "", false
-	}
-	name = segment[1 : len(segment)-1]
-	return name, !strings.ContainsAny(name, "{}")
 }
 
 // operation compiles the parameters and the body.
@@ -414,8 +381,8 @@ func (r *reader) operation(p *pending) {
 			o.parameters = append(o.parameters, param)
 		}
 	}
-	for _, segment := range o.segments {
-		if name, isParameter := parameterName(segment); isParameter && !taken["path "+name] {
+	for _, name := range sorted(o.spots) {
+		if !taken["path "+name] {
 			r.warn(o.place, "the path parameter "+shorten(name)+" is not declared: any text passes")
 		}
 	}

@@ -64,6 +64,7 @@ func TestRead(t *testing.T) {
 		{"a server of a path, and of an operation", document(`"/a": {"servers": [{"url": "/p"}], "get": {}, "put": {"servers": [{"url": "/"}]}}`), "GET /p/a unsaid\nPUT /a unsaid"},
 		{"a slash at the end is one path", document(get("/a/", ``) + "," + get("/", ``)), "GET /{$} unsaid\nGET /a/{$} unsaid"},
 		{"parameters are whole segments", document(get("/a/{b}/c/{d}", ``)), "GET /a/{p1}/c/{p3} unsaid"},
+		{"or part of one", document(get("/v{v}/{a}-{b}.ü", ``)), "GET /v{p0_0}/{p1_0}-{p1_1}.%C3%BC unsaid"},
 		{"what a pattern cannot hold as it is", document(get("/a b/ü/%2B", ``)), "GET /a%20b/%C3%BC/+ unsaid"},
 		{"YAML", "openapi: 3.0.3\ninfo: {title: t, version: 1}\npaths:\n  /a:\n    get:\n      responses:\n        200: {description: ok}\n", "GET /a unsaid"},
 		{"a path item elsewhere", document(`"/a": {"$ref": "#/components/pathItems/a"}`, `, "components": {"pathItems": {"a": {"delete": {}}}}`), "DELETE /a unsaid"},
@@ -79,13 +80,13 @@ func TestRead(t *testing.T) {
 }
 
 func TestExtensions(t *testing.T) {
-	d := read(t, document(`"/a": {"x-warder-mode": "off", "get": {"x-warder-mode": "enforce", "x-warder-limits": ["few"]}, "put": {"x-warder-scopes": ["a:b"]}}`,
+	d := read(t, document(`"/a": {"x-warder-mode": "off", "get": {"x-warder-mode": "enforce", "x-warder-limits": ["few"], "x-warder-roles": ["admin"]}, "put": {"x-warder-scopes": ["a:b"]}}`,
 		`, "x-warder-mode": "shadow", "x-warder-limits": ["all"]`))
 	got := ""
 	for _, o := range d.Operations {
-		got += fmt.Sprintln(o.Method, o.Mode, o.Limits, o.Scopes)
+		got += fmt.Sprintln(o.Method, o.Mode, o.Limits, o.Scopes, o.Roles)
 	}
-	if want := "GET enforce [few] []\nPUT off [all] [a:b]\n"; got != want {
+	if want := "GET enforce [few] [] [admin]\nPUT off [all] [a:b] []\n"; got != want {
 		t.Errorf("got:\n%swant:\n%s", got, want)
 	}
 }
@@ -113,11 +114,19 @@ func refusals() []refused {
 		{"a scheme that there is not", document(get("/a", `"security": [{"nobody": []}]`)), "#/paths/~1a/get/security/0/nobody: names a scheme"},
 		{"security that is no list", document(get("/a", `"security": {}`)), "security: is no list"},
 		{"a wildcard for a scope", document(get("/a", `"security": [{"k": ["a:*"]}]`), `, "components": {"securitySchemes": {"k": {"type": "mutualTLS"}}}`), "is no scope"},
-		{"part of a segment", document(get("/a/{b}.json", ``)), "not a whole segment"},
+		{"two parameters that nothing divides", document(get("/a/{b}{c}", ``)), "#/paths/~1a~1{b}{c}: has two parameters with nothing between them"},
+		{"a parameter twice", document(get("/a/{b}-{b}", ``)), "the same one twice"},
+		{"a parameter without a name", document(get("/a/x{}", ``)), "without a name"},
+		{"a brace too many", document(get("/a/{b}}", ``)), "has a brace"},
+		{"an encoded slash beside a parameter", document(get("/a/{b}%2Fc", ``)), "not percent-encoded"},
+		{"one path under two names, within a segment", document(get("/a/{b}.json", ``) + "," + get("/a/{c}.json", ``)), "is the same path as"},
 		{"dot segments", document(get("/a/../b", ``)), "dot segment"},
 		{"one path under two names", document(get("/a/{b}", ``) + "," + get("/a/{c}", ``)), "is the same path as"},
 		{"an extension that nobody knows", document(get("/a", `"x-warder-limit": ["few"]`)), "x-warder-limit: is no extension"},
 		{"scopes of nobody", document(get("/a", `"x-warder-scopes": ["a"], "security": []`)), "lets anybody call"},
+		{"roles of nobody", document(get("/a", `"x-warder-roles": ["a"], "security": [{}]`)), "has x-warder-roles and lets anybody call"},
+		{"no roles", document(get("/a", `"x-warder-roles": []`)), "#/paths/~1a/get/x-warder-roles: names no role"},
+		{"a role that is none", document(get("/a", `"x-warder-roles": ["a b"]`)), "#/paths/~1a/get/x-warder-roles/0: is no role"},
 		{"a mode that there is not", document(get("/a", `"x-warder-mode": "on"`)), "is none of off, shadow and enforce"},
 		{"a long path", document(get("/"+strings.Repeat("a", 2000), ``)), "is longer than 1024 bytes"},
 		{"a name that is none", document(get("/a", ``), `, "components": {"securitySchemes": {"a b": {"type": "mutualTLS"}}}`), "is no name of a component"},

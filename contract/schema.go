@@ -62,10 +62,12 @@ func (t types) String() string {
 type schema struct {
 	never bool // the schema false
 	ref   *schema
+	alias bool // it says nothing but ref
 
 	types    types // anyType for none given
 	nullable bool  // OpenAPI 3.0: null passes, whatever else is said
 	enum     map[string]struct{}
+	listed   []any // the values of enum, but for null of nullable
 
 	minimum, maximum, above, below, multiple *number
 

@@ -41,8 +41,10 @@ const (
 )
 
 // A Stage refuses requests that are not what an operation takes: 400 for
-// parameters and for bodies that are not what they say they are, 413, 415, and 422
-// for a body that the schema does not allow. It is safe for concurrent use.
+// parameters, for bodies that are not what they say they are, for one that is
+// missing and for one where there is to be none, 413, 415, and 422 for a body that
+// has one reading and is not what the schema allows (RFC 9110, sections 15.5.1 and
+// 15.5.21). It is safe for concurrent use.
 //
 // A Dry exchange is judged by its parameters and the type of its body alone: the
 // body is not read, since it can be read once.
@@ -109,7 +111,7 @@ func (s *Stage) body(x *exchange.Exchange, e *evaluation) exchange.Verdict {
 	none := r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0
 	switch {
 	case none && b != nil && b.required && !x.Dry: // a dry one is a question, which may come without
-		return bodyFault(problem.InvalidContent, "is missing", "body-missing")
+		return bodyFault(problem.InvalidBody, "is missing", "body-missing")
 	case none:
 		return exchange.Pass()
 	case b == nil:
@@ -126,7 +128,11 @@ func (s *Stage) body(x *exchange.Exchange, e *evaluation) exchange.Verdict {
 	if err != nil {
 		return broken(err)
 	}
-	if len(text) == 0 && !b.required {
+	switch {
+	case len(text) > 0:
+	case b.required:
+		return bodyFault(problem.InvalidBody, "is missing", "body-missing")
+	default:
 		return exchange.Pass() // sent in chunks, of which there was none
 	}
 	if err := e.content(m, text, parameters); err != nil {
@@ -171,13 +177,13 @@ func (b *body) mediaOf(r *http.Request) (m *media, parameters map[string]string,
 		return nil, nil, b.unsupported()
 	}
 	mediaType, parameters, err := mime.ParseMediaType(fields[0])
-	if err != nil {
+	if err != nil || strings.ContainsAny(fields[0], "*\\") { // an encoding of RFC 8187, a quoted pair: not everybody undoes them
 		return nil, nil, b.unsupported()
 	}
 	if m = b.choose(mediaType); m == nil {
 		return nil, nil, b.unsupported()
 	}
-	if charset := parameters["charset"]; m.kind != opaque && charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
+	if charset := parameters["charset"]; m.kind != opaque && charset != "" && !isUTF8(charset) {
 		return nil, nil, b.unsupported()
 	}
 	return m, parameters, v

@@ -14,7 +14,7 @@ const (
 	InvalidHost       Type = "invalid-host"           // 400, edge: no usable Host
 	InvalidForwarded  Type = "invalid-forwarded"      // 400, edge: a listed proxy forwards what has two readings
 	InvalidCredential Type = "invalid-credential"     // 400, authn: a repeated or unreadable credential
-	InvalidBody       Type = "invalid-body"           // 400, upstream: the body broke while it was read
+	InvalidBody       Type = "invalid-body"           // 400, validate and upstream: the body cannot be read as what it says it is
 	InvalidParameters Type = "invalid-parameters"     // 400, validate: parameters that the API's document does not allow
 	InvalidInput      Type = "invalid-input"          // 400, key service: parameters or members that it does not take; errors names them
 	Unauthorized      Type = "unauthorized"           // 401, authn: no credential, or one that does not hold
@@ -34,7 +34,7 @@ const (
 	UnsupportedMedia  Type = "unsupported-media"      // 415, validate: a body in a form that the API's document does not name
 	NotJSON           Type = "not-json"               // 415, key service: a body that is no JSON, or compressed
 	Misdirected       Type = "misdirected-request"    // 421, edge: a host that is not served here
-	InvalidContent    Type = "invalid-content"        // 422, validate: a body that is not what the API's document says
+	InvalidContent    Type = "invalid-content"        // 422, validate: a body that can be read, and is not what the API's document says
 	ReusedKey         Type = "idempotency-key-reused" // 422, key service: the Idempotency-Key came with another request before
 	IfMatchRequired   Type = "if-match-required"      // 428, key service: a change wants If-Match
 	RateLimited       Type = "rate-limited"           // 429, ratelimit: too many requests

@@ -1,5 +1,7 @@
 package redact
 
+import "github.com/warder-dev/warder/internal/hexadecimal"
+
 // A provider is how the tokens of one provider begin: head, then at least body
 // characters of a word.
 type provider struct {
@@ -125,20 +127,13 @@ func decode(b []byte) int {
 	for i := 0; i < len(b); i++ {
 		c := b[i]
 		if c == '%' && i+2 < len(b) && isHex(b[i+1]) && isHex(b[i+2]) {
-			c = unhex(b[i+1])<<4 | unhex(b[i+2])
+			c = hexadecimal.Digit(b[i+1])<<4 | hexadecimal.Digit(b[i+2])
 			i += 2
 		}
 		b[n] = c
 		n++
 	}
 	return n
-}
-
-func unhex(b byte) byte {
-	if isDigit(b) {
-		return b - '0'
-	}
-	return b | 0x20 - 'a' + 10
 }
 
 func hasEscape(s string) bool {

@@ -1,6 +1,10 @@
 package session
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/warder-dev/warder/internal/hexadecimal"
+)
 
 // maxPath is the longest return path, in bytes.
 const maxPath = 2048
@@ -46,14 +50,8 @@ func encodesStructure(path string) bool {
 		if path[i] != '%' {
 			continue
 		}
-		if i+2 >= len(path) {
-			return true
-		}
-		high, low := unhex(path[i+1]), unhex(path[i+2])
-		if high < 0 || low < 0 {
-			return true
-		}
-		if b := byte(high<<4 | low); b < ' ' || b == 0x7f || strings.IndexByte(`/\%`, b) >= 0 { //nolint:gosec // G115: two hexadecimal digits
+		b, _, ok := hexadecimal.Octet(path[i:])
+		if !ok || b < ' ' || b == 0x7f || strings.IndexByte(`/\%`, b) >= 0 {
 			return true
 		}
 		i += 2
@@ -67,18 +65,4 @@ func dots(segment string) bool {
 	segment, _, _ = strings.Cut(segment, ";")
 	segment = strings.ReplaceAll(strings.ToLower(segment), "%2e", ".")
 	return segment == "." || segment == ".."
-}
-
-// unhex returns the value of a hexadecimal digit, -1 for another byte.
-func unhex(b byte) int {
-	switch {
-	case '0' <= b && b <= '9':
-		return int(b - '0')
-	case 'a' <= b && b <= 'f':
-		return int(b-'a') + 10
-	case 'A' <= b && b <= 'F':
-		return int(b-'A') + 10
-	default:
-		return -1
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/hexadecimal"
 )
 
 // ErrMalformed means that a path is none, whatever is allowed: it does not
@@ -141,22 +142,8 @@ func octet(text string) (byte, bool) {
 	if len(text) < 3 {
 		return 0, false
 	}
-	high, low := digit(text[1]), digit(text[2])
+	high, low := hexadecimal.Digit(text[1]), hexadecimal.Digit(text[2])
 	return high<<4 | low, high < 16 && low < 16
-}
-
-// digit is the value of a hexadecimal digit; 16 for none.
-func digit(b byte) byte {
-	switch {
-	case '0' <= b && b <= '9':
-		return b - '0'
-	case 'a' <= b && b <= 'f':
-		return b - 'a' + 10
-	case 'A' <= b && b <= 'F':
-		return b - 'A' + 10
-	default:
-		return 16
-	}
 }
 
 // A segment of a path, with and without its parameters.

@@ -115,12 +115,36 @@ func (i *importer) configuration(upstream string) string {
 	fmt.Fprintf(&b, "upstreams:\n  api: {url: %s}\nroutes:\n", strconv.Quote(escaped(upstream)))
 	for _, o := range i.doc.Operations {
 		fmt.Fprintf(&b, "  - match: %s\n    upstream: api\n%s", strconv.Quote(escaped(o.Method+" "+o.Pattern)), i.security(o))
-		if len(o.Limits) > 0 {
-			i.warn("%s: x-warder-limits %s are left out: add them to rate_limits and to the route", o.Name(), strings.Join(o.Limits, ", "))
-		}
+		b.WriteString(i.extensions(o))
 	}
 	i.warnings = append(i.warnings, i.doc.Warnings...)
 	i.warn("parameters and bodies are not judged by routes: name the document itself for that, by openapi: or openapi_documents:")
+	return b.String()
+}
+
+// extensions are the words of the document that are about warder.
+func (i *importer) extensions(o *contract.Operation) string {
+	var b strings.Builder
+	if len(o.Roles) > 0 {
+		quoted := make([]string, len(o.Roles))
+		for n, role := range o.Roles {
+			quoted[n] = strconv.Quote(role)
+		}
+		list := "[" + strings.Join(quoted, ", ") + "]"
+		fmt.Fprintf(&b, "    conditions:\n      - {name: roles, cel: %s}\n", strconv.Quote("has(principal.claims.roles) && principal.claims.roles.exists(role, role in "+list+")"))
+		i.warn("%s: x-warder-roles are looked for in the claim roles, which must be a list: name another one in its condition", o.Name())
+	}
+	if len(o.Limits) > 0 {
+		quoted := make([]string, len(o.Limits))
+		for n, limit := range o.Limits {
+			quoted[n] = strconv.Quote(limit)
+		}
+		fmt.Fprintf(&b, "    # rate_limits: [%s]\n", strings.Join(quoted, ", "))
+		i.warn("%s: x-warder-limits %s are left out: add them to rate_limits and to the route", o.Name(), strings.Join(o.Limits, ", "))
+	}
+	if o.Mode != "" {
+		i.warn("%s: x-warder-mode %s is left out: routes judge no parameters and bodies", o.Name(), o.Mode)
+	}
 	return b.String()
 }
 

@@ -63,6 +63,9 @@ func driftRows(all []gateway.Drift) [][]string {
 		for _, less := range d.Held {
 			add("held", less, "")
 		}
+		for _, c := range d.Changed {
+			add(changeWord(c.Less), c.Operation+": "+c.Where+" "+c.What, "")
+		}
 		for _, one := range d.Invalid {
 			add("invalid", one.What, strconv.FormatUint(one.Times, 10))
 		}
@@ -77,6 +80,14 @@ func driftRows(all []gateway.Drift) [][]string {
 		}
 	}
 	return rows
+}
+
+// changeWord tells a change that asks for less from one that does not.
+func changeWord(less bool) string {
+	if less {
+		return "judged less"
+	}
+	return "changed"
 }
 
 func newOpenAPIConfirm(p *process) *cobra.Command {

@@ -225,7 +225,7 @@ type Upstream struct {
 
 // A Route says where the requests that match go and what they need.
 type Route struct {
-	// Match is a pattern "[METHOD ][HOST]/PATH" of net/http's ServeMux, such as "GET /orders/{id}" or "api.example.com/". Required.
+	// Match is a pattern "[METHOD ][HOST]/PATH" of net/http's ServeMux, such as "GET /orders/{id}" or "api.example.com/", with parameters also within a segment, such as "/files/{name}.json". Required.
 	Match string `yaml:"match" jsonschema:"required"`
 	// Upstream is the name of the upstream to which matching requests go. Required, unless decision.listen is given: then a route may be for proxies alone.
 	Upstream string `yaml:"upstream"`

@@ -220,7 +220,7 @@ type Condition struct {
 	Shadow bool `yaml:"shadow" default:"false"`
 	// Methods lists methods. Default: all.
 	Methods []string `yaml:"methods"`
-	// Paths lists patterns of whole segments: "*" is any one, "**" at the end all that is left, as in /admin/**. Default: all.
+	// Paths lists patterns of whole segments: "*" is any one, or a part of one as in *.json, "**" at the end all that is left, as in /admin/**. Default: all.
 	Paths []string `yaml:"paths"`
 	// Addresses lists client addresses and networks such as 10.0.0.0/8. Default: all.
 	Addresses []string `yaml:"addresses"`

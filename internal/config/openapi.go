@@ -29,6 +29,8 @@ type OpenAPIDocument struct {
 	UnknownQuery string `yaml:"unknown_query" default:"refuse" enum:"refuse|allow"`
 	// Schemes tells which scheme each security scheme of the document is, where neither its name nor what it says about itself does: {HTTPBearer: apiKey}. Default: none.
 	Schemes map[string]string `yaml:"schemes"`
+	// RolesClaim leads to the claim of a token, or the member of an introspection's answer, that holds roles for x-warder-roles: its name, and for one within another that of the outer one first, such as [realm_access, roles]. Default [roles].
+	RolesClaim []string `yaml:"roles_claim"`
 	// BodyBytes is the largest body in bytes that is judged, and kept in memory for that, 1KiB to 64MiB; longer ones are 413. Default 1MiB.
 	BodyBytes Size `yaml:"body_bytes" default:"1MiB" min:"1KiB" max:"64MiB"`
 	// Reload is how often the document is read again, 1s to 1d. Default 1m.
@@ -141,6 +143,7 @@ func (l *loader) checkDocument(field string, d *OpenAPIDocument) {
 	if base := field + ".base_path"; d.BasePath != "" && !l.failed(base) && (d.BasePath[0] != '/' || path.Clean(d.BasePath) != d.BasePath || strings.ContainsAny(d.BasePath, "{}?#%;\\ ")) {
 		l.reject(base, "is not a plain path", "write it like /v1, without / at the end")
 	}
+	l.checkWords(field+".roles_claim", d.RolesClaim)
 	for _, name := range sortedKeys(d.Schemes) {
 		if _, known := l.config.Schemes[d.Schemes[name]]; !known && d.Schemes[name] != DefaultScheme {
 			l.reject(field+".schemes."+name, "no scheme has this name", l.nearestScheme(d.Schemes[name]))
@@ -188,8 +191,12 @@ func (c *Config) completeDocuments() {
 		}}
 	}
 	for i := range c.OpenAPIDocuments {
-		if d := &c.OpenAPIDocuments[i]; d.Name == "" {
+		d := &c.OpenAPIDocuments[i]
+		if d.Name == "" {
 			d.Name = d.Upstream
+		}
+		if len(d.RolesClaim) == 0 {
+			d.RolesClaim = []string{"roles"}
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (l *loader) checkRoutes() {
 			continue
 		}
 		l.checkRoute(field, &routes[i])
-		if l.failed(field+".match") || routes[i].Match == "" || conflicts == maxConflicts {
+		if l.failed(field+".match") || routes[i].Match == "" || conflicts == maxConflicts || hasWithin(routes[i].Match) {
 			continue
 		}
 		if muxes[groups[i]] == nil {
@@ -49,6 +49,7 @@ func (l *loader) checkRoutes() {
 			l.rejectConflict(i, groups)
 		}
 	}
+	l.checkWithin()
 }
 
 func (l *loader) checkRoute(field string, r *Route) {
@@ -114,7 +115,10 @@ func (l *loader) checkPattern(field, pattern string) {
 		l.reject(field, "the method is not in upper case: methods are case-sensitive (RFC 9110, section 9.1)", "")
 		return
 	}
-	reason := register(http.NewServeMux(), pattern)
+	reason := whyNoPattern(pattern)
+	if !hasWithin(pattern) {
+		reason = register(http.NewServeMux(), pattern)
+	}
 	if reason == nil {
 		return
 	}
@@ -160,26 +164,13 @@ func register(mux *http.ServeMux, pattern string) (reason *string) {
 // rejectConflict names the first route before routes[i] that cannot be told
 // from it.
 func (l *loader) rejectConflict(i int, groups []string) {
-	routes, field := l.config.Routes, fmt.Sprintf("routes[%d].match", i)
+	routes := l.config.Routes
 	for j := range i {
 		pair := http.NewServeMux()
 		if groups[j] != groups[i] || routes[j].Match == "" || register(pair, routes[j].Match) != nil || register(pair, routes[i].Match) == nil {
 			continue
 		}
-		other := fmt.Sprintf("routes[%d].match", j)
-		what := "overlaps with"
-		if routes[i].Match == routes[j].Match {
-			what = "is the same as"
-		}
-		problem := fmt.Sprintf("%s %s %s (%s)", l.show(field), what, l.show(other), strings.TrimSuffix(other, ".match"))
-		if o := l.origins[other]; o.line > 0 {
-			problem = fmt.Sprintf("%s %s %s (routes[%d], line %d)", l.show(field), what, l.show(other), j, o.line)
-		}
-		hint := ""
-		if what == "overlaps with" {
-			hint = "for some requests neither is more specific: make one so"
-		}
-		l.reject(field, problem, hint)
+		l.rejectPair(i, j)
 		return
 	}
 }

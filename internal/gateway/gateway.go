@@ -99,6 +99,7 @@ type Gateway struct {
 	login     *oidc.Client  // nil when nobody logs in at a provider
 	poisoned  atomic.Uint64 // of upstreams that are not used any more
 	documents documents
+	drifts    map[string]*drift // of documents, by name, as the gateway before counted; nil once built
 	described map[string][]byte // texts of documents that the gateway before served; nil once built
 	gitHub    *leak.GitHub      // nil when it may report nothing
 }
@@ -123,7 +124,7 @@ func New(cfg Config) (*Gateway, error) {
 		g.inheritTokens(beside)
 	}
 	err := g.build()
-	g.offered, g.described = nil, nil
+	g.offered, g.described, g.drifts = nil, nil, nil
 	if err != nil {
 		return nil, errors.Join(err, g.release(before))
 	}

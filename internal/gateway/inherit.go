@@ -40,9 +40,9 @@ func (g *Gateway) inheritDocuments(before *Gateway) {
 	d := &before.documents
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	g.described = make(map[string][]byte)
+	g.described, g.drifts = make(map[string][]byte), make(map[string]*drift)
 	for _, one := range d.all {
-		g.described[one.cfg.Name] = one.served.text
+		g.described[one.cfg.Name], g.drifts[one.cfg.Name] = one.served.text, one.drift
 	}
 }
 

@@ -72,7 +72,7 @@ type document struct {
 	field   string // in the configuration
 	client  *http.Client
 	to      http.Handler
-	drift   drift
+	drift   *drift
 	base    atomic.Pointer[string] // of what is served
 
 	// guarded by documents.mu
@@ -90,6 +90,8 @@ type version struct {
 	document   *contract.Document
 	operations []operation
 	since      time.Time
+	changed    []OperationChange   // against what was served before
+	judgesLess map[string][]string // by pattern: what of that passes now and was refused
 }
 
 // An operation is one with everything that it asks for in the gateway's words.
@@ -156,7 +158,10 @@ func (g *Gateway) closeDocuments() {
 
 func (g *Gateway) newDocument(i int) (*document, error) {
 	cfg := &g.cfg.Config.OpenAPIDocuments[i]
-	d := &document{gateway: g, cfg: cfg, field: fmt.Sprintf("openapi_documents[%d]", i)}
+	d := &document{gateway: g, cfg: cfg, field: fmt.Sprintf("openapi_documents[%d]", i), drift: g.drifts[cfg.Name]}
+	if d.drift == nil {
+		d.drift = new(drift)
+	}
 	to, err := g.to(&config.Route{Upstream: cfg.Upstream})
 	if err != nil {
 		return nil, err
@@ -264,7 +269,7 @@ func (d *document) version(text []byte) (*version, error) {
 	for _, o := range doc.Operations {
 		one, err := d.operation(o, schemes)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", o.Name(), err))
+			errs = append(errs, fmt.Errorf("%s (%s): %w", o.Name(), o.Place(), err))
 			if len(errs) == 20 {
 				break
 			}
@@ -320,6 +325,11 @@ func (d *document) guard(one *operation, stage *operationStage) error {
 	if err != nil {
 		return err
 	}
+	if one.Operation != nil && len(one.Roles) > 0 {
+		if policy.Authz, err = d.roles(one.Roles); err != nil {
+			return err
+		}
+	}
 	policy.Validate = stage
 	one.policy = policy
 	return d.gateway.addCredit(policy, &one.route)
@@ -329,7 +339,7 @@ func (d *document) guard(one *operation, stage *operationStage) error {
 func (d *document) rest(doc *contract.Document) (operation, error) {
 	one := operation{pattern: d.cfg.Host + d.baseOf(doc) + "/", mode: config.ModeOff}
 	one.route = config.Route{Match: one.pattern, Upstream: d.cfg.Upstream}
-	return one, d.guard(&one, &operationStage{to: d.to, undeclared: &d.drift})
+	return one, d.guard(&one, &operationStage{to: d.to, undeclared: d.drift})
 }
 
 // baseOf is the path that everything of the document begins with.
@@ -373,7 +383,7 @@ func (d *document) check() error {
 	errs := []error{err}
 	for _, o := range doc.Operations {
 		if err := d.checkLimits(&config.Route{RateLimits: o.Limits}); err != nil && len(errs) < 20 {
-			errs = append(errs, fmt.Errorf("%s: %w", o.Name(), err))
+			errs = append(errs, fmt.Errorf("%s (%s): %w", o.Name(), o.Place(), err))
 		}
 	}
 	return errors.Join(errs...)
@@ -491,21 +501,40 @@ func (d *document) reload(text []byte, err error) {
 		return
 	}
 	v, err := d.version(text)
+	if err == nil {
+		err = d.goesWith(v)
+	}
 	if err != nil {
 		d.fail("is not usable: " + err.Error())
 		return
 	}
-	if less := d.loosened(v); len(less) > 0 && !d.cfg.InsecureFollowUpstream {
+	d.compare(v)
+	less := d.loosened(v)
+	if len(less) > 0 && !d.cfg.InsecureFollowUpstream {
 		d.held, d.less, d.problem = v, less, ""
-		d.log().Warn("the document was changed so that it asks for less: what was served stays until somebody confirms, by the admin listener or a restart",
-			slog.Int("changes", len(less)), slog.String("less", strings.Join(less[:min(len(less), 10)], "; ")))
+		d.tellLess("the document was changed so that it asks for less: what was served stays until somebody confirms, by the admin listener or a restart", less)
+		d.tellChanges(v)
 		return
 	}
 	if err := d.exchange(v); err != nil {
 		d.fail("is not usable: " + err.Error())
 		return
 	}
+	if len(less) > 0 {
+		d.tellLess("the document was changed so that it asks for less, and is followed all the same", less)
+	}
+	d.tellChanges(v)
 	d.tell()
+}
+
+// goesWith reports why v cannot be served beside the other routes, so that nobody is
+// asked to confirm what cannot be.
+func (d *document) goesWith(v *version) error {
+	before := d.served
+	d.served = v
+	_, err := d.gateway.documents.join()
+	d.served = before
+	return err
 }
 
 // exchange serves v from now on.

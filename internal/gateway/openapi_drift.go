@@ -19,12 +19,13 @@ const maxShapes = 256
 type counts struct{ seen, invalid atomic.Uint64 }
 
 // drift is what a document and the traffic do not agree about. It lives as long as
-// the process, whatever the document becomes.
+// the process, whatever the document and the settings become.
 type drift struct {
 	mu         sync.Mutex
 	operations map[string]*counts // by pattern
 	undeclared map[string]uint64  // by method and shape of the path
 	other      uint64             // undeclared, of shapes that did not fit in
+	gone       counts             // of operations that are not served any more, so that metrics never fall
 	total      atomic.Uint64      // undeclared
 }
 
@@ -50,6 +51,12 @@ func (d *drift) keep(served []operation) {
 	for i := range served {
 		if stage, ok := served[i].policy.Validate.(*operationStage); ok && stage.count != nil {
 			kept[served[i].pattern] = stage.count
+		}
+	}
+	for pattern, n := range d.operations {
+		if kept[pattern] != n {
+			d.gone.seen.Add(n.seen.Load())
+			d.gone.invalid.Add(n.invalid.Load())
 		}
 	}
 	d.operations = kept
@@ -109,7 +116,12 @@ type DocumentState struct {
 	Since      time.Time `json:"since"`             // from when on it is served
 	Problem    string    `json:"problem,omitempty"` // why the last reading changed nothing
 	Held       []string  `json:"held,omitempty"`    // what a changed document asks for less, which waits to be confirmed
-	Warnings   []string  `json:"warnings,omitempty"`
+
+	// Changed is what the document that waits, or the last that was put in place of
+	// another, says of parameters and bodies in another way.
+	Changed []OperationChange `json:"changed,omitempty"`
+
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // A Drift is what a document and the traffic do not agree about, since the start.
@@ -130,9 +142,13 @@ type Counted struct {
 
 // state must be called with documents.mu.
 func (d *document) state() DocumentState {
+	changed := d.served.changed
+	if d.held != nil {
+		changed = d.held.changed
+	}
 	return DocumentState{
 		Name: d.cfg.Name, Operations: len(d.served.document.Operations), Since: d.served.since.UTC().Truncate(time.Second),
-		Problem: d.problem, Held: slices.Clone(d.less), Warnings: d.served.document.Warnings,
+		Problem: d.problem, Held: slices.Clone(d.less), Changed: changed, Warnings: d.served.document.Warnings,
 	}
 }
 
@@ -198,6 +214,7 @@ func (g *Gateway) DocumentCounts() (all []DocumentCounts) {
 	for _, d := range g.documents.all {
 		c := DocumentCounts{Name: d.cfg.Name, Undeclared: d.drift.total.Load(), Failing: d.problem != "", Held: d.held != nil}
 		d.drift.mu.Lock()
+		c.Seen, c.Invalid = d.drift.gone.seen.Load(), d.drift.gone.invalid.Load()
 		for _, n := range d.drift.operations {
 			c.Seen, c.Invalid = c.Seen+n.seen.Load(), c.Invalid+n.invalid.Load()
 		}

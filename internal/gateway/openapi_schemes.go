@@ -126,7 +126,7 @@ func exampleOf(s contract.Scheme) string {
 
 // loosened lists what v asks for less than what is served: an operation that is
 // gone, a credential or scope that is no longer needed, a limit or a judgement that
-// is gone, an operation that anybody may call from now on, or that takes requests
+// is gone, parameters and bodies of which less is asked, an operation that anybody may call from now on, or that takes requests
 // from another one, or from a route of the configuration, which asked for more.
 func (d *document) loosened(v *version) (less []string) {
 	cfg := d.gateway.cfg.Config
@@ -146,6 +146,9 @@ func (d *document) loosened(v *version) (less []string) {
 		if looser(cfg.RouteSecurity(&old.route), cfg.RouteSecurity(&o.route)) {
 			less = append(less, o.pattern+" asks for less security")
 		}
+		if old.Operation != nil && o.Operation != nil && fewer(old.Roles, o.Roles) {
+			less = append(less, o.pattern+" asks for other roles, or for none")
+		}
 		for _, name := range cfg.RouteLimits(&old.route) {
 			if !slices.Contains(cfg.RouteLimits(&o.route), name) {
 				less = append(less, o.pattern+" lacks the limit "+name)
@@ -153,6 +156,8 @@ func (d *document) loosened(v *version) (less []string) {
 		}
 		if strictness(o.mode) < strictness(old.mode) {
 			less = append(less, o.pattern+" is validated less: "+o.mode)
+		} else if old.mode == config.ModeEnforce {
+			less = append(less, v.judgesLess[o.pattern]...)
 		}
 	}
 	for i := range v.operations {
@@ -174,7 +179,7 @@ func (d *document) loosened(v *version) (less []string) {
 // more than o: a more specific path would be a way past it. "" for none.
 func (d *document) undercut(o *operation) string {
 	x := exchange.New(&http.Request{Method: o.Method, URL: new(url.URL), Header: http.Header{}})
-	x.Dry, x.Host, x.Path = true, d.cfg.Host, strings.NewReplacer("{$}", "", "{", "", "}", "").Replace(o.Pattern)
+	x.Dry, x.Host, x.Path = true, d.cfg.Host, exampleOfPath(o.Pattern)
 	g := d.gateway
 	g.documents.table.Match(x)
 	route, mode := g.routeOf(x.Route)
@@ -183,11 +188,29 @@ func (d *document) undercut(o *operation) string {
 		return x.Route
 	}
 	limits := cfg.RouteLimits(&o.route)
-	if looser(cfg.RouteSecurity(route), cfg.RouteSecurity(&o.route)) || len(route.Conditions) > 0 || strictness(o.mode) < strictness(mode) ||
+	if looser(cfg.RouteSecurity(route), cfg.RouteSecurity(&o.route)) || len(route.Conditions) > 0 || fewer(g.rolesOf(route), o.Roles) || strictness(o.mode) < strictness(mode) ||
 		slices.ContainsFunc(cfg.RouteLimits(route), func(name string) bool { return !slices.Contains(limits, name) }) {
 		return x.Route
 	}
 	return ""
+}
+
+// exampleOfPath is a path that a pattern takes, and no other for what stands in place
+// of a parameter: no pattern names a NUL.
+func exampleOfPath(pattern string) string {
+	var b strings.Builder
+	for {
+		text, rest, opens := strings.Cut(pattern, "{")
+		b.WriteString(text)
+		if !opens {
+			return b.String()
+		}
+		name, behind, _ := strings.Cut(rest, "}")
+		if name != "$" {
+			b.WriteString("%00")
+		}
+		pattern = behind
+	}
 }
 
 // routeOf returns what stands behind a pattern that is served, and how it judges

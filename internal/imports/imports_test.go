@@ -104,13 +104,17 @@ func table() map[string]row {
 		"problem":    {module: []string{"secret"}},
 		"exchange":   {module: []string{"problem", "secret"}},
 
+		// how paths are written and compared, which rooms on every floor must do alike: ADR 23
+		"internal/hexadecimal": {},
+		"internal/pathpattern": {module: []string{"internal/hexadecimal"}},
+
 		// edge: never a sibling
 		"bodylimit":   {module: vocabulary(), third: x},
 		"forwarded":   {module: vocabulary(), third: x},
 		"httpserver":  {module: vocabulary(), third: x},
 		"proxyproto":  {module: vocabulary(), third: x},
 		"requestid":   {module: vocabulary(), third: x},
-		"target":      {module: vocabulary(), third: x},
+		"target":      {module: vocabulary("internal/hexadecimal"), third: x},
 		"tlsconfig":   {module: vocabulary(), third: x},
 		"trustedhost": {module: vocabulary(), third: x},
 		// each with its one library
@@ -127,14 +131,14 @@ func table() map[string]row {
 		// identity: never each other, but for authn and how openapi describes them
 		"authn":         {module: vocabulary("openapi")},
 		"account":       {module: vocabulary("authn", "openapi")},
-		"apikey":        {module: vocabulary("authn", "openapi")},
-		"authz":         {module: vocabulary("authn")},
-		"contract":      {module: vocabulary("authn", "openapi"), third: []string{"go.yaml.in/yaml/v3"}}, // documents of others, and their one library
+		"apikey":        {module: vocabulary("authn", "internal/pathpattern", "openapi")},
+		"authz":         {module: vocabulary("authn", "internal/pathpattern")},
+		"contract":      {module: vocabulary("authn", "internal/pathpattern", "openapi"), third: []string{"go.yaml.in/yaml/v3"}}, // documents of others, and their one library
 		"introspection": {module: vocabulary(asking...), third: x},
 		"jwt":           {module: vocabulary(asking...), third: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "golang.org/x"}},
 		"leak":          {module: vocabulary("apikey", "authn", "internal/outgoing", "redact")}, // finds and proves keys: ADR 0024
 		"mtls":          {module: vocabulary("authn", "openapi")},
-		"session":       {module: vocabulary("authn", "openapi")},
+		"session":       {module: vocabulary("authn", "internal/hexadecimal", "openapi")},
 		// what rooms that ask a provider share: how a token is read, and how one asks
 		"internal/bearer":   {module: vocabulary("authn")},
 		"internal/outgoing": {},
@@ -159,7 +163,7 @@ func table() map[string]row {
 		"webhook/webhooktest":                  {module: vocabulary("webhook")},
 
 		// after the decision
-		"redact":    {module: vocabulary(), third: x},
+		"redact":    {module: vocabulary("internal/hexadecimal"), third: x},
 		"accesslog": {module: vocabulary("redact"), third: x},
 		"upstream":  {module: vocabulary(), third: x},
 		"ticket":    {module: vocabulary()},
@@ -172,7 +176,7 @@ func table() map[string]row {
 
 		// the stage packages, to name them in Edge and Policy
 		"": {module: vocabulary(
-			"accesslog", "authn", "authz", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "openapi", "ratelimit", "requestid",
+			"accesslog", "authn", "authz", "bodylimit", "bruteforce", "cors", "csrf", "forwarded", "httpserver", "internal/pathpattern", "openapi", "ratelimit", "requestid",
 			"securityheaders", "target", "trustedhost", "usage",
 		)},
 
@@ -198,7 +202,7 @@ func table() map[string]row {
 		"internal/keyimport":    {module: vocabulary("apikey"), third: []string{"github.com/goccy/go-yaml"}},
 		"internal/config": {
 			module: vocabulary(
-				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/outgoing", "internal/postgresurl", "openapi",
+				"accesslog", "apikey", "authn", "bodylimit", "cors", "csrf", "forwarded", "httpserver", "internal/outgoing", "internal/pathpattern", "internal/postgresurl", "openapi",
 				"requestid", "securityheaders", "target", "ticket", "trustedhost", "upstream", "webhook",
 			),
 			third: []string{"github.com/goccy/go-yaml", "github.com/invopop/jsonschema", "github.com/pb33f/ordered-map/v2"},
@@ -387,6 +391,8 @@ func TestTheTableKeepsItsOwnRules(t *testing.T) {
 		"tlsconfig", "trustedhost", "upstream", "usage",
 	}
 	for name, r := range rows {
+		// How a path is written may be known on every floor: these import nothing (ADR 23).
+		r.module = slices.DeleteFunc(slices.Clone(r.module), func(path string) bool { return path == "internal/hexadecimal" || path == "internal/pathpattern" })
 		if slices.Contains(r.module, name) {
 			t.Errorf("row %q allows itself", name)
 		}

@@ -164,6 +164,7 @@ func TestDocumentsAsRoutes(t *testing.T) {
 		"/both": {"get": {"security": [{"apiKey": ["nobody:has"]}, {"other": ["orders:read"]}]}},
 		"/maybe": {"get": {"security": [{"apiKey": []}, {}]}},
 		"/scoped": {"get": {"x-warder-scopes": ["nobody:has"]}},
+		"/files/{name}": {"get": {"security": []}}, "/files/{name}.json": {"get": {"parameters": [{"in": "path", "name": "name", "required": true, "schema": {"type": "integer"}}]}}, "/files/all.json": {"get": {"security": []}},
 		"/open/": {"options": {}}`), `"paths"`, `"servers": [{"url": "https://api.example.com/v1/"}], "paths"`, 1), "",
 		settings{yaml: "routes: [{match: /static/, upstream: api, public: true}]\ncors: {default: {origins: ['https://app.example']}}"})
 	attack.Case(t, "OAS-04", attack.Gateway, func(t *testing.T) {
@@ -177,6 +178,11 @@ func TestDocumentsAsRoutes(t *testing.T) {
 			{"its parameters are another's", "GET", "/v1/users/you", true, 400, ""},
 			{"the parameter", "GET", "/v1/users/7", true, 200, ""},
 			{"with no key", "GET", "/v1/users/7", false, 401, ""},
+			{"a parameter within a segment", "GET", "/v1/files/7.json", true, 200, ""},
+			{"asks for its own", "GET", "/v1/files/7%2Ejson", false, 401, ""},
+			{"and judges by its own", "GET", "/v1/files/x.json", true, 400, ""},
+			{"beside a whole one", "GET", "/v1/files/x.xml", false, 200, ""},
+			{"and a literal one", "GET", "/v1/files/all.json", false, 200, ""},
 			{"HEAD comes with GET", "HEAD", "/v1/users/7", true, 200, ""},
 			{"and asks for the same", "HEAD", "/v1/users/7", false, 401, ""},
 			{"HEAD that is declared", "HEAD", "/v1/users", true, 200, ""},
@@ -286,6 +292,7 @@ func TestADocumentThatAsksForLess(t *testing.T) {
 			{"it becomes optional", strings.Replace(before, `"/b": {"get": {}}`, `"/b": {"get": {"security": [{"apiKey": []}, {}]}}`, 1), "GET /b asks for less security"},
 			{"an operation is gone", strings.Replace(before, `"/b": {"get": {}}, `, ``, 1), "GET /b is gone"},
 			{"it only watches", strings.Replace(before, `"/c": {"get": {`, `"/c": {"get": {"x-warder-mode": "shadow", `, 1), "GET /c is validated less: shadow"},
+			{"a bound is gone", strings.Replace(before, `{"type": "integer"}`, `{}`, 1), "GET /c judges less: query n takes boolean or object or array or string or number, it was integer"},
 			{"an open door", before + `, "/d": {"get": {"security": []}}`, "GET /d is new, and anybody may call it"},
 		} {
 			writeDocument(t, file, described(tt.paths))
@@ -409,6 +416,7 @@ func TestADocumentThatCannotBeUsed(t *testing.T) {
 		{"a scheme that nobody knows", strings.Replace(described(`"/a": {"get": {}}`), `"X-API-Key"`, `"X-Token"`, 1), "keys.header: X-Token"},
 		{"a limit that there is not", described(`"/a": {"get": {"x-warder-limits": ["few"]}}`), "x-warder-limits names"},
 		{"a document that takes limits away", described(`"/a": {"get": {"x-warder-limits": ["off"]}}`), "cannot take limits away"},
+		{"two paths of which none is more specific", described(`"/a/{x}.json": {"get": {}}, "/a/v{y}": {"get": {}}`), `pattern "GET /a/{p1_0}.json" conflicts with "GET /a/v{p1_0}"`},
 		{"a path outside", described(`"/a": {"$ref": "http://169.254.169.254/"}`), "leads out of the document"},
 	}
 	attack.Case(t, "OAS-03", attack.Gateway, func(t *testing.T) {
@@ -540,7 +548,7 @@ func ask(t *testing.T, client *http.Client, address, key string) (int, error) {
 // TestDrift: what a document and the traffic do not agree about.
 func TestDrift(t *testing.T) {
 	const paths = `"/a/{id}": {"get": {"parameters": [{"in": "path", "name": "id", "required": true, "schema": {"type": "integer"}}]}}, "/b": {"get": {}}`
-	p, _, reached := withDocument(t, described(paths), ", mode: shadow, undeclared: report", settings{})
+	p, file, reached := withDocument(t, described(paths), ", mode: shadow, undeclared: report", settings{})
 	for path, want := range map[string]int{"/a/1": 200, "/a/x": 200, "/other/wrd_live_abc123/list": 200} {
 		if status, _ := p.call(t, http.MethodGet, path, p.key, ""); status != want {
 			t.Errorf("GET %s: %d, want %d", path, status, want)
@@ -568,6 +576,35 @@ func TestDrift(t *testing.T) {
 	for what, want := range map[string]string{"declared": "2", "invalid": "1"} {
 		if got := p.metric(t, `warder_openapi_requests_total{document="api",what="`+what+`"}`); got != want {
 			t.Errorf("%s: %q, want %s", what, got, want)
+		}
+	}
+	p.reload(t) // of the same settings: what was counted stays
+	if status, _ := p.call(t, http.MethodGet, "/a/y", p.key, ""); status != http.StatusOK {
+		t.Errorf("after the settings were loaded again: %d", status)
+	}
+	again := p.drift(t)
+	if !slices.Equal(again.NeverSeen, []string{"GET /b"}) || !slices.Equal(again.Invalid, []gateway.Counted{{What: "GET /a/{id}", Times: 2}}) || len(again.Undeclared) != 256 || again.UndeclaredOther != d.UndeclaredOther {
+		t.Errorf("after the settings were loaded again: never seen %q, invalid %v, %d undeclared shapes and %d others", again.NeverSeen, again.Invalid, len(again.Undeclared), again.UndeclaredOther)
+	}
+	if got := p.metric(t, `warder_openapi_requests_total{document="api",what="declared"}`); got != "3" {
+		t.Errorf("after the settings were loaded again: declared %q, want 3", got)
+	}
+	writeDocument(t, file, strings.Replace(described(paths), `"get": {}`, `"put": {}`, 1)) // GET /b is gone, and waits
+	eventually(t, func() (bool, bool) { return true, len(p.drift(t).Held) > 0 })
+	writeDocument(t, file, described(strings.Replace(paths, "{id}", "{name}", 1)+`, "/c": {"get": {}}`))
+	eventually(t, func() (bool, bool) { return true, len(p.drift(t).NeverSeen) == 2 })
+	if got := p.metric(t, `warder_openapi_requests_total{document="api",what="declared"}`); got != "3" {
+		t.Errorf("after the document changed: declared %q, want 3", got)
+	}
+	writeDocument(t, file, described(`"/b": {"get": {}}`))
+	eventually(t, func() (bool, bool) { return true, len(p.drift(t).Held) == 2 })
+	var confirmed server.ConfirmedView
+	if status := p.documents(t, http.MethodPost, "/v1/openapi/api/confirm", &confirmed); status != http.StatusOK {
+		t.Fatalf("confirm: %d", status)
+	}
+	for what, want := range map[string]string{"declared": "3", "invalid": "2"} { // a counter never falls
+		if got := p.metric(t, `warder_openapi_requests_total{document="api",what="`+what+`"}`); got != want {
+			t.Errorf("after the operation is gone: %s %q, want %s", what, got, want)
 		}
 	}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.admin+"/v1/openapi/drift", http.NoBody)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -96,8 +97,8 @@ func lives(t *testing.T, c *wire.Client) {
 }
 
 // issuerOf writes an issuer's keys, and returns the file and what signs a token
-// that ends then.
-func issuerOf(t *testing.T) (file string, sign func(expires time.Time) string) {
+// that ends then, with more claims.
+func issuerOf(t *testing.T) (file string, sign func(expires time.Time, more ...map[string]any) string) {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -109,8 +110,12 @@ func issuerOf(t *testing.T) (file string, sign func(expires time.Time) string) {
 	if err := os.WriteFile(file, []byte(keys), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return file, func(expires time.Time) string {
-		claims, err := json.Marshal(map[string]any{"iss": "https://issuer.example", "aud": "api", "sub": "ada", "exp": expires.Unix()})
+	return file, func(expires time.Time, more ...map[string]any) string {
+		all := map[string]any{"iss": "https://issuer.example", "aud": "api", "sub": "ada", "exp": expires.Unix()}
+		for _, one := range more {
+			maps.Copy(all, one)
+		}
+		claims, err := json.Marshal(all)
 		if err != nil {
 			t.Fatal(err)
 		}
