@@ -357,6 +357,9 @@ func (s *Service) endOverlap(ctx context.Context, c *caller, in *struct {
 	Waiting
 },
 ) (*answer[KeyChanged], error) {
+	if _, err := readWait(in.Wait); err != nil { // before anything is changed
+		return nil, err
+	}
 	revision, err := s.meant(ctx, c, in.ID, in.IfMatch, false)
 	if err != nil {
 		return nil, err
@@ -411,13 +414,13 @@ type Turn struct {
 	Waiting
 }
 
-// before checks what Turn says, before anything is changed.
-func (s *Service) before(ctx context.Context, c *caller, in *Turn) error {
+// before checks what Turn says, before anything is changed, and returns the
+// revision that is meant.
+func (s *Service) before(ctx context.Context, c *caller, in *Turn) (apikey.Revision, error) {
 	if _, err := readWait(in.Wait); err != nil {
-		return err
+		return 0, err
 	}
-	_, err := s.meant(ctx, c, in.ID, in.IfMatch, false)
-	return err
+	return s.meant(ctx, c, in.ID, in.IfMatch, false)
 }
 
 func (s *Service) revoke(ctx context.Context, c *caller, in *struct {
@@ -427,30 +430,32 @@ func (s *Service) revoke(ctx context.Context, c *caller, in *struct {
 	}
 },
 ) (*answer[KeyChanged], error) {
-	if err := s.before(ctx, c, &in.Turn); err != nil {
+	revision, err := s.before(ctx, c, &in.Turn)
+	if err != nil {
 		return nil, err
 	}
 	reason := in.Body.Reason
 	if reason == "" {
 		reason = apikey.ReasonUnspecified
 	}
-	record, err := s.cfg.Issuer.Revoke(ctx, c.by(), apikey.ID(in.ID), reason)
+	record, err := s.cfg.Issuer.RevokeAt(ctx, c.by(), apikey.ID(in.ID), revision, reason)
 	return s.changed(ctx, &record, in.Wait, err)
 }
 
 func (s *Service) disable(ctx context.Context, c *caller, in *Turn) (*answer[KeyChanged], error) {
-	return s.turned(ctx, c, in, s.cfg.Issuer.Disable)
+	return s.turned(ctx, c, in, s.cfg.Issuer.DisableAt)
 }
 
 func (s *Service) enable(ctx context.Context, c *caller, in *Turn) (*answer[KeyChanged], error) {
-	return s.turned(ctx, c, in, s.cfg.Issuer.Enable)
+	return s.turned(ctx, c, in, s.cfg.Issuer.EnableAt)
 }
 
-func (s *Service) turned(ctx context.Context, c *caller, in *Turn, change func(context.Context, apikey.By, apikey.ID) (apikey.Record, error)) (*answer[KeyChanged], error) {
-	if err := s.before(ctx, c, in); err != nil {
+func (s *Service) turned(ctx context.Context, c *caller, in *Turn, change func(context.Context, apikey.By, apikey.ID, apikey.Revision) (apikey.Record, error)) (*answer[KeyChanged], error) {
+	revision, err := s.before(ctx, c, in)
+	if err != nil {
 		return nil, err
 	}
-	record, err := change(ctx, c.by(), apikey.ID(in.ID))
+	record, err := change(ctx, c.by(), apikey.ID(in.ID), revision)
 	if err == nil && !record.Revoked.IsZero() {
 		return nil, apikey.ErrRevoked
 	}

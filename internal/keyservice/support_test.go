@@ -86,6 +86,13 @@ func (n nodes) Nodes(context.Context, time.Duration) ([]fleet.Node, error) {
 
 func newWorld(tb testing.TB, more ...func(*keyservice.Config)) *world {
 	tb.Helper()
+	return newWorldOf(tb, nil, more...)
+}
+
+// newWorldOf is newWorld whose issuer and service have the store m, in front of
+// that of the world.
+func newWorldOf(tb testing.TB, m *meddler, more ...func(*keyservice.Config)) *world {
+	tb.Helper()
 	w := &world{store: new(apikey.MemoryStore), credits: new(usage.MemoryStore), attempts: new(idempotency.Memory), people: new(people)}
 	line, err := apikey.NewPepper(rand.Reader)
 	must(tb, err)
@@ -95,7 +102,11 @@ func newWorld(tb testing.TB, more ...func(*keyservice.Config)) *world {
 	w.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{Store: w.store, Peppers: peppers})
 	must(tb, err)
 	tb.Cleanup(func() { must(tb, w.verifier.Close()) })
-	w.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: w.store, Peppers: peppers, Changed: w.verifier.Invalidate})
+	var store keyservice.Store = w.store
+	if m != nil {
+		m.MemoryStore, store = w.store, m
+	}
+	w.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: store, Peppers: peppers, Changed: w.verifier.Invalidate})
 	must(tb, err)
 	ledger, err := usage.NewLedger(usage.LedgerConfig{Store: w.credits, Log: log})
 	must(tb, err)
@@ -104,7 +115,7 @@ func newWorld(tb testing.TB, more ...func(*keyservice.Config)) *world {
 	token, err := keyservice.NewToken(secret.New(adminToken), "wadm_")
 	must(tb, err)
 	cfg := keyservice.Config{
-		Store: w.store, Issuer: w.issuer, Verifier: w.verifier, Registry: nodes{w}, Attempts: w.attempts, Schemes: []authn.Scheme{token, w.people},
+		Store: store, Issuer: w.issuer, Verifier: w.verifier, Registry: nodes{w}, Attempts: w.attempts, Schemes: []authn.Scheme{token, w.people},
 		Log: log, Credits: w.credits, Ledger: ledger,
 	}
 	for _, change := range more {
