@@ -132,7 +132,8 @@ func viewNewKey(k *account.Key, text secret.Text) newKeyView {
 // A meView is who asks.
 type meView struct {
 	Account    *account.View    `json:"account,omitempty"`
-	Key        string           `json:"key,omitempty"` // id of the admin key
+	Key        string           `json:"key,omitempty"`   // id of the admin key
+	Owner      string           `json:"owner,omitempty"` // that the admin key is bound to
 	Role       account.Role     `json:"role"`
 	May        []account.Action `json:"may"`
 	FreshUntil time.Time        `json:"fresh_until,omitzero"`

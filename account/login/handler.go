@@ -51,7 +51,7 @@ const maxBody = 16 << 10
 //	POST people/{id}/role {"role"}, /email {"email"}, /disable {}, /enable {}, /remove {}, each with "revision" to be sure
 //	POST people/{id}/invite, /reset-password, /reset-factor  {"from"}
 //	GET  keys
-//	POST keys            {"name", "role", "expires"}         the admin key and its text
+//	POST keys            {"name", "role", "owner", "expires"} the admin key and its text
 //	POST keys/{id}/revoke {"reason"}
 //
 // The routes judge credentials themselves: they stand without authn, on a listener
@@ -337,7 +337,7 @@ func (d *Door) viewOf(p *exchange.Principal, a *account.Account) meView {
 		}
 	}
 	if a == nil {
-		v.Key = p.Subject
+		v.Key, v.Owner = p.Subject, p.Owner
 		return v
 	}
 	v.Account = new(a.View())

@@ -264,6 +264,7 @@ func (rs *Routes) issueKey(c *call) error {
 	var sent struct {
 		Name    string       `json:"name"`
 		Role    account.Role `json:"role"`
+		Owner   *string      `json:"owner"`
 		Expires time.Time    `json:"expires"`
 	}
 	if err := rs.door.read(c, &sent); err != nil {
@@ -273,7 +274,13 @@ func (rs *Routes) issueKey(c *call) error {
 	if err != nil {
 		return err
 	}
-	key, text, err := rs.keys.Issue(c.r.Context(), by, KeySpec{Name: sent.Name, Role: sent.Role, Expires: sent.Expires})
+	spec := KeySpec{Name: sent.Name, Role: sent.Role, Expires: sent.Expires}
+	if sent.Owner != nil {
+		if spec.Owner = *sent.Owner; spec.Owner == "" { // a name that was lost binds to nobody
+			return &account.FieldError{Field: "owner", Reason: "want the owner to bind it to; leave it out for none"}
+		}
+	}
+	key, text, err := rs.keys.Issue(c.r.Context(), by, spec)
 	if err != nil {
 		return asField(err)
 	}

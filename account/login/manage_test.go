@@ -134,6 +134,19 @@ func TestPeopleOverHTTP(t *testing.T) {
 		ada.post(t, "/keys/"+id+"/revoke", map[string]any{"reason": "leaked"}).want(t, "revoke", http.StatusOK)
 		machine.send(t, http.MethodGet, "/people", nil, bearer...).want(t, "revoked", http.StatusUnauthorized)
 
+		bound := ada.post(t, "/keys", map[string]any{"name": "portal", "role": "admin", "owner": "acme"}).want(t, "issue one of an owner", http.StatusOK)
+		if k, _ := bound.body["key"].(map[string]any); k["owner"] != "acme" || k["maker"] != string(ada.id) {
+			t.Errorf("issued %v", bound.body["key"])
+		}
+		bearer = []string{"Authorization", "Bearer " + bound.text("text")}
+		if me := machine.send(t, http.MethodGet, "/me", nil, bearer...).want(t, "who it is", http.StatusOK); me.body["owner"] != "acme" {
+			t.Errorf("it is %v", me.body)
+		}
+		machine.send(t, http.MethodGet, "/people", nil, bearer...).want(t, "it reads people", http.StatusForbidden)
+		for what, owner := range map[string]any{"nobody": "", "too long": strings.Repeat("a", 129), "two lines": "a\nb", "null bytes": "a\x00", "a list": []string{"acme"}} {
+			ada.post(t, "/keys", map[string]any{"role": "auditor", "owner": owner}).want(t, "bound to "+what, http.StatusBadRequest)
+		}
+
 		pause(account.FreshFor)
 		ada.send(t, http.MethodGet, "/people", nil).want(t, "reading later", http.StatusOK)
 		ada.post(t, "/people", map[string]any{"name": "carol", "role": "auditor"}).want(t, "making later", http.StatusForbidden)
