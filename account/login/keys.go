@@ -110,6 +110,12 @@ func (k *Keys) List(ctx context.Context) (all []account.Key, err error) {
 // no fresh login. Errors: [account.ErrForbidden], [account.ErrNotFound],
 // [*apikey.SpecError], or what the store returns.
 func (k *Keys) Revoke(ctx context.Context, by account.Actor, id, reason string) (account.Key, error) {
+	return k.RevokeAt(ctx, by, id, 0, reason)
+}
+
+// RevokeAt is Revoke of the admin key as it was at a revision, 0 for whatever there
+// is; else [account.ErrConflict].
+func (k *Keys) RevokeAt(ctx context.Context, by account.Actor, id string, revision account.Revision, reason string) (account.Key, error) {
 	key, err := k.store.LookupKey(ctx, id)
 	if err != nil {
 		return account.Key{}, err
@@ -117,9 +123,9 @@ func (k *Keys) Revoke(ctx context.Context, by account.Actor, id, reason string) 
 	if err := by.Manages(true, key.Role); err != nil {
 		return account.Key{}, err
 	}
-	record, err := k.issuer.Revoke(ctx, apikey.By{Actor: by.By, Source: by.Source}, apikey.ID(id), reason)
+	record, err := k.issuer.RevokeAt(ctx, apikey.By{Actor: by.By, Source: by.Source}, apikey.ID(id), apikey.Revision(revision), reason)
 	if err != nil {
-		return account.Key{}, err
+		return account.Key{}, unknown(err)
 	}
 	return keyOf(&record), nil
 }
@@ -174,6 +180,18 @@ func madeBy(maker string) map[string]string {
 		return nil
 	}
 	return map[string]string{makerName: maker}
+}
+
+// unknown is the reverse of known, for whoever asked for accounts.
+func unknown(err error) error {
+	switch {
+	case errors.Is(err, apikey.ErrNotFound):
+		return account.ErrNotFound
+	case errors.Is(err, apikey.ErrConflict):
+		return account.ErrConflict
+	default:
+		return err
+	}
 }
 
 func recordOf(k *account.Key) apikey.Record {

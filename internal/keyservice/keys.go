@@ -279,18 +279,28 @@ func (s *Service) search(ctx context.Context, c *caller, in *struct {
 // seen returns the revision that If-Match names, 0 for whatever there is. The key
 // is known to be the caller's business.
 func seen(field string, r *apikey.Record, required bool) (apikey.Revision, error) {
+	whatever, err := matches(field, etag(r), required)
+	if whatever || err != nil {
+		return 0, err
+	}
+	return r.Revision, nil
+}
+
+// matches returns nil when If-Match names tag; whatever when it names whatever there is
+// (RFC 9110, section 13.1.1).
+func matches(field, tag string, required bool) (whatever bool, err error) {
 	switch field = strings.TrimSpace(field); {
 	case field == "" && required:
-		return 0, fail(problem.IfMatchRequired, "Send If-Match with the ETag of the key that you saw, or * for whatever there is.")
+		return false, fail(problem.IfMatchRequired, "Send If-Match with the ETag that you saw, or * for whatever there is.")
 	case field == "", field == "*":
-		return 0, nil
+		return true, nil
 	}
-	for tag := range strings.SplitSeq(field, ",") {
-		if strings.TrimSpace(tag) == etag(r) {
-			return r.Revision, nil
+	for one := range strings.SplitSeq(field, ",") {
+		if strings.TrimSpace(one) == tag {
+			return false, nil
 		}
 	}
-	return 0, fail(problem.ChangedMeanwhile, "Get the key again, and decide anew.")
+	return false, fail(problem.ChangedMeanwhile, "Get it again, and decide anew.")
 }
 
 // meant returns the revision of a key that is the caller's business.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/warder-dev/warder/account"
+	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/authn"
@@ -45,6 +47,9 @@ type Config struct {
 	Limits  ratelimit.Store // counts the limits of keys for verifyKey; nil: in memory
 	Audit   audit.Reader    // nil: nothing reads it here, and operations about it answer 503
 	Usage   Usage           // nil: nothing keeps it, and getUsage answers 503
+
+	People    *account.Manager // nil: nothing keeps administrators, and operations about them answer 503
+	AdminKeys *login.Keys      // of its store; nil as People
 
 	// Used is told of each key that verifyKey found good, and by which of its secrets:
 	// what is not seen to be used is revoked when it shall be. nil: nobody is told.

@@ -20,6 +20,7 @@ const accountBase = "/v1/account"
 
 // administrators let those who administer in; the zero value nobody.
 type administrators struct {
+	people *account.Manager
 	door   *login.Door
 	keys   *login.Keys
 	routes *login.Routes
@@ -41,6 +42,7 @@ func (p *program) openAdministrators() error {
 		return err
 	}
 	a := &p.administrators
+	a.people = people
 	a.door, err = login.New(login.Config{People: people, Sessions: sessions, Log: o.Log, Timeout: o.Config.Timeouts.Store})
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func (p *program) adminKey(t *testing.T, by account.Actor, role account.Role, ow
 // An admin key that is bound to an owner, through the admin listener of a program.
 func TestAdminKeysOfOneOwner(t *testing.T) {
 	upstream := wire.Listen(t, wire.Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
-	const adminToken = "ADMINTOKENADMINTOKENADMINTOKEN" //nolint:gosec // G101: of this test
+	const adminToken = "ADMINTOKENADMINTOKENADMINTOKEN"
 	p := start(t, upstream.URL(), settings{token: secret.New(adminToken)})
 	operator := account.Actor{By: "user:ada", Source: "cli", Operator: true}
 	own, _ := p.create(t, apikey.Spec{Environment: "live", Name: "own", Owner: "acme"})
@@ -114,9 +114,9 @@ func TestAdminKeysOfOneOwner(t *testing.T) {
 				{http.MethodPost, "/v1/credits:grant", map[string]any{"owner": "globex", "credits": 5}, 403},
 				{http.MethodGet, "/v1/audit", nil, 403},
 				{http.MethodGet, "/v1/audit:export", nil, 403},
-				{http.MethodGet, "/v1/account/people", nil, 403},
-				{http.MethodGet, "/v1/account/keys", nil, 403},
-				{http.MethodPost, "/v1/account/keys", map[string]string{"role": "auditor"}, 401},
+				{http.MethodGet, "/v1/people", nil, 403},
+				{http.MethodGet, "/v1/adminKeys", nil, 403},
+				{http.MethodPost, "/v1/adminKeys", map[string]string{"role": "auditor"}, 403},
 				{http.MethodGet, "/limits", nil, 401},
 			} {
 				status, answer := p.askAdmin(t, token, tt.method, tt.path, tt.body, "If-Match", "*")
