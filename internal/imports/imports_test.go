@@ -80,6 +80,7 @@ func table() map[string]row {
 		"session",
 		"session/oidc",
 		"session/password",
+		"session/password/known",
 		"sqlite",
 		"target",
 		"tlsconfig",
@@ -137,6 +138,7 @@ func table() map[string]row {
 
 		// their sub-packages, each with its one library
 		"authz/celcond":    {module: vocabulary("authz"), third: []string{"cel.dev/cel-go", "google.golang.org/protobuf", "google.golang.org/genproto"}},
+		"session/password/known": {module: []string{"secret"}},
 		"session/password": {module: vocabulary("authn", "openapi", "session"), third: x},
 		"session/oidc":     {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
 		// the one place where rooms of identity meet: see ADR 25

@@ -12,6 +12,7 @@ import (
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/requestid"
+	"github.com/warder-dev/warder/session/password/known"
 	"github.com/warder-dev/warder/target"
 )
 
@@ -37,7 +38,11 @@ func (p *program) openAdministrators() error {
 	if err != nil {
 		return err
 	}
-	people, err := account.New(account.Config{Store: o.Accounts, Hash: login.Hash, Sealer: o.Peppers, Ended: login.End(sessions, o.Log)})
+	list, err := known.New(known.Config{File: o.Config.Passwords.BreachedFile})
+	if err != nil {
+		return err
+	}
+	people, err := account.New(account.Config{Store: o.Accounts, Hash: login.Hash, Sealer: o.Peppers, Known: list.Known, Ended: login.End(sessions, o.Log)})
 	if err != nil {
 		return err
 	}
