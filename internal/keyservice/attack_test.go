@@ -45,6 +45,9 @@ func operations(t *testing.T, w *world) (all []operation) {
 	}
 	must(t, json.Unmarshal(w.service.Document(), &doc))
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
+		if strings.HasPrefix(path, "/v1/account/") { // which account/login serves, and tests
+			continue
+		}
 		for _, method := range slices.Sorted(maps.Keys(doc.Paths[path])) {
 			o := doc.Paths[path][method]
 			one := operation{ID: o.ID, method: strings.ToUpper(method), path: path}

@@ -24,6 +24,7 @@ func tags() []*huma.Tag {
 		{Name: "people", Description: "Who administers: people"},
 		{Name: "adminKeys", Description: "Who administers: machines"},
 		{Name: "callers", Description: "Who asks"},
+		{Name: ownTag, Description: "What a person does with itself, in a browser: cookies, and pages of this server only"},
 	}
 }
 

@@ -94,6 +94,9 @@ func New(cfg Config) (*Service, error) {
 	if err := s.guard.Err(); err != nil {
 		return nil, err
 	}
+	if cfg.People != nil {
+		s.describeOwn()
+	}
 	s.document, err = s.finish()
 	return s, err
 }
