@@ -137,10 +137,10 @@ func table() map[string]row {
 		"internal/outgoing": {},
 
 		// their sub-packages, each with its one library
-		"authz/celcond":    {module: vocabulary("authz"), third: []string{"cel.dev/cel-go", "google.golang.org/protobuf", "google.golang.org/genproto"}},
+		"authz/celcond":          {module: vocabulary("authz"), third: []string{"cel.dev/cel-go", "google.golang.org/protobuf", "google.golang.org/genproto"}},
 		"session/password/known": {module: []string{"secret"}},
-		"session/password": {module: vocabulary("authn", "openapi", "session"), third: x},
-		"session/oidc":     {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
+		"session/password":       {module: vocabulary("authn", "openapi", "session"), third: x},
+		"session/oidc":           {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
 		// the one place where rooms of identity meet: see ADR 25
 		"account/login": {module: vocabulary("account", "apikey", "authn", "openapi", "session", "session/password")},
 		// a conformance suite knows the concept that it tests
