@@ -72,6 +72,7 @@
 //   - introspection: bearer tokens that their issuer is asked about
 //   - session: what a cookie stands for, kept on the server
 //   - session/password: logins by name and password, and HTTP Basic
+//   - session/password/known: passwords that others know, for new ones to be compared with
 //   - session/oidc: logins at an OpenID provider
 //   - account: the people and machines that administer, their roles and second factors
 //   - account/login: how a request proves one of them

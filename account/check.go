@@ -99,6 +99,21 @@ func CheckPassword(a *Account, password secret.Text) error {
 	return nil
 }
 
+// checkNew is CheckPassword, and refuses what others know.
+func (m *Manager) checkNew(a *Account, password secret.Text) error {
+	if err := CheckPassword(a, password); err != nil || m.cfg.Known == nil {
+		return err
+	}
+	local, _, _ := strings.Cut(a.Email, "@")
+	switch found, err := m.cfg.Known(password, a.Name, local); {
+	case err != nil:
+		return fmt.Errorf("account: whether the password is known: %w", err)
+	case found:
+		return &FieldError{"password", "want another: this one is known, because many have it or because it leaked, and is what attackers try first"}
+	}
+	return nil
+}
+
 func different(text string) int {
 	seen := make(map[rune]bool)
 	for _, r := range text {

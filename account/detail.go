@@ -28,7 +28,8 @@ type detail struct {
 	Updated   int64         `json:"updated,omitempty"`
 	LastLogin int64         `json:"last_login,omitempty"`
 
-	Maker   string `json:"maker,omitempty"` // of a key, as all below
+	Owner   string `json:"owner,omitempty"` // of a key, as all below
+	Maker   string `json:"maker,omitempty"`
 	Digest  []byte `json:"digest,omitempty"`
 	Expires int64  `json:"expires,omitempty"`
 	Revoked int64  `json:"revoked,omitempty"`
@@ -124,13 +125,13 @@ func UnmarshalDetail(text []byte, a *Account) error {
 
 // MarshalKeyDetail returns all of k but ID, Pepper and Revision as JSON.
 func MarshalKeyDetail(k *Key) ([]byte, error) {
-	for _, text := range []string{k.Name, string(k.Role), k.Maker, k.Reason} {
+	for _, text := range []string{k.Name, string(k.Role), k.Owner, k.Maker, k.Reason} {
 		if !ValidText(text) {
 			return nil, errText
 		}
 	}
 	return json.Marshal(detail{ //nolint:gosec // G117: a key has no password
-		Name: k.Name, Role: k.Role, Maker: k.Maker, Digest: k.Digest[:], Created: millis(k.Created), Expires: millis(k.Expires),
+		Name: k.Name, Role: k.Role, Owner: k.Owner, Maker: k.Maker, Digest: k.Digest[:], Created: millis(k.Created), Expires: millis(k.Expires),
 		Revoked: millis(k.Revoked), Reason: k.Reason,
 	})
 }
@@ -141,7 +142,7 @@ func UnmarshalKeyDetail(text []byte, k *Key) error {
 	if json.Unmarshal(text, &d) != nil || !d.Role.Valid() || len(d.Digest) != len(k.Digest) {
 		return errDetail
 	}
-	k.Name, k.Role, k.Maker, k.Digest, k.Reason = d.Name, d.Role, d.Maker, [32]byte(d.Digest), d.Reason
+	k.Name, k.Role, k.Owner, k.Maker, k.Digest, k.Reason = d.Name, d.Role, d.Owner, d.Maker, [32]byte(d.Digest), d.Reason
 	k.Created, k.Expires, k.Revoked = timeOf(d.Created), timeOf(d.Expires), timeOf(d.Revoked)
 	return nil
 }

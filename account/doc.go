@@ -48,8 +48,8 @@
 //
 // # What it does not promise
 //
-//   - A list of leaked passwords is not asked. A password has 12 characters at
-//     least, and does not hold the name of its account.
+//   - A password has 12 characters at least, and does not hold the name of its
+//     account; whether it is known or leaked is for [Config.Known] to say.
 //   - Whoever may write the database is an owner: that is what the command line
 //     is for.
 //

@@ -28,8 +28,15 @@ type Config struct {
 	Store  Store                             // Required.
 	Hash   func(secret.Text) (string, error) // the argon2id hash of a password, as a PHC string. Required.
 	Sealer Sealer                            // of the shared secrets of authenticators. Required.
-	Issuer string                            // what authenticators show beside the name. Default "warder".
-	Ended  func(ctx context.Context, id ID)  // told when the sessions of an account are worth nothing any more, to remove them. May be nil.
+
+	// Known reports whether a new password is one that others know: that everybody tries
+	// it, that it leaked, or that it is made of the words, which are known of its
+	// account. An error refuses the password too, since nobody can tell.
+	// session/password/known has one. nil: none is known.
+	Known func(password secret.Text, words ...string) (bool, error)
+
+	Issuer string                           // what authenticators show beside the name. Default "warder".
+	Ended  func(ctx context.Context, id ID) // told when the sessions of an account are worth nothing any more, to remove them. May be nil.
 }
 
 // A Manager changes accounts. It is safe for concurrent use.

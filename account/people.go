@@ -91,10 +91,16 @@ func (m *Manager) HasOwner(ctx context.Context) (bool, error) {
 // is worth nothing then. [ErrGone] means that there is nothing left to set up:
 // [Manager.Reset] is for that.
 func (m *Manager) Invite(ctx context.Context, by Actor, id ID, l Link) (a Account, link secret.Text, err error) {
+	return m.InviteAt(ctx, by, id, 0, l)
+}
+
+// InviteAt is Invite of the account as it was at a revision, 0 for whatever there
+// is; else [ErrConflict].
+func (m *Manager) InviteAt(ctx context.Context, by Actor, id ID, revision Revision, l Link) (a Account, link secret.Text, err error) {
 	if err := errors.Join(by.check(), l.check()); err != nil {
 		return a, link, err
 	}
-	a, err = m.update(ctx, by, id, 0, OpInvite, func(a *Account, now time.Time) error {
+	a, err = m.update(ctx, by, id, revision, OpInvite, func(a *Account, now time.Time) error {
 		if err := by.Manages(false, a.Role); err != nil {
 			return err
 		}
@@ -113,13 +119,19 @@ type Reset struct{ Password, Factor bool }
 // Reset takes the password or the factor of an account away, ends its sessions, and
 // makes a link by which its person sets it anew.
 func (m *Manager) Reset(ctx context.Context, by Actor, id ID, what Reset, l Link) (a Account, link secret.Text, err error) {
+	return m.ResetAt(ctx, by, id, 0, what, l)
+}
+
+// ResetAt is Reset of the account as it was at a revision, 0 for whatever there is;
+// else [ErrConflict].
+func (m *Manager) ResetAt(ctx context.Context, by Actor, id ID, revision Revision, what Reset, l Link) (a Account, link secret.Text, err error) {
 	if err := errors.Join(by.check(), l.check()); err != nil {
 		return a, link, err
 	}
 	if !what.Password && !what.Factor {
 		return a, link, &FieldError{"password", "want the password or the factor to be reset"}
 	}
-	a, err = m.update(ctx, by, id, 0, OpReset, func(a *Account, now time.Time) error {
+	a, err = m.update(ctx, by, id, revision, OpReset, func(a *Account, now time.Time) error {
 		if err := by.Manages(false, a.Role); err != nil {
 			return err
 		}

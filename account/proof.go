@@ -97,7 +97,7 @@ func (m *Manager) ChangePassword(ctx context.Context, by Actor, password secret.
 	if err != nil {
 		return Account{}, err
 	}
-	if err := CheckPassword(&a, password); err != nil {
+	if err := m.checkNew(&a, password); err != nil {
 		return Account{}, err
 	}
 	hash, err := m.cfg.Hash(password)

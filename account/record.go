@@ -142,6 +142,7 @@ type Key struct { //nolint:recvcheck // a value is marshalled as well
 	ID       string // of apikey's form; public
 	Name     string
 	Role     Role
+	Owner    string   // of the API's keys, to which it is bound: to all other keys it is blind; "" for none
 	Maker    string   // the account that made it, or "" for the command line
 	Digest   [32]byte // HMAC-SHA-256 of its text
 	Pepper   string   // id of the pepper
@@ -169,6 +170,7 @@ type KeyView struct {
 	ID       string    `json:"id"`
 	Name     string    `json:"name"`
 	Role     Role      `json:"role"`
+	Owner    string    `json:"owner,omitempty"`
 	Maker    string    `json:"maker,omitempty"`
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires,omitzero"`
@@ -179,7 +181,7 @@ type KeyView struct {
 
 // View returns what may be told of k.
 func (k *Key) View() KeyView {
-	return KeyView{k.ID, k.Name, k.Role, k.Maker, k.Created, k.Expires, k.Revoked, k.Reason, k.Revision}
+	return KeyView{k.ID, k.Name, k.Role, k.Owner, k.Maker, k.Created, k.Expires, k.Revoked, k.Reason, k.Revision}
 }
 
 // MarshalJSON writes the [KeyView].

@@ -86,6 +86,19 @@ func (a Action) NeedsFresh() bool {
 	return a == RollKeys || a == DeleteKeys || a == RevokeBulk || a == ManageAccounts
 }
 
+// OfOwner reports whether an admin key that is bound to an owner of the API's keys
+// may do a where its role may: to what is that owner's, and nothing else.
+func (a Action) OfOwner() bool {
+	switch a {
+	case ReadKeys, WriteKeys, RollKeys, DeleteKeys, VerifyKeys, SeeReasons, ReadUsage:
+		return true
+	case RevokeBulk, WriteCredits, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts:
+		return false
+	default:
+		return false
+	}
+}
+
 // May reports whether somebody of role r may do a.
 func (r Role) May(a Action) bool {
 	switch a {

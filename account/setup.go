@@ -143,7 +143,7 @@ func (m *Manager) Finish(ctx context.Context, link secret.Text, from netip.Addr,
 	}
 	var hash string
 	if a.SetUp.Password {
-		if err := CheckPassword(&a, f.Password); err != nil {
+		if err := m.checkNew(&a, f.Password); err != nil {
 			return Account{}, nil, err
 		}
 		if hash, err = m.cfg.Hash(f.Password); err != nil {

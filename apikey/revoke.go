@@ -30,15 +30,22 @@ const (
 //
 // It needs no pepper: a key can be taken away also when nobody can verify it.
 func Revoke(ctx context.Context, store Store, by By, id ID, reason string) (Record, error) {
+	return RevokeAt(ctx, store, by, id, 0, reason)
+}
+
+// RevokeAt is [Revoke] of the key as it was at a revision, 0 for whatever there
+// is: [ErrConflict] when it is at another one, which the store judges in the
+// transaction of the change.
+func RevokeAt(ctx context.Context, store Store, by By, id ID, revision Revision, reason string) (Record, error) {
 	if err := errors.Join(by.check(), checkReason(reason)); err != nil {
 		return Record{}, err
 	}
-	return update(ctx, store, by, id, OpRevoke, func(r *Record, now time.Time) bool {
+	return edit(ctx, store, by, id, revision, OpRevoke, func(r *Record, now time.Time) (bool, error) {
 		if !r.Revoked.IsZero() {
-			return false
+			return false, nil
 		}
 		r.Revoked, r.Reason = now, reason
-		return true
+		return true, nil
 	})
 }
 
@@ -46,38 +53,44 @@ func Revoke(ctx context.Context, store Store, by By, id ID, reason string) (Reco
 // one. A key that is disabled or revoked already is returned as it is. Errors are
 // those of [Revoke].
 func Disable(ctx context.Context, store Store, by By, id ID) (Record, error) {
+	return DisableAt(ctx, store, by, id, 0)
+}
+
+// DisableAt is [Disable] of the key as it was at a revision; see [RevokeAt].
+func DisableAt(ctx context.Context, store Store, by By, id ID, revision Revision) (Record, error) {
 	if err := by.check(); err != nil {
 		return Record{}, err
 	}
-	return update(ctx, store, by, id, OpDisable, func(r *Record, _ time.Time) bool {
+	return edit(ctx, store, by, id, revision, OpDisable, func(r *Record, _ time.Time) (bool, error) {
 		change := !r.Disabled && r.Revoked.IsZero()
 		r.Disabled = r.Disabled || change
-		return change
+		return change, nil
 	})
 }
 
 // Enable ends what [Disable] did. A key that is not disabled, or that is revoked,
 // is returned as it is. Errors are those of [Revoke].
 func Enable(ctx context.Context, store Store, by By, id ID) (Record, error) {
+	return EnableAt(ctx, store, by, id, 0)
+}
+
+// EnableAt is [Enable] of the key as it was at a revision; see [RevokeAt].
+func EnableAt(ctx context.Context, store Store, by By, id ID, revision Revision) (Record, error) {
 	if err := by.check(); err != nil {
 		return Record{}, err
 	}
-	return update(ctx, store, by, id, OpEnable, func(r *Record, _ time.Time) bool {
+	return edit(ctx, store, by, id, revision, OpEnable, func(r *Record, _ time.Time) (bool, error) {
 		change := r.Disabled && r.Revoked.IsZero()
 		r.Disabled = r.Disabled && !change
-		return change
+		return change, nil
 	})
 }
 
-// update writes what mend makes of the record, again when another change came
-// between. mend reports false when nothing is to be changed.
-func update(ctx context.Context, store Store, by By, id ID, op Op, mend func(r *Record, now time.Time) bool) (Record, error) {
-	return edit(ctx, store, by, id, 0, op, func(r *Record, now time.Time) (bool, error) { return mend(r, now), nil })
-}
-
-// edit is update of the record as it was at a revision, unless that is 0; else
-// [ErrConflict]. An error of mend ends it. What r shares with the record before,
-// such as its lists, mend replaces and does not change.
+// edit writes what mend makes of the record as it was at a revision; else
+// [ErrConflict]. A revision of 0 is whatever there is, again when another change
+// came between. mend reports false when nothing is to be changed, and an error ends
+// it. What r shares with the record before, such as its lists, mend replaces and
+// does not change.
 func edit(ctx context.Context, store Store, by By, id ID, revision Revision, op Op, mend func(r *Record, now time.Time) (bool, error)) (Record, error) {
 	var err error
 	for range changeTries {
@@ -117,21 +130,36 @@ func expect(r *Record, revision Revision) error {
 
 // Revoke is the function Revoke on the issuer's store, and tells Changed.
 func (i *Issuer) Revoke(ctx context.Context, by By, id ID, reason string) (Record, error) {
-	record, err := Revoke(ctx, i.cfg.Store, by, id, reason)
+	return i.RevokeAt(ctx, by, id, 0, reason)
+}
+
+// RevokeAt is the function RevokeAt on the issuer's store, and tells Changed.
+func (i *Issuer) RevokeAt(ctx context.Context, by By, id ID, revision Revision, reason string) (Record, error) {
+	record, err := RevokeAt(ctx, i.cfg.Store, by, id, revision, reason)
 	i.tell(id, err)
 	return record, err
 }
 
 // Disable is the function Disable on the issuer's store, and tells Changed.
 func (i *Issuer) Disable(ctx context.Context, by By, id ID) (Record, error) {
-	record, err := Disable(ctx, i.cfg.Store, by, id)
+	return i.DisableAt(ctx, by, id, 0)
+}
+
+// DisableAt is the function DisableAt on the issuer's store, and tells Changed.
+func (i *Issuer) DisableAt(ctx context.Context, by By, id ID, revision Revision) (Record, error) {
+	record, err := DisableAt(ctx, i.cfg.Store, by, id, revision)
 	i.tell(id, err)
 	return record, err
 }
 
 // Enable is the function Enable on the issuer's store, and tells Changed.
 func (i *Issuer) Enable(ctx context.Context, by By, id ID) (Record, error) {
-	record, err := Enable(ctx, i.cfg.Store, by, id)
+	return i.EnableAt(ctx, by, id, 0)
+}
+
+// EnableAt is the function EnableAt on the issuer's store, and tells Changed.
+func (i *Issuer) EnableAt(ctx context.Context, by By, id ID, revision Revision) (Record, error) {
+	record, err := EnableAt(ctx, i.cfg.Store, by, id, revision)
 	i.tell(id, err)
 	return record, err
 }

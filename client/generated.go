@@ -22,6 +22,57 @@ type Account struct {
 	Spent     int64   `json:"spent"`            // since the account began
 }
 
+// AdminKey is that of the API's document.
+type AdminKey struct {
+	Created  time.Time  `json:"created"`
+	Expires  *time.Time `json:"expires,omitempty"` // from then on it is refused; absent: never
+	ID       string     `json:"id"`                // names the admin key for good
+	Maker    string     `json:"maker,omitempty"`   // the person who made it; absent: the command line, or the admin token
+	Masked   string     `json:"masked"`            // what of the text may be shown
+	Name     string     `json:"name"`
+	Owner    string     `json:"owner,omitempty"`   // of the API's keys, to which it is bound: it sees no others; absent: to none
+	Reason   string     `json:"reason,omitempty"`  // why it was revoked
+	Revision int64      `json:"revision"`          // of the last change
+	Revoked  *time.Time `json:"revoked,omitempty"` // for good
+	Role     string     `json:"role"`              // one of owner, admin, developer, auditor
+	State    string     `json:"state"`             // one of active, revoked, expired
+}
+
+// AdminKeyBody is that of the API's document.
+type AdminKeyBody struct {
+	Key AdminKey `json:"key"`
+}
+
+// AdminKeyMade is that of the API's document.
+type AdminKeyMade struct {
+	Key  AdminKey `json:"key"`
+	Text Text     `json:"text,omitzero"` // the admin key itself: here and never again. Absent in an answer that is replayed.
+}
+
+func (v AdminKeyMade) wire() ([]byte, error) {
+	type plain AdminKeyMade
+	return json.Marshal(struct {
+		plain
+		Text string `json:"text,omitempty"`
+	}{plain: plain(v),
+		Text: v.Text.Reveal(),
+	})
+}
+
+// AdminKeyPage is that of the API's document.
+type AdminKeyPage struct {
+	Keys []AdminKey `json:"keys"`
+	Next string     `json:"next,omitempty"` // the cursor of the next page; absent on the last
+}
+
+// AdminKeySpec is that of the API's document.
+type AdminKeySpec struct {
+	Expires *time.Time `json:"expires,omitempty"` // from then on it is refused; absent: never
+	Name    string     `json:"name,omitempty"`    // what it is for, for people
+	Owner   string     `json:"owner,omitempty"`   // bind it to this owner of the API's keys: it sees no others
+	Role    string     `json:"role"`              // one of owner, admin, developer, auditor
+}
+
 // CreateKeysRequest is that of the API's document.
 type CreateKeysRequest struct {
 	Keys []KeySpec `json:"keys"`
@@ -231,11 +282,70 @@ type Limit struct {
 	Per   string `json:"per"`             // such as 1m or 1h
 }
 
+// LinkFrom is that of the API's document.
+type LinkFrom struct {
+	Anywhere bool   `json:"anywhere,omitempty"` // in its place: from every address
+	From     string `json:"from,omitempty"`     // the address from where alone the link may be used; default: yours
+}
+
 // Node is that of the API's document.
 type Node struct {
 	Host string `json:"host"`
 	ID   string `json:"id"`
 	PID  int64  `json:"pid"`
+}
+
+// PeoplePage is that of the API's document.
+type PeoplePage struct {
+	Next   string   `json:"next,omitempty"` // the cursor of the next page; absent on the last
+	People []Person `json:"people"`
+}
+
+// Person is that of the API's document.
+type Person struct {
+	Created       time.Time  `json:"created"`
+	Email         string     `json:"email,omitempty"`        // for people to read
+	Factor        bool       `json:"factor"`                 // a second factor is enrolled
+	ID            string     `json:"id"`                     // names the person for good
+	LastLogin     *time.Time `json:"last_login,omitempty"`   // absent: never
+	LinkExpires   *time.Time `json:"link_expires,omitempty"` // of the link that was not used yet
+	Name          string     `json:"name"`                   // to log in by
+	Password      bool       `json:"password"`               // one is set
+	RecoveryCodes int64      `json:"recovery_codes"`         // that are left
+	Revision      int64      `json:"revision"`               // of the last change
+	Role          string     `json:"role"`                   // one of owner, admin, developer, auditor
+	State         string     `json:"state"`                  // invited: the first link was not used yet; locked: password or second factor was reset, and the link for it was not used yet; one of active, invited, locked, disabled
+	Updated       *time.Time `json:"updated,omitempty"`
+}
+
+// PersonBody is that of the API's document.
+type PersonBody struct {
+	Person Person `json:"person"`
+}
+
+// PersonInvited is that of the API's document.
+type PersonInvited struct {
+	Link   Text   `json:"link,omitzero"` // sets the person up: good once, for an hour; here and never again. Absent in an answer that is replayed: invite again then.
+	Person Person `json:"person"`
+}
+
+func (v PersonInvited) wire() ([]byte, error) {
+	type plain PersonInvited
+	return json.Marshal(struct {
+		plain
+		Link string `json:"link,omitempty"`
+	}{plain: plain(v),
+		Link: v.Link.Reveal(),
+	})
+}
+
+// PersonSpec is that of the API's document.
+type PersonSpec struct {
+	Anywhere bool   `json:"anywhere,omitempty"` // in its place: from every address
+	Email    string `json:"email,omitempty"`    // for people to read
+	From     string `json:"from,omitempty"`     // the address from where alone the link may be used; default: yours
+	Name     string `json:"name"`               // to log in by; not taken
+	Role     string `json:"role"`               // one of owner, admin, developer, auditor
 }
 
 // Principal is that of the API's document.
@@ -299,6 +409,19 @@ func (v RequestQuestion) wire() ([]byte, error) {
 	})
 }
 
+// ResetPersonRequest is that of the API's document.
+type ResetPersonRequest struct {
+	Anywhere bool   `json:"anywhere,omitempty"` // in its place: from every address
+	Factor   bool   `json:"factor,omitempty"`   // take the second factor and the recovery codes away
+	From     string `json:"from,omitempty"`     // the address from where alone the link may be used; default: yours
+	Password bool   `json:"password,omitempty"` // take the password away; one of both, or both
+}
+
+// RevokeAdminKeyRequest is that of the API's document.
+type RevokeAdminKeyRequest struct {
+	Reason string `json:"reason,omitempty"` // a word for the audit, such as key-compromise or superseded; default unspecified
+}
+
 // RevokeKeyRequest is that of the API's document.
 type RevokeKeyRequest struct {
 	Reason string `json:"reason,omitempty"` // a word for the audit, such as key-compromise, superseded, affiliation-changed, privilege-withdrawn or cessation-of-operation; default unspecified
@@ -341,6 +464,11 @@ type SetCreditsRequest struct {
 	Owner   string `json:"owner,omitempty"` // an owner
 }
 
+// SetPersonRoleRequest is that of the API's document.
+type SetPersonRoleRequest struct {
+	Role string `json:"role"` // one of owner, admin, developer, auditor
+}
+
 // SetRefillRequest is that of the API's document.
 type SetRefillRequest struct {
 	Amount *int64     `json:"amount,omitempty"` // what there is after each refill, or with cap what it adds
@@ -379,6 +507,11 @@ func (v TokenMade) wire() ([]byte, error) {
 	}{plain: plain(v),
 		AccessToken: v.AccessToken.Reveal(),
 	})
+}
+
+// UpdatePersonRequest is that of the API's document.
+type UpdatePersonRequest struct {
+	Email string `json:"email"` // empty: none
 }
 
 // UsagePage is that of the API's document.
@@ -438,6 +571,70 @@ type Whoami struct {
 	Rights []string `json:"rights"`
 	Role   string   `json:"role"`
 	Scheme string   `json:"scheme"` // how you proved it
+}
+
+// ListAdminKeysParams are those of [Client.ListAdminKeys]. A field that is zero is not sent.
+type ListAdminKeysParams struct {
+	Limit  int64  // admin keys in a page; default 100
+	Cursor string // next of the page before
+}
+
+func (p ListAdminKeysParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "limit", p.Limit)
+	set(query, "cursor", p.Cursor)
+	return query, header
+}
+
+// ListAdminKeys: list admin keys, a page at a time.
+func (c *Client) ListAdminKeys(ctx context.Context, p ListAdminKeysParams) (Result[AdminKeyPage], error) {
+	r := request{method: "GET", path: "/v1/adminKeys", body: nil}
+	r.query, r.header = p.fields()
+	return call[AdminKeyPage](ctx, c, r)
+}
+
+// CreateAdminKeyParams are those of [Client.CreateAdminKey]. A field that is zero is not sent.
+type CreateAdminKeyParams struct {
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p CreateAdminKeyParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// CreateAdminKey: make an admin key: for a machine that administers. Its text is in this answer and never again.
+func (c *Client) CreateAdminKey(ctx context.Context, p CreateAdminKeyParams, body AdminKeySpec) (Result[AdminKeyMade], error) {
+	r := request{method: "POST", path: "/v1/adminKeys", body: body}
+	r.query, r.header = p.fields()
+	return call[AdminKeyMade](ctx, c, r)
+}
+
+// GetAdminKey: show an admin key.
+func (c *Client) GetAdminKey(ctx context.Context, id string) (Result[AdminKeyBody], error) {
+	r := request{method: "GET", path: "/v1/adminKeys/" + url.PathEscape(id), body: nil}
+	return call[AdminKeyBody](ctx, c, r)
+}
+
+// RevokeAdminKeyParams are those of [Client.RevokeAdminKey]. A field that is zero is not sent.
+type RevokeAdminKeyParams struct {
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p RevokeAdminKeyParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// RevokeAdminKey: revoke an admin key for good. It is refused from the next request on. It wants no fresh login, since it is urgent.
+func (c *Client) RevokeAdminKey(ctx context.Context, id string, p RevokeAdminKeyParams, body RevokeAdminKeyRequest) (Result[AdminKeyBody], error) {
+	r := request{method: "POST", path: "/v1/adminKeys/" + url.PathEscape(id) + ":revoke", body: body}
+	r.query, r.header = p.fields()
+	return call[AdminKeyBody](ctx, c, r)
 }
 
 // ListAuditParams are those of [Client.ListAudit]. A field that is zero is not sent.
@@ -828,6 +1025,192 @@ func (c *Client) SearchKey(ctx context.Context, body SearchKeyRequest) (Result[K
 func (c *Client) VerifyKey(ctx context.Context, body Use) (Result[Verdict], error) {
 	r := request{method: "POST", path: "/v1/keys:verify", body: body}
 	return call[Verdict](ctx, c, r)
+}
+
+// ListPeopleParams are those of [Client.ListPeople]. A field that is zero is not sent.
+type ListPeopleParams struct {
+	Name   string // the one of this name
+	Limit  int64  // people in a page; default 100
+	Cursor string // next of the page before, with the same name
+}
+
+func (p ListPeopleParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "name", p.Name)
+	set(query, "limit", p.Limit)
+	set(query, "cursor", p.Cursor)
+	return query, header
+}
+
+// ListPeople: list who administers, a page at a time.
+func (c *Client) ListPeople(ctx context.Context, p ListPeopleParams) (Result[PeoplePage], error) {
+	r := request{method: "GET", path: "/v1/people", body: nil}
+	r.query, r.header = p.fields()
+	return call[PeoplePage](ctx, c, r)
+}
+
+// CreatePersonParams are those of [Client.CreatePerson]. A field that is zero is not sent.
+type CreatePersonParams struct {
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p CreatePersonParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// CreatePerson: make somebody who administers. The link in this answer is how the person sets password and second factor: nobody gives anybody a password.
+func (c *Client) CreatePerson(ctx context.Context, p CreatePersonParams, body PersonSpec) (Result[PersonInvited], error) {
+	r := request{method: "POST", path: "/v1/people", body: body}
+	r.query, r.header = p.fields()
+	return call[PersonInvited](ctx, c, r)
+}
+
+// RemovePersonParams are those of [Client.RemovePerson]. A field that is zero is not sent.
+type RemovePersonParams struct {
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p RemovePersonParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// RemovePerson: take somebody away for good. Sessions end; admin keys that the person made stay: they are machines'.
+func (c *Client) RemovePerson(ctx context.Context, id string, p RemovePersonParams) (Result[PersonBody], error) {
+	r := request{method: "DELETE", path: "/v1/people/" + url.PathEscape(id), body: nil}
+	r.query, r.header = p.fields()
+	return call[PersonBody](ctx, c, r)
+}
+
+// GetPerson: show somebody who administers.
+func (c *Client) GetPerson(ctx context.Context, id string) (Result[PersonBody], error) {
+	r := request{method: "GET", path: "/v1/people/" + url.PathEscape(id), body: nil}
+	return call[PersonBody](ctx, c, r)
+}
+
+// UpdatePersonParams are those of [Client.UpdatePerson]. A field that is zero is not sent.
+type UpdatePersonParams struct {
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p UpdatePersonParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// UpdatePerson: change what is said of somebody.
+func (c *Client) UpdatePerson(ctx context.Context, id string, p UpdatePersonParams, body UpdatePersonRequest) (Result[PersonBody], error) {
+	r := request{method: "PATCH", path: "/v1/people/" + url.PathEscape(id), body: body}
+	r.query, r.header = p.fields()
+	return call[PersonBody](ctx, c, r)
+}
+
+// DisablePersonParams are those of [Client.DisablePerson]. A field that is zero is not sent.
+type DisablePersonParams struct {
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p DisablePersonParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// DisablePerson: keep somebody out until enabled. Sessions end. It wants no fresh login, since it is urgent.
+func (c *Client) DisablePerson(ctx context.Context, id string, p DisablePersonParams) (Result[PersonBody], error) {
+	r := request{method: "POST", path: "/v1/people/" + url.PathEscape(id) + ":disable", body: nil}
+	r.query, r.header = p.fields()
+	return call[PersonBody](ctx, c, r)
+}
+
+// EnablePersonParams are those of [Client.EnablePerson]. A field that is zero is not sent.
+type EnablePersonParams struct {
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p EnablePersonParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// EnablePerson: let somebody in again.
+func (c *Client) EnablePerson(ctx context.Context, id string, p EnablePersonParams) (Result[PersonBody], error) {
+	r := request{method: "POST", path: "/v1/people/" + url.PathEscape(id) + ":enable", body: nil}
+	r.query, r.header = p.fields()
+	return call[PersonBody](ctx, c, r)
+}
+
+// InvitePersonParams are those of [Client.InvitePerson]. A field that is zero is not sent.
+type InvitePersonParams struct {
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p InvitePersonParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// InvitePerson: make another link for somebody who did not use the first one. The one before is worth nothing then.
+func (c *Client) InvitePerson(ctx context.Context, id string, p InvitePersonParams, body LinkFrom) (Result[PersonInvited], error) {
+	r := request{method: "POST", path: "/v1/people/" + url.PathEscape(id) + ":invite", body: body}
+	r.query, r.header = p.fields()
+	return call[PersonInvited](ctx, c, r)
+}
+
+// ResetPersonParams are those of [Client.ResetPerson]. A field that is zero is not sent.
+type ResetPersonParams struct {
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p ResetPersonParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// ResetPerson: take password or second factor away, and make a link to set them anew. Sessions end.
+func (c *Client) ResetPerson(ctx context.Context, id string, p ResetPersonParams, body ResetPersonRequest) (Result[PersonInvited], error) {
+	r := request{method: "POST", path: "/v1/people/" + url.PathEscape(id) + ":reset", body: body}
+	r.query, r.header = p.fields()
+	return call[PersonInvited](ctx, c, r)
+}
+
+// SetPersonRoleParams are those of [Client.SetPersonRole]. A field that is zero is not sent.
+type SetPersonRoleParams struct {
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p SetPersonRoleParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// SetPersonRole: give somebody another role. Sessions of before end. Nobody raises its own role, the last owner keeps it, and owners and admins need a second factor.
+func (c *Client) SetPersonRole(ctx context.Context, id string, p SetPersonRoleParams, body SetPersonRoleRequest) (Result[PersonBody], error) {
+	r := request{method: "POST", path: "/v1/people/" + url.PathEscape(id) + ":setRole", body: body}
+	r.query, r.header = p.fields()
+	return call[PersonBody](ctx, c, r)
 }
 
 // GetUsageParams are those of [Client.GetUsage]. A field that is zero is not sent.

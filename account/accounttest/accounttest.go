@@ -87,7 +87,7 @@ func standing(n int) account.Account {
 // key returns the nth admin key, with every field set.
 func key(n int) account.Key {
 	return account.Key{
-		ID: fmt.Sprintf("AbcDef%06d", n), Name: "deploy", Role: account.Developer, Maker: string(id(1)), Digest: digest(byte(n)), Pepper: "5e6f7a8b",
+		ID: fmt.Sprintf("AbcDef%06d", n), Name: "deploy", Role: account.Developer, Owner: "acme", Maker: string(id(1)), Digest: digest(byte(n)), Pepper: "5e6f7a8b",
 		Created: at(), Expires: at().Add(time.Hour), Revoked: at().Add(time.Minute), Reason: "superseded",
 	}
 }

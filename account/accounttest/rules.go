@@ -337,7 +337,7 @@ func hostileRules() []rule {
 					t.Errorf("Find(%.20q) = %q, %v, want %q", text, got.ID, err, id(n))
 				}
 				k := key(n)
-				k.Name, k.Maker, k.Reason, k.Pepper = text, text, text, text
+				k.Name, k.Owner, k.Maker, k.Reason, k.Pepper = text, text, text, text, text
 				k.Revision = mustApply(t, s, keyChange(nil, &k))
 				if got, err := s.LookupKey(t.Context(), k.ID); err != nil || got != k {
 					t.Errorf("LookupKey = %+v, %v, want %+v", got, err, k)

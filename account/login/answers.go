@@ -109,30 +109,11 @@ func viewCodes(codes []secret.Text) codesView {
 	return v
 }
 
-// An invitationView is an account with the link that was made for it.
-type invitationView struct {
-	Account account.View `json:"account"`
-	Link    string       `json:"link"`
-}
-
-func viewInvitation(a *account.Account, link secret.Text) invitationView {
-	return invitationView{a.View(), link.Reveal()}
-}
-
-// A newKeyView is an admin key with its text.
-type newKeyView struct {
-	Key  account.KeyView `json:"key"`
-	Text string          `json:"text"`
-}
-
-func viewNewKey(k *account.Key, text secret.Text) newKeyView {
-	return newKeyView{k.View(), text.Reveal()}
-}
-
 // A meView is who asks.
 type meView struct {
 	Account    *account.View    `json:"account,omitempty"`
-	Key        string           `json:"key,omitempty"` // id of the admin key
+	Key        string           `json:"key,omitempty"`   // id of the admin key
+	Owner      string           `json:"owner,omitempty"` // that the admin key is bound to
 	Role       account.Role     `json:"role"`
 	May        []account.Action `json:"may"`
 	FreshUntil time.Time        `json:"fresh_until,omitzero"`

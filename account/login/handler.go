@@ -24,8 +24,8 @@ import (
 // escaped, and as much again.
 const maxBody = 16 << 10
 
-// Routes serve what has to do with proving oneself, and with who administers, below
-// a path such as "/v1/account". Everything but GET is POST with one JSON object, from
+// Routes serve what has to do with proving oneself, below a path such as
+// "/v1/account". Everything but GET is POST with one JSON object, from
 // a page of the site itself or from no browser, and is answered with JSON; refusals
 // are problems (RFC 9457), and nothing may be stored by a cache.
 //
@@ -44,21 +44,13 @@ const maxBody = 16 << 10
 //	POST factor/enrol    {"offer", "code"}                   recovery codes; other sessions end
 //	POST recovery-codes  {}                                  new ones
 //
-// As the role allows, people with a fresh login, and admin keys to read:
-//
-//	GET  people, people/{id}
-//	POST people          {"name", "email", "role", "from"}   the account and its link; "anywhere" in place of from
-//	POST people/{id}/role {"role"}, /email {"email"}, /disable {}, /enable {}, /remove {}, each with "revision" to be sure
-//	POST people/{id}/invite, /reset-password, /reset-factor  {"from"}
-//	GET  keys
-//	POST keys            {"name", "role", "expires"}         the admin key and its text
-//	POST keys/{id}/revoke {"reason"}
+// Who administers, people and admin keys, is changed elsewhere: by [account.Manager]
+// and [Keys], which judge the rights.
 //
 // The routes judge credentials themselves: they stand without authn, on a listener
 // that takes no other host's name. Routes are safe for concurrent use.
 type Routes struct {
 	door     *Door
-	keys     *Keys
 	either   *authn.Stage // people and admin keys
 	mux      *http.ServeMux
 	patterns []string
@@ -71,19 +63,14 @@ func NewRoutes(d *Door, keys *Keys, base string) (*Routes, error) {
 	if err != nil {
 		return nil, err
 	}
-	rs := &Routes{door: d, keys: keys, either: either, mux: http.NewServeMux()}
+	rs := &Routes{door: d, either: either, mux: http.NewServeMux()}
 	for path, serve := range map[string]func(*call) error{
 		"login": d.login, "login/factor": d.second, "login/fresh": d.fresh, "logout": d.logout, "setup": d.setUp, "setup/finish": d.finish,
 		"password": d.changePassword, "factor": d.offerFactor, "factor/enrol": d.enrolFactor, "recovery-codes": d.renewRecovery,
-		"people": rs.create, "people/{id}/role": rs.setRole, "people/{id}/email": rs.describe, "people/{id}/disable": rs.disable,
-		"people/{id}/enable": rs.enable, "people/{id}/remove": rs.remove, "people/{id}/invite": rs.invite, "people/{id}/reset-password": rs.resetPassword,
-		"people/{id}/reset-factor": rs.resetFactor, "keys": rs.issueKey, "keys/{id}/revoke": rs.revokeKey,
 	} {
 		rs.handle("POST "+base+"/"+path, serve)
 	}
-	for path, serve := range map[string]func(*call) error{"me": rs.me, "people": rs.people, "people/{id}": rs.one, "keys": rs.listKeys} {
-		rs.handle("GET "+base+"/"+path, serve)
-	}
+	rs.handle("GET "+base+"/me", rs.me)
 	slices.Sort(rs.patterns)
 	return rs, nil
 }
@@ -337,7 +324,7 @@ func (d *Door) viewOf(p *exchange.Principal, a *account.Account) meView {
 		}
 	}
 	if a == nil {
-		v.Key = p.Subject
+		v.Key, v.Owner = p.Subject, p.Owner
 		return v
 	}
 	v.Account = new(a.View())

@@ -68,6 +68,7 @@ func (k *Keys) Scheme() *KeyScheme { return k.scheme }
 type KeySpec struct {
 	Name    string // for people; may be empty
 	Role    account.Role
+	Owner   string    // of the API's keys, to which it is bound: for it there are no others; "" for none. At most 128 bytes
 	Expires time.Time // in the future; zero: never
 }
 
@@ -82,7 +83,7 @@ func (k *Keys) Issue(ctx context.Context, by account.Actor, spec KeySpec) (accou
 		return account.Key{}, secret.Text{}, err
 	}
 	record, text, err := k.issuer.Create(ctx, apikey.By{Actor: by.By, Source: by.Source}, apikey.Spec{
-		Environment: apikey.Environment(spec.Role), Name: spec.Name, Owner: string(by.ID), Expires: spec.Expires,
+		Environment: apikey.Environment(spec.Role), Name: spec.Name, Owner: spec.Owner, Metadata: madeBy(string(by.ID)), Expires: spec.Expires,
 	})
 	if err != nil {
 		return account.Key{}, secret.Text{}, err
@@ -109,6 +110,12 @@ func (k *Keys) List(ctx context.Context) (all []account.Key, err error) {
 // no fresh login. Errors: [account.ErrForbidden], [account.ErrNotFound],
 // [*apikey.SpecError], or what the store returns.
 func (k *Keys) Revoke(ctx context.Context, by account.Actor, id, reason string) (account.Key, error) {
+	return k.RevokeAt(ctx, by, id, 0, reason)
+}
+
+// RevokeAt is Revoke of the admin key as it was at a revision, 0 for whatever there
+// is; else [account.ErrConflict].
+func (k *Keys) RevokeAt(ctx context.Context, by account.Actor, id string, revision account.Revision, reason string) (account.Key, error) {
 	key, err := k.store.LookupKey(ctx, id)
 	if err != nil {
 		return account.Key{}, err
@@ -116,9 +123,9 @@ func (k *Keys) Revoke(ctx context.Context, by account.Actor, id, reason string) 
 	if err := by.Manages(true, key.Role); err != nil {
 		return account.Key{}, err
 	}
-	record, err := k.issuer.Revoke(ctx, apikey.By{Actor: by.By, Source: by.Source}, apikey.ID(id), reason)
+	record, err := k.issuer.RevokeAt(ctx, apikey.By{Actor: by.By, Source: by.Source}, apikey.ID(id), apikey.Revision(revision), reason)
 	if err != nil {
-		return account.Key{}, err
+		return account.Key{}, unknown(err)
 	}
 	return keyOf(&record), nil
 }
@@ -164,9 +171,32 @@ func known(err error) error {
 	}
 }
 
+// makerName is the name among a record's metadata of the account that made it.
+const makerName = "maker"
+
+// madeBy is the metadata of a record of an account's; "" is the command line.
+func madeBy(maker string) map[string]string {
+	if maker == "" {
+		return nil
+	}
+	return map[string]string{makerName: maker}
+}
+
+// unknown is the reverse of known, for whoever asked for accounts.
+func unknown(err error) error {
+	switch {
+	case errors.Is(err, apikey.ErrNotFound):
+		return account.ErrNotFound
+	case errors.Is(err, apikey.ErrConflict):
+		return account.ErrConflict
+	default:
+		return err
+	}
+}
+
 func recordOf(k *account.Key) apikey.Record {
 	return apikey.Record{
-		ID: apikey.ID(k.ID), Prefix: Prefix, Environment: apikey.Environment(k.Role), Name: k.Name, Owner: k.Maker, Created: k.Created, Expires: k.Expires,
+		ID: apikey.ID(k.ID), Prefix: Prefix, Environment: apikey.Environment(k.Role), Name: k.Name, Owner: k.Owner, Metadata: madeBy(k.Maker), Created: k.Created, Expires: k.Expires,
 		Revoked: k.Revoked, Reason: k.Reason, Secrets: []apikey.Secret{{Digest: k.Digest, Pepper: k.Pepper, Created: k.Created, Number: 1}},
 		Revision: apikey.Revision(k.Revision),
 	}
@@ -174,7 +204,7 @@ func recordOf(k *account.Key) apikey.Record {
 
 func keyOf(r *apikey.Record) account.Key {
 	return account.Key{
-		ID: string(r.ID), Name: r.Name, Role: account.Role(r.Environment), Maker: r.Owner, Digest: r.Secrets[0].Digest, Pepper: r.Secrets[0].Pepper,
+		ID: string(r.ID), Name: r.Name, Role: account.Role(r.Environment), Owner: r.Owner, Maker: r.Metadata[makerName], Digest: r.Secrets[0].Digest, Pepper: r.Secrets[0].Pepper,
 		Created: r.Created, Expires: r.Expires, Revoked: r.Revoked, Reason: r.Reason, Revision: account.Revision(r.Revision),
 	}
 }
@@ -209,7 +239,8 @@ func (s *KeyScheme) Describe(doc *openapi.Document) error {
 }
 
 // Authenticate returns the admin key that the token proves: a principal of
-// [account.KeyIssuer] with the scopes of its role, but for managing accounts.
+// [account.KeyIssuer] with the scopes of its role, but for managing accounts; and
+// with the owner that it is bound to, which leaves it those of [account.Action.OfOwner].
 func (s *KeyScheme) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 	p, err := s.bearer.Authenticate(x)
 	if err != nil {
@@ -221,7 +252,7 @@ func (s *KeyScheme) Authenticate(x *exchange.Exchange) (exchange.Principal, erro
 	if !role.Valid() || !says(x.Request.Header.Get("Authorization"), p.Environment) {
 		return exchange.Principal{}, s.role
 	}
-	p.Issuer, p.Environment, p.Scopes = account.KeyIssuer, "", keyScopes(role)
+	p.Issuer, p.Environment, p.Scopes = account.KeyIssuer, "", keyScopes(role, p.Owner != "")
 	p.Claims = map[string]any{account.ClaimRole: string(role)}
 	return p, nil
 }
@@ -233,11 +264,12 @@ func says(field, role string) bool {
 	return err == nil && info.Prefix == Prefix && string(info.Environment) == role
 }
 
-// keyScopes are those of the role that a machine may have.
-func keyScopes(r account.Role) exchange.Scopes {
+// keyScopes are those of the role that a machine may have; bound is for one that
+// is bound to an owner.
+func keyScopes(r account.Role, bound bool) exchange.Scopes {
 	var names []string
 	for _, name := range r.Scopes().Names() {
-		if name != string(account.ManageAccounts) {
+		if name != string(account.ManageAccounts) && (!bound || account.Action(name).OfOwner()) {
 			names = append(names, name)
 		}
 	}

@@ -38,6 +38,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Full) {
 		{"Batch", batchRules()},
 		{"Legacy", legacyRules()},
 		{"Concurrent", concurrentRules()},
+		{"Seen", seenRules()},
 		{"List", listRules()},
 		{"Find", findRules()},
 		{"Feed", feedRules()},

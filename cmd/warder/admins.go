@@ -61,8 +61,12 @@ func withAdmins(cmd *cobra.Command, p *process, fresh bool, use func(a *admins) 
 	}
 	defer func() { err = errors.Join(err, store.db.Close()) }()
 	a := &admins{cfg: cfg, store: store}
+	list, err := knownPasswords(cfg)
+	if err != nil {
+		return err
+	}
 	a.people, err = account.New(account.Config{
-		Store: store.db.Accounts(), Hash: login.Hash, Sealer: store.peppers,
+		Store: store.db.Accounts(), Hash: login.Hash, Sealer: store.peppers, Known: list.Known,
 		// They are worth nothing by their epoch, wherever they are; here they can be taken out.
 		Ended: func(ctx context.Context, id account.ID) {
 			_, _ = store.db.Sessions().DeleteUser(ctx, account.Issuer, string(id)) // what is left expires

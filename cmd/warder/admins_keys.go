@@ -21,7 +21,10 @@ func newAdminsKeys(p *process) *cobra.Command {
 		Long: `Make, list and revoke admin keys: of machines that administer.
 
 An admin key begins with wadm and its role. It is no key of the API, and none of the
-API's keys is one. It manages no people and no admin keys, whatever its role.`,
+API's keys is one. It manages no people and no admin keys, whatever its role.
+
+One that is made with --owner is bound to this owner of the API's keys. It makes and
+sees keys of no other, and neither credits, the audit nor administrators.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
@@ -36,6 +39,7 @@ type adminKeyView struct {
 	Masked  string       `json:"masked" yaml:"masked"`
 	Name    string       `json:"name" yaml:"name"`
 	Role    account.Role `json:"role" yaml:"role"`
+	Owner   string       `json:"owner,omitempty" yaml:"owner,omitempty"` // that it is bound to
 	State   string       `json:"state" yaml:"state"`
 	Maker   string       `json:"maker,omitempty" yaml:"maker,omitempty"` // id of an account; none for the command line
 	Created time.Time    `json:"created" yaml:"created"`
@@ -46,7 +50,7 @@ type adminKeyView struct {
 
 func viewAdminKey(k *account.Key, now time.Time) adminKeyView {
 	return adminKeyView{
-		ID: k.ID, Masked: login.Prefix + "_" + string(k.Role) + "_" + k.ID + "...", Name: k.Name, Role: k.Role, State: k.State(now), Maker: k.Maker,
+		ID: k.ID, Masked: login.Prefix + "_" + string(k.Role) + "_" + k.ID + "...", Name: k.Name, Role: k.Role, Owner: k.Owner, State: k.State(now), Maker: k.Maker,
 		Created: k.Created.UTC().Truncate(time.Second), Expires: second(k.Expires), Revoked: second(k.Revoked), Reason: k.Reason,
 	}
 }
@@ -61,6 +65,7 @@ func (v adminKeyView) rows() [][]string {
 		{"key", shown},
 		{"name", dash(v.Name)},
 		{"role", string(v.Role)},
+		{"owner", dash(v.Owner)},
 		{"state", v.State},
 		{"created", v.Created.Format(time.RFC3339)},
 		{"expires", moment(v.Expires, "never")},
@@ -72,20 +77,24 @@ func (v adminKeyView) rows() [][]string {
 }
 
 func newAdminKeysCreate(p *process) *cobra.Command {
-	var name, role, expiresIn, output string
+	var name, role, owner, expiresIn, output string
 	cmd := &cobra.Command{
-		Use:     "create",
-		Short:   "Make an admin key; its text is shown this once",
-		Example: `  KEY=$(warder admins keys create --name deploy --role developer --expires-in 90d --output secret)`,
-		Args:    noArgs,
+		Use:   "create",
+		Short: "Make an admin key; its text is shown this once",
+		Example: `  KEY=$(warder admins keys create --name deploy --role developer --expires-in 90d --output secret)
+  warder admins keys create --name portal --role admin --owner acme`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			form, err := parseFormat(output, asTable, asJSON, asYAML, asID, asSecret)
 			if err != nil {
 				return err
 			}
-			spec := login.KeySpec{Name: name}
+			spec := login.KeySpec{Name: name, Owner: owner}
 			if spec.Role, err = parseRole(role); err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("owner") && owner == "" { // a name that was lost binds to nobody
+				return fail(exitUsage, "leave it out for a key that is bound to none", "--owner is empty: want the owner to bind it to")
 			}
 			if expiresIn != "" {
 				lifetime, err := config.ParseDuration(expiresIn)
@@ -107,6 +116,7 @@ func newAdminKeysCreate(p *process) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&name, "name", "", "for people to read")
 	f.StringVar(&role, "role", "", "owner, admin, developer or auditor")
+	f.StringVar(&owner, "owner", "", "bind it to this owner of keys: for it there are no others")
 	f.StringVar(&expiresIn, "expires-in", "", "lifetime, such as 90d (default: never)")
 	f.StringVarP(&output, "output", "o", string(asTable), "table, json, yaml, id or secret (the text alone)")
 	completeOutput(cmd, asTable, asJSON, asYAML, asID, asSecret)
@@ -147,9 +157,9 @@ func printAdminKeys(w io.Writer, form format, all []account.Key) error {
 		views, ids = append(views, viewAdminKey(&all[i], now)), append(ids, apikey.ID(all[i].ID))
 	}
 	return form.print(w, views, ids, func(w io.Writer) error {
-		rows := [][]string{{"ID", "KEY", "NAME", "ROLE", "STATE", "CREATED", "EXPIRES"}}
+		rows := [][]string{{"ID", "KEY", "NAME", "ROLE", "OWNER", "STATE", "CREATED", "EXPIRES"}}
 		for _, v := range views {
-			rows = append(rows, []string{v.ID, v.Masked, dash(v.Name), string(v.Role), v.State, v.Created.Format(time.RFC3339), moment(v.Expires, "never")})
+			rows = append(rows, []string{v.ID, v.Masked, dash(v.Name), string(v.Role), dash(v.Owner), v.State, v.Created.Format(time.RFC3339), moment(v.Expires, "never")})
 		}
 		return printRows(w, rows)
 	})

@@ -146,7 +146,14 @@ func TestAnOwnerLogsIn(t *testing.T) {
 	if me := b.ask(http.MethodGet, "/me", "", http.StatusOK); me["role"] != "owner" {
 		t.Errorf("me = %v", me)
 	}
-	made := b.ask(http.MethodPost, "/people", `{"name":"bob","role":"owner"}`, http.StatusOK)
+	// With a cookie the browser has to say that the page is of this server.
+	b.askAt(http.MethodPost, "/v1/people", `{"name":"bob","role":"owner"}`, http.StatusForbidden)
+	b.header = [2]string{"Sec-Fetch-Site", "same-origin"}
+	made := b.askAt(http.MethodPost, "/v1/people", `{"name":"bob","role":"owner"}`, http.StatusCreated)
+	b.header = [2]string{}
+	if all := b.askAt(http.MethodGet, "/v1/people?name=bob", "", http.StatusOK); all["people"] == nil {
+		t.Errorf("people = %v", all)
+	}
 	invited, _ := made["link"].(string)
 	if bob, codes, _ := accept(t, db, invited); bob.IsZero() || len(codes) != 10 {
 		t.Error("a link of the server is not good on the command line")
@@ -220,11 +227,19 @@ type browser struct {
 // ask wants a status of the admin listener, and returns the members of the answer.
 func (b *browser) ask(method, path, body string, want int) map[string]any {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+b.admin+"/v1/account"+path, strings.NewReader(body))
+	return b.askAt(method, "/v1/account"+path, body, want)
+}
+
+// askAt is ask of any path.
+func (b *browser) askAt(method, path, body string, want int) map[string]any {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+b.admin+path, strings.NewReader(body))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	r.Header.Set("Content-Type", "application/json")
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	if b.cookie != "" {
 		r.Header.Set("Cookie", login.Cookie+"="+b.cookie)
 	}

@@ -87,7 +87,11 @@ func newUsersAdd(p *process) *cobra.Command {
 			if err := tryUsers(at, refuse); err != nil { // before a password is typed in vain
 				return err
 			}
-			hash, err := askPassword(cmd.Context(), p)
+			list, err := knownToAll(cmd, p)
+			if err != nil {
+				return err
+			}
+			hash, err := askPassword(cmd.Context(), p, list, args[0])
 			if err != nil {
 				return err
 			}
@@ -141,7 +145,11 @@ func newUsersPassword(p *process) *cobra.Command {
 			if err := tryUsers(at, known); err != nil {
 				return err
 			}
-			hash, err := askPassword(cmd.Context(), p)
+			list, err := knownToAll(cmd, p)
+			if err != nil {
+				return err
+			}
+			hash, err := askPassword(cmd.Context(), p, list, args[0])
 			if err != nil {
 				return err
 			}

@@ -8,19 +8,40 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session/password"
+	"github.com/warder-dev/warder/session/password/known"
 )
 
 // maxTyped is the longest line that is read as a password, in bytes: one more than
 // a password may have, and its line end.
 const maxTyped = 1024 + 3
 
-// askPassword returns the hash of a password: typed twice on a terminal, or read
-// from standard input.
-func askPassword(ctx context.Context, p *process) (hash string, err error) {
+// knownPasswords is what no new password may be.
+func knownPasswords(cfg *config.Config) (*known.List, error) {
+	l, err := known.New(known.Config{File: cfg.Passwords.BreachedFile})
+	if err != nil {
+		return nil, fail(causeOf(err), "", "passwords.breached_file: %w", err)
+	}
+	return l, nil
+}
+
+// knownToAll is knownPasswords by the configuration of the command.
+func knownToAll(cmd *cobra.Command, p *process) (*known.List, error) {
+	cfg, err := keysConfig(cmd, p)
+	if err != nil {
+		return nil, err
+	}
+	return knownPasswords(cfg)
+}
+
+// askPassword returns the hash of a password for the user of that name: typed twice
+// on a terminal, or read from standard input. One that others know is refused.
+func askPassword(ctx context.Context, p *process, list *known.List, name string) (hash string, err error) {
 	var typed secret.Text
 	if f, ok := p.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		typed, err = typePassword(ctx, f, p.stderr)
@@ -29,6 +50,12 @@ func askPassword(ctx context.Context, p *process) (hash string, err error) {
 	}
 	if err != nil {
 		return "", err
+	}
+	switch found, err := list.Known(typed, name); {
+	case err != nil:
+		return "", fail(causeOf(err), "", "passwords.breached_file: %w", err)
+	case found:
+		return "", fail(exitUsage, "nothing was changed; a few words that have nothing to do with each other are easy to remember", "the password is known: many have it, or it leaked, and attackers try it first")
 	}
 	if hash, err = password.Hash(typed, password.Params{}); err != nil {
 		return "", fail(exitUsage, "", "%w", err)

@@ -3,8 +3,9 @@ package adminui
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/problem"
@@ -66,6 +67,9 @@ func linkFields() []*field {
 	}
 }
 
+// mostPeople are as many as a page shows: nobody looks through more.
+const mostPeople = 10000
+
 // A peoplePage is who administers.
 type peoplePage struct {
 	People []account.View
@@ -74,11 +78,21 @@ type peoplePage struct {
 
 // people reads everybody.
 func (v *visit) people() ([]account.View, error) {
-	var got struct {
-		People []account.View `json:"people"`
+	var all []account.View
+	for asked := (url.Values{"limit": {"1000"}}); ; {
+		var got struct {
+			People []account.View `json:"people"`
+			Next   string         `json:"next"`
+		}
+		if _, err := v.get("/v1/people", asked, &got); err != nil {
+			return nil, err
+		}
+		all = append(all, got.People...)
+		if got.Next == "" || len(all) >= mostPeople {
+			return all, nil
+		}
+		asked.Set("cursor", got.Next)
 	}
-	_, err := v.get("/v1/account/people", nil, &got)
-	return got.People, err
 }
 
 func (v *visit) listPeople() error {
@@ -98,6 +112,7 @@ type personPage struct {
 	Person  account.View
 	Manage  bool
 	Self    bool
+	Once    string
 	Action  personAction
 	Fields  []*field
 	Typed   *field
@@ -114,7 +129,11 @@ func (v *visit) person() (p personPage, _ error) {
 	if err := errors.Join(v.plain(), v.must(account.ReadAccounts)); err != nil {
 		return p, err
 	}
-	_, err := v.get("/v1/account/people/"+id, nil, &p.Person)
+	var got struct {
+		Person account.View `json:"person"`
+	}
+	_, err := v.get("/v1/people/"+id, nil, &got)
+	p.Person = got.Person
 	p.Manage, p.Self = v.may(account.ManageAccounts) && v.me.Role.Manages(p.Person.Role), p.Person.ID == v.me.Account.ID
 	return p, err
 }
@@ -183,7 +202,7 @@ func (v *visit) personActionName() string {
 }
 
 func (v *visit) renderPerson(status int, p *personPage, message string) {
-	p.Message = message
+	p.Message, p.Once = message, once()
 	title := p.Action.Title
 	if p.Person.Name != "" {
 		title += ": " + p.Person.Name
@@ -220,20 +239,21 @@ func (v *visit) actOnPerson() error {
 
 // changePerson asks the API.
 func (v *visit) changePerson(p *personPage) error {
-	path := "/v1/account/people"
-	if p.Person.ID != "" {
-		path += "/" + string(p.Person.ID) + "/" + p.Action.Name
+	q := v.personQuestion(p)
+	q.header = fields("Idempotency-Key", v.field("once"))
+	if revision := v.field("revision"); p.Person.ID != "" && revision != "" {
+		q.header.Set("If-Match", `"`+revision+`"`)
 	}
 	var made struct {
-		Account account.View `json:"account"`
-		Link    string       `json:"link"`
+		Person account.View `json:"person"`
+		Link   string       `json:"link"`
 	}
-	if _, err := v.post(path, v.personBody(p), &made); err != nil {
+	if _, err := v.ask(q, &made); err != nil {
 		return v.refusedPerson(p, err)
 	}
 	switch {
 	case p.Action.link:
-		v.render(http.StatusOK, "link", page{Title: "A link for " + made.Account.Name, Active: "people"}, made)
+		v.render(http.StatusOK, "link", page{Title: "A link for " + made.Person.Name, Active: "people"}, made)
 	case p.Action.Name == "remove":
 		v.redirect(Base + "people")
 	default:
@@ -242,32 +262,55 @@ func (v *visit) changePerson(p *personPage) error {
 	return nil
 }
 
-// personBody is what the API takes of the form.
-func (v *visit) personBody(p *personPage) map[string]any {
+// personQuestion is what the form asks of the API.
+func (v *visit) personQuestion(p *personPage) question {
+	q := question{method: http.MethodPost, path: "/v1/people"}
+	if p.Person.ID != "" {
+		q.path += "/" + string(p.Person.ID)
+	}
 	body := make(map[string]any)
 	for _, f := range p.Fields {
-		switch f.Name {
-		case "where", "from":
-		default:
+		if f.Name != "where" && f.Name != "from" && (f.Value != "" || p.Action.Name != addName) {
 			body[f.Name] = f.Value
 		}
 	}
 	if p.Action.link {
-		switch v.field("where") {
-		case whereAny:
-			body["anywhere"] = true
-		case whereFrom:
-			body["from"] = v.field("from")
-			if body["from"] == "" {
-				body["from"] = "-" // none is no address of theirs: not the own
-			}
+		v.whence(body)
+	}
+	switch p.Action.Name {
+	case addName:
+	case "role":
+		q.path += ":setRole"
+	case "email":
+		q.method = http.MethodPatch
+	case "reset-password":
+		q.path, body["password"] = q.path+":reset", true
+	case "reset-factor":
+		q.path, body["factor"] = q.path+":reset", true
+	case "remove":
+		q.method = http.MethodDelete
+		return q
+	case "disable", "enable":
+		q.path += ":" + p.Action.Name
+		return q
+	default:
+		q.path += ":" + p.Action.Name
+	}
+	q.body = body
+	return q
+}
+
+// whence says from where a link may be used.
+func (v *visit) whence(body map[string]any) {
+	switch v.field("where") {
+	case whereAny:
+		body["anywhere"] = true
+	case whereFrom:
+		body["from"] = v.field("from")
+		if body["from"] == "" {
+			body["from"] = "-" // none is no address of theirs: not the own
 		}
-		return body
 	}
-	if n, err := strconv.ParseInt(v.field("revision"), 10, 64); err == nil {
-		body["revision"] = n
-	}
-	return body
 }
 
 // refusedPerson shows the page again with what the API said.
@@ -275,7 +318,7 @@ func (v *visit) refusedPerson(p *personPage, err error) error {
 	switch kind(err) {
 	case problem.FreshLogin:
 		p.Proof = v.proofFields()
-	case problem.Unauthorized, problem.Conflict, problem.InvalidBody, problem.Forbidden, problem.LoginThrottled:
+	case problem.Unauthorized, problem.Conflict, problem.ChangedMeanwhile, problem.InvalidBody, problem.InvalidInput, problem.Forbidden, problem.LoginThrottled:
 	default:
 		return err
 	}
@@ -283,6 +326,17 @@ func (v *visit) refusedPerson(p *personPage, err error) error {
 		return err // the session has ended
 	}
 	v.later(err)
-	v.renderPerson(statusOf(err), p, "Nothing was changed. "+detail(err))
+	message := []string{"Nothing was changed.", detail(err)}
+	r, _ := errors.AsType[*refusal](err)
+	switch kind(err) {
+	case problem.ChangedMeanwhile:
+		message[1] = "The account was changed meanwhile: look at it, then decide again."
+	case problem.InvalidInput:
+		message = message[:1]
+		for _, one := range (&form{Groups: []group{{Fields: p.Fields}}}).blame(r.Errors) {
+			message = append(message, one.Field+": "+one.Message+".")
+		}
+	}
+	v.renderPerson(statusOf(err), p, strings.Join(message, " "))
 	return nil
 }

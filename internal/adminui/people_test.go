@@ -1,6 +1,7 @@
 package adminui_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,7 +23,12 @@ func TestPeople(t *testing.T) {
 	if !strings.HasPrefix(link, "wset_") || made.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("the link is %q", link)
 	}
-	ada.post(t, "/ui/people/new", form).want(t, "a reload", 409).has(t, "it", "The name is taken.")
+	reloaded := ada.post(t, "/ui/people/new", form).want(t, "a reload", 200)
+	if reloaded.has(t, "it", "It was shown before."); strings.Contains(reloaded.body, link) {
+		t.Error("a reload shows the link again")
+	}
+	form.Set("once", "another")
+	ada.post(t, "/ui/people/new", form).want(t, "the same name again", 409).has(t, "it", "The name is taken.")
 	bob := &person{h: h, name: "bob"}
 	set := bob.post(t, "/ui/setup", url.Values{"link": {link}}).want(t, "the link", 200).form(t)
 	set.Set("password", goodPassword)
@@ -43,7 +49,7 @@ func TestPeople(t *testing.T) {
 	stale := ada.fill(t, of+"/email", "email", "late@example.com")
 	ada.post(t, of+"/role", ada.fill(t, of+"/role", "role", "auditor")).leads(t, "role", of)
 	bob.get(t, "/ui/keys").leads(t, "bob's session", "/ui/login?next=%2Fui%2Fkeys")
-	ada.post(t, of+"/email", stale).want(t, "what was seen before", 409).has(t, "it", "The account was changed meanwhile")
+	ada.post(t, of+"/email", stale).want(t, "what was seen before", 412).has(t, "it", "The account was changed meanwhile")
 	ada.post(t, of+"/role", ada.fill(t, of+"/role", "role", "owner")).want(t, "an owner without a factor", 409).has(t, "it", "The role requires a second factor")
 	ada.post(t, of+"/email", ada.fill(t, of+"/email", "email", "b@example.com")).leads(t, "e-mail", of)
 	ada.post(t, of+"/disable", ada.fill(t, of+"/disable")).leads(t, "disable", of)
@@ -94,7 +100,12 @@ func TestPeopleByRole(t *testing.T) {
 			if page := eve.get(t, of).want(t, of, 200); strings.Contains(page.body, of+"/") {
 				t.Errorf("an admin is offered to change %s", of)
 			}
+			seen, err := h.db.Accounts().Lookup(t.Context(), account.ID(of[len("/ui/people/"):]))
+			if err != nil {
+				t.Fatal(err)
+			}
 			for action, form := range map[string]url.Values{"role": {"role": {"owner"}}, "disable": {}, "reset-password": {"where": {"anywhere"}}, "remove": {"typed": {"ada"}}} {
+				form.Set("revision", fmt.Sprint(seen.Revision))
 				if got := eve.post(t, of+"/"+action, form); got.status != http.StatusForbidden && (got.status != 400 || action != "remove") {
 					t.Errorf("an admin does %s to %s: %d", action, of, got.status)
 				}

@@ -24,6 +24,7 @@ type document struct {
 
 type operation struct {
 	ID          string              `json:"operationId"`
+	Tags        []string            `json:"tags"`
 	Summary     string              `json:"summary"`
 	Description string              `json:"description"`
 	Parameters  []parameter         `json:"parameters"`
@@ -68,6 +69,10 @@ type generator struct {
 	out bytes.Buffer
 }
 
+// ownTag is that of what a person does in a browser, by a cookie: a client of the
+// admin API has a token.
+const ownTag = "own"
+
 // Generate returns the source of the client's generated file.
 func Generate(openAPI []byte) ([]byte, error) {
 	var g generator
@@ -79,13 +84,20 @@ func Generate(openAPI []byte) ([]byte, error) {
 	g.linef("package client")
 	g.linef("")
 	g.linef(`import ("context"; "encoding/json"; "io"; "net/http"; "net/url"; "time")`)
+	others := g.ofBrowsers()
 	for _, name := range slices.Sorted(maps.Keys(g.doc.Components.Schemas)) {
+		if others[name] {
+			continue
+		}
 		if err := g.schema(name, g.doc.Components.Schemas[name]); err != nil {
 			return nil, err
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(g.doc.Paths)) {
 		for _, method := range slices.Sorted(maps.Keys(g.doc.Paths[path])) {
+			if slices.Contains(g.doc.Paths[path][method].Tags, ownTag) {
+				continue
+			}
 			if err := g.operation(strings.ToUpper(method), path, g.doc.Paths[path][method]); err != nil {
 				return nil, err
 			}
@@ -96,6 +108,41 @@ func Generate(openAPI []byte) ([]byte, error) {
 		return nil, fmt.Errorf("clientgen: %w", err)
 	}
 	return text, nil
+}
+
+// ofBrowsers are the schemas that only operations of browsers have.
+func (g *generator) ofBrowsers() map[string]bool {
+	theirs, ours := make(map[string]bool), make(map[string]bool)
+	for _, operations := range g.doc.Paths {
+		for _, o := range operations {
+			to := ours
+			if slices.Contains(o.Tags, ownTag) {
+				to = theirs
+			}
+			if o.RequestBody != nil {
+				g.reach(o.RequestBody.Content["application/json"].Schema, to)
+			}
+			for _, r := range o.Responses {
+				g.reach(r.Content["application/json"].Schema, to)
+			}
+		}
+	}
+	maps.DeleteFunc(theirs, func(name string, _ bool) bool { return ours[name] })
+	return theirs
+}
+
+// reach notes the components that s has.
+func (g *generator) reach(s schema, seen map[string]bool) {
+	if name, ok := strings.CutPrefix(s.Ref, "#/components/schemas/"); ok && !seen[name] {
+		seen[name] = true
+		g.reach(g.doc.Components.Schemas[name], seen)
+	}
+	if s.Items != nil {
+		g.reach(*s.Items, seen)
+	}
+	for _, property := range s.Properties {
+		g.reach(property, seen)
+	}
 }
 
 func (g *generator) linef(text string, args ...any) { fmt.Fprintf(&g.out, text+"\n", args...) }

@@ -97,6 +97,8 @@ type Config struct {
 	InsecureVerbose bool `yaml:"insecure_verbose" default:"false"`
 	// Users are the people who may log in by name and password.
 	Users Users `yaml:"users"`
+	// Passwords say what a new password of theirs, and of those who administer, must not be.
+	Passwords Passwords `yaml:"passwords"`
 	// Session says how people log in, and for how long.
 	Session Session `yaml:"session"`
 	// Webhooks are addresses that are told what happens, by name (as those of upstreams). At most 32. Default: nobody is told.

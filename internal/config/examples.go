@@ -29,6 +29,7 @@ func exampleOf(path string, t reflect.Type) string {
 		"security":      "- {apiKey: []}",
 		"tls":           "tls: {certificates: [{cert_file: cert.pem, key_file: key.pem}]}",
 		"users":         "users: {file: ./users}",
+		"passwords":     "passwords: {breached_file: ./pwned-passwords.txt}",
 		"session":       "session: {password: true}",
 		"postgres":      "postgres: {password: 'file:/run/secrets/postgres'}",
 		"redis":         "redis: {addresses: [127.0.0.1:6379]}",

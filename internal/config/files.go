@@ -29,6 +29,8 @@ func (c *Config) Files() (all []File) {
 		case text == "", strings.HasPrefix(field, "audit."), field == "tokens.key_file":
 		case field == usersField:
 			all = append(all, File{field, text, "make it: warder users add NAME --users-file " + text})
+		case field == "passwords.breached_file":
+			all = append(all, File{field, text, "download the list of SHA-1 digests that is ordered by hash, or write passwords into it, one a line"})
 		case strings.HasSuffix(name, "_file"):
 			all = append(all, File{field, text, "put the file there, or mend its name"})
 		}

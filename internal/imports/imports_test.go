@@ -83,6 +83,7 @@ func table() map[string]row {
 		"session",
 		"session/oidc",
 		"session/password",
+		"session/password/known",
 		"sqlite",
 		"target",
 		"ticket",
@@ -144,9 +145,10 @@ func table() map[string]row {
 		"internal/outgoing": {},
 
 		// their sub-packages, each with its one library
-		"authz/celcond":    {module: vocabulary("authz"), third: []string{"cel.dev/cel-go", "google.golang.org/protobuf", "google.golang.org/genproto"}},
-		"session/password": {module: vocabulary("authn", "openapi", "session"), third: x},
-		"session/oidc":     {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
+		"authz/celcond":          {module: vocabulary("authz"), third: []string{"cel.dev/cel-go", "google.golang.org/protobuf", "google.golang.org/genproto"}},
+		"session/password/known": {module: []string{"secret"}},
+		"session/password":       {module: vocabulary("authn", "openapi", "session"), third: x},
+		"session/oidc":           {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
 		// the two places where rooms of identity meet: see ADR 25, and for keys whose tokens are signed ADR 33
 		"account/login":   {module: vocabulary("account", "apikey", "authn", "openapi", "session", "session/password")},
 		"apikey/keytoken": {module: vocabulary("apikey", "authn", "internal/bearer", "jwt")},
@@ -215,7 +217,7 @@ func table() map[string]row {
 		"internal/idempotency": {},
 		"internal/keyservice": {
 			module: vocabulary(
-				"apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency",
+				"account", "account/login", "apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency",
 				"openapi", "ratelimit", "target", "usage",
 			),
 			third: []string{"github.com/danielgtaylor/huma/v2"},

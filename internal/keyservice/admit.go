@@ -72,7 +72,7 @@ func (s *Service) check(a *admitted, x *exchange.Exchange, c *caller) *failure {
 	if x.Principal.Ambient && !safe(x.Request) {
 		return fail(problem.CrossSite, "A browser has to say that the request comes from the page of this server itself.")
 	}
-	if s.cfg.Stale != nil && s.cfg.Stale(&x.Principal, rightOf(op)) {
+	if s.cfg.Stale != nil && !isUrgent(op) && s.cfg.Stale(&x.Principal, rightOf(op)) {
 		return fail(problem.FreshLogin, "Log in again first: this wants a fresh login.")
 	}
 	k := checker{registry: s.api.OpenAPI().Components.Schemas, patterns: s.patterns}

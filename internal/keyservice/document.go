@@ -22,7 +22,10 @@ func tags() []*huma.Tag {
 		{Name: "credits", Description: "What keys and owners have to spend"},
 		{Name: "audit", Description: "Who changed what"},
 		{Name: "usage", Description: "What keys were used for"},
-		{Name: "callers", Description: "Who administers"},
+		{Name: "people", Description: "Who administers: people"},
+		{Name: "adminKeys", Description: "Who administers: machines"},
+		{Name: "callers", Description: "Who asks"},
+		{Name: ownTag, Description: "What a person does with itself, in a browser: cookies, and pages of this server only"},
 	}
 }
 
@@ -38,6 +41,8 @@ func (s *Service) addOperations() {
 	s.addCredits()
 	s.addAudit()
 	s.addUsage()
+	s.addPeople()
+	s.addAdminKeys()
 }
 
 // responseName is the name of the response with a status among the components.

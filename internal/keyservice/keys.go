@@ -279,18 +279,28 @@ func (s *Service) search(ctx context.Context, c *caller, in *struct {
 // seen returns the revision that If-Match names, 0 for whatever there is. The key
 // is known to be the caller's business.
 func seen(field string, r *apikey.Record, required bool) (apikey.Revision, error) {
+	whatever, err := matches(field, etag(r), required)
+	if whatever || err != nil {
+		return 0, err
+	}
+	return r.Revision, nil
+}
+
+// matches returns nil when If-Match names tag; whatever when it names whatever there is
+// (RFC 9110, section 13.1.1).
+func matches(field, tag string, required bool) (whatever bool, err error) {
 	switch field = strings.TrimSpace(field); {
 	case field == "" && required:
-		return 0, fail(problem.IfMatchRequired, "Send If-Match with the ETag of the key that you saw, or * for whatever there is.")
+		return false, fail(problem.IfMatchRequired, "Send If-Match with the ETag that you saw, or * for whatever there is.")
 	case field == "", field == "*":
-		return 0, nil
+		return true, nil
 	}
-	for tag := range strings.SplitSeq(field, ",") {
-		if strings.TrimSpace(tag) == etag(r) {
-			return r.Revision, nil
+	for one := range strings.SplitSeq(field, ",") {
+		if strings.TrimSpace(one) == tag {
+			return false, nil
 		}
 	}
-	return 0, fail(problem.ChangedMeanwhile, "Get the key again, and decide anew.")
+	return false, fail(problem.ChangedMeanwhile, "Get it again, and decide anew.")
 }
 
 // meant returns the revision of a key that is the caller's business.
@@ -357,6 +367,9 @@ func (s *Service) endOverlap(ctx context.Context, c *caller, in *struct {
 	Waiting
 },
 ) (*answer[KeyChanged], error) {
+	if _, err := readWait(in.Wait); err != nil { // before anything is changed
+		return nil, err
+	}
 	revision, err := s.meant(ctx, c, in.ID, in.IfMatch, false)
 	if err != nil {
 		return nil, err
@@ -411,13 +424,13 @@ type Turn struct {
 	Waiting
 }
 
-// before checks what Turn says, before anything is changed.
-func (s *Service) before(ctx context.Context, c *caller, in *Turn) error {
+// before checks what Turn says, before anything is changed, and returns the
+// revision that is meant.
+func (s *Service) before(ctx context.Context, c *caller, in *Turn) (apikey.Revision, error) {
 	if _, err := readWait(in.Wait); err != nil {
-		return err
+		return 0, err
 	}
-	_, err := s.meant(ctx, c, in.ID, in.IfMatch, false)
-	return err
+	return s.meant(ctx, c, in.ID, in.IfMatch, false)
 }
 
 func (s *Service) revoke(ctx context.Context, c *caller, in *struct {
@@ -427,30 +440,32 @@ func (s *Service) revoke(ctx context.Context, c *caller, in *struct {
 	}
 },
 ) (*answer[KeyChanged], error) {
-	if err := s.before(ctx, c, &in.Turn); err != nil {
+	revision, err := s.before(ctx, c, &in.Turn)
+	if err != nil {
 		return nil, err
 	}
 	reason := in.Body.Reason
 	if reason == "" {
 		reason = apikey.ReasonUnspecified
 	}
-	record, err := s.cfg.Issuer.Revoke(ctx, c.by(), apikey.ID(in.ID), reason)
+	record, err := s.cfg.Issuer.RevokeAt(ctx, c.by(), apikey.ID(in.ID), revision, reason)
 	return s.changed(ctx, &record, in.Wait, err)
 }
 
 func (s *Service) disable(ctx context.Context, c *caller, in *Turn) (*answer[KeyChanged], error) {
-	return s.turned(ctx, c, in, s.cfg.Issuer.Disable)
+	return s.turned(ctx, c, in, s.cfg.Issuer.DisableAt)
 }
 
 func (s *Service) enable(ctx context.Context, c *caller, in *Turn) (*answer[KeyChanged], error) {
-	return s.turned(ctx, c, in, s.cfg.Issuer.Enable)
+	return s.turned(ctx, c, in, s.cfg.Issuer.EnableAt)
 }
 
-func (s *Service) turned(ctx context.Context, c *caller, in *Turn, change func(context.Context, apikey.By, apikey.ID) (apikey.Record, error)) (*answer[KeyChanged], error) {
-	if err := s.before(ctx, c, in); err != nil {
+func (s *Service) turned(ctx context.Context, c *caller, in *Turn, change func(context.Context, apikey.By, apikey.ID, apikey.Revision) (apikey.Record, error)) (*answer[KeyChanged], error) {
+	revision, err := s.before(ctx, c, in)
+	if err != nil {
 		return nil, err
 	}
-	record, err := change(ctx, c.by(), apikey.ID(in.ID))
+	record, err := change(ctx, c.by(), apikey.ID(in.ID), revision)
 	if err == nil && !record.Revoked.IsZero() {
 		return nil, apikey.ErrRevoked
 	}

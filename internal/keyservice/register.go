@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/usage"
@@ -22,11 +23,20 @@ type endpoint struct {
 	status                int   // of success; default 200
 	once                  bool  // it takes an Idempotency-Key
 	repeats               bool  // to do it again does no harm, so that an attempt without an answer is none
+	urgent                bool  // it wants no fresh login, whatever its right does
 	also                  []int // statuses that it may answer with, beside those of all
 }
 
-// rightMetadata is where an operation keeps its right.
-const rightMetadata = "right"
+// Where an operation keeps its right, and whether it is urgent.
+const (
+	rightMetadata  = "right"
+	urgentMetadata = "urgent"
+)
+
+func isUrgent(op *huma.Operation) bool {
+	urgent, _ := op.Metadata[urgentMetadata].(bool)
+	return urgent
+}
 
 func rightOf(op *huma.Operation) Right {
 	r, _ := op.Metadata[rightMetadata].(Right)
@@ -35,9 +45,9 @@ func rightOf(op *huma.Operation) Right {
 
 // An answer is what an operation answers with.
 type answer[B any] struct {
-	ETag     string `header:"ETag" doc:"the state of the key, for If-Match"`
-	Location string `header:"Location" doc:"where the new key is"`
-	Replayed string `header:"Idempotency-Replayed" doc:"true when this is the answer to an earlier request with the same Idempotency-Key, without the text of a key" enum:"true"`
+	ETag     string `header:"ETag" doc:"the state of what is answered, for If-Match"`
+	Location string `header:"Location" doc:"where what was made is"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true when this is the answer to an earlier request with the same Idempotency-Key, without what is told once" enum:"true"`
 	Body     B
 }
 
@@ -58,7 +68,7 @@ func (s *Service) operation(e endpoint) huma.Operation {
 	op := huma.Operation{
 		OperationID: e.id, Method: e.method, Path: e.path, Tags: []string{e.tag}, Summary: e.summary, Description: e.description,
 		DefaultStatus: e.status, SkipValidateBody: true, SkipValidateParams: true,
-		Metadata: map[string]any{rightMetadata: e.right}, Responses: map[string]*huma.Response{},
+		Metadata: map[string]any{rightMetadata: e.right, urgentMetadata: e.urgent}, Responses: map[string]*huma.Response{},
 	}
 	for _, scheme := range s.cfg.Schemes {
 		scopes := []string{}
@@ -91,6 +101,9 @@ func failureOf(err error) *failure {
 	}
 	if faults := faultsOf(err); len(faults) > 0 {
 		return invalid(faults...)
+	}
+	if f := accountFailure(err); f != nil {
+		return f
 	}
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):
@@ -131,6 +144,9 @@ func faultsOf(err error) (faults []Fault) {
 	}
 	if spec, ok := errors.AsType[*apikey.SpecError](err); ok {
 		return []Fault{{spec.Field, spec.Reason}}
+	}
+	if field, ok := errors.AsType[*account.FieldError](err); ok {
+		return []Fault{{field.Field, field.Reason}}
 	}
 	return nil
 }

@@ -35,6 +35,9 @@ const (
 	WriteCredits Right = "credits:write"    // credits are money
 	ReadUsage    Right = "usage:read"
 	ReadAudit    Right = "audit:read"
+
+	ReadAccounts   Right = "accounts:read"
+	ManageAccounts Right = "accounts:manage" // of the roles that one's own manages; admin keys never have it
 )
 
 // A Rule is one row of the table of rights.
@@ -61,6 +64,8 @@ func Rules() []Rule {
 		{WriteCredits, admins, false},
 		{ReadUsage, all, true},
 		{ReadAudit, []Role{RoleOwner, RoleAdmin, RoleAuditor}, false},
+		{ReadAccounts, []Role{RoleOwner, RoleAdmin, RoleAuditor}, false},
+		{ManageAccounts, admins, false},
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/warder-dev/warder/account"
+	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/authn"
@@ -49,6 +51,9 @@ type Config struct {
 	// Explain says what would become of a request, by the configuration in force, and
 	// writes nothing; see [Question]. nil: nobody knows, and explainRequest answers 503.
 	Explain func(ctx context.Context, q *Question) (Explanation, error)
+
+	People    *account.Manager // nil: nothing keeps administrators, and operations about them answer 503
+	AdminKeys *login.Keys      // of its store; nil as People
 
 	// Used is told of each key that verifyKey found good, and by which of its secrets:
 	// what is not seen to be used is revoked when it shall be. nil: nobody is told.
@@ -97,6 +102,9 @@ func New(cfg Config) (*Service, error) {
 	s.addOperations()
 	if err := s.guard.Err(); err != nil {
 		return nil, err
+	}
+	if cfg.People != nil {
+		s.describeOwn()
 	}
 	s.document, err = s.finish()
 	return s, err

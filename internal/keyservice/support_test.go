@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder"
+	"github.com/warder-dev/warder/account"
+	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/apikey/keytoken"
 	"github.com/warder-dev/warder/authn"
@@ -44,6 +46,9 @@ type world struct {
 	ledger   *usage.Ledger
 	attempts *idempotency.Memory
 	people   *people
+	admins   *account.Manager
+	accounts *account.MemoryStore
+	machines *login.Keys
 	service  *keyservice.Service
 	handler  http.Handler
 	fault    func() error // of the registry of nodes
@@ -68,10 +73,32 @@ func (*people) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 	if role == "expired" {
 		return exchange.Principal{}, authn.Wrong("expired")
 	}
+	if owner == "" && account.Role(role).Valid() {
+		return exchange.Principal{
+			Issuer: account.Issuer, Subject: personID(role), Scheme: "person", Ambient: x.Request.Header.Get("X-Ambient") != "", Scopes: account.Role(role).Scopes(),
+			Claims: map[string]any{
+				account.ClaimRole: role, account.ClaimFactor: true, account.ClaimAt: time.Now().Add(-age(x.Request.Header.Get("X-Age"))).Unix(),
+			},
+		}, nil
+	}
 	return exchange.Principal{
 		Issuer: "test", Subject: who, Owner: owner, Scheme: "person", Ambient: x.Request.Header.Get("X-Ambient") != "",
 		Scopes: keyservice.Scopes(keyservice.Role(role), owner != ""), Claims: map[string]any{"role": role},
 	}, nil
+}
+
+// personID is the id of the person of a role, whom no store has.
+func personID(role string) string {
+	return (role + strings.Repeat("a", 16))[:16]
+}
+
+// age is how long ago somebody logged in.
+func age(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return d
 }
 
 // nodes is a registry in which one node applies everything at once.
@@ -88,6 +115,13 @@ func (n nodes) Nodes(context.Context, time.Duration) ([]fleet.Node, error) {
 
 func newWorld(tb testing.TB, more ...func(*keyservice.Config)) *world {
 	tb.Helper()
+	return newWorldOf(tb, nil, more...)
+}
+
+// newWorldOf is newWorld whose issuer and service have the store m, in front of
+// that of the world.
+func newWorldOf(tb testing.TB, m *meddler, more ...func(*keyservice.Config)) *world {
+	tb.Helper()
 	w := &world{store: new(apikey.MemoryStore), credits: new(usage.MemoryStore), attempts: new(idempotency.Memory), people: new(people)}
 	line, err := apikey.NewPepper(rand.Reader)
 	must(tb, err)
@@ -101,17 +135,27 @@ func newWorld(tb testing.TB, more ...func(*keyservice.Config)) *world {
 	w.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{Store: w.store, Peppers: peppers, Tokens: tokens})
 	must(tb, err)
 	tb.Cleanup(func() { must(tb, w.verifier.Close()) })
-	w.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: w.store, Peppers: peppers, Changed: w.verifier.Invalidate})
+	var store keyservice.Store = w.store
+	if m != nil {
+		m.MemoryStore, store = w.store, m
+	}
+	w.issuer, err = apikey.NewIssuer(apikey.IssuerConfig{Store: store, Peppers: peppers, Changed: w.verifier.Invalidate})
 	must(tb, err)
 	ledger, err := usage.NewLedger(usage.LedgerConfig{Store: w.credits, Log: log})
 	must(tb, err)
 	w.ledger = ledger
 	tb.Cleanup(func() { must(tb, ledger.Close(context.WithoutCancel(tb.Context()))) })
+	w.accounts = new(account.MemoryStore)
+	w.admins, err = account.New(account.Config{Store: w.accounts, Hash: func(secret.Text) (string, error) { return "hash", nil }, Sealer: peppers})
+	must(tb, err)
+	w.machines, err = login.NewKeys(login.KeysConfig{Store: w.accounts, Peppers: peppers})
+	must(tb, err)
+	tb.Cleanup(func() { must(tb, w.machines.Close()) })
 	token, err := keyservice.NewToken(secret.New(adminToken), "wadm_")
 	must(tb, err)
 	cfg := keyservice.Config{
-		Store: w.store, Issuer: w.issuer, Verifier: w.verifier, Registry: nodes{w}, Attempts: w.attempts, Schemes: []authn.Scheme{token, w.people},
-		Log: log, Credits: w.credits, Ledger: ledger, Tokens: w.tokens,
+		Store: store, Issuer: w.issuer, Verifier: w.verifier, Registry: nodes{w}, Attempts: w.attempts, Schemes: []authn.Scheme{token, w.people, w.machines.Scheme()},
+		Log: log, Credits: w.credits, Ledger: ledger, Tokens: w.tokens, People: w.admins, AdminKeys: w.machines,
 	}
 	for _, change := range more {
 		change(&cfg)

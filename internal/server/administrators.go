@@ -12,6 +12,7 @@ import (
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/requestid"
+	"github.com/warder-dev/warder/session/password/known"
 	"github.com/warder-dev/warder/target"
 )
 
@@ -20,6 +21,7 @@ const accountBase = "/v1/account"
 
 // administrators let those who administer in; the zero value nobody.
 type administrators struct {
+	people *account.Manager
 	door   *login.Door
 	keys   *login.Keys
 	routes *login.Routes
@@ -36,11 +38,16 @@ func (p *program) openAdministrators() error {
 	if err != nil {
 		return err
 	}
-	people, err := account.New(account.Config{Store: o.Accounts, Hash: login.Hash, Sealer: o.Peppers, Ended: login.End(sessions, o.Log)})
+	list, err := known.New(known.Config{File: o.Config.Passwords.BreachedFile})
+	if err != nil {
+		return err
+	}
+	people, err := account.New(account.Config{Store: o.Accounts, Hash: login.Hash, Sealer: o.Peppers, Known: list.Known, Ended: login.End(sessions, o.Log)})
 	if err != nil {
 		return err
 	}
 	a := &p.administrators
+	a.people = people
 	a.door, err = login.New(login.Config{People: people, Sessions: sessions, Log: o.Log, Timeout: o.Config.Timeouts.Store})
 	if err != nil {
 		return err

@@ -59,7 +59,8 @@ func (p *program) openKeyService() error {
 	}
 	p.keys.api, err = keyservice.New(keyservice.Config{
 		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: attempts,
-		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Tokens: p.tokens.issuer, Explain: p.explain, Timeout: o.Config.Timeouts.Store,
+		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Tokens: p.tokens.issuer, Explain: p.explain,
+		People: p.administrators.people, AdminKeys: p.administrators.keys, Timeout: o.Config.Timeouts.Store,
 	})
 	return err
 }

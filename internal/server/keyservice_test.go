@@ -22,6 +22,9 @@ func TestRolesMeanTheSame(t *testing.T) {
 			if got, want := own.Allow(string(rule.Right)), api.Allow(string(rule.Right)); got != want {
 				t.Errorf("%s may %s: by the account %v, by the API %v", role, rule.Right, got, want)
 			}
+			if got, want := account.Action(rule.Right).OfOwner(), rule.Bound; got != want {
+				t.Errorf("bound to an owner, one may %s: by the account %v, by the API %v", rule.Right, got, want)
+			}
 		}
 	}
 }

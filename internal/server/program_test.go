@@ -34,6 +34,7 @@ type program struct {
 	keys     *sqlite.APIKeys
 	nodes    *sqlite.Nodes
 	credits  *sqlite.Credits
+	accounts *sqlite.Accounts
 	issuer   *apikey.Issuer
 	peppers  *apikey.Peppers
 	record   apikey.Record
@@ -92,7 +93,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.keys, p.nodes, p.credits = db.APIKeys(), db.Nodes(), db.Credits()
+	p.keys, p.nodes, p.credits, p.accounts = db.APIKeys(), db.Nodes(), db.Credits(), db.Accounts()
 	p.peppers = newPeppers(t)
 	p.issue(t, s.spec)
 	if s.before != nil {
@@ -113,7 +114,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	p.run(t, server.Options{
 		Usage: db.Usage(), Audit: &server.AuditOptions{Store: db.Audit(), Signer: signer},
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Peppers: p.peppers,
-		Accounts:  db.Accounts(),
+		Accounts:  p.accounts,
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },

@@ -19,7 +19,7 @@ func (p *program) countUsage() error {
 	}
 	var err error
 	p.tally, err = tally.New(tally.Config{
-		Store: o.Usage, Flush: c.Flush, Cells: c.Cells, Log: o.Log,
+		Store: o.Usage, Flush: c.Flush, Blind: o.Config.Keys.Freshness, Cells: c.Cells, Log: o.Log,
 		Scopes: func(route string) []string { return scopes[route] },
 		Keep:   tally.Retention{Minutes: c.KeepMinutes, Hours: c.KeepHours, Days: c.KeepDays},
 	})

@@ -24,8 +24,14 @@ type CoverStore interface {
 type Span struct{ From, To time.Time }
 
 const (
-	// silent is how long a node may say nothing before it is taken for gone. It is more
-	// than the longest time for which a node lets keys pass without the store.
+	// late is how long after the last word of a node, and after the time for which it
+	// lets keys pass without the store, it is taken for gone: notes are of the minute,
+	// and may be slow.
+	late = 5 * time.Minute
+
+	// silent is for how long a node that is taken for gone may come back, and write what
+	// it counted; and how long one that never said for how long it lets keys pass may
+	// say nothing.
 	silent = 24 * time.Hour
 
 	// away is for how long no node need have run for the time to count as one in which
@@ -36,9 +42,11 @@ const (
 )
 
 // Complete returns for which time all nodes together have counted everything. Its
-// end stands still while a node cannot write, or has ended without a word; its
-// beginning moves to now whenever something was lost for good. An error means that
-// nothing is known.
+// end stands still while a node cannot write. When one ended without a word, it goes
+// on some minutes after the node can have let a key pass for the last time
+// ([Config.Blind]), and its beginning moves there; and back, should the node not have
+// ended and write what it counted. Its beginning moves to now whenever something was
+// lost for good. An error means that nothing is known.
 func Complete(ctx context.Context, store CoverStore, now time.Time) (s Span, _ error) {
 	err := withCover(ctx, store, func(c *cover) {
 		c.forget(now)
@@ -53,7 +61,7 @@ func Complete(ctx context.Context, store CoverStore, now time.Time) (s Span, _ e
 func Abstain(ctx context.Context, store CoverStore, node string, since, now time.Time) error {
 	return withCover(ctx, store, func(c *cover) {
 		c.forget(now)
-		c.note(node, since, now)
+		c.note(node, coverNode{Through: since}, now)
 	})
 }
 
@@ -70,9 +78,21 @@ type cover struct {
 }
 
 type coverNode struct {
-	Through time.Time `json:"through"` // what it counted before is written
-	Seen    time.Time `json:"seen"`
+	Through time.Time     `json:"through"` // what it counted before is written
+	Seen    time.Time     `json:"seen"`
+	Blind   time.Duration `json:"blind,omitempty"` // how long it lets keys pass without the store; 0: it did not say
 }
+
+// end is when it can have let a key pass for the last time, unless it says more.
+func (n *coverNode) end() time.Time {
+	blind := n.Blind
+	if blind == 0 {
+		blind = silent
+	}
+	return n.Seen.Add(blind + late)
+}
+
+func (n *coverNode) gone(now time.Time) bool { return now.After(n.end()) }
 
 var errCover = errors.New("tally: what is known of the time that is counted is damaged")
 
@@ -96,19 +116,28 @@ func withCover(ctx context.Context, store CoverStore, change func(*cover)) error
 
 // join adds a node that begins to count. When none ran before for a while, the time
 // in between says nothing about what is used.
-func (c *cover) join(node string, now time.Time) {
-	if len(c.Nodes) == 0 && (c.Since.IsZero() || now.Sub(c.Ended) > away || now.Before(c.Ended)) {
+func (c *cover) join(node string, n coverNode, now time.Time) {
+	ended, runs := c.Ended, false
+	for _, other := range c.Nodes {
+		if end := other.end(); !other.gone(now) {
+			runs = true
+		} else if end.After(ended) {
+			ended = end
+		}
+	}
+	if !runs && (c.Since.IsZero() || now.Sub(ended) > away || now.Before(ended)) {
 		c.gap(now)
 	}
-	c.note(node, now, now)
+	c.note(node, n, now)
 }
 
 // note says how far a node has written.
-func (c *cover) note(node string, through, now time.Time) {
+func (c *cover) note(node string, n coverNode, now time.Time) {
 	if c.Since.IsZero() {
 		c.gap(now)
 	}
-	c.Nodes[node] = coverNode{Through: through.UTC(), Seen: now.UTC()}
+	n.Through, n.Seen = n.Through.UTC(), now.UTC()
+	c.Nodes[node] = n
 }
 
 // has reports whether the node is known.
@@ -133,24 +162,35 @@ func (c *cover) gap(now time.Time) {
 	}
 }
 
-// forget removes the nodes that are silent. What they counted last is lost.
+// forget removes the nodes that will not come back. What they counted last is lost.
 func (c *cover) forget(now time.Time) {
 	for node, n := range c.Nodes {
-		if now.Sub(n.Seen) > silent {
-			c.leave(node, false, now)
+		if end := n.end(); n.gone(now) && now.Sub(n.Seen) > silent {
+			c.gap(end)
+			if end.After(c.Ended) {
+				c.Ended = end.UTC()
+			}
+			delete(c.Nodes, node)
 		}
 	}
 }
 
 // span is the time that is known.
 func (c *cover) span(now time.Time) Span {
-	s := Span{From: c.Since, To: now.UTC()}
+	s, runs := Span{From: c.Since, To: now.UTC()}, false
 	for _, n := range c.Nodes {
+		if n.gone(now) {
+			if end := n.end(); end.After(s.From) { // until then it may have counted what nobody knows
+				s.From = end
+			}
+			continue
+		}
+		runs = true
 		if n.Through.Before(s.To) {
 			s.To = n.Through
 		}
 	}
-	if len(c.Nodes) == 0 || s.From.IsZero() || !s.From.Before(s.To) {
+	if !runs || s.From.IsZero() || !s.From.Before(s.To) {
 		return Span{}
 	}
 	return s
@@ -161,14 +201,15 @@ func (c *cover) span(now time.Time) Span {
 type voucher struct {
 	store   CoverStore // nil: nobody asks
 	node    string
+	blind   time.Duration
 	joined  bool
 	through time.Time // what was counted before is written
 	noted   time.Time
 	lost    uint64 // what was lost at the last note
 }
 
-func newVoucher(store Store) voucher {
-	v := voucher{node: rand.Text()}
+func newVoucher(store Store, blind time.Duration) voucher {
+	v := voucher{node: rand.Text(), blind: blind}
 	v.store, _ = store.(CoverStore)
 	return v
 }
@@ -185,7 +226,7 @@ func (v *voucher) note(ctx context.Context, t *Tally, now time.Time, whole bool)
 	if v.joined && lost == v.lost && now.Sub(v.noted) < noteEvery && !now.Before(v.noted) {
 		return nil
 	}
-	return v.write(ctx, lost, now, func(c *cover) { c.note(v.node, v.through, now) })
+	return v.write(ctx, lost, now, func(c *cover) { c.note(v.node, coverNode{Through: v.through, Blind: v.blind}, now) })
 }
 
 // leave is the last note.
@@ -200,7 +241,7 @@ func (v *voucher) write(ctx context.Context, lost uint64, now time.Time, last fu
 	err := withCover(ctx, v.store, func(c *cover) {
 		c.forget(now)
 		if !v.joined {
-			c.join(v.node, now)
+			c.join(v.node, coverNode{Through: now, Blind: v.blind}, now)
 		}
 		if lost != v.lost || !c.has(v.node) { // something is lost, or it was taken for gone
 			c.gap(now)

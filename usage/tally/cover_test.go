@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +106,113 @@ func TestCompleteFollowsTheNodes(t *testing.T) {
 		if err := again.Close(); err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// A part is a store that one node reaches until it is cut off.
+type part struct {
+	*book
+
+	cut atomic.Bool
+}
+
+func (p *part) Add(ctx context.Context, b *tally.Batch) error {
+	if p.cut.Load() {
+		return errors.New("cut off")
+	}
+	return p.book.Add(ctx, b)
+}
+
+func (p *part) ReplaceCover(ctx context.Context, change func(string) (string, error)) error {
+	if p.cut.Load() {
+		return errors.New("cut off")
+	}
+	return p.book.ReplaceCover(ctx, change)
+}
+
+// A node that ends without a word costs the minutes in which it may have counted
+// what nobody knows, and no more.
+func TestANodeThatIsKilled(t *testing.T) {
+	const blind, bound = 10 * time.Second, 10*time.Second + 5*time.Minute
+	begin := func(t *testing.T, b *book) (*part, *tally.Tally) {
+		t.Helper()
+		p := &part{book: b}
+		c, err := tally.New(tally.Config{Store: p, Blind: blind, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p, c
+	}
+	pass := func(d time.Duration) {
+		time.Sleep(d) //nolint:forbidigo // the clock of synctest
+		synctest.Wait()
+	}
+	want := func(t *testing.T, b *book, what string, wantFrom, wantTo time.Duration) {
+		t.Helper()
+		from, to, known := span(t, b)
+		if !known || from > wantFrom || from < wantFrom-2*time.Minute || to > wantTo || to < wantTo-2*time.Minute {
+			t.Errorf("%s: complete from %s to %s (%v), want from about %s to about %s", what, from, to, known, wantFrom, wantTo)
+		}
+	}
+	t.Run("while another runs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := &book{shelf: newShelf()}
+			_, lives := begin(t, b)
+			killed, dies := begin(t, b)
+			pass(time.Hour)
+			killed.cut.Store(true)
+			pass(bound - time.Minute)
+			want(t, b, "in the minutes in which it may count", 0, time.Hour)
+			pass(2 * time.Minute)
+			want(t, b, "after them", time.Hour+bound, time.Hour+bound+time.Minute)
+			pass(10 * time.Hour)
+			want(t, b, "hours later", time.Hour+bound, 11*time.Hour+bound+time.Minute)
+			killed.cut.Store(false)
+			pass(2 * time.Minute)
+			want(t, b, "it was cut off, and has written what it counted", 0, 11*time.Hour+bound+3*time.Minute)
+			killed.cut.Store(true)
+			pass(30 * time.Hour)
+			want(t, b, "when it will not come back", 11*time.Hour+bound+3*time.Minute+bound, 41*time.Hour+bound+3*time.Minute)
+			killed.cut.Store(false)
+			pass(2 * time.Minute)
+			want(t, b, "it did, too late", 41*time.Hour+bound+5*time.Minute, 41*time.Hour+bound+5*time.Minute)
+			if err := errors.Join(lives.Close(), dies.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("and is started again", func(t *testing.T) {
+		for after, from := range map[time.Duration]time.Duration{10 * time.Minute: time.Hour + bound, 10 * time.Hour: 11 * time.Hour} {
+			synctest.Test(t, func(t *testing.T) {
+				b := &book{shelf: newShelf()}
+				killed, dies := begin(t, b)
+				pass(time.Hour)
+				killed.cut.Store(true)
+				pass(after)
+				_, again := begin(t, b)
+				pass(time.Hour)
+				want(t, b, fmt.Sprintf("%s later", after), from, 2*time.Hour+after)
+				if dies.Close() == nil {
+					t.Error("who is cut off closes without an error")
+				}
+				if err := again.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
+	t.Run("and nobody runs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := &book{shelf: newShelf()}
+			killed, dies := begin(t, b)
+			pass(time.Hour)
+			killed.cut.Store(true)
+			pass(time.Hour)
+			if _, _, known := span(t, b); known {
+				t.Error("something is complete while nobody counts")
+			}
+			_ = dies.Close() // cut off
+		})
 	})
 }
 

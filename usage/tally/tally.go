@@ -28,6 +28,10 @@ type Config struct {
 	// least 64, default 10,000. Each takes some 250 bytes, and up to 800 more for the
 	// addresses of a key.
 	Cells int
+	// Blind is for how long keys pass while the store gives no answer, 1 s to 24 h,
+	// default 1 hour: when a process ends without a word, what it may have counted
+	// until then is not known. See [Complete].
+	Blind time.Duration
 	// Scopes returns the scopes that a key must have for the route; nil for none. May
 	// be nil.
 	Scopes func(route string) []string
@@ -90,6 +94,9 @@ func New(cfg Config) (*Tally, error) {
 	if cfg.Cells == 0 {
 		cfg.Cells = DefaultCells
 	}
+	if cfg.Blind == 0 {
+		cfg.Blind = time.Hour
+	}
 	if cfg.Keep == (Retention{}) {
 		cfg.Keep = DefaultRetention()
 	}
@@ -103,6 +110,9 @@ func New(cfg Config) (*Tally, error) {
 	if cfg.Flush < time.Second || cfg.Flush > time.Minute || cfg.Cells < leastCells {
 		errs = append(errs, errors.New("tally: want a flush of 1 s to 1 min, and 64 cells or more"))
 	}
+	if cfg.Blind < time.Second || cfg.Blind > silent {
+		errs = append(errs, errors.New("tally: Blind: want 1 s to 24 h"))
+	}
 	if k := cfg.Keep; min(k.Minutes, k.Hours, k.Days) < time.Hour {
 		errs = append(errs, errors.New("tally: want rows to be kept for an hour or more"))
 	}
@@ -110,7 +120,7 @@ func New(cfg Config) (*Tally, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &Tally{cfg: cfg, seed: maphash.MakeSeed(), stop: cancel, done: make(chan struct{}), voucher: newVoucher(cfg.Store)}
+	t := &Tally{cfg: cfg, seed: maphash.MakeSeed(), stop: cancel, done: make(chan struct{}), voucher: newVoucher(cfg.Store, cfg.Blind)}
 	for i := range t.shards {
 		t.shards[i].keys = make(map[string]*cell)
 	}
