@@ -306,12 +306,13 @@ type UsageRow struct {
 type Use struct {
 	Address string   `json:"address,omitempty"` // of the client that sent it
 	Cost    *int64   `json:"cost,omitempty"`    // credits that it costs, spent when the key is good; default 0: none
+	Gateway bool     `json:"gateway,omitempty"` // judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent. Wants method, target with scheme and host, and address; leave out scopes, cost and public, which the route says
 	Key     Text     `json:"key,omitzero"`      // the text of the key
 	Method  string   `json:"method,omitempty"`  // of the request that came with it
 	Origin  string   `json:"origin,omitempty"`  // the Origin field of that request
 	Public  bool     `json:"public,omitempty"`  // the operation takes public keys
 	Scopes  []string `json:"scopes,omitempty"`  // that the operation wants
-	Target  string   `json:"target,omitempty"`  // of that request: its path, and whatever follows
+	Target  string   `json:"target,omitempty"`  // of that request: its path, and whatever follows; with gateway also scheme and host before it
 }
 
 func (v Use) wire() ([]byte, error) {
@@ -326,14 +327,17 @@ func (v Use) wire() ([]byte, error) {
 
 // Verdict is that of the API's document.
 type Verdict struct {
-	Code             string     `json:"code"`                        // why, as the holder of the key may know it; one of valid, invalid, forbidden, insufficient-scope, rate-limited, credits-exhausted
-	CreditsRemaining *int64     `json:"credits_remaining,omitempty"` // as far as this node knows
-	Limits           []Standing `json:"limits,omitempty"`            // the key's own limits, after this request
-	Principal        *Principal `json:"principal,omitempty"`         // whom the key proves
-	Reason           string     `json:"reason,omitempty"`            // why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold
-	RetryAfter       *int64     `json:"retry_after,omitempty"`       // seconds, when there is a time after which it passes
-	Status           int64      `json:"status"`                      // to answer the request with: 200, 401, 403 or 429
-	Valid            bool       `json:"valid"`                       // let the request pass
+	Code             string            `json:"code"`                        // why, as the holder of the key may know it; refused, with gateway, is for what is wrong with the request itself: status says what; one of valid, invalid, forbidden, insufficient-scope, rate-limited, credits-exhausted, refused
+	CreditsRemaining *int64            `json:"credits_remaining,omitempty"` // as far as this node knows
+	Header           map[string]string `json:"header,omitempty"`            // fields that the gateway would answer with: send them to the client
+	Limits           []Standing        `json:"limits,omitempty"`            // the key's own limits, after this request
+	Principal        *Principal        `json:"principal,omitempty"`         // whom the key proves
+	Reason           string            `json:"reason,omitempty"`            // why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold
+	RetryAfter       *int64            `json:"retry_after,omitempty"`       // seconds, when there is a time after which it passes
+	Route            string            `json:"route,omitempty"`             // of the gateway, for roles that may know
+	Stage            string            `json:"stage,omitempty"`             // of the gateway that refused, for roles that may know
+	Status           int64             `json:"status"`                      // to answer the request with: 200, 401, 403 or 429; with gateway whatever it would answer
+	Valid            bool              `json:"valid"`                       // let the request pass
 }
 
 // Whoami is that of the API's document.
@@ -717,7 +721,7 @@ func (c *Client) SearchKey(ctx context.Context, body SearchKeyRequest) (Result[K
 	return call[KeyBody](ctx, c, r)
 }
 
-// VerifyKey: say whether a key is good, and spend what it costs. It needs no gateway: a service asks this for each request that carries a key. Too many wrong keys through one caller are answered 429.
+// VerifyKey: say whether a key is good, and spend what it costs. It needs no gateway: a service asks this for each request that carries a key. With gateway it judges by the policy of the gateway's routes; 409 is for a route whose policy needs the request itself. Too many wrong keys through one caller are answered 429.
 func (c *Client) VerifyKey(ctx context.Context, body Use) (Result[Verdict], error) {
 	r := request{method: "POST", path: "/v1/keys:verify", body: body}
 	return call[Verdict](ctx, c, r)

@@ -46,6 +46,10 @@ type Config struct {
 	Audit   audit.Reader    // nil: nothing reads it here, and operations about it answer 503
 	Usage   Usage           // nil: nothing keeps it, and getUsage answers 503
 
+	// Policy judges what verifyKey is asked about by the gateway's policy. nil: nobody
+	// does, and it answers 503 to that.
+	Policy Policy
+
 	// Used is told of each key that verifyKey found good, and by which of its secrets:
 	// what is not seen to be used is revoked when it shall be. nil: nobody is told.
 	Used func(key string, secret int)

@@ -26,24 +26,28 @@ import (
 type Use struct {
 	Key     string   `json:"key" format:"password" doc:"the text of the key" minLength:"1" maxLength:"256" example:"wrd_live_7HqLk2mVxWcP..."`
 	Method  string   `json:"method,omitempty" doc:"of the request that came with it" maxLength:"32" pattern:"^[A-Z-]+$" patternDescription:"a method in upper case" example:"GET"`
-	Target  string   `json:"target,omitempty" doc:"of that request: its path, and whatever follows" maxLength:"8192" example:"/orders/17"`
+	Target  string   `json:"target,omitempty" doc:"of that request: its path, and whatever follows; with gateway also scheme and host before it" maxLength:"8192" example:"/orders/17"`
 	Address string   `json:"address,omitempty" doc:"of the client that sent it" maxLength:"45" example:"192.0.2.7"`
 	Origin  string   `json:"origin,omitempty" doc:"the Origin field of that request" maxLength:"300"`
 	Public  bool     `json:"public,omitempty" doc:"the operation takes public keys"`
 	Scopes  []string `json:"scopes,omitempty" nullable:"false" doc:"that the operation wants" maxItems:"20" example:"[\"orders:read\"]"`
+	Gateway bool     `json:"gateway,omitempty" doc:"judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent. Wants method, target with scheme and host, and address; leave out scopes, cost and public, which the route says"`
 	Cost    int64    `json:"cost,omitempty" doc:"credits that it costs, spent when the key is good; default 0: none" minimum:"0" maximum:"1000000" example:"1"`
 }
 
 // Verdict is what a key is good for.
 type Verdict struct {
-	Valid     bool       `json:"valid" doc:"let the request pass" example:"true"`
-	Code      string     `json:"code" enum:"valid,invalid,forbidden,insufficient-scope,rate-limited,credits-exhausted" doc:"why, as the holder of the key may know it" example:"valid"`
-	Status    int        `json:"status" doc:"to answer the request with: 200, 401, 403 or 429" example:"200"`
-	Reason    string     `json:"reason,omitempty" doc:"why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold"`
-	Principal *Principal `json:"principal,omitempty" doc:"whom the key proves"`
-	Limits    []Standing `json:"limits,omitempty" nullable:"false" doc:"the key's own limits, after this request"`
-	Credits   *int64     `json:"credits_remaining,omitempty" doc:"as far as this node knows" example:"99"`
-	Retry     int64      `json:"retry_after,omitempty" doc:"seconds, when there is a time after which it passes"`
+	Valid     bool              `json:"valid" doc:"let the request pass" example:"true"`
+	Code      string            `json:"code" enum:"valid,invalid,forbidden,insufficient-scope,rate-limited,credits-exhausted,refused" doc:"why, as the holder of the key may know it; refused, with gateway, is for what is wrong with the request itself: status says what" example:"valid"`
+	Status    int               `json:"status" doc:"to answer the request with: 200, 401, 403 or 429; with gateway whatever it would answer" example:"200"`
+	Reason    string            `json:"reason,omitempty" doc:"why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold"`
+	Principal *Principal        `json:"principal,omitempty" doc:"whom the key proves"`
+	Limits    []Standing        `json:"limits,omitempty" nullable:"false" doc:"the key's own limits, after this request"`
+	Credits   *int64            `json:"credits_remaining,omitempty" doc:"as far as this node knows" example:"99"`
+	Route     string            `json:"route,omitempty" doc:"of the gateway, for roles that may know"`
+	Stage     string            `json:"stage,omitempty" doc:"of the gateway that refused, for roles that may know"`
+	Header    map[string]string `json:"header,omitempty" doc:"fields that the gateway would answer with: send them to the client"`
+	Retry     int64             `json:"retry_after,omitempty" doc:"seconds, when there is a time after which it passes"`
 }
 
 // Principal is whom a key proves.
@@ -75,6 +79,7 @@ type verification struct {
 	credits  usage.Store
 	clients  *bruteforce.Guard // guesses from one address, as callers tell it
 	callers  *bruteforce.Guard // guesses through one caller
+	policy   Policy            // nil: no gateway judges
 	used     func(key string, secret int)
 }
 
@@ -100,7 +105,7 @@ func newVerification(cfg *Config) (*verification, error) {
 		used = func(string, int) {}
 	}
 	return &verification{
-		verifier: cfg.Verifier, store: cfg.Store, limits: cfg.Limits, ledger: cfg.Ledger, credits: cfg.Credits, clients: clients, callers: callers, used: used,
+		verifier: cfg.Verifier, store: cfg.Store, limits: cfg.Limits, ledger: cfg.Ledger, credits: cfg.Credits, clients: clients, callers: callers, policy: cfg.Policy, used: used,
 	}, nil
 }
 
@@ -108,16 +113,12 @@ func (s *Service) verifyKey(ctx context.Context, c *caller, in *struct {
 	Body Use
 },
 ) (*answer[Verdict], error) {
-	use, err := in.Body.use()
-	if err != nil {
-		return nil, err
-	}
-	v, err := s.verify.judge(ctx, c, &in.Body, use)
+	v, err := s.verify.answer(ctx, c, &in.Body)
 	if err != nil {
 		return nil, err
 	}
 	if !c.may(SeeReasons) {
-		v.Reason = ""
+		v.Reason, v.Route, v.Stage = "", "", ""
 	}
 	return &answer[Verdict]{Body: v}, nil
 }
@@ -152,11 +153,22 @@ func (u *Use) use() (apikey.Use, error) {
 	return use, r.err()
 }
 
-// judge is the verdict on a use, after which limits and credits are spent.
-func (v *verification) judge(ctx context.Context, c *caller, u *Use, use apikey.Use) (Verdict, error) {
-	info, _ := apikey.Parse(u.Key) // the zero id for what is no key
-	id := string(info.ID)
-	client, through := guess(ctx, use.Client, id), guess(ctx, c.client, id)
+// A judging is what one verdict is made from: how it counts for who guesses, and
+// the principal if there is one.
+type judging struct {
+	verdict   Verdict
+	principal exchange.Principal
+	guessed   exchange.Outcome
+}
+
+// answer is the verdict on a use, after which limits and credits are spent.
+func (v *verification) answer(ctx context.Context, c *caller, u *Use) (Verdict, error) {
+	judge, from, err := v.judgeOf(u)
+	if err != nil {
+		return Verdict{}, err
+	}
+	id := idOf(u.Key)
+	client, through := guess(ctx, from, id), guess(ctx, c.client, id)
 	outcome := exchange.Outcome{Status: http.StatusServiceUnavailable} // nobody knows, until somebody does
 	defer func() {                                                     // also when one of both refuses: the other has given a place
 		v.clients.Done(client, outcome)
@@ -167,23 +179,55 @@ func (v *verification) judge(ctx context.Context, c *caller, u *Use, use apikey.
 			return Verdict{}, throttled(said.Problem())
 		}
 	}
-	p, err := v.verifier.VerifyFor(ctx, u.Key, use)
-	verdict, err := v.refused(ctx, c, id, p, err)
-	if err != nil {
+	j, err := judge(ctx, c, u)
+	if err != nil && j.guessed.Status == 0 {
 		return Verdict{}, err
 	}
-	outcome = exchange.Outcome{Status: verdict.Status, Reason: verdict.Reason}
-	if !verdict.Valid {
-		return verdict, nil
+	client.Principal, through.Principal, outcome = j.principal, j.principal, j.guessed
+	return j.verdict, err
+}
+
+// idOf is the id that a text claims; "" for what is no key.
+func idOf(text string) string {
+	info, _ := apikey.Parse(text) // the zero id for what is no key
+	return string(info.ID)
+}
+
+// judgeOf returns what judges u, and the client that u tells of.
+func (v *verification) judgeOf(u *Use) (func(context.Context, *caller, *Use) (judging, error), netip.Addr, error) {
+	if u.Gateway {
+		asked, err := u.request()
+		if err != nil {
+			return nil, netip.Addr{}, err
+		}
+		return func(ctx context.Context, c *caller, u *Use) (judging, error) { return v.byGateway(ctx, c, u, asked) }, asked.Client, nil
 	}
-	client.Principal, through.Principal = p, p
+	use, err := u.use()
+	return func(ctx context.Context, c *caller, u *Use) (judging, error) { return v.byKey(ctx, c, u, use) }, use.Client, err
+}
+
+// byKey is the verdict by what the key itself is good for. What is known when an
+// error comes is still known to who guesses.
+func (v *verification) byKey(ctx context.Context, c *caller, u *Use, use apikey.Use) (judging, error) {
+	p, err := v.verifier.VerifyFor(ctx, u.Key, use)
+	verdict, err := v.refused(ctx, c, idOf(u.Key), p, err)
+	if err != nil {
+		return judging{}, err
+	}
+	j := judging{verdict: verdict, guessed: exchange.Outcome{Status: verdict.Status, Reason: verdict.Reason}}
+	if !verdict.Valid {
+		return j, nil
+	}
+	j.principal = p
 	v.used(p.KeyID, p.SecretNumber)
 	for _, scope := range u.Scopes {
 		if !p.Scopes.Allow(scope) {
-			return Verdict{Code: "insufficient-scope", Status: http.StatusForbidden, Reason: "insufficient-scope", Principal: principalOf(&p)}, nil
+			j.verdict = Verdict{Code: "insufficient-scope", Status: http.StatusForbidden, Reason: "insufficient-scope", Principal: principalOf(&p)}
+			return j, nil
 		}
 	}
-	return v.spend(ctx, u, &p)
+	j.verdict, err = v.spend(ctx, u, &p)
+	return j, err
 }
 
 // guess is a request as the guard sees it.

@@ -59,7 +59,7 @@ func (p *program) openKeyService() error {
 	}
 	p.keys.api, err = keyservice.New(keyservice.Config{
 		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: attempts,
-		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Timeout: o.Config.Timeouts.Store,
+		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Policy: &asked{program: p}, Timeout: o.Config.Timeouts.Store,
 	})
 	return err
 }
