@@ -205,7 +205,7 @@ func table() map[string]row {
 		"internal/idempotency": {},
 		"internal/keyservice": {
 			module: vocabulary(
-				"apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency",
+				"apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency", "internal/keyimport",
 				"openapi", "ratelimit", "target", "usage",
 			),
 			third: []string{"github.com/danielgtaylor/huma/v2"},

@@ -72,24 +72,12 @@ var ErrPresent = errors.New("is there already: go on with an import that was int
 
 // New reports everything that is wrong with cfg at once.
 func New(cfg Config) (*Importer, error) {
-	if cfg.Prefix == "" {
-		cfg.Prefix = "wrd"
-	}
-	if cfg.Environment == "" {
-		cfg.Environment = "live"
-	}
-	if cfg.Done == nil {
-		cfg.Done = new(atomic.Int64)
-	}
-	var errs []error
-	if cfg.Store == nil || cfg.Peppers == nil || cfg.Open == nil || cfg.By.Actor == "" || cfg.By.Source == "" {
-		errs = append(errs, errors.New("keyimport: want Store, Peppers, Open and By"))
+	errs := []error{cfg.complete()}
+	if cfg.Open == nil {
+		errs = append(errs, errors.New("keyimport: want Open"))
 	}
 	if !slices.Contains(Formats(), cfg.Format) {
 		errs = append(errs, fmt.Errorf("keyimport: format %q: want one of %s", cfg.Format, names()))
-	}
-	if err := (&apikey.Spec{Environment: cfg.Environment}).Check(time.Now()); err != nil {
-		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -97,12 +85,30 @@ func New(cfg Config) (*Importer, error) {
 	return &Importer{cfg}, nil
 }
 
+// complete sets defaults, and reports what every import wants and cfg has not.
+func (c *Config) complete() error {
+	if c.Prefix == "" {
+		c.Prefix = "wrd"
+	}
+	if c.Environment == "" {
+		c.Environment = "live"
+	}
+	if c.Done == nil {
+		c.Done = new(atomic.Int64)
+	}
+	var missing error
+	if c.Store == nil || c.Peppers == nil || c.By.Actor == "" || c.By.Source == "" {
+		missing = errors.New("keyimport: want Store, Peppers and By")
+	}
+	return errors.Join(missing, (&apikey.Spec{Environment: c.Environment}).Check(time.Now()))
+}
+
 // Check reads the whole file and says what an import would do, without the store:
 // whether a key is there already it does not know. The error is non-nil when the
 // file cannot be read to its end.
 func (m *Importer) Check(ctx context.Context) (*Report, error) {
 	r := newReport()
-	err := m.each(ctx, r, func(apikey.Change, string) error { r.Imported++; return nil })
+	err := m.each(ctx, r, func(apikey.Change, *Entry) error { r.Imported++; return nil })
 	return r, err
 }
 
@@ -113,7 +119,7 @@ func (m *Importer) Check(ctx context.Context) (*Report, error) {
 func (m *Importer) Import(ctx context.Context) (*Report, error) {
 	r := newReport()
 	b := batch{m: m, report: r, at: make(map[digest]string)}
-	err := m.each(ctx, r, func(c apikey.Change, at string) error { return b.add(ctx, c, at) })
+	err := m.each(ctx, r, func(c apikey.Change, e *Entry) error { return b.add(ctx, c, e.At) })
 	if err == nil && r.Wrong > 0 {
 		err = r.Errors[0]
 	}
@@ -149,7 +155,7 @@ func unjoin(err error) []error {
 }
 
 // each calls use with the change that makes each key of the file.
-func (m *Importer) each(ctx context.Context, r *Report, use func(c apikey.Change, at string) error) error {
+func (m *Importer) each(ctx context.Context, r *Report, use func(c apikey.Change, e *Entry) error) error {
 	f, err := m.cfg.Open()
 	if err != nil {
 		return err
@@ -178,11 +184,15 @@ func (m *Importer) each(ctx context.Context, r *Report, use func(c apikey.Change
 			continue
 		}
 		r.note(&e)
-		if err := use(apikey.Change{Actor: m.cfg.By.Actor, Source: m.cfg.By.Source, Op: apikey.OpImport, At: now, After: &record}, e.At); err != nil {
+		if err := use(m.change(&record, now), &e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (m *Importer) change(r *apikey.Record, now time.Time) apikey.Change {
+	return apikey.Change{Actor: m.cfg.By.Actor, Source: m.cfg.By.Source, Op: apikey.OpImport, At: now, After: r}
 }
 
 // note counts what an entry is.

@@ -25,6 +25,7 @@ type Request struct {
 	Target string // path and query
 	Client netip.Addr
 	Origin string // the Origin field; "" for none
+	Dry    bool   // say what would become of it, and count nothing
 }
 
 // A Judgement is what a gateway makes of a [Request].
@@ -33,6 +34,7 @@ type Judgement struct {
 	Status    int          // that the client ought to get; 200 when it is allowed
 	Kind      problem.Type // of a refusal; "" for an answer of the gateway's own, such as a preflight's
 	Reason    string       // the word of the log
+	Detail    string       // of the problem
 	Stage     string       // that had the last word; "" when it is allowed
 	Route     string       // the pattern that matched; "" for none
 	Header    http.Header  // that the client ought to get
@@ -61,7 +63,7 @@ func (u *Use) request() (*Request, error) {
 	if u.Method == "" {
 		r.fault("method", "is missing: the gateway wants it")
 	}
-	out := &Request{Key: u.Key, Method: u.Method, Origin: u.Origin}
+	out := &Request{Key: u.Key, Method: u.Method, Origin: u.Origin, Dry: u.Dry}
 	if address, err := netip.ParseAddr(u.Address); err == nil {
 		out.Client = address.Unmap().WithZone("")
 	} else {
@@ -143,7 +145,7 @@ func (v *verification) hidden(ctx context.Context, c *caller, u *Use, asked *Req
 
 // verdict is j in the words of the API.
 func (j *Judgement) verdict() Verdict {
-	v := Verdict{Valid: j.Allowed, Code: codeValid, Status: j.Status, Route: j.Route, Stage: j.Stage, Reason: j.Reason, Header: answerHeader(j.Header)}
+	v := Verdict{Valid: j.Allowed, Code: codeValid, Status: j.Status, Route: j.Route, Stage: j.Stage, Reason: j.Reason, Detail: j.Detail, Header: answerHeader(j.Header)}
 	if !j.Principal.IsZero() {
 		v.Principal = principalOf(&j.Principal)
 	}

@@ -50,6 +50,11 @@ type Config struct {
 	// does, and it answers 503 to that.
 	Policy Policy
 
+	// Peppers are those under which imported keys are stored, and Prefix begins the
+	// texts that they get when they are rolled. nil Peppers: nothing is imported.
+	Peppers *apikey.Peppers
+	Prefix  string
+
 	// Used is told of each key that verifyKey found good, and by which of its secrets:
 	// what is not seen to be used is revoked when it shall be. nil: nobody is told.
 	Used func(key string, secret int)

@@ -32,6 +32,7 @@ type Use struct {
 	Public  bool     `json:"public,omitempty" doc:"the operation takes public keys"`
 	Scopes  []string `json:"scopes,omitempty" nullable:"false" doc:"that the operation wants" maxItems:"20" example:"[\"orders:read\"]"`
 	Gateway bool     `json:"gateway,omitempty" doc:"judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent. Wants method, target with scheme and host, and address; leave out scopes, cost and public, which the route says"`
+	Dry     bool     `json:"dry,omitempty" doc:"say it, and spend and count nothing"`
 	Cost    int64    `json:"cost,omitempty" doc:"credits that it costs, spent when the key is good; default 0: none" minimum:"0" maximum:"1000000" example:"1"`
 }
 
@@ -41,6 +42,7 @@ type Verdict struct {
 	Code      string            `json:"code" enum:"valid,invalid,forbidden,insufficient-scope,rate-limited,credits-exhausted,refused" doc:"why, as the holder of the key may know it; refused, with gateway, is for what is wrong with the request itself: status says what" example:"valid"`
 	Status    int               `json:"status" doc:"to answer the request with: 200, 401, 403 or 429; with gateway whatever it would answer" example:"200"`
 	Reason    string            `json:"reason,omitempty" doc:"why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold"`
+	Detail    string            `json:"detail,omitempty" doc:"what the holder may be told of a refusal"`
 	Principal *Principal        `json:"principal,omitempty" doc:"whom the key proves"`
 	Limits    []Standing        `json:"limits,omitempty" nullable:"false" doc:"the key's own limits, after this request"`
 	Credits   *int64            `json:"credits_remaining,omitempty" doc:"as far as this node knows" example:"99"`
@@ -59,6 +61,7 @@ type Principal struct {
 	Plan        string     `json:"plan,omitempty" example:"free"`
 	Expires     *time.Time `json:"expires,omitempty"`
 	Retiring    bool       `json:"retiring,omitempty" doc:"the text is being replaced: the client shall take the new one"`
+	Secret      int        `json:"secret,omitempty" doc:"which of the key's secrets the text is, from 1" example:"1"`
 }
 
 // Standing is where a key stands with a limit of its own.
@@ -126,7 +129,7 @@ func (s *Service) verifyKey(ctx context.Context, c *caller, in *struct {
 // use is what the key is shown for.
 func (u *Use) use() (apikey.Use, error) {
 	var r reader
-	use := apikey.Use{Method: u.Method, Origin: u.Origin, Public: u.Public}
+	use := apikey.Use{Method: u.Method, Origin: u.Origin, Public: u.Public, Dry: u.Dry}
 	if u.Address != "" {
 		address, err := netip.ParseAddr(u.Address)
 		if err != nil {
@@ -219,7 +222,9 @@ func (v *verification) byKey(ctx context.Context, c *caller, u *Use, use apikey.
 		return j, nil
 	}
 	j.principal = p
-	v.used(p.KeyID, p.SecretNumber)
+	if !u.Dry {
+		v.used(p.KeyID, p.SecretNumber)
+	}
 	for _, scope := range u.Scopes {
 		if !p.Scopes.Allow(scope) {
 			j.verdict = Verdict{Code: "insufficient-scope", Status: http.StatusForbidden, Reason: "insufficient-scope", Principal: principalOf(&p)}
@@ -255,7 +260,7 @@ func (v *verification) refused(ctx context.Context, c *caller, id string, p exch
 		if c.bound() != "" && denial.Principal.Owner != c.bound() {
 			return invalid, nil
 		}
-		return Verdict{Code: "forbidden", Status: http.StatusForbidden, Reason: denial.Rule, Principal: principalOf(&denial.Principal)}, nil
+		return Verdict{Code: "forbidden", Status: http.StatusForbidden, Reason: denial.Rule, Detail: denial.Problem.Detail, Principal: principalOf(&denial.Principal)}, nil
 	}
 	refusal, ok := errors.AsType[*authn.Refusal](err)
 	if !ok {
@@ -277,7 +282,7 @@ func (v *verification) refused(ctx context.Context, c *caller, id string, p exch
 func principalOf(p *exchange.Principal) *Principal {
 	return &Principal{
 		ID: p.KeyID, Owner: p.Owner, Environment: p.Environment, Scopes: append([]string{}, p.Scopes.Names()...), Plan: p.Plan,
-		Expires: timeOf(p.Expires), Retiring: p.Retiring,
+		Expires: timeOf(p.Expires), Retiring: p.Retiring, Secret: p.SecretNumber,
 	}
 }
 
@@ -285,7 +290,7 @@ func principalOf(p *exchange.Principal) *Principal {
 // given back.
 func (v *verification) spend(ctx context.Context, u *Use, p *exchange.Principal) (Verdict, error) {
 	verdict := Verdict{Valid: true, Code: codeValid, Status: http.StatusOK, Principal: principalOf(p)}
-	if err := v.count(ctx, p, &verdict); err != nil || !verdict.Valid || u.Cost == 0 {
+	if err := v.count(ctx, p, u.Dry, &verdict); err != nil || !verdict.Valid || u.Cost == 0 {
 		return verdict, err
 	}
 	if v.ledger == nil {
@@ -300,7 +305,7 @@ func (v *verification) spend(ctx context.Context, u *Use, p *exchange.Principal)
 		return Verdict{}, err
 	}
 	x := exchange.New(r)
-	x.Principal = *p
+	x.Principal, x.Dry = *p, u.Dry
 	switch said := stage.Check(x); said.Kind() { //nolint:contextcheck // the exchange has it
 	case exchange.Passed:
 	case exchange.Refused:
@@ -320,7 +325,7 @@ func (v *verification) spend(ctx context.Context, u *Use, p *exchange.Principal)
 var errNoCredits = errors.New("keyservice: nothing keeps credits here")
 
 // count counts the use by the limits that the key has of its own: by all or none.
-func (v *verification) count(ctx context.Context, p *exchange.Principal, verdict *Verdict) error {
+func (v *verification) count(ctx context.Context, p *exchange.Principal, dry bool, verdict *Verdict) error {
 	if len(p.Quotas) == 0 {
 		return nil
 	}
@@ -336,7 +341,7 @@ func (v *verification) count(ctx context.Context, p *exchange.Principal, verdict
 			Quota: ratelimit.Quota{Count: q.Count, Per: q.Per, Burst: burst},
 		}
 	}
-	if err := v.limits.Take(ctx, claims, false); err != nil {
+	if err := v.limits.Take(ctx, claims, dry); err != nil {
 		return err
 	}
 	for i := range claims {

@@ -59,7 +59,7 @@ func (p *program) openKeyService() error {
 	}
 	p.keys.api, err = keyservice.New(keyservice.Config{
 		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: attempts,
-		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Policy: &asked{program: p}, Timeout: o.Config.Timeouts.Store,
+		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Policy: &asked{program: p}, Peppers: o.Peppers, Prefix: o.Config.Keys.Prefix, Timeout: o.Config.Timeouts.Store,
 	})
 	return err
 }
@@ -136,7 +136,7 @@ func (k *keyService) patterns() []string {
 
 // limitOf is how long a body may be for a pattern of the admin listener.
 func limitOf(pattern string) int64 {
-	if pattern == keyservice.BatchPattern {
+	if pattern == keyservice.BatchPattern || pattern == keyservice.ImportPattern {
 		return keyservice.BatchBody
 	}
 	return adminBody

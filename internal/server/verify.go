@@ -58,7 +58,9 @@ func (a *asked) Judge(ctx context.Context, q *keyservice.Request) (keyservice.Ju
 	}
 	d := &deciding{Stack: s.stack, Recover: s.stack.Edge.Recover}
 	w := &unsent{header: make(http.Header)}
-	exchange.Serve(w, r, d, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	x := exchange.New(r)
+	x.Dry = q.Dry
+	exchange.Serve(w, x.Request, d, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	return d.judgement(w)
 }
 
@@ -94,7 +96,7 @@ func (d *deciding) judgement(w *unsent) (keyservice.Judgement, error) {
 		Allowed: allowed, Status: w.status, Reason: d.outcome.Reason, Stage: d.outcome.Trace.Stage, Route: d.x.Route, Header: w.header, Principal: d.x.Principal,
 	}
 	if p := v.Problem(); p != nil {
-		j.Kind = p.Type
+		j.Kind, j.Detail = p.Type, p.Detail
 	}
 	return j, nil
 }
