@@ -112,6 +112,7 @@
 //   - client: the Go client of the admin API
 //   - internal/clientgen: what writes it from the API's document
 //   - internal/idempotency: what came of requests that a client may send again
+//   - internal/jsonwalk: JSON, token by token
 //   - internal/keyservice: the admin REST API of keys, credits, audit and usage
 //   - internal/housekeeping: what is due without anybody asking: notices of keys that expire
 //   - internal/postgresurl: the address of a PostgreSQL database, without its password
