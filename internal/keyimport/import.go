@@ -126,6 +126,9 @@ func (m *Importer) Import(ctx context.Context) (*Report, error) {
 	if err == nil {
 		err = b.flush(ctx)
 	}
+	if written := b.wait(); err == nil { // whatever else went wrong: what is under way belongs to the report
+		err = written
+	}
 	return r, err
 }
 
@@ -296,12 +299,13 @@ func checkLimits(e *Entry) error {
 	return nil
 }
 
-// batch is what is written at once.
+// batch is what is written at once, while the next is read.
 type batch struct {
 	m       *Importer
 	report  *Report
 	changes []apikey.Change
 	at      map[digest]string
+	writing chan error // of the batch before; nil when it is written
 }
 
 // digest is what tells keys of a file apart.
@@ -331,36 +335,53 @@ func (b *batch) add(ctx context.Context, c apikey.Change, at string) error {
 	return b.flush(ctx)
 }
 
-// flush writes the batch.
+// flush begins to write the batch, once the one before is written.
 func (b *batch) flush(ctx context.Context) error {
-	if len(b.changes) == 0 {
+	if err := b.wait(); err != nil || len(b.changes) == 0 {
+		return err
+	}
+	changes, at := b.changes, b.at
+	b.changes, b.at = make([]apikey.Change, 0, batchSize), make(map[digest]string, batchSize)
+	b.writing = make(chan error, 1)
+	go func(done chan<- error) { done <- b.write(ctx, changes, at) }(b.writing)
+	return nil
+}
+
+// wait waits for the batch that is being written, and returns what came of it.
+func (b *batch) wait() error {
+	if b.writing == nil {
 		return nil
 	}
-	_, err := b.m.cfg.Store.ApplyAll(ctx, b.changes)
-	switch {
-	case err == nil:
-		b.report.Imported += len(b.changes)
-	case errors.Is(err, apikey.ErrExists):
-		err = b.oneByOne(ctx)
-	}
-	b.changes = b.changes[:0]
-	clear(b.at)
+	err := <-b.writing
+	b.writing = nil
 	return err
 }
 
-// oneByOne finds out which keys of the batch are there, and writes the others.
-func (b *batch) oneByOne(ctx context.Context) error {
+// write writes changes. Of the report it counts what nobody else does.
+func (b *batch) write(ctx context.Context, changes []apikey.Change, at map[digest]string) error {
+	_, err := b.m.cfg.Store.ApplyAll(ctx, changes)
+	switch {
+	case err == nil:
+		b.report.Imported += len(changes)
+	case errors.Is(err, apikey.ErrExists):
+		err = b.oneByOne(ctx, changes, at)
+	}
+	return err
+}
+
+// oneByOne finds out which keys of a batch are there, and writes the others.
+func (b *batch) oneByOne(ctx context.Context, changes []apikey.Change, at map[digest]string) error {
 	var missing []apikey.Change
-	for i := range b.changes {
-		of := digestOf(&b.changes[i])
+	for i := range changes {
+		of := digestOf(&changes[i])
 		_, err := b.m.cfg.Store.LookupDigest(ctx, of.format, of.sum)
 		switch {
 		case errors.Is(err, apikey.ErrNotFound):
-			missing = append(missing, b.changes[i])
+			missing = append(missing, changes[i])
 		case err != nil:
 			return err
 		case !b.m.cfg.Resume:
-			return fmt.Errorf("%s: %w", b.at[of], ErrPresent)
+			return fmt.Errorf("%s: %w", at[of], ErrPresent)
 		default:
 			b.report.Present++
 		}

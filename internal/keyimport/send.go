@@ -91,5 +91,8 @@ func Take(ctx context.Context, cfg Config, entries []Numbered) (*Report, error) 
 	if err := errors.Join(errs...); err != nil {
 		return r, err
 	}
-	return r, b.flush(ctx)
+	if len(b.changes) == 0 {
+		return r, nil
+	}
+	return r, b.write(ctx, b.changes, b.at)
 }
