@@ -66,14 +66,14 @@ func (w *Walker) Next() Token {
 	}
 	from, first := w.at, w.text[w.at]
 	kind := Kind(first)
-	switch {
-	case first == '{' || first == '}' || first == '[' || first == ']':
+	switch first {
+	case '{', '}', '[', ']':
 		w.at++
-	case first == '"':
+	case '"':
 		w.at = w.endOfString()
-	case first == 't' || first == 'n':
+	case 't', 'n':
 		w.at += len("true")
-	case first == 'f':
+	case 'f':
 		w.at += len("false")
 	default:
 		kind = '0'

@@ -32,6 +32,7 @@ func (s *Service) addOperations() {
 		id: "verifyKey", method: http.MethodPost, path: "/v1/keys:verify", tag: "verification", right: VerifyKeys, also: bodyAlso(409, 429),
 		summary: "Say whether a key is good, and spend what it costs", description: "It needs no gateway: a service asks this for each request that carries a key. With gateway it judges by the policy of the gateway's routes; 409 is for a route whose policy needs the request itself. Too many wrong keys through one caller are answered 429.",
 	}, s.verifyKey)
+	registerDirect(s, "verifyKey", s.verifyKey)
 	s.addCredits()
 	s.addAudit()
 	s.addUsage()

@@ -77,6 +77,7 @@ type Service struct {
 	patterns map[string]pattern
 	document []byte
 	verify   *verification
+	direct   map[string]direct
 }
 
 // New reports everything that is wrong with cfg at once.
@@ -84,7 +85,7 @@ func New(cfg Config) (*Service, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, adapter: newAdapter()}
+	s := &Service{cfg: cfg, log: cfg.Log, adapter: newAdapter(), direct: make(map[string]direct)}
 	var err error
 	if s.verify, err = newVerification(&cfg); err != nil {
 		return nil, err

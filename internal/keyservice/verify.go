@@ -171,7 +171,8 @@ func (v *verification) answer(ctx context.Context, c *caller, u *Use) (Verdict, 
 		return Verdict{}, err
 	}
 	id := idOf(u.Key)
-	client, through := guess(ctx, from, id), guess(ctx, c.client, id)
+	r := new(http.Request).WithContext(ctx)
+	client, through := guess(r, from, id), guess(r, c.client, id)
 	outcome := exchange.Outcome{Status: http.StatusServiceUnavailable} // nobody knows, until somebody does
 	defer func() {                                                     // also when one of both refuses: the other has given a place
 		v.clients.Done(client, outcome)
@@ -236,8 +237,8 @@ func (v *verification) byKey(ctx context.Context, c *caller, u *Use, use apikey.
 }
 
 // guess is a request as the guard sees it.
-func guess(ctx context.Context, from netip.Addr, id string) *exchange.Exchange {
-	return &exchange.Exchange{Client: from, Claim: id, Request: new(http.Request).WithContext(ctx)}
+func guess(r *http.Request, from netip.Addr, id string) *exchange.Exchange {
+	return &exchange.Exchange{Client: from, Claim: id, Request: r}
 }
 
 func throttled(p *problem.Problem) *failure {
