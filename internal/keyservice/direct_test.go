@@ -1,7 +1,9 @@
 package keyservice_test
 
 import (
+	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -55,3 +57,37 @@ func TestDirectAnswers(t *testing.T) {
 		}
 	}
 }
+
+// A verdict is asked for with every request of somebody's: what it costs beside the
+// connection is bounded. huma's own way took twice as much.
+func TestVerifyAllocates(t *testing.T) {
+	w := newWorld(t)
+	made := w.made(t, keyservice.KeySpec{Owner: "acme", Scopes: []string{"orders:*"}})
+	body := `{"key":"` + made.Text + `","method":"GET","target":"/orders/17","address":"192.0.2.7","scopes":["orders:read"]}`
+	header := http.Header{"Authorization": {"Bearer " + adminToken}, "Content-Type": {"application/json"}}
+	to := &silent{header: make(http.Header)}
+	run := func() {
+		r := &http.Request{
+			Method: http.MethodPost, URL: &url.URL{Path: "/v1/keys:verify"}, RequestURI: "/v1/keys:verify", Host: "localhost", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: header, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), RemoteAddr: "127.0.0.1:1000",
+		}
+		clear(to.header)
+		if w.handler.ServeHTTP(to, r.WithContext(t.Context())); to.status != http.StatusOK {
+			t.Fatal(to.status)
+		}
+	}
+	const most = 55
+	if got := testing.AllocsPerRun(200, run); got > most && !raceEnabled {
+		t.Errorf("%v allocations, want at most %d", got, most)
+	}
+}
+
+// silent is a response that nobody reads.
+type silent struct {
+	header http.Header
+	status int
+}
+
+func (s *silent) Header() http.Header         { return s.header }
+func (s *silent) WriteHeader(status int)      { s.status = status }
+func (s *silent) Write(p []byte) (int, error) { return len(p), nil }
