@@ -116,6 +116,7 @@
 //   - client: the Go client of the admin API
 //   - internal/clientgen: what writes it from the API's document
 //   - internal/idempotency: what came of requests that a client may send again
+//   - internal/jsonwalk: JSON, token by token
 //   - internal/keyservice: the admin REST API of keys, credits, audit and usage
 //   - internal/adminui: the admin web page, a client of that API
 //   - internal/housekeeping: what is due without anybody asking: notices of keys that expire

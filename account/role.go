@@ -60,6 +60,7 @@ type Action string
 const (
 	ReadKeys       Action = "keys:read"
 	WriteKeys      Action = "keys:write"   // make, change, disable, revoke one
+	ImportKeys     Action = "keys:import"  // with texts that others have made
 	DeleteKeys     Action = "keys:delete"  // needs a fresh login
 	VerifyKeys     Action = "keys:verify"  // and spend their credits
 	SeeReasons     Action = "keys:reasons" // why a key does not hold
@@ -77,7 +78,7 @@ const (
 // Actions returns every action.
 func Actions() []Action {
 	return []Action{
-		ReadKeys, WriteKeys, RollKeys, DeleteKeys, VerifyKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, ReadUsage, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts,
+		ReadKeys, WriteKeys, RollKeys, ImportKeys, DeleteKeys, VerifyKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, ReadUsage, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts,
 	}
 }
 
@@ -108,7 +109,7 @@ func (r Role) May(a Action) bool {
 		return r == Owner || r == Admin || r == Developer
 	case ReadAudit, ReadAccounts:
 		return r == Owner || r == Admin || r == Auditor
-	case DeleteKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, WriteSettings, ManageAccounts:
+	case ImportKeys, DeleteKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, WriteSettings, ManageAccounts:
 		return r == Owner || r == Admin
 	default:
 		return false

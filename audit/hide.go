@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"strings"
 
+	"github.com/warder-dev/warder/internal/jsonwalk"
 	"github.com/warder-dev/warder/redact"
 )
 
@@ -23,12 +23,13 @@ func hideState(state json.RawMessage) (json.RawMessage, error) {
 	if len(state) == 0 {
 		return nil, nil
 	}
-	h := hider{in: json.NewDecoder(bytes.NewReader(state))}
-	h.in.UseNumber()
-	if !json.Valid(state) || h.value("") != nil {
+	w, err := jsonwalk.New(state)
+	if err != nil {
 		return nil, errState
 	}
-	if _, err := h.in.Token(); !errors.Is(err, io.EOF) {
+	h := hider{in: w}
+	h.out.Grow(len(state))
+	if err := h.value(w.Next(), ""); err != nil {
 		return nil, errState
 	}
 	if h.out.String() == "null" {
@@ -39,36 +40,23 @@ func hideState(state json.RawMessage) (json.RawMessage, error) {
 
 // A hider copies one JSON value.
 type hider struct {
-	in  *json.Decoder
+	in  *jsonwalk.Walker
 	out bytes.Buffer
 }
 
-// value copies the next value, the one of the member name.
-func (h *hider) value(name string) error {
-	token, err := h.in.Token()
-	if err != nil {
-		return err
-	}
-	switch token := token.(type) {
-	case json.Delim:
-		if token == '{' {
-			return h.members()
-		}
+// value copies the value that begins with token, the one of the member name.
+func (h *hider) value(token jsonwalk.Token, name string) error {
+	switch token.Kind {
+	case '{':
+		return h.members()
+	case '[':
 		return h.elements(name)
-	case string:
-		return h.text(hideMember(name, token))
-	case json.Number:
-		h.out.WriteString(token.String())
-	case bool:
-		if token {
-			h.out.WriteString("true")
-		} else {
-			h.out.WriteString("false")
-		}
+	case '"':
+		return h.text(hideMember(name, token.Text()))
 	default:
-		h.out.WriteString("null")
+		h.out.Write(token.Raw)
+		return nil
 	}
-	return nil
 }
 
 func (h *hider) members() error {
@@ -77,25 +65,18 @@ func (h *hider) members() error {
 		if !first {
 			h.out.WriteByte(',')
 		}
-		token, err := h.in.Token()
-		if err != nil {
-			return err
-		}
-		name, ok := token.(string)
-		if !ok {
-			return errState
-		}
+		name := h.in.Next().Text()
 		if err := h.text(redact.Text(name)); err != nil {
 			return err
 		}
 		h.out.WriteByte(':')
-		if err := h.value(name); err != nil {
+		if err := h.value(h.in.Next(), name); err != nil {
 			return err
 		}
 	}
 	h.out.WriteByte('}')
-	_, err := h.in.Token()
-	return err
+	h.in.Next()
+	return nil
 }
 
 func (h *hider) elements(name string) error {
@@ -104,16 +85,22 @@ func (h *hider) elements(name string) error {
 		if !first {
 			h.out.WriteByte(',')
 		}
-		if err := h.value(name); err != nil {
+		if err := h.value(h.in.Next(), name); err != nil {
 			return err
 		}
 	}
 	h.out.WriteByte(']')
-	_, err := h.in.Token()
-	return err
+	h.in.Next()
+	return nil
 }
 
 func (h *hider) text(s string) error {
+	if plain(s) { // as the encoder would write it
+		h.out.WriteByte('"')
+		h.out.WriteString(s)
+		h.out.WriteByte('"')
+		return nil
+	}
 	e := json.NewEncoder(&h.out)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
@@ -121,6 +108,16 @@ func (h *hider) text(s string) error {
 	}
 	h.out.Truncate(h.out.Len() - 1) // the line's end
 	return nil
+}
+
+// plain reports whether s stands for itself in JSON.
+func plain(s string) bool {
+	for i := range len(s) {
+		if b := s[i]; b < ' ' || b > '~' || b == '"' || b == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // hideMember returns the text of the member name as the log may have it.

@@ -212,6 +212,19 @@ func (r *request) encode() ([]byte, error) {
 	}
 }
 
+// wires are the elements of a list as each says itself how it goes out.
+func wires[T interface{ wire() ([]byte, error) }](all []T) ([]json.RawMessage, error) {
+	out := make([]json.RawMessage, len(all))
+	for i := range all {
+		text, err := all[i].wire()
+		if err != nil {
+			return nil, err
+		}
+		out[i] = text
+	}
+	return out, nil
+}
+
 // repeatable reports whether to send it again does nothing twice.
 func (r *request) repeatable() bool {
 	return r.method == http.MethodGet || r.header.Get("Idempotency-Key") != ""

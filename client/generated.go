@@ -169,6 +169,61 @@ type GrantCreditsRequest struct {
 	Owner   string `json:"owner,omitempty"` // an owner
 }
 
+// ImportEntry is that of the API's document.
+type ImportEntry struct {
+	Digest      Text              `json:"digest,omitzero"` // in hexadecimal
+	Disabled    bool              `json:"disabled,omitempty"`
+	Environment string            `json:"environment,omitempty"` // default live
+	Expires     *time.Time        `json:"expires,omitempty"`
+	Format      string            `json:"format,omitempty"` // of digest, where the text is not known; one of sha256, sha512
+	Key         Text              `json:"key,omitzero"`     // the text; what is stored is its digest under the pepper
+	Limits      []Limit           `json:"limits,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Name        string            `json:"name,omitempty"`
+	Number      int64             `json:"number"` // of the entry in the file, from 0: the key's id is made of it
+	Owner       string            `json:"owner,omitempty"`
+	Plan        string            `json:"plan,omitempty"`
+	Scopes      []string          `json:"scopes,omitempty"`
+}
+
+func (v ImportEntry) wire() ([]byte, error) {
+	type plain ImportEntry
+	return json.Marshal(struct {
+		plain
+		Digest string `json:"digest,omitempty"`
+		Key    string `json:"key,omitempty"`
+	}{plain: plain(v),
+		Digest: v.Digest.Reveal(),
+		Key:    v.Key.Reveal(),
+	})
+}
+
+// ImportKeysRequest is that of the API's document.
+type ImportKeysRequest struct {
+	Entries []ImportEntry `json:"entries"`
+	Resume  bool          `json:"resume,omitempty"` // pass over keys that are there already: of an import that was interrupted
+}
+
+func (v ImportKeysRequest) wire() ([]byte, error) {
+	entries, err := wires(v.Entries)
+	if err != nil {
+		return nil, err
+	}
+	type plain ImportKeysRequest
+	return json.Marshal(struct {
+		plain
+		Entries []json.RawMessage `json:"entries"`
+	}{plain: plain(v),
+		Entries: entries,
+	})
+}
+
+// Imported is that of the API's document.
+type Imported struct {
+	Imported int64 `json:"imported"` // keys that were written
+	Present  int64 `json:"present"`  // keys that were there already, and are as they were
+}
+
 // Key is that of the API's document.
 type Key struct {
 	Addresses   []string          `json:"addresses,omitempty"`   // from where alone it may be used
@@ -357,7 +412,8 @@ type Principal struct {
 	Plan        string     `json:"plan,omitempty"`
 	Retiring    bool       `json:"retiring,omitempty"` // the text is being replaced: the client shall take the new one
 	Scopes      []string   `json:"scopes"`
-	Token       bool       `json:"token,omitempty"` // proved by a token that was made from the key
+	Secret      *int64     `json:"secret,omitempty"` // which of the key's secrets the text is, from 1
+	Token       bool       `json:"token,omitempty"`  // proved by a token that was made from the key
 }
 
 // Problem is that of the API's document.
@@ -534,12 +590,14 @@ type Use struct {
 	Address  string   `json:"address,omitempty"`  // of the client that sent it
 	Audience string   `json:"audience,omitempty"` // that a token has to be for; default: any that tokens are made for
 	Cost     *int64   `json:"cost,omitempty"`     // credits that it costs, spent when the key is good; default 0: none
+	Dry      bool     `json:"dry,omitempty"`      // say it, and spend and count nothing
+	Gateway  bool     `json:"gateway,omitempty"`  // judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent. Wants method, target with scheme and host, and address; leave out scopes, cost, public and audience, which the route says
 	Key      Text     `json:"key,omitzero"`       // the text of the key, or of a token that was made from one
 	Method   string   `json:"method,omitempty"`   // of the request that came with it
 	Origin   string   `json:"origin,omitempty"`   // the Origin field of that request
 	Public   bool     `json:"public,omitempty"`   // the operation takes public keys
 	Scopes   []string `json:"scopes,omitempty"`   // that the operation wants
-	Target   string   `json:"target,omitempty"`   // of that request: its path, and whatever follows
+	Target   string   `json:"target,omitempty"`   // of that request: its path, and whatever follows; with gateway also scheme and host before it
 }
 
 func (v Use) wire() ([]byte, error) {
@@ -554,14 +612,18 @@ func (v Use) wire() ([]byte, error) {
 
 // Verdict is that of the API's document.
 type Verdict struct {
-	Code             string     `json:"code"`                        // why, as the holder of the key may know it; one of valid, invalid, forbidden, insufficient-scope, rate-limited, credits-exhausted
-	CreditsRemaining *int64     `json:"credits_remaining,omitempty"` // as far as this node knows
-	Limits           []Standing `json:"limits,omitempty"`            // the key's own limits, after this request
-	Principal        *Principal `json:"principal,omitempty"`         // whom the key proves
-	Reason           string     `json:"reason,omitempty"`            // why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold
-	RetryAfter       *int64     `json:"retry_after,omitempty"`       // seconds, when there is a time after which it passes
-	Status           int64      `json:"status"`                      // to answer the request with: 200, 401, 403 or 429
-	Valid            bool       `json:"valid"`                       // let the request pass
+	Code             string            `json:"code"`                        // why, as the holder of the key may know it; refused, with gateway, is for what is wrong with the request itself: status says what; one of valid, invalid, forbidden, insufficient-scope, rate-limited, credits-exhausted, refused
+	CreditsRemaining *int64            `json:"credits_remaining,omitempty"` // as far as this node knows
+	Detail           string            `json:"detail,omitempty"`            // what the holder may be told of a refusal
+	Header           map[string]string `json:"header,omitempty"`            // fields that the gateway would answer with: send them to the client
+	Limits           []Standing        `json:"limits,omitempty"`            // the key's own limits, after this request
+	Principal        *Principal        `json:"principal,omitempty"`         // whom the key proves
+	Reason           string            `json:"reason,omitempty"`            // why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold
+	RetryAfter       *int64            `json:"retry_after,omitempty"`       // seconds, when there is a time after which it passes
+	Route            string            `json:"route,omitempty"`             // of the gateway, for roles that may know
+	Stage            string            `json:"stage,omitempty"`             // of the gateway that refused, for roles that may know
+	Status           int64             `json:"status"`                      // to answer the request with: 200, 401, 403 or 429; with gateway whatever it would answer
+	Valid            bool              `json:"valid"`                       // let the request pass
 }
 
 // Whoami is that of the API's document.
@@ -867,20 +929,22 @@ func (c *Client) GetKey(ctx context.Context, id string) (Result[KeyBody], error)
 type UpdateKeyParams struct {
 	IfMatch        string // the ETag that was seen, or *
 	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+	Wait           string // how long to wait for the nodes that run, at most 30s; default 5s
 }
 
 func (p UpdateKeyParams) fields() (url.Values, http.Header) {
 	query, header := url.Values{}, http.Header{}
 	set(header, "If-Match", p.IfMatch)
 	set(header, "Idempotency-Key", p.IdempotencyKey)
+	set(query, "wait", p.Wait)
 	return query, header
 }
 
-// UpdateKey: change what is said of a key. What is absent stays; what is empty is taken away. Id, environment and kind are for good.
-func (c *Client) UpdateKey(ctx context.Context, id string, p UpdateKeyParams, body KeyPatch) (Result[KeyBody], error) {
+// UpdateKey: change what is said of a key. What is absent stays; what is empty is taken away. Id, environment and kind are for good. The receipt says on which nodes it holds.
+func (c *Client) UpdateKey(ctx context.Context, id string, p UpdateKeyParams, body KeyPatch) (Result[KeyChanged], error) {
 	r := request{method: "PATCH", path: "/v1/keys/" + url.PathEscape(id), body: body}
 	r.query, r.header = p.fields()
-	return call[KeyBody](ctx, c, r)
+	return call[KeyChanged](ctx, c, r)
 }
 
 // DisableKeyParams are those of [Client.DisableKey]. A field that is zero is not sent.
@@ -1015,13 +1079,19 @@ func (c *Client) ExchangeKey(ctx context.Context, body ExchangeSpec) (Result[Tok
 	return call[TokenMade](ctx, c, r)
 }
 
+// ImportKeys: take up to 1000 keys of another system over: all or none. Their holders go on with the texts that they have, once keys.legacy_formats lists what they are. Ask again with resume when an answer was lost: no key is made twice.
+func (c *Client) ImportKeys(ctx context.Context, body ImportKeysRequest) (Result[Imported], error) {
+	r := request{method: "POST", path: "/v1/keys:import", body: body}
+	return call[Imported](ctx, c, r)
+}
+
 // SearchKey: find a key by its text.
 func (c *Client) SearchKey(ctx context.Context, body SearchKeyRequest) (Result[KeyBody], error) {
 	r := request{method: "POST", path: "/v1/keys:search", body: body}
 	return call[KeyBody](ctx, c, r)
 }
 
-// VerifyKey: say whether a key is good, and spend what it costs. It needs no gateway: a service asks this for each request that carries a key. Too many wrong keys through one caller are answered 429.
+// VerifyKey: say whether a key is good, and spend what it costs. It needs no gateway: a service asks this for each request that carries a key. With gateway it judges by the policy of the gateway's routes; 409 is for a route whose policy needs the request itself. Too many wrong keys through one caller are answered 429.
 func (c *Client) VerifyKey(ctx context.Context, body Use) (Result[Verdict], error) {
 	r := request{method: "POST", path: "/v1/keys:verify", body: body}
 	return call[Verdict](ctx, c, r)

@@ -30,6 +30,8 @@ type Seen struct{ Files, Bytes, Keys atomic.Int64 }
 // A FileResult is what came of one file.
 type FileResult struct {
 	Path     string // below the folder, with the folder's name before it
+	Commit   string // of [ScanHistory]: that brought it in; "" where none has it
+	Object   string // of [ScanHistory]: of git's
 	Findings []Finding
 	More     int   // findings beyond MaxFile
 	Err      error // why the file, or a part of it, could not be read; nil if it was

@@ -42,6 +42,9 @@ key and to keep it on lists, revoke it.`,
 			if !sure {
 				return fail(exitUsage, "say --yes; or `warder keys revoke "+string(id)+"`, which keeps it on lists", "keys delete cannot be undone")
 			}
+			if isRemote(cmd) {
+				return deleteRemote(cmd, p, args[0], id, &o, form)
+			}
 			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 				return deleteKey(cmd, p, cfg, db, id, &o, form)
 			})
@@ -62,8 +65,13 @@ func deleteKey(cmd *cobra.Command, p *process, cfg *config.Config, db *database,
 	if err != nil {
 		return err
 	}
-	d := deletion{ID: id, Deleted: true, Revision: r.record.Revision, Nodes: r.nodes()}
-	err = form.print(p.stdout, d, []apikey.ID{id}, func(w io.Writer) error {
+	return r.printDeleted(p, form, id)
+}
+
+// printDeleted shows what is left of the key: its id, and where it is refused.
+func (r revocation) printDeleted(p *process, form format, id apikey.ID) error {
+	d := deletion{ID: id, Deleted: true, Revision: r.receipt.Revision, Nodes: r.nodes()}
+	err := form.print(p.stdout, d, []apikey.ID{id}, func(w io.Writer) error {
 		return printRows(w, [][]string{{"id", string(id)}, {"deleted", time.Now().UTC().Format(time.RFC3339)}})
 	})
 	if err != nil {

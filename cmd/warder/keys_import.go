@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warder-dev/warder/apikey"
-	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/keyimport"
 )
 
@@ -79,15 +78,15 @@ func importKeys(cmd *cobra.Command, p *process, o *importOptions, file string, f
 		Format: keyimport.Format(o.from), Open: func() (io.ReadCloser, error) { return openImport(file) },
 		By: by(p), Prefix: cfg.Keys.Prefix, Environment: apikey.Environment(o.environment), Resume: o.resume, Done: done,
 	}
-	if isRemote(cmd) {
-		return notRemote(cmd)
-	}
 	checked, err := checkImport(cmd.Context(), p, into)
 	if err != nil {
 		return err
 	}
 	if o.dryRun {
 		return printImport(p, form, checked, true)
+	}
+	if isRemote(cmd) {
+		return importRemote(cmd, p, into, checked, form)
 	}
 	store, err := openStore(cmd.Context(), cfg, stderrLog(p))
 	if err != nil {
@@ -109,7 +108,7 @@ func importKeys(cmd *cobra.Command, p *process, o *importOptions, file string, f
 	if err := printImport(p, form, report, false); err != nil {
 		return err
 	}
-	hintFormats(p, cfg, report)
+	hintFormats(p, cfg.Keys.LegacyFormats, report)
 	return nil
 }
 
@@ -129,17 +128,9 @@ func openImport(file string) (io.ReadCloser, error) {
 
 // checkImport reads the whole file, and fails with all that is wrong with it.
 func checkImport(ctx context.Context, p *process, cfg keyimport.Config) (*keyimport.Report, error) {
-	line, err := apikey.NewPepper(nil) // no key is made with it
+	importer, err := checkingImporter(cfg)
 	if err != nil {
 		return nil, err
-	}
-	if cfg.Peppers, err = apikey.ParsePeppers(line); err != nil {
-		return nil, err
-	}
-	cfg.Store = new(apikey.MemoryStore)
-	importer, err := keyimport.New(cfg)
-	if err != nil {
-		return nil, fail(exitUsage, "", "%w", err)
 	}
 	bar := newProgress(p, func() string { return fmt.Sprintf("checking: %d keys", cfg.Done.Load()) })
 	report, err := importer.Check(ctx)
@@ -158,6 +149,23 @@ func checkImport(ctx context.Context, p *process, cfg keyimport.Config) (*keyimp
 		return nil, fail(exitUsage, "nothing was imported", "%w", errors.Join(all...))
 	}
 	return report, nil
+}
+
+// checkingImporter reads a file, and writes nothing.
+func checkingImporter(cfg keyimport.Config) (*keyimport.Importer, error) {
+	line, err := apikey.NewPepper(nil) // no key is made with it
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Peppers, err = apikey.ParsePeppers(line); err != nil {
+		return nil, err
+	}
+	cfg.Store = new(apikey.MemoryStore)
+	importer, err := keyimport.New(cfg)
+	if err != nil {
+		return nil, fail(exitUsage, "", "%w", err)
+	}
+	return importer, nil
 }
 
 const barLength = 30
@@ -213,13 +221,13 @@ func printImport(p *process, form format, r *keyimport.Report, dry bool) error {
 }
 
 // hintFormats says which formats the gateway has to take, when it does not.
-func hintFormats(p *process, cfg *config.Config, r *keyimport.Report) {
+func hintFormats(p *process, taken []string, r *keyimport.Report) {
 	var missing []string
 	if r.Texts > 0 || len(r.Digests) > 0 { // what is upgraded becomes text
 		missing = append(missing, apikey.FormatText)
 	}
 	missing = append(missing, slices.Sorted(maps.Keys(r.Digests))...)
-	missing = slices.DeleteFunc(missing, func(f string) bool { return slices.Contains(cfg.Keys.LegacyFormats, f) })
+	missing = slices.DeleteFunc(missing, func(f string) bool { return slices.Contains(taken, f) })
 	if len(missing) > 0 {
 		_, _ = fmt.Fprintf(p.stderr, "The gateway takes these keys when its configuration says keys: {legacy_formats: [%s]}.\n", strings.Join(missing, ", "))
 	}

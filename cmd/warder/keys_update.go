@@ -57,6 +57,9 @@ func updateKey(cmd *cobra.Command, p *process, arg string, o *updateOptions) err
 	if err != nil {
 		return err
 	}
+	if isRemote(cmd) {
+		return updateRemote(cmd, p, arg, id, o, &patch, form)
+	}
 	return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 		policy := apikey.Policy{DefaultTTL: cfg.Keys.DefaultTTL, MaxTTL: cfg.Keys.MaxTTL, MaxSecrets: cfg.Keys.MaxSecrets}
 		c := keyChange{"update", "updated", "Nothing was to be changed.", func(ctx context.Context, db *database, id apikey.ID, revision apikey.Revision) (apikey.Record, error) {

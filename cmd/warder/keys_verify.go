@@ -96,6 +96,9 @@ func verifyKey(cmd *cobra.Command, p *process, arg string, o *verifyOptions) err
 	if err != nil {
 		return err
 	}
+	if isRemote(cmd) {
+		return verifyRemote(cmd, p, arg, text, use, form)
+	}
 	return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 		peppers, err := peppersOf(cmd.Context(), p, cfg, db)
 		if err != nil {
@@ -151,17 +154,7 @@ func verdictOf(p exchange.Principal, err error) (verdict, error) {
 		return v, fail(exitDenied, "", "the key is not good for this: %s", d.Problem.Detail)
 	}
 	if r, ok := errors.AsType[*authn.Refusal](err); ok {
-		v := verdict{Reason: r.Reason()}
-		switch v.Reason {
-		case "malformed":
-			return v, fail(exitUsage, "copy it again, whole", "this is no key: its form or its check digits are wrong")
-		case "unknown":
-			return v, fail(exitNotFound, "", "no key has this id")
-		case "certificate":
-			return v, fail(exitDenied, "send a request with the certificate through the gateway", "the key is bound to a client certificate")
-		default:
-			return v, fail(exitDenied, "", "the key is not good: %s", v.Reason)
-		}
+		return verdict{Reason: r.Reason()}, refusedFor(r.Reason())
 	}
 	if err != nil {
 		return verdict{}, fail(exitServer, "", "keys verify: %w", err)

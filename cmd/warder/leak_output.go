@@ -20,6 +20,8 @@ const asSARIF format = "sarif"
 // A leakView is one finding. It never holds the secret.
 type leakView struct {
 	File        string       `json:"file"`
+	Commit      string       `json:"commit,omitempty"` // that brought it in
+	Object      string       `json:"object,omitempty"` // of git's
 	Line        int64        `json:"line"`
 	Column      int64        `json:"column"`
 	Offset      *int64       `json:"offset,omitempty"` // nil where a report does not tell
@@ -56,15 +58,18 @@ func newLeakOutput(w io.Writer, form format) *leakOutput {
 
 // addAll writes the findings of one file.
 func (o *leakOutput) addAll(ctx context.Context, r leak.FileResult, known *leakStore) error {
-	if len(r.Findings) > 0 && (r.Path != o.last || o.files == 0) {
-		o.files, o.last = o.files+1, r.Path
+	if place := r.Object + r.Path; len(r.Findings) > 0 && (place != o.last || o.files == 0) {
+		o.files, o.last = o.files+1, place
 	}
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		v := leakView{
-			File: clean(filepath.ToSlash(r.Path)), Line: f.Line, Column: f.Column,
+			File: clean(filepath.ToSlash(r.Path)), Line: f.Line, Column: f.Column, Commit: r.Commit, Object: r.Object, // of git's, in hexadecimal
 			ID: string(f.ID), Prefix: f.Prefix, Environment: string(f.Environment), Masked: f.Masked(),
 			length: int64(len(f.Prefix)+len(f.Environment)) + keyTail + 2,
+		}
+		if r.Object != "" && r.Path == r.Object { // it has no other name
+			v.File = r.Object
 		}
 		if f.Offset >= 0 {
 			v.Offset = &f.Offset
@@ -87,7 +92,7 @@ func (o *leakOutput) add(v *leakView) {
 	case asSARIF:
 		o.write("\n" + sarifResult(v))
 	default:
-		line := fmt.Sprintf("%s:%d:%d  %s  id %s  prefix %s  environment %s", redact.Line(v.File), v.Line, v.Column, v.Masked, v.ID, v.Prefix, v.Environment)
+		line := fmt.Sprintf("%s%s:%d:%d  %s  id %s  prefix %s  environment %s", v.commit(), v.file(), v.Line, v.Column, v.Masked, v.ID, v.Prefix, v.Environment)
 		if v.State != "" {
 			line += "  " + string(v.State)
 		}
@@ -96,6 +101,28 @@ func (o *leakOutput) add(v *leakView) {
 		}
 		o.write(line + "\n")
 	}
+}
+
+// commit is what stands before a file of a repository's history, as git itself
+// writes it; a file without one is an object that no commit has.
+func (v *leakView) commit() string {
+	const short = 12
+	switch {
+	case v.Commit != "":
+		return v.Commit[:min(short, len(v.Commit))] + ":"
+	case v.Object != "":
+		return "(no commit):"
+	default:
+		return ""
+	}
+}
+
+// file is the name for a person.
+func (v *leakView) file() string {
+	if v.Object != "" && v.File == v.Object {
+		return v.File
+	}
+	return redact.Line(v.File)
 }
 
 func (o *leakOutput) close() error {
@@ -180,7 +207,7 @@ func sarifResult(v *leakView) string {
 		"ruleId": sarifRule, "level": level, "message": map[string]string{"text": message},
 		"locations":           []any{map[string]any{"physicalLocation": place}},
 		"partialFingerprints": map[string]string{"keyId/v1": v.ID},
-		"properties":          map[string]any{"keyId": v.ID, "prefix": v.Prefix, "environment": v.Environment, "column": v.Column},
+		"properties":          map[string]any{"keyId": v.ID, "prefix": v.Prefix, "environment": v.Environment, "column": v.Column, "commit": v.Commit},
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 // leakOptions are the flags of leak scan and leak check.
 type leakOptions struct {
 	prefixes, output, wait  string
-	git                     bool
+	git, history            bool
 	lookup, disable, revoke bool
 }
 
@@ -42,22 +42,29 @@ func newLeakScan(p *process) *cobra.Command {
 		Long: `Find keys in a file, a folder or standard input, without asking anybody.
 
 Only what has the right check digits is a key. Links within the folder are not
-followed, and .git is passed over unless --git is given; its objects are
-compressed, so a repository's history is searched by
-
-    git log -p --all --text | warder leak scan -
+followed, and .git is passed over unless --git is given. Its objects are compressed:
+--history reads them by git, each once, from every branch, the stash and what none
+of them has any more, and tells the commit that brought each key in.
 
 With --lookup each key is looked up in the database, and its secret compared: an
 id is public, and its mention no leak.`,
 		Args: wants("a file, a folder, or - for standard input", 1, 1),
+		Example: `  warder leak scan src
+  warder leak scan --history .
+  pg_dump orders | warder leak scan -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runLeak(cmd, p, &o, func(s *leak.Scanner, seen *leak.Seen, show func(leak.FileResult) error) error {
+				if o.history {
+					return scanHistory(cmd.Context(), args[0], leak.HistoryConfig{Scanner: s, Seen: seen}, show)
+				}
 				return scanPath(cmd.Context(), p, &o, args[0], leak.TreeConfig{Scanner: s, Git: o.git, Seen: seen}, show)
 			})
 		},
 	}
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.git, "git", false, "also look into folders called .git")
+	cmd.Flags().BoolVar(&o.history, "history", false, "PATH is a git repository: look into all of its history")
+	cmd.MarkFlagsMutuallyExclusive("git", "history")
 	return cmd
 }
 
@@ -76,6 +83,22 @@ func scanPath(ctx context.Context, p *process, _ *leakOptions, path string, cfg 
 		return fail(causeOf(of), "", "%s: %w", redact.Line(path), of.Err)
 	}
 	return err
+}
+
+// scanHistory scans the history of the repository that path names.
+func scanHistory(ctx context.Context, path string, cfg leak.HistoryConfig, show func(leak.FileResult) error) error {
+	if path == "-" {
+		return fail(exitUsage, "name the folder of the repository", "--history wants a repository, not standard input")
+	}
+	if _, err := os.Stat(path); err != nil {
+		of, _ := errors.AsType[*fs.PathError](err)
+		return fail(causeOf(err), "", "%s: %w", redact.Line(path), of.Err)
+	}
+	err := leak.ScanHistory(ctx, path, cfg, show)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return fail(exitServer, "", "%s", clean(redact.Line(err.Error())))
 }
 
 // runLeak runs a search, and ends with the exit code that says what came of it.

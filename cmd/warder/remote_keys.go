@@ -14,7 +14,6 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/client"
-	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/usage"
 )
 
@@ -69,9 +68,7 @@ func remoteSpec(s *apikey.Spec) client.KeySpec {
 	for _, a := range s.Addresses {
 		k.Addresses = append(k.Addresses, a.String())
 	}
-	for _, q := range s.Limits {
-		k.Limits = append(k.Limits, client.Limit{Name: q.Name, Count: int64(q.Count), Per: q.Per.String(), Burst: new(int64(q.Burst))})
-	}
+	k.Limits = remoteLimits(s.Limits)
 	if s.IdleRevoke > 0 {
 		k.IdleRevoke = s.IdleRevoke.String()
 	}
@@ -130,9 +127,10 @@ func showRemote(cmd *cobra.Command, p *process, argument string, id apikey.ID, f
 
 // A remoteTurn takes a right away on a server, or gives it back.
 type remoteTurn struct {
-	done    string // "revoked", "disabled", "enabled"
+	done    string // "revoked", "disabled", "enabled", "updated"
 	already func(*client.Key) bool
 	change  func(ctx context.Context, r *remote, id, wait string) (client.Result[client.KeyChanged], error)
+	same    string // what to say where nothing was to be changed; "" for what is usual
 }
 
 // turnRemote is keys revoke, disable and enable on a server.
@@ -162,26 +160,20 @@ func turnRemote(cmd *cobra.Command, p *process, argument string, id apikey.ID, t
 
 // printTurned prints what [revocation.print] does.
 func printTurned(p *process, form format, server string, t remoteTurn, before *client.Key, changed *client.KeyChanged) error {
-	receipt := &changed.Receipt
 	out := revocation{
-		database: server, told: new(remoteView(&changed.Key)), before: t.already(before), done: t.done, whole: receipt.Complete,
-		receipt: fleet.Receipt{
-			Revision: apikey.Revision(receipt.Revision), Nodes: int(receipt.Nodes), Applied: int(receipt.Applied), Took: time.Duration(receipt.TookMS) * time.Millisecond,
-		},
+		database: server, told: new(remoteView(&changed.Key)), before: t.already(before), done: t.done, same: t.same, whole: changed.Receipt.Complete,
+		receipt: receiptOf(&changed.Receipt),
 	}
 	if changed.Key.Revoked != nil {
 		out.record.Revoked = *changed.Key.Revoked
-	}
-	for _, n := range receipt.Missing {
-		out.receipt.Missing = append(out.receipt.Missing, fleet.Node{ID: n.ID, Host: n.Host, PID: int(n.PID)})
 	}
 	return out.print(p, form)
 }
 
 func revokeOn(reason string) remoteTurn {
 	return remoteTurn{
-		"revoked", func(k *client.Key) bool { return k.Revoked != nil },
-		func(ctx context.Context, r *remote, id, wait string) (client.Result[client.KeyChanged], error) {
+		done: "revoked", already: func(k *client.Key) bool { return k.Revoked != nil },
+		change: func(ctx context.Context, r *remote, id, wait string) (client.Result[client.KeyChanged], error) {
 			return r.RevokeKey(ctx, id, client.RevokeKeyParams{IdempotencyKey: rand.Text(), Wait: wait}, client.RevokeKeyRequest{Reason: reason})
 		},
 	}
@@ -191,15 +183,15 @@ func revokeOn(reason string) remoteTurn {
 func turnOn(t turn) remoteTurn {
 	if t.name == "disable" {
 		return remoteTurn{
-			t.done, func(k *client.Key) bool { return k.State == string(apikey.Disabled) },
-			func(ctx context.Context, r *remote, id, wait string) (client.Result[client.KeyChanged], error) {
+			done: t.done, already: func(k *client.Key) bool { return k.State == string(apikey.Disabled) },
+			change: func(ctx context.Context, r *remote, id, wait string) (client.Result[client.KeyChanged], error) {
 				return r.DisableKey(ctx, id, client.DisableKeyParams{IdempotencyKey: rand.Text(), Wait: wait})
 			},
 		}
 	}
 	return remoteTurn{
-		t.done, func(k *client.Key) bool { return k.State != string(apikey.Disabled) },
-		func(ctx context.Context, r *remote, id, wait string) (client.Result[client.KeyChanged], error) {
+		done: t.done, already: func(k *client.Key) bool { return k.State != string(apikey.Disabled) },
+		change: func(ctx context.Context, r *remote, id, wait string) (client.Result[client.KeyChanged], error) {
 			return r.EnableKey(ctx, id, client.EnableKeyParams{IdempotencyKey: rand.Text(), Wait: wait})
 		},
 	}

@@ -49,8 +49,8 @@ func rollRemote(cmd *cobra.Command, p *process, argument string, id apikey.ID, o
 // overlapOn ends an overlap on a server.
 func overlapOn(revision int64) remoteTurn {
 	return remoteTurn{
-		"left with its new text alone", func(k *client.Key) bool { return len(k.Secrets) < 2 },
-		func(ctx context.Context, r *remote, id, wait string) (client.Result[client.KeyChanged], error) {
+		done: "left with its new text alone", already: func(k *client.Key) bool { return len(k.Secrets) < 2 },
+		change: func(ctx context.Context, r *remote, id, wait string) (client.Result[client.KeyChanged], error) {
 			return r.EndOverlap(ctx, id, client.EndOverlapParams{IfMatch: ifMatch(revision), IdempotencyKey: rand.Text(), Wait: wait})
 		},
 	}

@@ -172,27 +172,62 @@ func (g *generator) schema(name string, s schema) error {
 		g.linef("%s %s `json:\"%s%s\"`%s", goName(member), kind, member, option, comment(&property))
 	}
 	g.linef("}")
-	if secret {
+	if secret || strings.HasSuffix(name, "Request") && len(g.secretLists(s)) > 0 {
 		g.wire(name, s)
 	}
 	return nil
 }
 
+// secret reports whether a schema has a secret itself.
+func (s *schema) secret() bool {
+	for _, property := range s.Properties {
+		if property.Format == "password" {
+			return true
+		}
+	}
+	return false
+}
+
+// secretLists are the members that list what has a secret.
+func (g *generator) secretLists(s schema) (members []string) {
+	for _, member := range slices.Sorted(maps.Keys(s.Properties)) {
+		items := s.Properties[member].Items
+		if items == nil {
+			continue
+		}
+		name, _ := strings.CutPrefix(items.Ref, "#/components/schemas/")
+		if of := g.doc.Components.Schemas[name]; of.secret() {
+			members = append(members, member)
+		}
+	}
+	return members
+}
+
 // wire writes how a type with a secret goes out: the only place where it does.
 func (g *generator) wire(name string, s schema) {
 	g.linef("\nfunc (v %s) wire() ([]byte, error) {", name)
+	members, lists := slices.Sorted(maps.Keys(s.Properties)), g.secretLists(s)
+	for _, member := range lists {
+		g.linef("%s, err := wires(v.%s)", lowerFirst(goName(member)), goName(member))
+		g.linef("if err != nil { return nil, err }")
+	}
 	g.linef("type plain %s", name)
 	g.linef("return json.Marshal(struct { plain")
-	members := slices.Sorted(maps.Keys(s.Properties))
 	for _, member := range members {
-		if s.Properties[member].Format == "password" {
+		switch {
+		case s.Properties[member].Format == "password":
 			g.linef("%s string `json:\"%s,omitempty\"`", goName(member), member)
+		case slices.Contains(lists, member):
+			g.linef("%s []json.RawMessage `json:\"%s\"`", goName(member), member)
 		}
 	}
 	g.linef("}{ plain: plain(v),")
 	for _, member := range members {
-		if s.Properties[member].Format == "password" {
+		switch {
+		case s.Properties[member].Format == "password":
 			g.linef("%s: v.%s.Reveal(),", goName(member), goName(member))
+		case slices.Contains(lists, member):
+			g.linef("%s: %s,", goName(member), lowerFirst(goName(member)))
 		}
 	}
 	g.linef("})\n}")

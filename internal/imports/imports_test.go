@@ -60,6 +60,7 @@ func table() map[string]row {
 		"internal/gateway",
 		"internal/housekeeping",
 		"internal/idempotency",
+		"internal/jsonwalk",
 		"internal/keyimport",
 		"internal/keyservice",
 		"internal/outgoing",
@@ -173,7 +174,7 @@ func table() map[string]row {
 		// what a room of the decision counts, apart from what it takes
 		"usage/tally":           {module: vocabulary()},
 		"usage/tally/tallytest": {module: vocabulary("usage/tally")},
-		"audit":                 {module: vocabulary("redact")},
+		"audit":                 {module: vocabulary("internal/jsonwalk", "redact")},
 		"webhook":               {module: vocabulary("internal/outgoing")},
 
 		// the stage packages, to name them in Edge and Policy
@@ -201,6 +202,7 @@ func table() map[string]row {
 		"internal/housekeeping": {module: vocabulary("apikey", "usage/tally", "webhook")},
 		"internal/postgresurl":  {},
 		"internal/systemd":      {third: x},
+		"internal/jsonwalk":     {},
 		"internal/keyimport":    {module: vocabulary("apikey"), third: []string{"github.com/goccy/go-yaml"}},
 		"internal/config": {
 			module: vocabulary(
@@ -217,7 +219,7 @@ func table() map[string]row {
 		"internal/idempotency": {},
 		"internal/keyservice": {
 			module: vocabulary(
-				"account", "account/login", "apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency",
+				"account", "account/login", "apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency", "internal/jsonwalk", "internal/keyimport",
 				"openapi", "ratelimit", "target", "usage",
 			),
 			third: []string{"github.com/danielgtaylor/huma/v2"},

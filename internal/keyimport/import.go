@@ -72,24 +72,12 @@ var ErrPresent = errors.New("is there already: go on with an import that was int
 
 // New reports everything that is wrong with cfg at once.
 func New(cfg Config) (*Importer, error) {
-	if cfg.Prefix == "" {
-		cfg.Prefix = "wrd"
-	}
-	if cfg.Environment == "" {
-		cfg.Environment = "live"
-	}
-	if cfg.Done == nil {
-		cfg.Done = new(atomic.Int64)
-	}
-	var errs []error
-	if cfg.Store == nil || cfg.Peppers == nil || cfg.Open == nil || cfg.By.Actor == "" || cfg.By.Source == "" {
-		errs = append(errs, errors.New("keyimport: want Store, Peppers, Open and By"))
+	errs := []error{cfg.complete()}
+	if cfg.Open == nil {
+		errs = append(errs, errors.New("keyimport: want Open"))
 	}
 	if !slices.Contains(Formats(), cfg.Format) {
 		errs = append(errs, fmt.Errorf("keyimport: format %q: want one of %s", cfg.Format, names()))
-	}
-	if err := (&apikey.Spec{Environment: cfg.Environment}).Check(time.Now()); err != nil {
-		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -97,12 +85,30 @@ func New(cfg Config) (*Importer, error) {
 	return &Importer{cfg}, nil
 }
 
+// complete sets defaults, and reports what every import wants and cfg has not.
+func (c *Config) complete() error {
+	if c.Prefix == "" {
+		c.Prefix = "wrd"
+	}
+	if c.Environment == "" {
+		c.Environment = "live"
+	}
+	if c.Done == nil {
+		c.Done = new(atomic.Int64)
+	}
+	var missing error
+	if c.Store == nil || c.Peppers == nil || c.By.Actor == "" || c.By.Source == "" {
+		missing = errors.New("keyimport: want Store, Peppers and By")
+	}
+	return errors.Join(missing, (&apikey.Spec{Environment: c.Environment}).Check(time.Now()))
+}
+
 // Check reads the whole file and says what an import would do, without the store:
 // whether a key is there already it does not know. The error is non-nil when the
 // file cannot be read to its end.
 func (m *Importer) Check(ctx context.Context) (*Report, error) {
 	r := newReport()
-	err := m.each(ctx, r, func(apikey.Change, string) error { r.Imported++; return nil })
+	err := m.each(ctx, r, func(apikey.Change, *Entry) error { r.Imported++; return nil })
 	return r, err
 }
 
@@ -113,12 +119,15 @@ func (m *Importer) Check(ctx context.Context) (*Report, error) {
 func (m *Importer) Import(ctx context.Context) (*Report, error) {
 	r := newReport()
 	b := batch{m: m, report: r, at: make(map[digest]string)}
-	err := m.each(ctx, r, func(c apikey.Change, at string) error { return b.add(ctx, c, at) })
+	err := m.each(ctx, r, func(c apikey.Change, e *Entry) error { return b.add(ctx, c, e.At) })
 	if err == nil && r.Wrong > 0 {
 		err = r.Errors[0]
 	}
 	if err == nil {
 		err = b.flush(ctx)
+	}
+	if written := b.wait(); err == nil { // whatever else went wrong: what is under way belongs to the report
+		err = written
 	}
 	return r, err
 }
@@ -149,7 +158,7 @@ func unjoin(err error) []error {
 }
 
 // each calls use with the change that makes each key of the file.
-func (m *Importer) each(ctx context.Context, r *Report, use func(c apikey.Change, at string) error) error {
+func (m *Importer) each(ctx context.Context, r *Report, use func(c apikey.Change, e *Entry) error) error {
 	f, err := m.cfg.Open()
 	if err != nil {
 		return err
@@ -178,11 +187,15 @@ func (m *Importer) each(ctx context.Context, r *Report, use func(c apikey.Change
 			continue
 		}
 		r.note(&e)
-		if err := use(apikey.Change{Actor: m.cfg.By.Actor, Source: m.cfg.By.Source, Op: apikey.OpImport, At: now, After: &record}, e.At); err != nil {
+		if err := use(m.change(&record, now), &e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (m *Importer) change(r *apikey.Record, now time.Time) apikey.Change {
+	return apikey.Change{Actor: m.cfg.By.Actor, Source: m.cfg.By.Source, Op: apikey.OpImport, At: now, After: r}
 }
 
 // note counts what an entry is.
@@ -286,12 +299,13 @@ func checkLimits(e *Entry) error {
 	return nil
 }
 
-// batch is what is written at once.
+// batch is what is written at once, while the next is read.
 type batch struct {
 	m       *Importer
 	report  *Report
 	changes []apikey.Change
 	at      map[digest]string
+	writing chan error // of the batch before; nil when it is written
 }
 
 // digest is what tells keys of a file apart.
@@ -321,36 +335,53 @@ func (b *batch) add(ctx context.Context, c apikey.Change, at string) error {
 	return b.flush(ctx)
 }
 
-// flush writes the batch.
+// flush begins to write the batch, once the one before is written.
 func (b *batch) flush(ctx context.Context) error {
-	if len(b.changes) == 0 {
+	if err := b.wait(); err != nil || len(b.changes) == 0 {
+		return err
+	}
+	changes, at := b.changes, b.at
+	b.changes, b.at = make([]apikey.Change, 0, batchSize), make(map[digest]string, batchSize)
+	b.writing = make(chan error, 1)
+	go func(done chan<- error) { done <- b.write(ctx, changes, at) }(b.writing)
+	return nil
+}
+
+// wait waits for the batch that is being written, and returns what came of it.
+func (b *batch) wait() error {
+	if b.writing == nil {
 		return nil
 	}
-	_, err := b.m.cfg.Store.ApplyAll(ctx, b.changes)
-	switch {
-	case err == nil:
-		b.report.Imported += len(b.changes)
-	case errors.Is(err, apikey.ErrExists):
-		err = b.oneByOne(ctx)
-	}
-	b.changes = b.changes[:0]
-	clear(b.at)
+	err := <-b.writing
+	b.writing = nil
 	return err
 }
 
-// oneByOne finds out which keys of the batch are there, and writes the others.
-func (b *batch) oneByOne(ctx context.Context) error {
+// write writes changes. Of the report it counts what nobody else does.
+func (b *batch) write(ctx context.Context, changes []apikey.Change, at map[digest]string) error {
+	_, err := b.m.cfg.Store.ApplyAll(ctx, changes)
+	switch {
+	case err == nil:
+		b.report.Imported += len(changes)
+	case errors.Is(err, apikey.ErrExists):
+		err = b.oneByOne(ctx, changes, at)
+	}
+	return err
+}
+
+// oneByOne finds out which keys of a batch are there, and writes the others.
+func (b *batch) oneByOne(ctx context.Context, changes []apikey.Change, at map[digest]string) error {
 	var missing []apikey.Change
-	for i := range b.changes {
-		of := digestOf(&b.changes[i])
+	for i := range changes {
+		of := digestOf(&changes[i])
 		_, err := b.m.cfg.Store.LookupDigest(ctx, of.format, of.sum)
 		switch {
 		case errors.Is(err, apikey.ErrNotFound):
-			missing = append(missing, b.changes[i])
+			missing = append(missing, changes[i])
 		case err != nil:
 			return err
 		case !b.m.cfg.Resume:
-			return fmt.Errorf("%s: %w", b.at[of], ErrPresent)
+			return fmt.Errorf("%s: %w", at[of], ErrPresent)
 		default:
 			b.report.Present++
 		}

@@ -316,9 +316,13 @@ func (s *Service) update(ctx context.Context, c *caller, in *struct {
 	KeyPath
 	Matched
 	Marked
+	Waiting
 	Body KeyPatch
 },
-) (*answer[KeyBody], error) {
+) (*answer[KeyChanged], error) {
+	if _, err := readWait(in.Wait); err != nil {
+		return nil, err
+	}
 	revision, err := s.meant(ctx, c, in.ID, in.IfMatch, true)
 	if err != nil {
 		return nil, err
@@ -328,10 +332,7 @@ func (s *Service) update(ctx context.Context, c *caller, in *struct {
 		return nil, err
 	}
 	record, err := s.cfg.Issuer.Update(ctx, c.by(), apikey.ID(in.ID), revision, patch)
-	if err != nil {
-		return nil, err
-	}
-	return keyAnswer(&record), nil
+	return s.changed(ctx, &record, in.Wait, err)
 }
 
 func (s *Service) roll(ctx context.Context, c *caller, in *struct {
@@ -518,10 +519,11 @@ func (s *Service) addKeys() {
 	const tag = "keys"
 	register(s, endpoint{id: "createKey", method: http.MethodPost, path: "/v1/keys", tag: tag, right: WriteKeys, status: http.StatusCreated, once: true, also: onceAlso(), summary: "Make a key", description: "Its text is in this answer and never again."}, s.create)
 	register(s, endpoint{id: "createKeys", method: http.MethodPost, path: "/v1/keys:batchCreate", tag: tag, right: WriteKeys, status: http.StatusCreated, once: true, also: onceAlso(), summary: "Make up to 1000 keys: all or none"}, s.createAll)
+	s.addImport()
 	register(s, endpoint{id: "listKeys", method: http.MethodGet, path: "/v1/keys", tag: tag, right: ReadKeys, also: []int{404}, summary: "List keys, a page at a time"}, s.list)
 	register(s, endpoint{id: "searchKey", method: http.MethodPost, path: "/v1/keys:search", tag: tag, right: ReadKeys, also: bodyAlso(404), summary: "Find a key by its text"}, s.search)
 	register(s, endpoint{id: "getKey", method: http.MethodGet, path: "/v1/keys/{id}", tag: tag, right: ReadKeys, also: []int{404}, summary: "Show a key"}, s.get)
-	register(s, endpoint{id: "updateKey", method: http.MethodPatch, path: "/v1/keys/{id}", tag: tag, right: WriteKeys, once: true, repeats: true, also: onceAlso(404, 412, 428), summary: "Change what is said of a key", description: "What is absent stays; what is empty is taken away. Id, environment and kind are for good."}, s.update)
+	register(s, endpoint{id: "updateKey", method: http.MethodPatch, path: "/v1/keys/{id}", tag: tag, right: WriteKeys, once: true, repeats: true, also: onceAlso(404, 412, 428), summary: "Change what is said of a key", description: "What is absent stays; what is empty is taken away. Id, environment and kind are for good. The receipt says on which nodes it holds."}, s.update)
 	register(s, endpoint{id: "rollKey", method: http.MethodPost, path: "/v1/keys/{id}:roll", tag: tag, right: RollKeys, once: true, also: onceAlso(404, 412), summary: "Give a key a new secret", description: "The id stays, and with it limits, credits, usage and audit. The new text is in this answer and never again."}, s.roll)
 	register(s, endpoint{id: "endOverlap", method: http.MethodPost, path: "/v1/keys/{id}:endOverlap", tag: tag, right: RollKeys, once: true, repeats: true, also: onceAlso(404, 412), summary: "End what a roll left working, now"}, s.endOverlap)
 	register(s, endpoint{id: "revokeKey", method: http.MethodPost, path: "/v1/keys/{id}:revoke", tag: tag, right: WriteKeys, once: true, repeats: true, also: onceAlso(404, 412), summary: "Revoke a key for good", description: "The receipt says on which nodes it holds."}, s.revoke)

@@ -28,6 +28,7 @@ const (
 	ReadKeys     Right = "keys:read"
 	WriteKeys    Right = "keys:write"       // make, change, disable and revoke
 	RollKeys     Right = "keys:roll"        // and so see the text of a key that was there before
+	ImportKeys   Right = "keys:import"      // with texts that others have made
 	DeleteKeys   Right = "keys:delete"      // what is left of it is the audit
 	VerifyKeys   Right = "keys:verify"      // and spend their credits
 	SeeReasons   Right = "keys:reasons"     // why a key does not hold: more than its holder learns
@@ -57,6 +58,7 @@ func Rules() []Rule {
 		{ReadKeys, all, true},
 		{WriteKeys, writers, true},
 		{RollKeys, writers, true},
+		{ImportKeys, admins, false},
 		{DeleteKeys, admins, true},
 		{VerifyKeys, writers, true},
 		{SeeReasons, admins, true},

@@ -55,6 +55,15 @@ type Config struct {
 	People    *account.Manager // nil: nothing keeps administrators, and operations about them answer 503
 	AdminKeys *login.Keys      // of its store; nil as People
 
+	// Policy judges what verifyKey is asked about by the gateway's policy. nil: nobody
+	// does, and it answers 503 to that.
+	Policy Policy
+
+	// Peppers are those under which imported keys are stored, and Prefix begins the
+	// texts that they get when they are rolled. nil Peppers: nothing is imported.
+	Peppers *apikey.Peppers
+	Prefix  string
+
 	// Used is told of each key that verifyKey found good, and by which of its secrets:
 	// what is not seen to be used is revoked when it shall be. nil: nobody is told.
 	Used func(key string, secret int)
@@ -82,6 +91,7 @@ type Service struct {
 	verify   *verification
 
 	explaining chan struct{} // has room for those that are under way
+	direct     map[string]direct
 }
 
 // New reports everything that is wrong with cfg at once.
@@ -89,7 +99,7 @@ func New(cfg Config) (*Service, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, adapter: newAdapter()}
+	s := &Service{cfg: cfg, log: cfg.Log, adapter: newAdapter(), direct: make(map[string]direct)}
 	var err error
 	if s.verify, err = newVerification(&cfg); err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"regexp"
 	"slices"
@@ -16,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/warder-dev/warder/internal/jsonwalk"
 )
 
 const (
@@ -37,7 +38,7 @@ type pattern struct {
 type checker struct {
 	registry huma.Registry
 	patterns map[string]pattern // of every schema, by their text
-	decoder  *json.Decoder
+	walker   *jsonwalk.Walker
 	faults   []Fault
 }
 
@@ -50,24 +51,17 @@ func (c *checker) fault(path, format string, args ...any) {
 
 // body compares text with s. The error is errSyntax.
 func (c *checker) body(text []byte, s *huma.Schema) error {
-	if !utf8.Valid(text) {
+	var err error
+	if c.walker, err = jsonwalk.New(text); err != nil {
 		return errSyntax
 	}
-	c.decoder = json.NewDecoder(bytes.NewReader(text))
-	c.decoder.UseNumber()
-	if err := c.value("body", s, 0); err != nil {
-		return errSyntax
-	}
-	if _, err := c.decoder.Token(); !errors.Is(err, io.EOF) {
-		return errSyntax
-	}
-	return nil
+	return c.value("body", s, 0)
 }
 
 // value reads one value; s is nil for one that only has to be JSON.
 func (c *checker) value(path string, s *huma.Schema, depth int) error {
-	token, err := c.decoder.Token()
-	if err != nil || depth > maxDepth {
+	token := c.walker.Next()
+	if depth > maxDepth {
 		return errSyntax
 	}
 	if s != nil && s.Ref != "" {
@@ -77,34 +71,34 @@ func (c *checker) value(path string, s *huma.Schema, depth int) error {
 		c.fault(path, "want %s", kindName(s.Type))
 		s = nil
 	}
-	switch v := token.(type) {
-	case json.Delim:
-		if v == '{' {
-			return c.object(path, s, depth)
-		}
+	switch token.Kind {
+	case '{':
+		return c.object(path, s, depth)
+	case '[':
 		return c.array(path, s, depth)
-	case string:
-		c.text(path, s, v)
-	case json.Number:
-		c.number(path, s, v)
+	case '"':
+		if s != nil {
+			c.text(path, s, token.Text())
+		}
+	case '0':
+		c.number(path, s, json.Number(token.Raw))
 	}
 	return nil
 }
 
 // kindOf is the schema type of a token.
-func kindOf(token json.Token) string {
-	switch v := token.(type) {
-	case json.Delim:
-		if v == '{' {
-			return huma.TypeObject
-		}
+func kindOf(token jsonwalk.Token) string {
+	switch token.Kind {
+	case '{':
+		return huma.TypeObject
+	case '[':
 		return huma.TypeArray
-	case string:
+	case '"':
 		return huma.TypeString
-	case bool:
+	case 't', 'f':
 		return huma.TypeBoolean
-	case json.Number:
-		if strings.ContainsAny(v.String(), ".eE") {
+	case '0':
+		if bytes.ContainsAny(token.Raw, ".eE") {
 			return huma.TypeNumber
 		}
 		return huma.TypeInteger
@@ -125,12 +119,8 @@ func kindName(kind string) string {
 // object reads members until the end of an object.
 func (c *checker) object(path string, s *huma.Schema, depth int) error {
 	seen := make(map[string]bool)
-	for c.decoder.More() {
-		token, err := c.decoder.Token()
-		name, ok := token.(string)
-		if err != nil || !ok {
-			return errSyntax
-		}
+	for c.walker.More() {
+		name := c.walker.Next().Text()
 		at := member(path, name)
 		if seen[name] {
 			c.fault(at, "is there twice")
@@ -140,9 +130,7 @@ func (c *checker) object(path string, s *huma.Schema, depth int) error {
 			return err
 		}
 	}
-	if _, err := c.decoder.Token(); err != nil {
-		return errSyntax
-	}
+	c.walker.Next()
 	if s == nil {
 		return nil
 	}
@@ -188,14 +176,12 @@ func (c *checker) array(path string, s *huma.Schema, depth int) error {
 		items = s.Items
 	}
 	n := 0
-	for ; c.decoder.More(); n++ {
+	for ; c.walker.More(); n++ {
 		if err := c.value(path+"["+strconv.Itoa(n)+"]", items, depth+1); err != nil {
 			return err
 		}
 	}
-	if _, err := c.decoder.Token(); err != nil {
-		return errSyntax
-	}
+	c.walker.Next()
 	switch {
 	case s == nil:
 	case s.MaxItems != nil && n > *s.MaxItems:

@@ -178,7 +178,7 @@ func behind(tb testing.TB, s *keyservice.Service) http.Handler {
 	routes := new(warder.Routes)
 	for _, pattern := range s.Patterns() {
 		limit := body
-		if pattern == keyservice.BatchPattern {
+		if pattern == keyservice.BatchPattern || pattern == keyservice.ImportPattern {
 			limit = long
 		}
 		must(tb, routes.Handle(pattern, &warder.Policy{BodyLimit: limit}))

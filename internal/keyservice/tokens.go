@@ -120,7 +120,7 @@ func tokenMade(t *apikey.Token, text secret.Text) TokenMade {
 // judged where what is made of it is used.
 func (v *verification) prove(ctx context.Context, c *caller, text string) (exchange.Principal, error) {
 	info, _ := apikey.Parse(text) // the zero id for what is no key
-	through := guess(ctx, c.client, string(info.ID))
+	through := guess(new(http.Request).WithContext(ctx), c.client, string(info.ID))
 	outcome := exchange.Outcome{Status: http.StatusServiceUnavailable} // nobody knows, until somebody does
 	defer func() { v.callers.Done(through, outcome) }()
 	if said := v.callers.Check(through); !said.Passed() { //nolint:contextcheck // the exchange has its own

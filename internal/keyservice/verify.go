@@ -26,25 +26,31 @@ import (
 type Use struct {
 	Key      string   `json:"key" format:"password" doc:"the text of the key, or of a token that was made from one" minLength:"1" maxLength:"8192" example:"wrd_live_7HqLk2mVxWcP..."`
 	Method   string   `json:"method,omitempty" doc:"of the request that came with it" maxLength:"32" pattern:"^[A-Z-]+$" patternDescription:"a method in upper case" example:"GET"`
-	Target   string   `json:"target,omitempty" doc:"of that request: its path, and whatever follows" maxLength:"8192" example:"/orders/17"`
+	Target   string   `json:"target,omitempty" doc:"of that request: its path, and whatever follows; with gateway also scheme and host before it" maxLength:"8192" example:"/orders/17"`
 	Address  string   `json:"address,omitempty" doc:"of the client that sent it" maxLength:"45" example:"192.0.2.7"`
 	Origin   string   `json:"origin,omitempty" doc:"the Origin field of that request" maxLength:"300"`
 	Public   bool     `json:"public,omitempty" doc:"the operation takes public keys"`
 	Scopes   []string `json:"scopes,omitempty" nullable:"false" doc:"that the operation wants" maxItems:"20" example:"[\"orders:read\"]"`
 	Audience string   `json:"audience,omitempty" doc:"that a token has to be for; default: any that tokens are made for" maxLength:"2048"`
+	Gateway  bool     `json:"gateway,omitempty" doc:"judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent. Wants method, target with scheme and host, and address; leave out scopes, cost, public and audience, which the route says"`
+	Dry      bool     `json:"dry,omitempty" doc:"say it, and spend and count nothing"`
 	Cost     int64    `json:"cost,omitempty" doc:"credits that it costs, spent when the key is good; default 0: none" minimum:"0" maximum:"1000000" example:"1"`
 }
 
 // Verdict is what a key is good for.
 type Verdict struct {
-	Valid     bool       `json:"valid" doc:"let the request pass" example:"true"`
-	Code      string     `json:"code" enum:"valid,invalid,forbidden,insufficient-scope,rate-limited,credits-exhausted" doc:"why, as the holder of the key may know it" example:"valid"`
-	Status    int        `json:"status" doc:"to answer the request with: 200, 401, 403 or 429" example:"200"`
-	Reason    string     `json:"reason,omitempty" doc:"why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold"`
-	Principal *Principal `json:"principal,omitempty" doc:"whom the key proves"`
-	Limits    []Standing `json:"limits,omitempty" nullable:"false" doc:"the key's own limits, after this request"`
-	Credits   *int64     `json:"credits_remaining,omitempty" doc:"as far as this node knows" example:"99"`
-	Retry     int64      `json:"retry_after,omitempty" doc:"seconds, when there is a time after which it passes"`
+	Valid     bool              `json:"valid" doc:"let the request pass" example:"true"`
+	Code      string            `json:"code" enum:"valid,invalid,forbidden,insufficient-scope,rate-limited,credits-exhausted,refused" doc:"why, as the holder of the key may know it; refused, with gateway, is for what is wrong with the request itself: status says what" example:"valid"`
+	Status    int               `json:"status" doc:"to answer the request with: 200, 401, 403 or 429; with gateway whatever it would answer" example:"200"`
+	Reason    string            `json:"reason,omitempty" doc:"why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold"`
+	Detail    string            `json:"detail,omitempty" doc:"what the holder may be told of a refusal"`
+	Principal *Principal        `json:"principal,omitempty" doc:"whom the key proves"`
+	Limits    []Standing        `json:"limits,omitempty" nullable:"false" doc:"the key's own limits, after this request"`
+	Credits   *int64            `json:"credits_remaining,omitempty" doc:"as far as this node knows" example:"99"`
+	Route     string            `json:"route,omitempty" doc:"of the gateway, for roles that may know"`
+	Stage     string            `json:"stage,omitempty" doc:"of the gateway that refused, for roles that may know"`
+	Header    map[string]string `json:"header,omitempty" doc:"fields that the gateway would answer with: send them to the client"`
+	Retry     int64             `json:"retry_after,omitempty" doc:"seconds, when there is a time after which it passes"`
 }
 
 // Principal is whom a key proves.
@@ -57,6 +63,7 @@ type Principal struct {
 	Expires     *time.Time `json:"expires,omitempty"`
 	Token       bool       `json:"token,omitempty" doc:"proved by a token that was made from the key"`
 	Retiring    bool       `json:"retiring,omitempty" doc:"the text is being replaced: the client shall take the new one"`
+	Secret      int        `json:"secret,omitempty" doc:"which of the key's secrets the text is, from 1" example:"1"`
 }
 
 // Standing is where a key stands with a limit of its own.
@@ -77,6 +84,7 @@ type verification struct {
 	credits  usage.Store
 	clients  *bruteforce.Guard // guesses from one address, as callers tell it
 	callers  *bruteforce.Guard // guesses through one caller
+	policy   Policy            // nil: no gateway judges
 	used     func(key string, secret int)
 }
 
@@ -102,7 +110,7 @@ func newVerification(cfg *Config) (*verification, error) {
 		used = func(string, int) {}
 	}
 	return &verification{
-		verifier: cfg.Verifier, store: cfg.Store, limits: cfg.Limits, ledger: cfg.Ledger, credits: cfg.Credits, clients: clients, callers: callers, used: used,
+		verifier: cfg.Verifier, store: cfg.Store, limits: cfg.Limits, ledger: cfg.Ledger, credits: cfg.Credits, clients: clients, callers: callers, policy: cfg.Policy, used: used,
 	}, nil
 }
 
@@ -110,16 +118,12 @@ func (s *Service) verifyKey(ctx context.Context, c *caller, in *struct {
 	Body Use
 },
 ) (*answer[Verdict], error) {
-	use, err := in.Body.use()
-	if err != nil {
-		return nil, err
-	}
-	v, err := s.verify.judge(ctx, c, &in.Body, use)
+	v, err := s.verify.answer(ctx, c, &in.Body)
 	if err != nil {
 		return nil, err
 	}
 	if !c.may(SeeReasons) {
-		v.Reason = ""
+		v.Reason, v.Route, v.Stage = "", "", ""
 	}
 	return &answer[Verdict]{Body: v}, nil
 }
@@ -127,7 +131,7 @@ func (s *Service) verifyKey(ctx context.Context, c *caller, in *struct {
 // use is what the key is shown for.
 func (u *Use) use() (apikey.Use, error) {
 	var r reader
-	use := apikey.Use{Method: u.Method, Origin: u.Origin, Public: u.Public}
+	use := apikey.Use{Method: u.Method, Origin: u.Origin, Public: u.Public, Dry: u.Dry}
 	if u.Address != "" {
 		address, err := netip.ParseAddr(u.Address)
 		if err != nil {
@@ -154,11 +158,23 @@ func (u *Use) use() (apikey.Use, error) {
 	return use, r.err()
 }
 
-// judge is the verdict on a use, after which limits and credits are spent.
-func (v *verification) judge(ctx context.Context, c *caller, u *Use, use apikey.Use) (Verdict, error) {
-	info, _ := apikey.Parse(u.Key) // the zero id for what is no key
-	id := string(info.ID)
-	client, through := guess(ctx, use.Client, id), guess(ctx, c.client, id)
+// A judging is what one verdict is made from: how it counts for who guesses, and
+// the principal if there is one.
+type judging struct {
+	verdict   Verdict
+	principal exchange.Principal
+	guessed   exchange.Outcome
+}
+
+// answer is the verdict on a use, after which limits and credits are spent.
+func (v *verification) answer(ctx context.Context, c *caller, u *Use) (Verdict, error) {
+	judge, from, err := v.judgeOf(u)
+	if err != nil {
+		return Verdict{}, err
+	}
+	id := idOf(u.Key)
+	r := new(http.Request).WithContext(ctx)
+	client, through := guess(r, from, id), guess(r, c.client, id)
 	outcome := exchange.Outcome{Status: http.StatusServiceUnavailable} // nobody knows, until somebody does
 	defer func() {                                                     // also when one of both refuses: the other has given a place
 		v.clients.Done(client, outcome)
@@ -169,38 +185,77 @@ func (v *verification) judge(ctx context.Context, c *caller, u *Use, use apikey.
 			return Verdict{}, throttled(said.Problem())
 		}
 	}
-	verify := v.verifier.VerifyFor
-	token := v.verifier.OwnsToken(u.Key)
-	if token {
-		verify = func(ctx context.Context, text string, use apikey.Use) (exchange.Principal, error) {
-			return v.verifier.VerifyToken(ctx, text, u.Audience, use)
-		}
-	}
-	p, err := verify(ctx, u.Key, use)
-	verdict, err := v.refused(ctx, c, id, p, err)
-	if err != nil {
+	j, err := judge(ctx, c, u)
+	if err != nil && j.guessed.Status == 0 {
 		return Verdict{}, err
 	}
-	if token && c.bound() != "" && verdict.Code == codeInvalid {
-		verdict.Reason = "unknown" // the key may be somebody else's
+	client.Principal, through.Principal, outcome = j.principal, j.principal, j.guessed
+	return j.verdict, err
+}
+
+// idOf is the id that a text claims; "" for what is no key.
+func idOf(text string) string {
+	info, _ := apikey.Parse(text) // the zero id for what is no key
+	return string(info.ID)
+}
+
+// judgeOf returns what judges u, and the client that u tells of.
+func (v *verification) judgeOf(u *Use) (func(context.Context, *caller, *Use) (judging, error), netip.Addr, error) {
+	if u.Gateway {
+		asked, err := u.request()
+		if err != nil {
+			return nil, netip.Addr{}, err
+		}
+		return func(ctx context.Context, c *caller, u *Use) (judging, error) { return v.byGateway(ctx, c, u, asked) }, asked.Client, nil
 	}
-	outcome = exchange.Outcome{Status: verdict.Status, Reason: verdict.Reason}
+	use, err := u.use()
+	return func(ctx context.Context, c *caller, u *Use) (judging, error) { return v.byKey(ctx, c, u, use) }, use.Client, err
+}
+
+// byKey is the verdict by what the key itself is good for. What is known when an
+// error comes is still known to who guesses.
+func (v *verification) byKey(ctx context.Context, c *caller, u *Use, use apikey.Use) (judging, error) {
+	p, verdict, err := v.shown(ctx, c, u, use)
+	if err != nil {
+		return judging{}, err
+	}
+	j := judging{verdict: verdict, guessed: exchange.Outcome{Status: verdict.Status, Reason: verdict.Reason}}
 	if !verdict.Valid {
-		return verdict, nil
+		return j, nil
 	}
-	client.Principal, through.Principal = p, p
-	v.used(p.KeyID, p.SecretNumber)
+	j.principal = p
+	if !u.Dry {
+		v.used(p.KeyID, p.SecretNumber)
+	}
 	for _, scope := range u.Scopes {
 		if !p.Scopes.Allow(scope) {
-			return Verdict{Code: "insufficient-scope", Status: http.StatusForbidden, Reason: "insufficient-scope", Principal: principalOf(&p)}, nil
+			j.verdict = Verdict{Code: "insufficient-scope", Status: http.StatusForbidden, Reason: "insufficient-scope", Principal: principalOf(&p)}
+			return j, nil
 		}
 	}
-	return v.spend(ctx, u, &p)
+	j.verdict, err = v.spend(ctx, u, &p)
+	return j, err
+}
+
+// shown is whom the text of a key proves, or of a token that was made from one, and
+// what the caller may know of it.
+func (v *verification) shown(ctx context.Context, c *caller, u *Use, use apikey.Use) (exchange.Principal, Verdict, error) {
+	if !v.verifier.OwnsToken(u.Key) {
+		p, err := v.verifier.VerifyFor(ctx, u.Key, use)
+		verdict, err := v.refused(ctx, c, idOf(u.Key), p, err)
+		return p, verdict, err
+	}
+	p, err := v.verifier.VerifyToken(ctx, u.Key, u.Audience, use)
+	verdict, err := v.refused(ctx, c, "", p, err)
+	if c.bound() != "" && verdict.Code == codeInvalid {
+		verdict.Reason = "unknown" // its key may be somebody else's
+	}
+	return p, verdict, err
 }
 
 // guess is a request as the guard sees it.
-func guess(ctx context.Context, from netip.Addr, id string) *exchange.Exchange {
-	return &exchange.Exchange{Client: from, Claim: id, Request: new(http.Request).WithContext(ctx)}
+func guess(r *http.Request, from netip.Addr, id string) *exchange.Exchange {
+	return &exchange.Exchange{Client: from, Claim: id, Request: r}
 }
 
 func throttled(p *problem.Problem) *failure {
@@ -223,7 +278,7 @@ func (v *verification) refused(ctx context.Context, c *caller, id string, p exch
 		if c.bound() != "" && denial.Principal.Owner != c.bound() {
 			return invalid, nil
 		}
-		return Verdict{Code: "forbidden", Status: http.StatusForbidden, Reason: denial.Rule, Principal: principalOf(&denial.Principal)}, nil
+		return Verdict{Code: "forbidden", Status: http.StatusForbidden, Reason: denial.Rule, Detail: denial.Problem.Detail, Principal: principalOf(&denial.Principal)}, nil
 	}
 	refusal, ok := errors.AsType[*authn.Refusal](err)
 	if !ok {
@@ -245,7 +300,7 @@ func (v *verification) refused(ctx context.Context, c *caller, id string, p exch
 func principalOf(p *exchange.Principal) *Principal {
 	return &Principal{
 		ID: p.KeyID, Owner: p.Owner, Environment: p.Environment, Scopes: append([]string{}, p.Scopes.Names()...), Plan: p.Plan,
-		Expires: timeOf(p.Expires), Retiring: p.Retiring, Token: p.Token,
+		Expires: timeOf(p.Expires), Retiring: p.Retiring, Token: p.Token, Secret: p.SecretNumber,
 	}
 }
 
@@ -253,7 +308,7 @@ func principalOf(p *exchange.Principal) *Principal {
 // given back.
 func (v *verification) spend(ctx context.Context, u *Use, p *exchange.Principal) (Verdict, error) {
 	verdict := Verdict{Valid: true, Code: codeValid, Status: http.StatusOK, Principal: principalOf(p)}
-	if err := v.count(ctx, p, &verdict); err != nil || !verdict.Valid || u.Cost == 0 {
+	if err := v.count(ctx, p, u.Dry, &verdict); err != nil || !verdict.Valid || u.Cost == 0 {
 		return verdict, err
 	}
 	if v.ledger == nil {
@@ -268,7 +323,7 @@ func (v *verification) spend(ctx context.Context, u *Use, p *exchange.Principal)
 		return Verdict{}, err
 	}
 	x := exchange.New(r)
-	x.Principal = *p
+	x.Principal, x.Dry = *p, u.Dry
 	switch said := stage.Check(x); said.Kind() { //nolint:contextcheck // the exchange has it
 	case exchange.Passed:
 	case exchange.Refused:
@@ -288,7 +343,7 @@ func (v *verification) spend(ctx context.Context, u *Use, p *exchange.Principal)
 var errNoCredits = errors.New("keyservice: nothing keeps credits here")
 
 // count counts the use by the limits that the key has of its own: by all or none.
-func (v *verification) count(ctx context.Context, p *exchange.Principal, verdict *Verdict) error {
+func (v *verification) count(ctx context.Context, p *exchange.Principal, dry bool, verdict *Verdict) error {
 	if len(p.Quotas) == 0 {
 		return nil
 	}
@@ -304,7 +359,7 @@ func (v *verification) count(ctx context.Context, p *exchange.Principal, verdict
 			Quota: ratelimit.Quota{Count: q.Count, Per: q.Per, Burst: burst},
 		}
 	}
-	if err := v.limits.Take(ctx, claims, false); err != nil {
+	if err := v.limits.Take(ctx, claims, dry); err != nil {
 		return err
 	}
 	for i := range claims {

@@ -138,3 +138,27 @@ func TestAStoreWithoutAnAnswer(t *testing.T) {
 		}
 	}
 }
+
+// A dry question says what a real one would, and spends nothing.
+func TestVerifyDry(t *testing.T) {
+	var used int
+	w := newWorld(t, func(c *keyservice.Config) { c.Used = func(string, int) { used++ } })
+	made := w.made(t, keyservice.KeySpec{Limits: []keyservice.Limit{{Name: "requests", Count: 1, Per: "24h"}}})
+	want(t, "set", w.ask(t, http.MethodPost, "/v1/credits:set", map[string]any{"key": made.Key.ID, "credits": 5}), http.StatusOK)
+	for i := range 3 {
+		if v := w.verdict(t, keyservice.Use{Key: made.Text, Dry: true, Cost: 5}); !v.Valid || v.Principal.Secret != 1 || len(v.Limits) != 1 || v.Limits[0].Per != "24h0m0s" {
+			t.Errorf("dry %d: %+v", i, v)
+		}
+	}
+	if used != 0 {
+		t.Errorf("used %d times, want none", used)
+	}
+	for i, good := range []bool{true, false} {
+		if v := w.verdict(t, keyservice.Use{Key: made.Text}); v.Valid != good {
+			t.Errorf("use %d: %+v", i, v)
+		}
+	}
+	if v := w.verdict(t, keyservice.Use{Key: made.Text, Dry: true}); v.Valid || v.Code != "rate-limited" {
+		t.Errorf("dry, with nothing left: %+v", v)
+	}
+}

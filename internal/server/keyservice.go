@@ -59,7 +59,7 @@ func (p *program) openKeyService() error {
 	}
 	p.keys.api, err = keyservice.New(keyservice.Config{
 		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: attempts,
-		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Tokens: p.tokens.issuer, Explain: p.explain,
+		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Used: p.used, Tokens: p.tokens.issuer, Explain: p.explain, Policy: &asked{program: p}, Peppers: o.Peppers, Prefix: o.Config.Keys.Prefix,
 		People: p.administrators.people, AdminKeys: p.administrators.keys, Timeout: o.Config.Timeouts.Store,
 	})
 	return err
@@ -137,7 +137,7 @@ func (k *keyService) patterns() []string {
 
 // limitOf is how long a body may be for a pattern of the admin listener.
 func limitOf(pattern string) int64 {
-	if pattern == keyservice.BatchPattern {
+	if pattern == keyservice.BatchPattern || pattern == keyservice.ImportPattern {
 		return keyservice.BatchBody
 	}
 	return adminBody
