@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/warder-dev/warder/upstream"
 )
 
 // read makes the request that r tells of. Whatever is missing, empty, repeated or
@@ -41,7 +44,7 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		wrong.unreadable = append(wrong.unreadable, d.target)
 	}
-	if err := cmp.Or(wrong.err(), d.checkUpgrade(r.Header), checkIdentity(r.Header)); err != nil {
+	if err := cmp.Or(wrong.err(), d.checkUpgrade(r.Header), checkIdentity(r.Header), checkUnset(r.Header)); err != nil {
 		return nil, err
 	}
 	return judged(r.Context(), &Question{Method: method, Target: raw, Scheme: scheme, Host: host, Client: client, Header: d.header(r.Header)}, target), nil
@@ -102,6 +105,17 @@ func checkIdentity(h http.Header) error {
 	for _, list := range h["Connection"] {
 		if strings.Contains(folded.Replace(strings.ToLower(list)), prefix) {
 			return errors.New("the client has identity fields taken away by Connection")
+		}
+	}
+	return nil
+}
+
+// checkUnset refuses those of warder's fields that the proxy does not set, such as
+// X-Warder-Identity: the client's own would reach the upstream.
+func checkUnset(h http.Header) error {
+	for name := range h {
+		if strings.HasPrefix(name, "X-Warder-") && !slices.Contains(upstream.IdentityFields(), name) {
+			return errors.New("the client sends a field of warder's that the proxy does not set")
 		}
 	}
 	return nil
