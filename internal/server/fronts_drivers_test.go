@@ -163,7 +163,7 @@ func (w wires) text(r *policyRow) string {
 	return w.cast.say(r.line) + " HTTP/1.1\r\n" + head + "\r\n" + r.body
 }
 
-func (w wires) ask(t *testing.T, r *policyRow, from string, silent bool) policyAnswer {
+func (w wires) ask(t *testing.T, r *policyRow, from string, silent bool) (policyAnswer, http.Header) {
 	t.Helper()
 	c := dialFrom(t, from, w.addr)
 	c.Send(w.text(r))
@@ -172,13 +172,13 @@ func (w wires) ask(t *testing.T, r *policyRow, from string, silent bool) policyA
 	_ = c.Close() // what was upgraded ends, and is logged
 	if response == nil {
 		t.Errorf("%s: no answer", r.rule)
-		return policyAnswer{}
+		return policyAnswer{}, nil
 	}
 	got := policyAnswer{status: response.StatusCode, problem: problemOf(body), silent: silent}
 	if !silent {
 		got.reason = w.logged.reason(t, r.rule)
 	}
-	return settled(t, got, w.arrivals(t), r, w.cast)
+	return settled(t, got, w.arrivals(t), r, w.cast), response.Header
 }
 
 func (w wires) idle(t *testing.T) {
@@ -260,7 +260,7 @@ type replays struct {
 	shape proxyShape
 }
 
-func (p replays) ask(t *testing.T, r *policyRow, from string, silent bool) policyAnswer {
+func (p replays) ask(t *testing.T, r *policyRow, from string, silent bool) (policyAnswer, http.Header) {
 	t.Helper()
 	c := wire.Dial(t, p.asked)
 	method, target, host, fields := p.parts(r)
@@ -268,7 +268,7 @@ func (p replays) ask(t *testing.T, r *policyRow, from string, silent bool) polic
 	w, body := c.Response(http.MethodGet)
 	if w == nil {
 		t.Errorf("%s: no answer", r.rule)
-		return policyAnswer{}
+		return policyAnswer{}, nil
 	}
 	got := policyAnswer{status: w.StatusCode, problem: problemOf(body), silent: silent}
 	if !silent {
@@ -279,8 +279,9 @@ func (p replays) ask(t *testing.T, r *policyRow, from string, silent bool) polic
 	}
 	if w.StatusCode == http.StatusOK {
 		got.who, got.passed = identityIn(w.Header, p.cast), true
+		return got, nil // what the proxy does with the rest is its own
 	}
-	return got
+	return got, w.Header
 }
 
 // envoys is a front that is asked as Envoy does, with encode_raw_headers.
@@ -290,7 +291,7 @@ type envoys struct {
 	conn *grpc.ClientConn
 }
 
-func (e envoys) ask(t *testing.T, r *policyRow, from string, silent bool) policyAnswer {
+func (e envoys) ask(t *testing.T, r *policyRow, from string, silent bool) (policyAnswer, http.Header) {
 	t.Helper()
 	method, target, host, fields := e.parts(r)
 	lines := []*corev3.HeaderValue{
@@ -314,13 +315,19 @@ func (e envoys) ask(t *testing.T, r *policyRow, from string, silent bool) policy
 		got.problem = "" // which Envoy leaves out
 	}
 	if pass := answer.GetOkResponse(); pass != nil {
-		h := make(http.Header)
-		for name, values := range options(pass.GetHeaders()) {
-			h[http.CanonicalHeaderKey(name)] = values
-		}
-		got.who, got.passed = identityIn(h, e.cast), true
+		got.who, got.passed = identityIn(headerOf(pass.GetHeaders()), e.cast), true
+		return got, headerOf(pass.GetResponseHeadersToAdd())
 	}
-	return got
+	return got, headerOf(answer.GetDeniedResponse().GetHeaders())
+}
+
+// headerOf is what Envoy makes of the options.
+func headerOf(all []*corev3.HeaderValueOption) http.Header {
+	h := make(http.Header)
+	for name, values := range options(all) {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	return h
 }
 
 // verifies is a service that asks about a key.
@@ -330,7 +337,7 @@ type verifies struct {
 	admin string // host:port
 }
 
-func (v verifies) ask(t *testing.T, r *policyRow, from string, _ bool) policyAnswer {
+func (v verifies) ask(t *testing.T, r *policyRow, from string, _ bool) (policyAnswer, http.Header) {
 	t.Helper()
 	use := *r.use
 	use.Key = v.cast.texts[use.Key]
@@ -356,7 +363,7 @@ func (v verifies) ask(t *testing.T, r *policyRow, from string, _ bool) policyAns
 	}
 	var verdict keyservice.Verdict
 	if w.StatusCode != http.StatusOK {
-		return policyAnswer{status: w.StatusCode, problem: problemOf(string(body)), silent: true}
+		return policyAnswer{status: w.StatusCode, problem: problemOf(string(body)), silent: true}, nil
 	}
 	if err := json.Unmarshal(body, &verdict); err != nil {
 		t.Fatalf("%v: %s", err, body)
@@ -371,5 +378,5 @@ func (v verifies) ask(t *testing.T, r *policyRow, from string, _ bool) policyAns
 		h := http.Header{"X-Warder-Key-Id": {verdict.Principal.ID}, "X-Warder-Owner": {verdict.Principal.Owner}, "X-Warder-Scopes": {strings.Join(verdict.Principal.Scopes, " ")}}
 		got.who = identityIn(h, v.cast)
 	}
-	return got
+	return got, nil
 }

@@ -85,7 +85,7 @@ func newLibrary(t *testing.T, p people) policyDriver {
 	l.csrf = must(csrf.New(csrf.Config{Keys: []secret.Text{secret.New(base64.StdEncoding.EncodeToString(key))}, TrustedOrigins: []string{"https://admin.example.com"}}))(t)
 	l.cors = must(cors.New(cors.Config{
 		Origins: []string{"https://app.example.com"}, Credentials: true, Methods: []string{"PUT", "DELETE"},
-		RequestHeaders: []string{"X-API-Key", "Content-Type"}, ExposedHeaders: []string{"X-Total"},
+		RequestHeaders: []string{"X-API-Key", "Content-Type"}, ExposedHeaders: []string{"X-Total"}, MaxAge: 10 * time.Minute,
 	}))(t)
 	l.guard = must(bruteforce.New(bruteforce.Config{
 		Claim:   claimed,

@@ -24,6 +24,7 @@ func policyPage(areas []policyArea) []byte {
 	for i := range areas {
 		writeArea(&b, &areas[i])
 	}
+	writeFields(&b)
 	b.WriteString("\n## What no proxy that asks can keep\n\nA front that only decides does not start with these; the gateway does.\n\n| policy | why |\n|---|---|\n")
 	for _, tt := range undecidable() {
 		fmt.Fprintf(&b, "| %s | %s |\n", tt.what, tt.why)

@@ -185,9 +185,10 @@ func (r *policyRow) at(front policyFront, area *policyArea) (want policyAnswer, 
 
 // A policyDriver asks through one front.
 type policyDriver interface {
-	// ask sends the request of a row once, for the client at the address.
-	// silent: warder is not asked, so that there is no record to wait for.
-	ask(t *testing.T, r *policyRow, from string, silent bool) policyAnswer
+	// ask sends the request of a row once, for the client at the address, and returns
+	// what comes of it, with the fields that the client reads. silent: warder is not
+	// asked, so that there is no record to wait for.
+	ask(t *testing.T, r *policyRow, from string, silent bool) (policyAnswer, http.Header)
 	// idle fails the test when something was judged, or reached the upstream, that no
 	// row asked for.
 	idle(t *testing.T)
@@ -211,16 +212,20 @@ func TestOnePolicyThroughEveryFront(t *testing.T) {
 	if n < 200 {
 		t.Errorf("the table has %d rows, want 200 at least", n)
 	}
+	told := newToldFields()
 	for _, front := range policyFronts() {
 		t.Run(string(front), func(t *testing.T) {
 			d := policyDriverOf(t, front)
 			for i := range areas {
 				for j := range areas[i].rows {
-					askRow(t, d, front, &areas[i], &areas[i].rows[j])
+					askRow(t, d, front, told, &areas[i], &areas[i].rows[j])
 				}
 			}
 			d.idle(t)
 		})
+	}
+	if !t.Failed() {
+		told.compare(t)
 	}
 	if t.Failed() {
 		return // the page says what held
@@ -229,7 +234,7 @@ func TestOnePolicyThroughEveryFront(t *testing.T) {
 }
 
 // askRow asks about a row at a front.
-func askRow(t *testing.T, d policyDriver, front policyFront, area *policyArea, r *policyRow) {
+func askRow(t *testing.T, d policyDriver, front policyFront, told *toldFields, area *policyArea, r *policyRow) {
 	t.Helper()
 	want, _, applies := r.at(front, area)
 	if !applies {
@@ -240,12 +245,16 @@ func askRow(t *testing.T, d policyDriver, front policyFront, area *policyArea, r
 		from = area.client
 	}
 	for i := range r.before {
-		if got := d.ask(t, r, from, false); got.status != r.first {
+		if got, _ := d.ask(t, r, from, false); got.status != r.first {
 			t.Errorf("%s: %s: request %d of those before: %s, want %d", area.name, r.rule, i+1, got, r.first)
 		}
 	}
-	if got := d.ask(t, r, from, want.silent); got != want {
+	got, h := d.ask(t, r, from, want.silent)
+	if got != want {
 		t.Errorf("%s: %s:\n\tgot  %s\n\twant %s", area.name, r.rule, got, want)
+	}
+	if !got.silent {
+		told.note(front, area.name+": "+r.rule, got, h)
 	}
 }
 
