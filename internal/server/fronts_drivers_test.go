@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -149,6 +150,23 @@ type wires struct {
 	cast     *cast
 	logged   records
 	arrivals func(t *testing.T) []arrival
+
+	secure string // host:port where the front speaks TLS; "" for nowhere
+	tls    security
+}
+
+// dial connects as the row wants.
+func (w wires) dial(t *testing.T, r *policyRow, from string) *wire.Client {
+	t.Helper()
+	if r.over == "" {
+		return dialFrom(t, from, w.addr)
+	}
+	c := dialFrom(t, from, w.secure)
+	conn := tls.Client(c.Conn, w.tls.client(r.over))
+	if err := conn.HandshakeContext(t.Context()); err != nil {
+		t.Fatalf("%s: %v", r.rule, err)
+	}
+	return &wire.Client{Conn: conn, Reader: bufio.NewReader(conn)}
 }
 
 // text is the request of r.
@@ -165,7 +183,7 @@ func (w wires) text(r *policyRow) string {
 
 func (w wires) ask(t *testing.T, r *policyRow, from string, silent bool) (policyAnswer, http.Header) {
 	t.Helper()
-	c := dialFrom(t, from, w.addr)
+	c := w.dial(t, r, from)
 	c.Send(w.text(r))
 	method, _, _ := strings.Cut(r.line, " ")
 	response, body := c.Response(method)
@@ -191,7 +209,7 @@ func (w wires) idle(t *testing.T) {
 
 // A proxyShape is what a kind of proxy sends for a request of the client's: method and
 // target, the client's fields, the client's address.
-type proxyShape func(method, target string, fields []string, host, from string) string
+type proxyShape func(method, target string, fields []string, scheme, host, from string) string
 
 // hopByHop reports whether a proxy keeps the field to itself.
 func hopByHop(name string) bool {
@@ -217,19 +235,19 @@ func kept(fields []string, also string) string {
 
 // traefikShape is ForwardAuth with trustForwardHeader off: always GET, without
 // what is of the connection, and without Upgrade.
-func traefikShape(method, target string, fields []string, host, from string) string {
+func traefikShape(method, target string, fields []string, scheme, host, from string) string {
 	return "GET /authz HTTP/1.1\r\nHost: warder\r\n" + kept(fields, "") + "X-Forwarded-For: " + from + "\r\nX-Forwarded-Host: " + host + "\r\nX-Forwarded-Method: " + method +
-		"\r\nX-Forwarded-Port: 80\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Server: traefik-6d8f\r\nX-Forwarded-Uri: " + target + "\r\nX-Real-Ip: " + from + "\r\nAccept-Encoding: gzip\r\n\r\n"
+		"\r\nX-Forwarded-Port: 80\r\nX-Forwarded-Proto: " + scheme + "\r\nX-Forwarded-Server: traefik-6d8f\r\nX-Forwarded-Uri: " + target + "\r\nX-Real-Ip: " + from + "\r\nAccept-Encoding: gzip\r\n\r\n"
 }
 
 // caddyShape is forward_auth as it is: GET, the client's host, Upgrade with its
 // Connection.
-func caddyShape(method, target string, fields []string, host, from string) string {
+func caddyShape(method, target string, fields []string, scheme, host, from string) string {
 	text := "GET /authz HTTP/1.1\r\nHost: " + host + "\r\n" + kept(fields, "upgrade")
 	if strings.Contains(strings.ToLower(text), "\r\nupgrade:") {
 		text += "Connection: Upgrade\r\n"
 	}
-	return text + "Via: 1.1 Caddy\r\nX-Forwarded-For: " + from + "\r\nX-Forwarded-Host: " + host + "\r\nX-Forwarded-Method: " + method + "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Uri: " + target + "\r\n\r\n"
+	return text + "Via: 1.1 Caddy\r\nX-Forwarded-For: " + from + "\r\nX-Forwarded-Host: " + host + "\r\nX-Forwarded-Method: " + method + "\r\nX-Forwarded-Proto: " + scheme + "\r\nX-Forwarded-Uri: " + target + "\r\n\r\n"
 }
 
 // parts are method, target, host and the fields, each a line, of a row's request.
@@ -252,6 +270,14 @@ func (w wires) parts(r *policyRow) (method, target, host string, fields []string
 	return method, target, host, fields
 }
 
+// scheme is that of the request.
+func (r *policyRow) scheme() string {
+	if r.over == "" {
+		return "http"
+	}
+	return "https"
+}
+
 // replays is a front that is asked as a proxy would that is not here.
 type replays struct {
 	wires
@@ -264,7 +290,7 @@ func (p replays) ask(t *testing.T, r *policyRow, from string, silent bool) (poli
 	t.Helper()
 	c := wire.Dial(t, p.asked)
 	method, target, host, fields := p.parts(r)
-	c.Send(p.shape(method, target, fields, host, from))
+	c.Send(p.shape(method, target, fields, r.scheme(), host, from))
 	w, body := c.Response(http.MethodGet)
 	if w == nil {
 		t.Errorf("%s: no answer", r.rule)
@@ -295,7 +321,7 @@ func (e envoys) ask(t *testing.T, r *policyRow, from string, silent bool) (polic
 	t.Helper()
 	method, target, host, fields := e.parts(r)
 	lines := []*corev3.HeaderValue{
-		raw(":method", method), raw(":path", target), raw(":scheme", "http"), raw(":authority", host), raw("x-forwarded-proto", "http"), raw("x-request-id", "7a6f"),
+		raw(":method", method), raw(":path", target), raw(":scheme", r.scheme()), raw(":authority", host), raw("x-forwarded-proto", r.scheme()), raw("x-request-id", "7a6f"),
 	}
 	for _, line := range fields {
 		name, value, _ := strings.Cut(line, ":")
@@ -304,7 +330,7 @@ func (e envoys) ask(t *testing.T, r *policyRow, from string, silent bool) (polic
 	answer := asks(t, e.conn, &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		Source: peerAt(from, 50412), Destination: peerAt("198.51.100.1", 80),
 		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
-			Id: "8513868", Method: method, Path: target, Host: host, Scheme: "http", Protocol: "HTTP/1.1", Size: -1, HeaderMap: &corev3.HeaderMap{Headers: lines},
+			Id: "8513868", Method: method, Path: target, Host: host, Scheme: r.scheme(), Protocol: "HTTP/1.1", Size: -1, HeaderMap: &corev3.HeaderMap{Headers: lines},
 		}},
 	}})
 	got := policyAnswer{status: toldBy(answer), problem: problemOf(answer.GetDeniedResponse().GetBody()), silent: silent}

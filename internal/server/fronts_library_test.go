@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"log/slog"
@@ -50,6 +51,7 @@ type library struct {
 	header, cookie, bearer, basic, token, people authn.Scheme // by the names of the configuration
 	sharedBearer, sharedToken                    authn.Scheme // for the route that has both
 
+	stores   keysAndCredits
 	sessions *session.Manager
 	csrf     *csrf.Stage
 	cors     *cors.Stage
@@ -72,12 +74,35 @@ func must[T any](v T, err error) func(t *testing.T) T {
 // newLibrary serves a handler that notes what arrives, behind the policy.
 func newLibrary(t *testing.T, p people) policyDriver {
 	t.Helper()
+	l := newParts(t, p)
+	l.routes.CORS = l.cors
+	l.plain()
+	l.conditions()
+	l.limits()
+	l.document()
+	logged, seen := newRecords(), new(notes)
+	stack := &warder.Stack{Edge: l.edge(logged), Route: l.routes}
+	addr, stop := serveLibrary(t, stack.Wrap(seen), nil)
+	t.Cleanup(stop)
+	c := newCast(t, p, l.stores)
+	l.login(c)
+	return wires{addr: addr, cast: c, logged: logged, arrivals: seen.take}
+}
+
+// newParts makes everything that policies are made of.
+func newParts(t *testing.T, p people) *library {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	db := must(sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "library.db"), Log: quiet}))(t)
 	peppers, applied := newPeppers(t), make(chan apikey.Revision, 1<<10)
 	verifier := must(apikey.NewVerifier(apikey.VerifierConfig{Store: db.APIKeys(), Peppers: peppers, Log: quiet, Poll: 20 * time.Millisecond, Applied: func(r apikey.Revision) { applied <- r }}))(t)
 	issuer := must(apikey.NewIssuer(apikey.IssuerConfig{Store: db.APIKeys(), Peppers: peppers, Prefix: "wrd", Random: rand.Reader, Changed: verifier.Invalidate}))(t)
 	l := &library{t: t, routes: new(warder.Routes)}
+	l.stores = keysAndCredits{issuer, db.Credits(), func(last apikey.Revision) {
+		for (<-applied) < last {
+			continue
+		}
+	}}
 	closeTokens := l.schemes(p, verifier)
 	l.sessions = must(session.New(session.Config{Store: db.Sessions(), Log: quiet, Scheme: "login"}))(t)
 	key := make([]byte, 32)
@@ -94,27 +119,10 @@ func newLibrary(t *testing.T, p people) policyDriver {
 		Pair:    bruteforce.Rule{Free: 20, Delay: time.Hour, Longest: 2 * time.Hour, Forget: 3 * time.Hour},
 	}))(t)
 	l.ledger = must(usage.NewLedger(usage.LedgerConfig{Store: db.Credits(), Log: quiet}))(t)
-	l.routes.CORS = l.cors
-	l.plain()
-	l.conditions()
-	l.limits()
-	l.document()
-
-	logged, seen := newRecords(), new(notes)
-	stack := &warder.Stack{Edge: l.edge(logged), Route: l.routes}
-	addr, stop := serveLibrary(t, stack.Wrap(seen))
 	t.Cleanup(func() {
-		stop()
 		closeAll(t, closeTokens, verifier.Close, func() error { return l.ledger.Close(context.WithoutCancel(t.Context())) }, db.Close)
 	})
-	await := func(last apikey.Revision) {
-		for (<-applied) < last {
-			continue
-		}
-	}
-	c := newCast(t, p, keysAndCredits{issuer, db.Credits(), await})
-	l.login(c)
-	return wires{addr: addr, cast: c, logged: logged, arrivals: seen.take}
+	return l
 }
 
 // claimed is the id that a key in the header says to have.
@@ -308,11 +316,11 @@ func (l *library) login(c *cast) {
 	c.texts["csrf"] = l.csrf.Token(x)
 }
 
-// serveLibrary serves h on a free port.
-func serveLibrary(t *testing.T, h http.Handler) (addr string, stop func()) {
+// serveLibrary serves h on a free port, over TLS unless secure is nil.
+func serveLibrary(t *testing.T, h http.Handler, secure *tls.Config) (addr string, stop func()) {
 	t.Helper()
 	listener := must(new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0"))(t)
-	server := must(httpserver.New(httpserver.Config{Handler: h, Log: slog.New(slog.DiscardHandler), MaxHeaderBytes: 8 << 10}))(t)
+	server := must(httpserver.New(httpserver.Config{Handler: h, TLS: secure, Log: slog.New(slog.DiscardHandler), MaxHeaderBytes: 8 << 10}))(t)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	return listener.Addr().String(), func() {

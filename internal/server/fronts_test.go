@@ -73,6 +73,7 @@ type policyRow struct {
 	head string // fields, each with its line end; {NAME} is a credential of the cast
 	want policyAnswer
 
+	over   string // the client's certificate, for https: one of those of newSecurity; "" for plain HTTP
 	from   string // address of the client; "" for that of its area
 	body   string
 	before int // how many equal requests come first
@@ -230,7 +231,9 @@ func TestOnePolicyThroughEveryFront(t *testing.T) {
 	if t.Failed() {
 		return // the page says what held
 	}
-	t.Run("page", func(t *testing.T) { golden.Compare(t, "../../docs/fronts.md", policyPage(areas)) })
+	t.Run("page", func(t *testing.T) {
+		golden.Compare(t, "../../docs/fronts.md", policyPage(append(areas, secureAreas()...)))
+	})
 }
 
 // askRow asks about a row at a front.
