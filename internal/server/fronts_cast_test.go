@@ -6,11 +6,13 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,9 +66,8 @@ func castSpecs() map[string]apikey.Spec {
 		"trial":    {Owner: "acme", Scopes: reads, Environment: "test"},
 
 		"revoked": {Owner: "acme", Scopes: reads}, "disabled": {Owner: "acme", Scopes: reads}, "enabled": {Owner: "acme", Scopes: reads},
-		"expired": {Owner: "acme", Scopes: reads},
-		"future":  {Owner: "acme", Scopes: reads, Expires: time.Now().Add(24 * time.Hour)},
-		"rolled":  {Owner: "acme", Scopes: reads}, "replaced": {Owner: "acme", Scopes: reads}, "deleted": {Owner: "acme", Scopes: reads},
+		"future": {Owner: "acme", Scopes: reads, Expires: time.Now().Add(24 * time.Hour)},
+		"rolled": {Owner: "acme", Scopes: reads}, "replaced": {Owner: "acme", Scopes: reads}, "deleted": {Owner: "acme", Scopes: reads},
 		"bound": {Owner: "acme", Scopes: reads, Certificate: [32]byte{1}},
 
 		"office":   {Owner: "acme", Scopes: reads, Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.1.0/24"), netip.MustParsePrefix("2001:db8::/32")}},
@@ -189,18 +190,19 @@ func newCast(t *testing.T, p people, in keysAndCredits) *cast {
 	}
 	var last apikey.Revision
 	note := func(r apikey.Record) { last = max(last, r.Revision) }
-	var expiry time.Time
-	for name, spec := range castSpecs() {
-		if name == "expired" { // from now on: Create wants it in the future
-			expiry = time.Now().Add(time.Second)
-			spec.Expires = expiry
-		}
-		record, text, err := in.issuer.Create(t.Context(), by, spec)
-		must(err)
-		note(record)
-		c.texts[name], c.names[string(record.ID)], ids[name] = text.Reveal(), name, record.ID
-		c.texts["basic:"+name] = base64.StdEncoding.EncodeToString([]byte(text.Reveal() + ":"))
+	known := func(made apikey.Made) {
+		name, text := made.Record.Name, made.Text.Reveal()
+		note(made.Record)
+		c.texts[name], c.names[string(made.Record.ID)], ids[name] = text, name, made.Record.ID
+		c.texts["basic:"+name] = base64.StdEncoding.EncodeToString([]byte(text + ":"))
 	}
+	all, err := in.issuer.CreateAll(t.Context(), by, slices.Collect(maps.Values(castSpecs())))
+	must(err)
+	for _, made := range all {
+		known(made)
+	}
+	made, expiry := expiring(t, in.issuer, by)
+	known(made)
 	changed := func(r apikey.Record, err error) { t.Helper(); must(err); note(r) }
 	changed(in.issuer.Revoke(t.Context(), by, ids["revoked"], "superseded"))
 	changed(in.issuer.Disable(t.Context(), by, ids["disabled"]))
@@ -231,6 +233,22 @@ func newCast(t *testing.T, p people, in keysAndCredits) *cast {
 	}
 	eventually(t, func() (struct{}, bool) { return struct{}{}, time.Now().After(expiry) })
 	return c
+}
+
+// expiring makes a key that is good for a moment, and returns when it is over.
+func expiring(t *testing.T, issuer *apikey.Issuer, by apikey.By) (made apikey.Made, end time.Time) {
+	t.Helper()
+	spec := apikey.Spec{Environment: "live", Name: "expired", Owner: "acme", Scopes: []string{"orders:read"}}
+	for moment := 20 * time.Millisecond; ; moment *= 2 {
+		spec.Expires = time.Now().Add(moment)
+		record, text, err := issuer.Create(t.Context(), by, spec)
+		if err == nil {
+			return apikey.Made{Record: record, Text: text}, spec.Expires
+		}
+		if _, late := errors.AsType[*apikey.SpecError](err); !late || moment > patience { // it wants a time to come
+			t.Fatal(err)
+		}
+	}
 }
 
 // unknownKey is a key of somewhere else.
