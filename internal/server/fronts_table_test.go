@@ -583,7 +583,7 @@ func formRows() []policyRow {
 		rule("a client's path in a field", "GET /admin/x", key("reader")+"X-Original-URI: /open/\r\nX-Forwarded-Uri: /open/\r\nX-Rewrite-URL: /open/\r\n", refuses(problem.InsufficientScope, "insufficient-scope")),
 		rule("fields of 4 KiB", getOrder, key("reader")+"X-Long: "+strings.Repeat("x", 4<<10)+"\r\n", passes(isReader)),
 		rule("fields of 40 KiB", getOrder, key("reader")+"X-Long: "+strings.Repeat("x", 40<<10)+"\r\n", policyAnswer{status: http.StatusRequestHeaderFieldsTooLarge, silent: true},
-			itself(http.StatusBadRequest, "the proxy's own word for too many fields is 400", atNginx, atHAProxy)),
+			itself(http.StatusBadRequest, "the proxy's own word for too many fields is 400", atNginx, atHAProxy), itself(http.StatusBadGateway, "what refuses so many fields is warder's listener, whose answer bears no mark", atCaddy)),
 		rule("other fields of warder's", "GET /open/1", "X-Warder-Identity: evil\r\nX-Warder-Limit-Near: evil\r\n", passes(""),
 			but(nameless(), "a field of warder's that the proxy neither sets nor takes out is refused", atNginx, atPlain, atTraefik)),
 		rule("an upgrade to something else", "GET /any/1", key("reader")+handshake("h2c"), passes(isReader), noHandshake(),
