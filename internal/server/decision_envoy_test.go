@@ -204,6 +204,14 @@ func TestEnvoyAsks(t *testing.T) {
 			t.Errorf("a preflight: %v", w)
 		}
 	})
+	attack.Case(t, "FWD-22", attack.ExtAuthz, func(t *testing.T) {
+		for path, want := range map[string]int{"/orders/1": 401, "/nowhere": 404, "/public/a;b": 400} {
+			w := e.wants(t, path, envoyAsks("GET", path), want)
+			if got := only(options(w.GetDeniedResponse().GetHeaders()), "cache-control"); got != "no-store" {
+				t.Errorf("%s: Cache-Control %q, want no-store", path, got)
+			}
+		}
+	})
 	attack.Case(t, "FWD-09", attack.ExtAuthz, e.askedAgain)
 	attack.Case(t, "FWD-16", attack.ExtAuthz, e.contradictions)
 	attack.Case(t, "FWD-04", attack.ExtAuthz, e.incomplete)
