@@ -164,35 +164,54 @@ func (g guarded) large(t *testing.T) {
 }
 
 // What answers in warder's place, or not at all, opens nothing: also the API itself,
-// to which Caddy has been seen to send a question.
-func TestCaddyTakesNothingElseForAPass(t *testing.T) {
+// to which Caddy has been seen to send a question. nginx takes any 2xx for a pass.
+func TestNginxAndCaddyTakeNothingElseForAPass(t *testing.T) {
+	answers := map[string]string{
+		"stuck": "", "301": "HTTP/1.1 301 Moved Permanently\r\nLocation: /public/\r\nContent-Length: 0\r\n\r\n", "404": "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+		"500": "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", "no HTTP": "hello\r\n\r\n", "half an answer": "HTTP/1.1 200 OK\r\nContent-Le",
+	}
 	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
-		blocks := onPage(t, askedPage, "Caddy", "caddy")
-		for name, answer := range map[string]string{
-			"stuck": "", "200": wire.OK, "204": "HTTP/1.1 204 No Content\r\n\r\n", "301": "HTTP/1.1 301 Moved Permanently\r\nLocation: /public/\r\nContent-Length: 0\r\n\r\n",
-			"500": "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", "no HTTP": "hello\r\n\r\n", "half an answer": "HTTP/1.1 200 OK\r\nContent-Le",
-			"a 404 of the API's": "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-		} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				other := wire.Listen(t, func(c *wire.Conn) {
-					if _, err := c.Request(); err != nil {
-						return
-					}
-					c.Say(answer)
-					if answer == "" {
-						c.Drain()
-					}
-				})
-				upstream := wire.Listen(t, wire.Answer(wire.OK))
-				g := guarded{proxy: startPlainCaddy(t, strings.NewReplacer("127.0.0.1:8083", upstreamAddress(other), "127.0.0.1:8000", upstreamAddress(upstream)).Replace(blocks[0])), upstream: upstream}
-				for _, fields := range [][]string{nil, {"X-Warder-Key-Id", "evil", "X-Warder-Status", "200"}} {
-					w := g.through(t, http.MethodGet, "/public/", fields...)
-					if n, _ := g.arrived(); w.StatusCode < http.StatusInternalServerError || n != 0 {
-						t.Errorf("%d, and %d requests reached the upstream", w.StatusCode, n)
-					}
-				}
-			})
+		for name, answer := range answers {
+			t.Run("nginx/"+name, func(t *testing.T) { t.Parallel(); tookForAPass(t, answer, nginxThatAsks) })
+		}
+		answers["200"], answers["204"] = wire.OK, "HTTP/1.1 204 No Content\r\n\r\n"
+		for name, answer := range answers {
+			t.Run("Caddy/"+name, func(t *testing.T) { t.Parallel(); tookForAPass(t, answer, caddyThatAsks) })
 		}
 	})
+}
+
+// tookForAPass fails when the proxy lets a request pass after the answer; "" is for
+// none.
+func tookForAPass(t *testing.T, answer string, start func(t *testing.T, asked, upstream string) string) {
+	t.Helper()
+	other := wire.Listen(t, func(c *wire.Conn) {
+		if _, err := c.Request(); err != nil {
+			return
+		}
+		c.Say(answer)
+		if answer == "" {
+			c.Drain()
+		}
+	})
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	g := guarded{proxy: start(t, upstreamAddress(other), upstreamAddress(upstream)), upstream: upstream}
+	for _, fields := range [][]string{nil, {"X-Warder-Key-Id", "evil", "X-Warder-Status", "200"}} {
+		w := g.through(t, http.MethodGet, "/public/", fields...)
+		if n, _ := g.arrived(); w.StatusCode < http.StatusInternalServerError || n != 0 {
+			t.Errorf("%d, and %d requests reached the upstream", w.StatusCode, n)
+		}
+	}
+}
+
+// nginxThatAsks runs nginx as the guide shows it.
+func nginxThatAsks(t *testing.T, asked, upstream string) string {
+	t.Helper()
+	return startNginx(t, strings.NewReplacer("listen 80;", "listen {ADDR};", "127.0.0.1:8083", asked, "127.0.0.1:8000", upstream).Replace(onPage(t, askedPage, "nginx", "nginx")[0]))
+}
+
+// caddyThatAsks runs Caddy as the guide shows it.
+func caddyThatAsks(t *testing.T, asked, upstream string) string {
+	t.Helper()
+	return startPlainCaddy(t, strings.NewReplacer("127.0.0.1:8083", asked, "127.0.0.1:8000", upstream).Replace(onPage(t, askedPage, "Caddy", "caddy")[0]))
 }

@@ -50,11 +50,9 @@ func policyDriverOf(t *testing.T, front policyFront) policyDriver {
 	sent := wires{addr: r.gateway, cast: c, logged: logged, arrivals: arrivalsAt(upstream)}
 	switch front {
 	case atNginx:
-		sent.addr = startNginx(t, strings.NewReplacer(
-			"listen 80;", "listen {ADDR};", "127.0.0.1:8083", r.asked, "127.0.0.1:8000", upstreamAddress(upstream),
-		).Replace(onPage(t, askedPage, "nginx", "nginx")[0]))
+		sent.addr = nginxThatAsks(t, r.asked, upstreamAddress(upstream))
 	case atCaddy:
-		sent.addr = startPlainCaddy(t, strings.NewReplacer("127.0.0.1:8083", r.asked, "127.0.0.1:8000", upstreamAddress(upstream)).Replace(onPage(t, askedPage, "Caddy", "caddy")[0]))
+		sent.addr = caddyThatAsks(t, r.asked, upstreamAddress(upstream))
 	case atHAProxy:
 		sent.addr = startHAProxy(t, r.asked, upstreamAddress(upstream), "bind {ADDR}")
 	case atPlain, atTraefik:
