@@ -255,7 +255,7 @@ type Route struct {
 	CSRF *RouteCSRF `yaml:"csrf"`
 	// BodyBytes is the largest request body in bytes on this route, 1 or more, or "unlimited". Default: that of limits.
 	BodyBytes Size `yaml:"body_bytes" min:"1" max:"unlimited"`
-	// Allow lists ambiguous forms of paths that this route accepts: resolve (dot segments), merge (empty segments), matrix (path parameters), encoded_slash. Default: none, they are refused.
+	// Allow lists ambiguous forms of paths that this route accepts: resolve (dot segments), merge (empty segments), matrix (path parameters), encoded_slash; where proxies ask by decision.listen, the last alone. Default: none, they are refused.
 	Allow []string `yaml:"allow" enum:"resolve|merge|matrix|encoded_slash"`
 	// StripPrefix is taken off the front of the path before it goes to the upstream: "/" and segments, no "/" at the end; the path of match must begin with it. Default: empty.
 	StripPrefix string `yaml:"strip_prefix"`

@@ -119,8 +119,19 @@ func (l *loader) checkUndecidable() {
 		l.reject("credits.refund_failed", noAnswer, "")
 	}
 	for i := range c.Routes {
+		l.checkReadings(fmt.Sprintf("routes[%d].allow", i), c.Routes[i].Allow)
 		if field := fmt.Sprintf("routes[%d].body_bytes", i); c.Routes[i].BodyBytes > 0 && !l.failed(field) {
 			l.reject(field, "cannot hold where proxies ask by decision.listen: the body is not there", "bound it in the proxy, and leave it to limits.body_bytes here")
+		}
+	}
+}
+
+// checkReadings refuses readings that only who forwards can make the one: a proxy
+// that asks sends on the path as it came. An encoded slash stays one for both.
+func (l *loader) checkReadings(field string, allow []string) {
+	for i, word := range allow {
+		if entry := fmt.Sprintf("%s[%d]", field, i); word != "encoded_slash" && !l.failed(entry) {
+			l.reject(entry, "cannot hold where proxies ask by decision.listen: they forward the path as it came, and not as it was judged", "send these requests through the gateway")
 		}
 	}
 }

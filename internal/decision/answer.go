@@ -53,6 +53,9 @@ func (a *answer) WriteHeader(status int) {
 		return // what comes before an answer is nothing that a proxy could use
 	}
 	a.status = status
+	if a.dialect.narrow {
+		joinLists(a.Header())
+	}
 	if a.allowed {
 		a.ResponseWriter.WriteHeader(http.StatusOK)
 		return
@@ -99,12 +102,19 @@ func (a *answer) finish() {
 	if text := strings.TrimSpace(a.body.String()); !a.skipped && strings.HasPrefix(text, "{") && isVisible(text) {
 		h.Set(ProblemField, text)
 	}
-	if challenges := h["Www-Authenticate"]; len(challenges) > 1 {
-		h["Www-Authenticate"] = []string{strings.Join(challenges, ", ")} // nginx before 1.23 passes on one line alone
-	}
 	h.Del("Content-Length")
 	h.Del("Content-Type")
 	a.ResponseWriter.WriteHeader(a.dialect.status(a.status))
+}
+
+// joinLists makes one line each of what is in several (RFC 9110, section 5.3):
+// nginx before 1.23 passes on one alone.
+func joinLists(h http.Header) {
+	for _, name := range []string{"Www-Authenticate", "Vary", "Allow", "Ratelimit", "Ratelimit-Policy"} {
+		if lines := h[name]; len(lines) > 1 {
+			h[name] = []string{strings.Join(lines, ", ")}
+		}
+	}
 }
 
 // isVisible reports whether text can be the value of a field (RFC 9110, section

@@ -127,7 +127,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	asked, err := f.cfg.Dialect.read(r)
 	if err != nil {
 		f.cfg.Log.Warn("a proxy asked in a form that names no request: is decision.dialect the kind of that proxy?", slog.String("dialect", f.cfg.Dialect.name), slog.String("fields", err.Error()))
-		f.unreadable.Write(w, r, "")
+		f.refuse(w, r)
 		return
 	}
 	a := newAnswer(w, &f.cfg.Dialect, f.fields)
@@ -136,6 +136,14 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a.known = f.cfg.Lasting.known() // before anything is judged: a poll that ends meanwhile may know more
 	(*f.handler.Load()).ServeHTTP(a, asked)
+	a.finish()
+}
+
+// refuse answers what names no request, in the form that the proxy can pass on:
+// nginx makes 500 of a plain 400.
+func (f *Front) refuse(w http.ResponseWriter, r *http.Request) {
+	a := newAnswer(w, &f.cfg.Dialect, f.fields)
+	f.unreadable.Write(a, &http.Request{Method: r.Method, Header: f.cfg.Dialect.header(r.Header)}, "")
 	a.finish()
 }
 

@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/warder-dev/warder/upstream"
 )
 
 // read makes the request that r tells of. Whatever is missing, empty, repeated or
@@ -46,7 +49,7 @@ func (d *Dialect) read(r *http.Request) (*http.Request, error) {
 	if err != nil || d.replayed && strings.Contains(raw, "#") { // who splits a fragment off asks about another one
 		wrong.unreadable = append(wrong.unreadable, cmp.Or(d.target, "the target"))
 	}
-	if err := cmp.Or(wrong.err(), d.checkUpgrade(r.Header), checkIdentity(r.Header)); err != nil {
+	if err := cmp.Or(wrong.err(), d.checkUpgrade(r.Header), checkIdentity(r.Header), d.checkUnset(r.Header)); err != nil {
 		return nil, err
 	}
 	return judged(r.Context(), &Question{Method: method, Target: raw, Scheme: scheme, Host: host, Client: client, Header: d.header(r.Header)}, target), nil
@@ -133,6 +136,21 @@ func identityLike(text string) (like, exact bool) {
 		}
 	}
 	return true, exact
+}
+
+// checkUnset refuses those of warder's fields that the proxy does not set, such as
+// X-Warder-Identity: the client's own would reach the upstream. Envoy is told to take
+// them away.
+func (d *Dialect) checkUnset(h http.Header) error {
+	if d.replayed {
+		return nil
+	}
+	for name := range h {
+		if strings.HasPrefix(name, "X-Warder-") && !slices.Contains(upstream.IdentityFields(), name) {
+			return errors.New("the client sends a field of warder's that the proxy does not set")
+		}
+	}
+	return nil
 }
 
 // parseTarget reads origin-form or asterisk-form (RFC 9112, section 3.2).

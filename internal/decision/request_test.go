@@ -124,6 +124,11 @@ func TestIdentityFieldsInOtherSpellingsAreRefused(t *testing.T) {
 				t.Errorf("%s passed", name)
 			}
 		}
+		for _, name := range []string{"X-Warder-Identity", "X-Warder-Limit-Near", "X-Warder-Status", "X-Warder-Other"} { // which no proxy sets
+			if _, err := d.Read(question(t, &d, http.Header{name: {"evil"}})); err == nil {
+				t.Errorf("%s passes", name)
+			}
+		}
 		for _, list := range []string{"X-Warder-Owner", "close, x-warder-owner", "X_Warder_Owner"} {
 			if _, err := d.Read(question(t, &d, http.Header{"Connection": {list}})); err == nil {
 				t.Errorf("Connection: %s passed", list)

@@ -57,8 +57,14 @@ routes:
 // send sends a request to app.example.com and returns the answer.
 func (r shootingRange) send(t *testing.T, line, head, body string) (*http.Response, string) {
 	t.Helper()
+	return r.sendTo(t, "app.example.com", line, head, body)
+}
+
+// sendTo is send to another host.
+func (r shootingRange) sendTo(t *testing.T, host, line, head, body string) (*http.Response, string) {
+	t.Helper()
 	c := dialFrom(t, "127.0.0.1", r.gateway)
-	c.Send(fmt.Sprintf("%s HTTP/1.1\r\nHost: app.example.com\r\n%sContent-Length: %d\r\n\r\n%s", line, head, len(body), body))
+	c.Send(fmt.Sprintf("%s HTTP/1.1\r\nHost: %s\r\n%sContent-Length: %d\r\n\r\n%s", line, host, head, len(body), body))
 	method, _, _ := strings.Cut(line, " ")
 	w, text := c.Response(method)
 	if w == nil {

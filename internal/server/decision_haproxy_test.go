@@ -41,7 +41,6 @@ func TestHAProxyAsks(t *testing.T) {
 			t.Error("a request that nobody judged reached the upstream")
 		}
 	})
-	attack.Case(t, "FWD-10", attack.Asked, g.crowd)
 	g.attacks(t)
 }
 

@@ -138,6 +138,7 @@ func (g guarded) attacks(t *testing.T) {
 	attack.Case(t, "FWD-07", attack.Asked, g.identities)
 	attack.Case(t, "FWD-15", attack.Asked, g.upgrades)
 	attack.Case(t, "FWD-02", attack.Asked, g.twoHosts)
+	g.furtherAttacks(t)
 	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
 		if err := g.stop(); err != nil {
 			t.Fatal(err)

@@ -75,8 +75,8 @@ func TestWhatAProxyAsks(t *testing.T) {
 				}
 				r.Header["X-Api-Key"] = []string{p.key}
 				r.Header[name] = bad
-				if w := do(t, r); w.StatusCode == http.StatusOK || w.StatusCode >= 500 {
-					t.Errorf("%s %s: %d", name, what, w.StatusCode)
+				if w := do(t, r); w.StatusCode != http.StatusForbidden || !strings.HasPrefix(w.Header.Get("X-Warder-Status"), "40") { // nginx makes 500 of a plain 400
+					t.Errorf("%s %s: %d %v", name, what, w.StatusCode, w.Header)
 				}
 			}
 		}
@@ -291,11 +291,9 @@ func TestWhereProxiesMayAsk(t *testing.T) {
 		wrong(t, strings.Replace(askedYAML("nginx"), "127.0.0.1:0", "0.0.0.0:0", 1), "decision.listen: is plain HTTP and not a loopback address")
 	})
 	attack.Case(t, "FWD-21", attack.Asked, func(t *testing.T) {
-		wrong(t, askedYAML("nginx")+"  - {match: /big/, body_bytes: 5MiB}\n", "body_bytes: cannot hold where proxies ask")
-		wrong(t, askedYAML("nginx")+"schemes: {link: {key: {in: query}}}\n", "schemes.link.key.in: cannot hold where proxies ask")
-		wrong(t, askedYAML("nginx")+"rate_limits: {few: {concurrent: 2, by: [key]}}\n", "rate_limits.few.concurrent: cannot hold where proxies ask")
-		wrong(t, askedYAML("nginx")+"rate_limits: {tokens: {count: 2, per: 1h, by: [key], cost_header: X-Tokens}}\n", "rate_limits.tokens.cost_header: cannot hold where proxies ask")
-		wrong(t, askedYAML("nginx")+"credits: {cost: 1, refund_failed: true}\n", "credits.refund_failed: cannot hold where proxies ask")
+		for _, dialect := range []string{"nginx", "caddy", "traefik", "haproxy"} {
+			refusesUndecidable(t, dialect)
+		}
 	})
 	wrong(t, strings.Replace(askedYAML("nginx"), ", dialect: nginx", "", 1), "the kind of proxy is not said")
 	wrong(t, "decision: {dialect: caddy}\nroutes: [{match: /, upstream: api}]\n", "has no effect without decision.listen")
@@ -306,4 +304,46 @@ func (s settings) fails(t *testing.T, upstream string) error {
 	t.Helper()
 	_, err := config.Load(s.source(t, t.TempDir(), upstream))
 	return err
+}
+
+// An undecidablePolicy is what a front that only decides cannot keep.
+type undecidablePolicy struct {
+	what string // for people
+	yaml string // behind askedYAML
+	told string // of the error
+	why  string
+}
+
+// undecidable are all of them.
+func undecidable() []undecidablePolicy {
+	const body, answer, end = "the body is not seen", "the answer is not seen", "nobody says when a request ends"
+	const forwarded = "the proxy forwards the target as it came"
+	return []undecidablePolicy{
+		{"a bound of a route's bodies", "  - {match: /big/, upstream: api, body_bytes: 5MiB}\n", "body_bytes: cannot hold where proxies ask", body},
+		{"a document that validates", "openapi_documents: [{document: /openapi.json, upstream: api}]\n", "openapi_documents[0]", body},
+		{"keys in the query", "schemes: {link: {key: {in: query}}}\n", "schemes.link.key.in: cannot hold where proxies ask", forwarded},
+		{"paths with several readings", "  - {match: /files/, upstream: api, allow: [resolve]}\n", "allow[0]: cannot hold where proxies ask", forwarded},
+		{"slashes that are merged", "  - {match: /files/, upstream: api, allow: [encoded_slash, merge]}\n", "allow[1]: cannot hold where proxies ask", forwarded},
+		{"parameters of paths", "  - {match: /files/, upstream: api, allow: [matrix]}\n", "allow[0]: cannot hold where proxies ask", forwarded},
+		{"requests at once", "rate_limits: {few: {concurrent: 2, by: [key]}}\n", "rate_limits.few.concurrent: cannot hold where proxies ask", end},
+		{"a cost that the upstream tells, of limits", "rate_limits: {tokens: {count: 2, per: 1h, by: [key], cost_header: X-Tokens}}\n", "rate_limits.tokens.cost_header: cannot hold where proxies ask", answer},
+		{"a cost that the upstream tells, of credits", "credits: {cost: 1, cost_header: X-Cost}\n", "credits.cost_header: cannot hold where proxies ask", answer},
+		{"credits that come back", "credits: {cost: 1, refund_failed: true}\n", "credits.refund_failed: cannot hold where proxies ask", answer},
+	}
+}
+
+// refusesUndecidable loads each where a proxy of the dialect asks, and where none does.
+func refusesUndecidable(t *testing.T, dialect string) {
+	t.Helper()
+	for _, tt := range undecidable() {
+		s := settings{yaml: askedYAML(dialect) + tt.yaml, flags: map[string]string{"listen": "127.0.0.1:0"}}
+		if err := s.fails(t, "http://127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), tt.told) || strings.Count(err.Error(), "\n") > 1 {
+			t.Errorf("%s asks, and there is %s: %v, want %q alone in it", dialect, tt.what, err, tt.told)
+		}
+		_, routes, _ := strings.Cut(askedYAML(dialect), "\nroutes:\n")
+		routes = strings.Replace(routes, "GET /here/", "GET /here/, upstream: api", 1)
+		if err := (settings{yaml: "routes:\n" + routes + tt.yaml}).fails(t, "http://127.0.0.1:1"); err != nil {
+			t.Errorf("nobody asks, and there is %s: %v", tt.what, err)
+		}
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"os"
@@ -56,9 +58,11 @@ type settings struct {
 
 	credits func(usage.Store) usage.Store // the same
 
+	access io.Writer // gets the access log in JSON, whole records as they come; nil for the log file
+
+	tokenKeys secret.Text                    // sign tokens of keys
 	environ   []string                       // of the configuration
 	before    func(t *testing.T, p *program) // is run before the program starts; nil for nothing
-	tokenKeys secret.Text                    // sign tokens of keys
 	token     secret.Text                    // of the admin listener
 	shadow    *config.Config                 // judges beside the program's own; nil for none
 }
@@ -111,11 +115,15 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
+	access := logs.Access
+	if s.access != nil {
+		access = slog.New(slog.NewJSONHandler(s.access, nil))
+	}
 	p.run(t, server.Options{
 		Usage: db.Usage(), Audit: &server.AuditOptions{Store: db.Audit(), Signer: signer},
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Peppers: p.peppers,
 		Accounts:  p.accounts,
-		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
+		AccessLog: access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,
 		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
 	}, func() { closeAll(t, logs.Close, db.Close) })
