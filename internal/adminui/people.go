@@ -336,6 +336,7 @@ func (v *visit) refusedPerson(p *personPage, err error) error {
 		for _, one := range (&form{Groups: []group{{Fields: p.Fields}}}).blame(r.Errors) {
 			message = append(message, one.Field+": "+one.Message+".")
 		}
+	default:
 	}
 	v.renderPerson(statusOf(err), p, strings.Join(message, " "))
 	return nil

@@ -13,9 +13,8 @@ import (
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/wire"
-	"github.com/warder-dev/warder/secret"
-
 	"github.com/warder-dev/warder/interop/browser"
+	"github.com/warder-dev/warder/secret"
 )
 
 const adminPassword = "seven quiet otters"

@@ -14,9 +14,8 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/attack"
-	wardersession "github.com/warder-dev/warder/session"
-
 	"github.com/warder-dev/warder/interop/browser"
+	wardersession "github.com/warder-dev/warder/session"
 )
 
 // tossed is how a sibling tries to set a cookie of that name for the whole site:

@@ -14,7 +14,6 @@ import (
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/attack"
-
 	"github.com/warder-dev/warder/interop/browser"
 )
 

@@ -9,9 +9,8 @@ import (
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/attack"
-	"github.com/warder-dev/warder/secret"
-
 	"github.com/warder-dev/warder/interop/browser"
+	"github.com/warder-dev/warder/secret"
 )
 
 // anywhere makes the attacks possible at all: SameSite=None, so that the cookie

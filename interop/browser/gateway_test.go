@@ -17,10 +17,9 @@ import (
 
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/wire"
+	"github.com/warder-dev/warder/interop/browser"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/session/password"
-
-	"github.com/warder-dev/warder/interop/browser"
 )
 
 // reader is a sibling whose pages may read, and not write.

@@ -10,11 +10,10 @@ import (
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/interop/browser"
 	"github.com/warder-dev/warder/secret"
 	wardersession "github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/session/password"
-
-	"github.com/warder-dev/warder/interop/browser"
 )
 
 // people is a list of one.

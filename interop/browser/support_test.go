@@ -14,7 +14,6 @@ import (
 	"github.com/warder-dev/warder/credential"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
-
 	"github.com/warder-dev/warder/interop/browser"
 )
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	josejwt "github.com/go-jose/go-jose/v4/jwt"
+
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/apikey/keytoken"
 	"github.com/warder-dev/warder/jwt"
