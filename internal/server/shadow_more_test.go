@@ -78,7 +78,7 @@ components: {securitySchemes: {apiKey: {type: apiKey, in: header, name: X-API-Ke
 		status     int
 	}{
 		{"/orders", `{"count": 1}`, 200}, {"/orders?n=1", `{"count": 1}`, 200}, {"/orders?n=x", `{"count": 1}`, 400}, // parameters are judged
-		{"/orders", `{"count": "one"}`, 422}, {"/orders", `{"count"`, 400}, {"/orders", "", 422},
+		{"/orders", `{"count": "one"}`, 422}, {"/orders", `{"count"`, 400}, {"/orders", "", 400},
 	} {
 		if status, text := p.call(t, "POST", tt.path, p.key, tt.body); status != tt.status {
 			t.Errorf("%s %s: %d %s, want %d", tt.path, tt.body, status, text, tt.status)

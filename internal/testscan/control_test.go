@@ -46,10 +46,11 @@ func open(t *testing.T) *httptest.Server {
 	return server
 }
 
-// TestTheScannersFindAHole shows that an empty answer of theirs means something.
+// TestTheScannersFindAHole shows that an empty answer of theirs means something. It
+// leaves out what keeps an open database busy for minutes.
 func TestTheScannersFindAHole(t *testing.T) {
 	target := open(t).URL + "/users?name=ada"
-	if found := testscan.Sqlmap(t, testscan.Target{URL: target, Within: []string{"name"}}); len(found) != 1 || !strings.HasPrefix(found[0], "name") {
+	if found := testscan.Sqlmap(t, testscan.Target{URL: target, Within: []string{"name"}, Techniques: "BEU"}); len(found) != 1 || !strings.HasPrefix(found[0], "name") {
 		t.Errorf("sqlmap: %q", found)
 	}
 	if found := testscan.Wapiti(t, nil, target); len(found) == 0 || !strings.Contains(found[0], "name") {

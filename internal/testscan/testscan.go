@@ -22,6 +22,9 @@ type Target struct {
 	Body   string   // JSON, or none
 	Fields []string // "Name: value", sent as they are
 	Within []string // names of the parameters to change; all if none
+
+	// Techniques are sqlmap's letters for what it tries; all if none.
+	Techniques string
 }
 
 // injectable is how sqlmap names a place that it found: "Parameter: name (GET)".
@@ -46,6 +49,9 @@ func Sqlmap(tb testing.TB, target Target) []string {
 	}
 	if len(target.Within) > 0 {
 		args = append(args, "-p", strings.Join(target.Within, ","))
+	}
+	if target.Techniques != "" {
+		args = append(args, "--technique", target.Techniques)
 	}
 	out := run(tb, "sqlmap", args...)
 	found := []string{}
