@@ -34,6 +34,9 @@ func (v *Verifier) verifyFromStore(ctx context.Context, c claim) (exchange.Princ
 	defer cancel()
 	s := v.cache.shard(id)
 	for {
+		if v.held.Load() {
+			return exchange.Principal{}, fmt.Errorf("apikey: look up key: %w", errRewound)
+		}
 		// Without a feed, or behind it, a look-up of somebody else may have begun
 		// before a change that this request must see.
 		share := v.trusted(time.Now())

@@ -12,6 +12,7 @@ import (
 // can judge requests and is not about to stop.
 type readiness struct {
 	draining atomic.Bool
+	restored func() bool // the database lacks changes that this node has seen
 	fresh    func() bool // the store answered within the freshness bound
 
 	// certificates says what is wrong with the listener's certificates. The node
@@ -32,6 +33,8 @@ func (p *readiness) mount(mux *http.ServeMux) {
 		switch {
 		case p.draining.Load():
 			say(w, http.StatusServiceUnavailable, "draining")
+		case p.restored():
+			say(w, http.StatusServiceUnavailable, "the database lacks changes that this node has seen: see the log")
 		case !p.fresh():
 			say(w, http.StatusServiceUnavailable, "store not confirmed")
 		default:

@@ -37,7 +37,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken, TokenKeys, Attempts, Audit, Usage, Reloads, Shadow and Ready.
+// Accounts, AdminToken, TokenKeys, Attempts, Audit, Seen, Usage, Reloads, Shadow and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -49,6 +49,7 @@ type Options struct {
 	Outbox    webhook.Outbox // of events; nil when nobody is told of any
 	Peppers   *apikey.Peppers
 	Audit     *AuditOptions // nil: no checkpoints are made
+	Seen      *SeenOptions  // of the database's past; nil: an older state of it is not told from the newest
 	Usage     tally.Store   // of what keys were used for; nil: it is not counted
 	AccessLog *slog.Logger
 	Log       *slog.Logger
@@ -98,6 +99,7 @@ const pollInterval = 100 * time.Millisecond
 type program struct {
 	options   Options
 	member    *fleet.Member
+	lineage   *lineage // nil when nothing is known of the database's past
 	verifier  *apikey.Verifier
 	people    people
 	signer    *jwt.Signer // nil when no upstream wants signed identities
@@ -183,6 +185,7 @@ func (p *program) join(ctx context.Context) error {
 	if p.tokens, err = newKeyTokens(&o.Config.Tokens, o.TokenKeys); err != nil {
 		return err
 	}
+	p.followLineage(ctx)
 	p.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{
 		Store: o.Store, Peppers: o.Peppers, Log: o.Log,
 		CacheSize:     o.Config.Keys.CacheSize,
@@ -190,7 +193,8 @@ func (p *program) join(ctx context.Context) error {
 		Poll:          pollInterval,
 		Freshness:     o.Config.Keys.Freshness,
 		Lease:         p.member.Announced,
-		Applied:       p.member.Applied,
+		Applied:       func(rev apikey.Revision) { p.member.Applied(rev); p.lineage.changed() },
+		Rewound:       p.lineage.rewound,
 		Honeytoken:    p.honeytoken,
 		Tokens:        p.tokens.verifier(),
 		LegacyFormats: o.Config.Keys.LegacyFormats,
@@ -218,7 +222,7 @@ func (p *program) build() error {
 	if err := p.startShadow(); err != nil {
 		return err
 	}
-	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load, documents: p.documentProblems}
+	p.probes = &readiness{restored: p.lineage.broken, fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load, documents: p.documentProblems}
 	public := p.metrics.InFlight(p.current((*gateway.Gateway).ServeHTTP))
 	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
 		return err
@@ -263,7 +267,7 @@ func (p *program) addPublic(name string, l net.Listener, h http.Handler, secure 
 
 // add makes the server of one listener.
 func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.Config) error {
-	cfg := p.serverConfig(h, secure)
+	cfg := p.serverConfig(p.guard(h, name == "admin" || name == "health"), secure)
 	return p.addServer(name, l, &cfg)
 }
 
@@ -333,6 +337,7 @@ func (p *program) watch() error {
 			func() float64 { return float64(p.gateway.Load().Poisoned()) }),
 		p.metrics.Watch("warder_store_revision_applied", "Every change of keys up to this revision holds on this node.",
 			func() float64 { return float64(p.verifier.Applied()) }),
+		p.watchLineage(),
 		p.watchTLS(),
 		p.watchBalancers(),
 		p.metrics.register(limitCounts{p.gateway.Load}),
@@ -425,6 +430,7 @@ func (p *program) close() {
 	if p.checkpoints != nil {
 		p.logFailure("sign the audit log", p.checkpoints.Close())
 	}
+	p.lineage.close(context.Background())
 	if p.member != nil {
 		p.logFailure("leave the registry", p.member.Close())
 	}
