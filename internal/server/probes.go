@@ -24,6 +24,8 @@ type readiness struct {
 	// documents counts the OpenAPI documents that are not served as they were read
 	// last. The node stays ready: it serves the last good ones.
 	documents func() int
+	// differing counts the other nodes whose settings or peppers are not this one's.
+	differing func() int
 }
 
 // mount adds the probes to mux.
@@ -54,6 +56,9 @@ func (p *readiness) detail() string {
 	}
 	if p.stale() {
 		needs = append(needs, "the configuration that was loaded last is not in force")
+	}
+	if n := p.differing(); n > 0 {
+		needs = append(needs, strconv.Itoa(n)+" of the other nodes differ in configuration or peppers")
 	}
 	if needs == nil {
 		return ""

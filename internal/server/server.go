@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -99,6 +100,7 @@ const pollInterval = 100 * time.Millisecond
 type program struct {
 	options   Options
 	member    *fleet.Member
+	siblings  *siblings
 	lineage   *lineage // nil when nothing is known of the database's past
 	verifier  *apikey.Verifier
 	people    people
@@ -178,6 +180,7 @@ func (p *program) join(ctx context.Context) error {
 	var err error
 	p.member, err = fleet.Join(ctx, fleet.MemberConfig{
 		Registry: o.Registry, Version: o.Version, Lease: o.Config.Keys.Freshness, Log: o.Log,
+		Config: o.Config.Digest(), Peppers: strings.Join(o.Peppers.IDs(), ","),
 	})
 	if err != nil {
 		return fmt.Errorf("server: cannot announce this node: %w", err)
@@ -185,6 +188,7 @@ func (p *program) join(ctx context.Context) error {
 	if p.tokens, err = newKeyTokens(&o.Config.Tokens, o.TokenKeys); err != nil {
 		return err
 	}
+	p.compareNodes(ctx)
 	p.followLineage(ctx)
 	p.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{
 		Store: o.Store, Peppers: o.Peppers, Log: o.Log,
@@ -222,7 +226,7 @@ func (p *program) build() error {
 	if err := p.startShadow(); err != nil {
 		return err
 	}
-	p.probes = &readiness{restored: p.lineage.broken, fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load, documents: p.documentProblems}
+	p.probes = &readiness{restored: p.lineage.broken, fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load, documents: p.documentProblems, differing: p.siblings.differing}
 	public := p.metrics.InFlight(p.current((*gateway.Gateway).ServeHTTP))
 	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
 		return err
@@ -338,6 +342,7 @@ func (p *program) watch() error {
 		p.metrics.Watch("warder_store_revision_applied", "Every change of keys up to this revision holds on this node.",
 			func() float64 { return float64(p.verifier.Applied()) }),
 		p.watchLineage(),
+		p.watchSiblings(),
 		p.watchTLS(),
 		p.watchBalancers(),
 		p.metrics.register(limitCounts{p.gateway.Load}),
@@ -429,6 +434,9 @@ func (p *program) close() {
 	}
 	if p.checkpoints != nil {
 		p.logFailure("sign the audit log", p.checkpoints.Close())
+	}
+	if p.siblings != nil {
+		p.siblings.close()
 	}
 	p.lineage.close(context.Background())
 	if p.member != nil {
