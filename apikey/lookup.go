@@ -108,11 +108,17 @@ func (s *shard) join(id ID, share bool) *flight {
 	return s.flights[id]
 }
 
-// begin returns a new look-up, or one that has begun meanwhile and false.
+// begin returns a new look-up, or one that has begun or even ended meanwhile and
+// false: whoever waited for a turn need not ask what is known by then.
 func (s *shard) begin(id ID, share bool) (*flight, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.flights[id]; share && f != nil {
+		return f, false
+	}
+	if found := s.cached(id); share && found != nil {
+		f := &flight{done: make(chan struct{}), generation: s.generation, began: time.Now(), found: found}
+		close(f.done)
 		return f, false
 	}
 	f := &flight{done: make(chan struct{}), generation: s.generation, began: time.Now(), err: errClosed}

@@ -203,7 +203,32 @@ func (p *program) join(ctx context.Context) error {
 		Tokens:        p.tokens.verifier(),
 		LegacyFormats: o.Config.Keys.LegacyFormats,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	p.hear(ctx)
+	return nil
+}
+
+// hear waits for the first answer of the feed, for as long as a look-up may take: until
+// then nothing is remembered, and each of the requests that come to a cold node at once
+// would ask the store for itself. Without an answer the node begins all the same, and
+// is not ready.
+func (p *program) hear(ctx context.Context) {
+	if _, ok := p.options.Store.(apikey.Feed); !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.options.Config.Timeouts.Store)
+	defer cancel()
+	beat := time.NewTicker(5 * time.Millisecond)
+	defer beat.Stop()
+	for !p.verifier.Fresh() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
+		}
+	}
 }
 
 // build makes the handlers and their servers.
