@@ -15,7 +15,7 @@ func fleet() []Entry {
 		{ID: "FLEET-10", Sent: "restarts one after the other, reloads and upgrades under load", Must: "no request fails"},
 		{ID: "FLEET-11", Sent: "nodes whose configuration or peppers differ", Must: "it is found and told; what a node cannot verify is 503, never 401"},
 		{ID: "FLEET-12", Sent: "two nodes that migrate at once; an old and a new version together", Must: "one migrates; both work"},
-		{ID: "FLEET-13", Sent: "a full disk, a clock that is an hour off", Must: "refused in words; requests go on; nothing comes back to life", Rest: "nodes whose clocks differ"},
+		{ID: "FLEET-13", Sent: "a full disk, a clock that is an hour off", Must: "refused in words; requests go on; nothing comes back to life"},
 		{ID: "FLEET-14", Sent: "all nodes started cold with a million keys", Must: "reads of the store stay bounded"},
 		{ID: "FLEET-15", Sent: "an old backup that is restored", Must: "revoked keys stay so, or the operator has to say otherwise in words"},
 		{ID: "FLEET-16", Sent: "a thousand kills in the middle of writes", Must: "nothing acknowledged is lost; the audit's chain verifies"},
