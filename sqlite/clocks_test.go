@@ -93,6 +93,7 @@ func TestNodesWhoseClocksDiffer(t *testing.T) {
 				node := func(clock time.Duration, do func(t *testing.T, n *clocked)) { within(t, path, peppers, clock, do) }
 				var epoch time.Time // by the right clock
 				node(right, func(t *testing.T, n *clocked) {
+					t.Helper()
 					epoch = time.Now()
 					specs := make([]apikey.Spec, 5)
 					for i := range specs {
@@ -109,6 +110,7 @@ func TestNodesWhoseClocksDiffer(t *testing.T) {
 					text[i], id[i] = made[i].Text.Reveal(), made[i].Record.ID
 				}
 				node(taker, func(t *testing.T, n *clocked) {
+					t.Helper()
 					_, err1 := n.issuer.Revoke(t.Context(), by, id[revoked], "leaked")
 					_, err2 := n.issuer.Disable(t.Context(), by, id[disabled])
 					_, _, err3 := n.issuer.Roll(t.Context(), by, id[rolled], 0, apikey.RollSpec{Overlap: 10 * time.Minute})
@@ -120,6 +122,7 @@ func TestNodesWhoseClocksDiffer(t *testing.T) {
 				})
 				name := "renamed"
 				node(other, func(t *testing.T, n *clocked) { // its changes are said to be of before
+					t.Helper()
 					if _, err := n.issuer.Enable(t.Context(), by, id[revoked]); err != nil && !errors.Is(err, apikey.ErrRevoked) {
 						t.Error(err)
 					}
@@ -137,6 +140,7 @@ func TestNodesWhoseClocksDiffer(t *testing.T) {
 				})
 				for _, judge := range clocks {
 					node(judge, func(t *testing.T, n *clocked) {
+						t.Helper()
 						for i, want := range map[int]string{revoked: "revoked", disabled: "disabled", rolled: "wrong-secret", deleted: "unknown"} {
 							if got := n.refusedAs(t, text[i]); got != want {
 								t.Errorf("taken by a clock at %v, changed at %v, judged at %v: key %d is %q, want %q", taker, other, judge, i, got, want)
