@@ -96,17 +96,22 @@ func (c *cache) clear() {
 
 // find returns what is cached of id, nil for nothing.
 func (s *shard) find(id ID) *slot {
-	at := place(id)
 	s.mu.RLock()
-	found := s.known.slots[at]
-	if found == nil {
-		found = s.unknown.slots[at]
-	}
+	found := s.cached(id)
 	s.mu.RUnlock()
 	if found != nil && !found.used.Load() { // no write to shared memory in the usual case
 		found.used.Store(true)
 	}
 	return found
+}
+
+// cached is find for who holds the lock.
+func (s *shard) cached(id ID) *slot {
+	at := place(id)
+	if found := s.known.slots[at]; found != nil {
+		return found
+	}
+	return s.unknown.slots[at]
 }
 
 // invalidate forgets id. A look-up that is under way will not be stored, nor

@@ -89,11 +89,31 @@ func (f *follower) poll() (err error) {
 	}
 	rewinds := f.feed.Rewinds()
 	if !f.based || newest < f.applied || rewinds != f.rewinds {
+		if f.based {
+			if err := f.ask(ctx); err != nil {
+				return err
+			}
+		}
 		f.rewinds = rewinds
 		f.rebase(newest)
+		f.verifier.held.Store(false)
 		return nil
 	}
 	return f.advance(ctx, newest)
+}
+
+// ask stops every verification while the store, which went back, is not to be
+// believed. What is being looked up meanwhile is not believed either.
+func (f *follower) ask(ctx context.Context) error {
+	v := f.verifier
+	v.held.Store(true)
+	v.confirmed.Store(nil)
+	v.cache.clear()
+	v.legacy.clear()
+	if err := v.cfg.Rewound(ctx); err != nil {
+		return errors.Join(errRewound, err)
+	}
+	return nil
 }
 
 // rebase begins anew at a revision: at start, and when the feed went back, which

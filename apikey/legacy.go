@@ -272,6 +272,8 @@ func (v *Verifier) importedFromStore(ctx context.Context, c claim) (exchange.Pri
 	at, began := v.Applied(), time.Now()
 	id, err := v.findImported(ctx, c.sums)
 	switch {
+	case v.held.Load():
+		return exchange.Principal{}, fmt.Errorf("apikey: look up imported key: %w", errRewound)
 	case errors.Is(err, ErrNotFound):
 		if v.trusted(began) && v.Applied() == at {
 			v.legacy.unknown.keep(&c.sums[0].sum, hint{revision: at})

@@ -34,6 +34,9 @@ func (v *Verifier) verifyFromStore(ctx context.Context, c claim) (exchange.Princ
 	defer cancel()
 	s := v.cache.shard(id)
 	for {
+		if v.held.Load() {
+			return exchange.Principal{}, fmt.Errorf("apikey: look up key: %w", errRewound)
+		}
 		// Without a feed, or behind it, a look-up of somebody else may have begun
 		// before a change that this request must see.
 		share := v.trusted(time.Now())
@@ -105,11 +108,17 @@ func (s *shard) join(id ID, share bool) *flight {
 	return s.flights[id]
 }
 
-// begin returns a new look-up, or one that has begun meanwhile and false.
+// begin returns a new look-up, or one that has begun or even ended meanwhile and
+// false: whoever waited for a turn need not ask what is known by then.
 func (s *shard) begin(id ID, share bool) (*flight, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.flights[id]; share && f != nil {
+		return f, false
+	}
+	if found := s.cached(id); share && found != nil {
+		f := &flight{done: make(chan struct{}), generation: s.generation, began: time.Now(), found: found}
+		close(f.done)
 		return f, false
 	}
 	f := &flight{done: make(chan struct{}), generation: s.generation, began: time.Now(), err: errClosed}

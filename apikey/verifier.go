@@ -32,6 +32,7 @@ type VerifierConfig struct {
 	Tokens           TokenVerifier    // reads tokens that were made from keys; see [Verifier.VerifyToken]. nil: there are none.
 	Honeytoken       Alarm            // told of each use of a [KindHoneytoken]; it must not block. May be nil.
 	Applied          func(Revision)   // told when every change up to the revision holds here; it must not block. May be nil.
+	Rewound          Rewound          // asked when the feed went back to an earlier state. nil: what was remembered is forgotten, and the store believed.
 }
 
 const (
@@ -48,6 +49,12 @@ const (
 // which it may read until it returns, or by [Verifier.Verify], when x is nil.
 type Alarm func(x *exchange.Exchange, id ID)
 
+// Rewound is asked after the feed of a [VerifierConfig] went back, and at each poll
+// from then on until it returns nil: only then is the store believed as it is now.
+// While it returns an error nobody is verified, and the answer is an error: a key
+// that was revoked may be as it was before. ctx bounds it.
+type Rewound func(ctx context.Context) error
+
 // A Verifier tells whom the text of a key proves. It is safe for concurrent use.
 // Close it to stop its goroutines.
 type Verifier struct {
@@ -62,6 +69,7 @@ type Verifier struct {
 
 	confirmed atomic.Pointer[time.Time] // when the newest answered poll began; nil: the cache is not to be trusted
 	applied   atomic.Int64
+	held      atomic.Bool // the store went back, and is not to be believed
 
 	ctx  context.Context // ends at Close
 	stop context.CancelFunc
@@ -78,6 +86,7 @@ var (
 	errClosed     = errors.New("apikey: verifier is closed")
 	errPepper     = errors.New("apikey: a stored secret uses a pepper that is not configured")
 	errBusy       = errors.New("apikey: key store does not answer in time")
+	errRewound    = errors.New("apikey: key store went back to an earlier state")
 )
 
 // NewVerifier reports everything that is wrong with cfg at once.
@@ -132,6 +141,9 @@ func (c *VerifierConfig) setDefaults() {
 	}
 	if c.Honeytoken == nil {
 		c.Honeytoken = func(*exchange.Exchange, ID) {}
+	}
+	if c.Rewound == nil {
+		c.Rewound = func(context.Context) error { return nil }
 	}
 	if c.Applied == nil {
 		c.Applied = func(Revision) {}

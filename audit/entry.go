@@ -96,6 +96,10 @@ type Head struct {
 	Hash Hash  `json:"hash"`
 }
 
+// Name returns a short name for the entry: its number and the beginning of its hash,
+// such as 1042-9f3a61c2. Another log has another one of the number.
+func (h Head) Name() string { return fmt.Sprintf("%d-%s", h.Seq, h.Hash.String()[:8]) }
+
 // Head returns the end of the chain whose last entry is e.
 func (e *Entry) Head() Head { return Head{Seq: e.Seq, Hash: e.Hash} }
 

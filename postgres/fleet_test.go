@@ -142,7 +142,7 @@ func TestNodesOfOneDatabase(t *testing.T) {
 		t.Errorf("Close = %v", err)
 	}
 	for _, id := range []string{"fresh", "late", "dead"} {
-		n := fleet.Node{ID: id, Version: "v2", Host: "h'ost", Started: time.Now(), Seen: time.Now().Add(-time.Hour), Applied: 7, Lease: time.Second}
+		n := fleet.Node{ID: id, Version: "v2", Host: "h'ost", Started: time.Now(), Seen: time.Now().Add(-time.Hour), Applied: 7, Lease: time.Second, Config: "c", Peppers: "p,q"}
 		if err := one.Nodes().Announce(t.Context(), n); err != nil {
 			t.Fatal(err)
 		}

@@ -20,10 +20,10 @@ var _ fleet.Registry = (*Nodes)(nil)
 const (
 	// An announcement need not survive a crash of the server: the next one follows.
 	asynchronously = `SELECT set_config('synchronous_commit', 'off', true)`
-	announceNode   = `INSERT INTO nodes (id, version, host, pid, started, seen, applied, lease) VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6, $7)
-		ON CONFLICT (id) DO UPDATE SET version = $2, host = $3, pid = $4, started = $5, seen = clock_timestamp(), applied = $6, lease = $7`
+	announceNode   = `INSERT INTO nodes (id, version, host, pid, started, seen, applied, lease, config, peppers) VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6, $7, $8, $9)
+		ON CONFLICT (id) DO UPDATE SET version = $2, host = $3, pid = $4, started = $5, seen = clock_timestamp(), applied = $6, lease = $7, config = $8, peppers = $9`
 	leaveNode = `DELETE FROM nodes WHERE id = $1`
-	listNodes = `SELECT id, version, host, pid, started, seen, applied, lease, clock_timestamp() - seen > lease * interval '1 microsecond' + interval '1 day'
+	listNodes = `SELECT id, version, host, pid, started, seen, applied, lease, config, peppers, clock_timestamp() - seen > lease * interval '1 microsecond' + interval '1 day'
 		FROM nodes WHERE clock_timestamp() - seen <= (lease + $1) * interval '1 microsecond' OR clock_timestamp() - seen > lease * interval '1 microsecond' + interval '1 day'
 		ORDER BY id`
 	forgetNodes = `DELETE FROM nodes WHERE clock_timestamp() - seen > lease * interval '1 microsecond' + interval '1 day'`
@@ -34,13 +34,13 @@ const maxLease = int64(100 * 365 * 24 * time.Hour / time.Microsecond)
 
 // Announce implements fleet.Registry.
 func (r *Nodes) Announce(ctx context.Context, n fleet.Node) error {
-	if n.ID == "" || !validText(n.ID+n.Version+n.Host) {
+	if n.ID == "" || !validText(n.ID+n.Version+n.Host+n.Config+n.Peppers) {
 		return errors.New("postgres: node has no id, or text that is not UTF-8 without NUL")
 	}
 	err := again(ctx, func() error {
 		batch := new(pgx.Batch)
 		batch.Queue(asynchronously)
-		batch.Queue(announceNode, n.ID, n.Version, n.Host, n.PID, stored(n.Started), int64(n.Applied), n.Lease.Microseconds())
+		batch.Queue(announceNode, n.ID, n.Version, n.Host, n.PID, stored(n.Started), int64(n.Applied), n.Lease.Microseconds(), n.Config, n.Peppers)
 		return r.db.pool.SendBatch(ctx, batch).Close()
 	})
 	return answer(ctx, "announce node", err)
@@ -82,7 +82,7 @@ func nodesOf(rows pgx.Rows) (live []fleet.Node, forget bool, _ error) {
 		var started *time.Time
 		var lease int64
 		var silent bool
-		if rows.Scan(&n.ID, &n.Version, &n.Host, &n.PID, &started, &n.Seen, &n.Applied, &lease, &silent) != nil {
+		if rows.Scan(&n.ID, &n.Version, &n.Host, &n.PID, &started, &n.Seen, &n.Applied, &lease, &n.Config, &n.Peppers, &silent) != nil {
 			return nil, false, errRow
 		}
 		n.Started, n.Seen, n.Lease = timeOf(started), n.Seen.UTC(), time.Duration(lease)*time.Microsecond

@@ -20,22 +20,22 @@ var _ fleet.Registry = (*Nodes)(nil)
 const silence = 24 * time.Hour
 
 const (
-	announceNode = `INSERT INTO nodes (id, version, host, pid, started, seen, applied, lease) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-		ON CONFLICT (id) DO UPDATE SET version = ?2, host = ?3, pid = ?4, started = ?5, seen = ?6, applied = ?7, lease = ?8`
+	announceNode = `INSERT INTO nodes (id, version, host, pid, started, seen, applied, lease, config, peppers) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+		ON CONFLICT (id) DO UPDATE SET version = ?2, host = ?3, pid = ?4, started = ?5, seen = ?6, applied = ?7, lease = ?8, config = ?9, peppers = ?10`
 	leaveNode   = `DELETE FROM nodes WHERE id = ?1`
-	listNodes   = `SELECT id, version, host, pid, started, seen, applied, lease FROM nodes ORDER BY id`
+	listNodes   = `SELECT id, version, host, pid, started, seen, applied, lease, config, peppers FROM nodes ORDER BY id`
 	forgetNodes = `DELETE FROM nodes WHERE seen + lease < ?1`
 )
 
 // Announce implements fleet.Registry.
 func (r *Nodes) Announce(ctx context.Context, n fleet.Node) error {
-	if n.ID == "" || !validText(n.ID+n.Version+n.Host) {
+	if n.ID == "" || !validText(n.ID+n.Version+n.Host+n.Config+n.Peppers) {
 		return errors.New("sqlite: node has no id, or text that is not UTF-8 without NUL")
 	}
 	if err := r.db.file.look(); err != nil {
 		return err
 	}
-	_, err := r.db.beat.ExecContext(ctx, announceNode, n.ID, n.Version, n.Host, n.PID, micros(n.Started), time.Now().UnixMicro(), int64(n.Applied), n.Lease.Microseconds())
+	_, err := r.db.beat.ExecContext(ctx, announceNode, n.ID, n.Version, n.Host, n.PID, micros(n.Started), time.Now().UnixMicro(), int64(n.Applied), n.Lease.Microseconds(), n.Config, n.Peppers)
 	return answer(ctx, "announce node", err)
 }
 
@@ -79,7 +79,7 @@ func nodesOf(rows *sql.Rows) (_ []fleet.Node, err error) {
 		var n fleet.Node
 		var started, seen sql.NullInt64
 		var lease int64
-		if rows.Scan(&n.ID, &n.Version, &n.Host, &n.PID, &started, &seen, &n.Applied, &lease) != nil {
+		if rows.Scan(&n.ID, &n.Version, &n.Host, &n.PID, &started, &seen, &n.Applied, &lease, &n.Config, &n.Peppers) != nil {
 			return nil, errRow
 		}
 		n.Started, n.Seen, n.Lease = timeOf(started), timeOf(seen), time.Duration(lease)*time.Microsecond

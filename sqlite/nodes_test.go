@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func TestNodes(t *testing.T) {
 	path := newPath(t)
 	one, two := open(t, path), open(t, path)
 	begin := time.Now().Truncate(time.Microsecond)
-	n := fleet.Node{ID: "a", Version: "v1", Host: "h'ost", PID: 42, Started: begin, Seen: begin.Add(-time.Hour), Applied: 7, Lease: 5 * time.Second}
+	n := fleet.Node{ID: "a", Version: "v1", Host: "h'ost", PID: 42, Started: begin, Seen: begin.Add(-time.Hour), Applied: 7, Lease: 5 * time.Second, Config: "c", Peppers: "p,q"}
 	for _, applied := range []apikey.Revision{7, 9} {
 		n.Applied = applied
 		if err := one.Nodes().Announce(t.Context(), n); err != nil {
@@ -105,5 +106,23 @@ func TestReceiptAcrossHandles(t *testing.T) {
 	}
 	if receipt, err = fleet.Await(t.Context(), cli.Nodes(), rev, time.Second); err != nil || receipt.Nodes != 0 {
 		t.Errorf("Await after Close = %v, %v, want 0/0", receipt, err)
+	}
+}
+
+// TestANodeOfAnOlderVersion: one that runs on announces itself by the statement of its
+// version, and is seen; what it does not tell is empty.
+func TestANodeOfAnOlderVersion(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	for range 2 {
+		execRaw(t, path, fmt.Sprintf(`INSERT INTO nodes (id, version, host, pid, started, seen, applied, lease) VALUES ('old', 'v0', 'h', 1, NULL, %d, 3, 5000000)
+			ON CONFLICT (id) DO UPDATE SET version = 'v0', applied = 3`, time.Now().UnixMicro()))
+		got := nodes(t, db, time.Minute)
+		if len(got) != 1 || got[0].Applied != 3 || got[0].Config != "" || got[0].Peppers != "" {
+			t.Fatalf("Nodes = %+v, want the old one, without what it does not tell", got)
+		}
+	}
+	if all := fleet.Compare(fleet.Node{ID: "new", Config: "c", Peppers: "p"}, nodes(t, db, time.Minute)); len(all) != 0 {
+		t.Errorf("Compare = %+v, want that the old one is not compared", all)
 	}
 }

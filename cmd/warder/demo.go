@@ -57,7 +57,7 @@ func runDemo(ctx context.Context, p *process, check bool) error {
 	defer stop()
 	ready, done := make(chan running, 1), make(chan error, 1)
 	go func() {
-		done <- serve(ctx, io.Discard, cfg, shadowConfig{}, supervised{}, nil, func(at running) { ready <- at })
+		done <- serve(ctx, io.Discard, cfg, shadowConfig{}, supervised{}, nil, "", func(at running) { ready <- at })
 	}()
 	select {
 	case err := <-done:

@@ -20,7 +20,7 @@ import (
 )
 
 func newServe(p *process) *cobra.Command {
-	var shadowFile string
+	var shadowFile, accepted string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Protect an API: every request needs a key",
@@ -43,11 +43,12 @@ func newServe(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), p.stderr, cfg, other, manager, load, nil)
+			return serve(cmd.Context(), p.stderr, cfg, other, manager, load, accepted, nil)
 		},
 	}
 	addConfigFlags(cmd, serveFlags()...)
 	cmd.Flags().StringVar(&shadowFile, "shadow-config", "", "configuration that judges the same requests, and whose answers nobody gets; warder shadow report shows where both differ")
+	cmd.Flags().StringVar(&accepted, "accept-restored", "", "start although the database lacks changes that this node has seen: the entry that an earlier start named")
 	cmd.Flags().Lookup("shadow-config").Annotations = map[string][]string{cobra.BashCompFilenameExt: {"yaml", "yml"}}
 	return cmd
 }
@@ -63,9 +64,10 @@ type running struct {
 
 // serve runs the gateway until ctx ends. The listeners come first: a port in use
 // leaves no file behind. manager is who started the program. other is what
-// judges beside cfg. load makes cfg anew at each SIGHUP; nil for never. ready is called when requests are answered; nil
-// prints the greeting.
-func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shadowConfig, manager supervised, load func() (*config.Config, error), ready func(running)) error {
+// judges beside cfg. load makes cfg anew at each SIGHUP; nil for never. accepted names an entry
+// of the audit log that the database may lack, see openSeen. ready is called when
+// requests are answered; nil prints the greeting.
+func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shadowConfig, manager supervised, load func() (*config.Config, error), accepted string, ready func(running)) error {
 	if err := wantFiles(cfg); err != nil {
 		return err
 	}
@@ -97,6 +99,10 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 		return err
 	}
 	defer store.db.Close() //nolint:errcheck // the verifier and the node have stopped
+	seen, err := openSeen(ctx, cfg, store.db.Audit(), accepted, logs.Main)
+	if err != nil {
+		return err
+	}
 	signer, err := openSigner(cfg)
 	if err != nil {
 		return err
@@ -148,6 +154,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 		Audit:     &server.AuditOptions{Store: store.db.Audit(), Signer: signer, Keep: func(c audit.Checkpoint) error { return keepCheckpoint(cfg.Audit.CheckpointFile, c) }},
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, TokenKeys: tokenKeys, LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(), Reloads: reloads, Shadow: other.cfg,
+		Seen:  seen,
 		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
 	})
 	if err != nil {

@@ -70,7 +70,21 @@ func wantDatabase(cfg *config.Config) error {
 	return nil
 }
 
+// openDatabase opens what notes, when it is closed, what was seen of it.
 func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*database, error) {
+	db, err := openAny(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	closeIt := db.close
+	db.close = func() error {
+		noteSeen(context.WithoutCancel(ctx), cfg, db.Audit())
+		return closeIt()
+	}
+	return db, nil
+}
+
+func openAny(ctx context.Context, cfg *config.Config, log *slog.Logger) (*database, error) {
 	if cfg.IsPostgres() {
 		return openPostgres(ctx, cfg, log)
 	}

@@ -147,6 +147,8 @@ type Keys struct {
 	MaxTTL time.Duration `yaml:"max_ttl" default:"0s" min:"0s" max:"36600d"`
 	// MaxSecrets is how many secrets a key may have at once: the current one, and those that a roll lets work on for a while. 1 to 10. Default 3.
 	MaxSecrets int `yaml:"max_secrets" default:"3" min:"1" max:"10"`
+	// InsecureFollowRestored goes on when the database lacks changes that this node has seen: an older backup was restored, or a standby took over without the last ones. It costs: keys that were revoked since, and administrators who were removed, are let in again. Default false.
+	InsecureFollowRestored bool `yaml:"insecure_follow_restored" default:"false"`
 }
 
 // Log says where and what warder logs.

@@ -24,6 +24,9 @@ type Node struct {
 	// believes what it remembers. It counts as running for that long, and a
 	// [Slack], after it was last seen: whoever revokes waits for it or names it.
 	Lease time.Duration
+
+	Config  string // digest of the settings that all nodes must have alike; "" in one that does not tell
+	Peppers string // ids of the peppers, the current one first, with commas between; "" in one that does not tell
 }
 
 // A Registry keeps the announcements. Implementations are safe for concurrent

@@ -31,6 +31,8 @@ type MemberConfig struct {
 
 	Registry Registry      // required
 	Version  string        // of the program
+	Config   string        // as in [Node]
+	Peppers  string        // as in [Node]
 	Lease    time.Duration // see [Node]; 0 is [DefaultLease]
 	Interval time.Duration // between announcements when nothing changes; 0 is [DefaultInterval] or a quarter of Lease, whichever is less; at most Lease / 3
 	Log      *slog.Logger  // told when an announcement fails, and when they work again. Required.
@@ -85,7 +87,7 @@ func newNode(cfg MemberConfig) Node {
 	if err != nil {
 		host = "unknown" // a name for people; nothing depends on it
 	}
-	return Node{ID: rand.Text(), Version: cfg.Version, Host: host, PID: os.Getpid(), Started: time.Now(), Lease: cfg.Lease}
+	return Node{ID: rand.Text(), Version: cfg.Version, Host: host, PID: os.Getpid(), Started: time.Now(), Lease: cfg.Lease, Config: cfg.Config, Peppers: cfg.Peppers}
 }
 
 // Applied says that every change up to rev holds on this node. It never blocks:
@@ -104,6 +106,25 @@ func (m *Member) Applied(rev apikey.Revision) {
 	case m.news <- struct{}{}:
 	default: // one is due already, and will read the newest
 	}
+}
+
+// Configured says that another configuration is in force, with this digest. It is
+// announced at once, as by Applied.
+func (m *Member) Configured(digest string) {
+	m.mu.Lock()
+	m.node.Config = digest
+	m.mu.Unlock()
+	select {
+	case m.news <- struct{}{}:
+	default:
+	}
+}
+
+// Node returns what is announced of this process; its ID is "" after Close.
+func (m *Member) Node() Node {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.node
 }
 
 // ID returns the id under which this process is announced, until Close.

@@ -102,7 +102,7 @@ func (p *program) answerEnvoy(networks []netip.Prefix, secure *tls.Config) (refu
 		return nil, err
 	}
 	p.front = front
-	cfg := p.serverConfig(front, secure)
+	cfg := p.serverConfig(p.guard(front, false), secure)
 	cfg.InsecureH2C = secure == nil
 	cfg.MaxStreams = envoyStreams
 	return front.Refused, p.addServer("decision", o.Listeners.Decision, &cfg)

@@ -12,6 +12,7 @@ import (
 // can judge requests and is not about to stop.
 type readiness struct {
 	draining atomic.Bool
+	restored func() bool // the database lacks changes that this node has seen
 	fresh    func() bool // the store answered within the freshness bound
 
 	// certificates says what is wrong with the listener's certificates. The node
@@ -23,6 +24,8 @@ type readiness struct {
 	// documents counts the OpenAPI documents that are not served as they were read
 	// last. The node stays ready: it serves the last good ones.
 	documents func() int
+	// differing counts the other nodes whose settings or peppers are not this one's.
+	differing func() int
 }
 
 // mount adds the probes to mux.
@@ -32,6 +35,8 @@ func (p *readiness) mount(mux *http.ServeMux) {
 		switch {
 		case p.draining.Load():
 			say(w, http.StatusServiceUnavailable, "draining")
+		case p.restored():
+			say(w, http.StatusServiceUnavailable, "the database lacks changes that this node has seen: see the log")
 		case !p.fresh():
 			say(w, http.StatusServiceUnavailable, "store not confirmed")
 		default:
@@ -51,6 +56,9 @@ func (p *readiness) detail() string {
 	}
 	if p.stale() {
 		needs = append(needs, "the configuration that was loaded last is not in force")
+	}
+	if n := p.differing(); n > 0 {
+		needs = append(needs, strconv.Itoa(n)+" of the other nodes differ in configuration or peppers")
 	}
 	if needs == nil {
 		return ""

@@ -55,6 +55,7 @@ type settings struct {
 	spec  apikey.Spec                     // of the key; zero for one with every scope of "orders"
 	store func(apikey.Store) apikey.Store // puts a store of the test's own in between
 	limit ratelimit.Store                 // counts limits that nodes share
+	seen  *server.SeenOptions             // of the database's past; nil for nothing
 
 	credits func(usage.Store) usage.Store // the same
 
@@ -125,7 +126,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 		Accounts:  p.accounts,
 		AccessLog: access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,
-		LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
+		Seen: s.seen, LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
 	}, func() { closeAll(t, logs.Close, db.Close) })
 	return p
 }

@@ -104,6 +104,7 @@ func (p *program) enforce(cfg *config.Config) error {
 	if p.front != nil {
 		p.front.Replace(p.decider(next))
 	}
+	p.member.Configured(cfg.Digest())
 	p.reloads.loaded.Store(time.Now().Unix())
 	p.options.Log.Info("the configuration is loaded again", slog.String("changed", strings.Join(changed, ", ")))
 	p.tellWeaker(before.Settings(), cfg)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +38,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken, TokenKeys, Attempts, Audit, Usage, Reloads, Shadow and Ready.
+// Accounts, AdminToken, TokenKeys, Attempts, Audit, Seen, Usage, Reloads, Shadow and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -49,6 +50,7 @@ type Options struct {
 	Outbox    webhook.Outbox // of events; nil when nobody is told of any
 	Peppers   *apikey.Peppers
 	Audit     *AuditOptions // nil: no checkpoints are made
+	Seen      *SeenOptions  // of the database's past; nil: an older state of it is not told from the newest
 	Usage     tally.Store   // of what keys were used for; nil: it is not counted
 	AccessLog *slog.Logger
 	Log       *slog.Logger
@@ -98,6 +100,8 @@ const pollInterval = 100 * time.Millisecond
 type program struct {
 	options     Options
 	member      *fleet.Member
+	siblings    *siblings
+	lineage     *lineage // nil when nothing is known of the database's past
 	verifier    *apikey.Verifier
 	people      people
 	signer      *jwt.Signer // nil when no upstream wants signed identities
@@ -177,6 +181,7 @@ func (p *program) join(ctx context.Context) error {
 	var err error
 	p.member, err = fleet.Join(ctx, fleet.MemberConfig{
 		Registry: o.Registry, Version: o.Version, Lease: o.Config.Keys.Freshness, Log: o.Log,
+		Config: o.Config.Digest(), Peppers: strings.Join(o.Peppers.IDs(), ","),
 	})
 	if err != nil {
 		return fmt.Errorf("server: cannot announce this node: %w", err)
@@ -184,6 +189,8 @@ func (p *program) join(ctx context.Context) error {
 	if p.tokens, err = newKeyTokens(&o.Config.Tokens, o.TokenKeys); err != nil {
 		return err
 	}
+	p.compareNodes(ctx)
+	p.followLineage(ctx)
 	p.verifier, err = apikey.NewVerifier(apikey.VerifierConfig{
 		Store: o.Store, Peppers: o.Peppers, Log: o.Log,
 		CacheSize:     o.Config.Keys.CacheSize,
@@ -191,12 +198,38 @@ func (p *program) join(ctx context.Context) error {
 		Poll:          pollInterval,
 		Freshness:     o.Config.Keys.Freshness,
 		Lease:         p.member.Announced,
-		Applied:       p.member.Applied,
+		Applied:       func(rev apikey.Revision) { p.member.Applied(rev); p.lineage.changed() },
+		Rewound:       p.lineage.rewound,
 		Honeytoken:    p.honeytoken,
 		Tokens:        p.tokens.verifier(),
 		LegacyFormats: o.Config.Keys.LegacyFormats,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	p.hear(ctx)
+	return nil
+}
+
+// hear waits for the first answer of the feed, for as long as a look-up may take: until
+// then nothing is remembered, and each of the requests that come to a cold node at once
+// would ask the store for itself. Without an answer the node begins all the same, and
+// is not ready.
+func (p *program) hear(ctx context.Context) {
+	if _, ok := p.options.Store.(apikey.Feed); !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.options.Config.Timeouts.Store)
+	defer cancel()
+	beat := time.NewTicker(5 * time.Millisecond)
+	defer beat.Stop()
+	for !p.verifier.Fresh() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
+		}
+	}
 }
 
 // build makes the handlers and their servers.
@@ -219,7 +252,7 @@ func (p *program) build() error {
 	if err := p.startShadow(); err != nil {
 		return err
 	}
-	p.probes = &readiness{fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load, documents: p.documentProblems}
+	p.probes = &readiness{restored: p.lineage.broken, fresh: p.verifier.Fresh, certificates: p.certificateProblems, stale: p.reloads.stale.Load, documents: p.documentProblems, differing: p.siblings.differing}
 	public := p.metrics.InFlight(p.current((*gateway.Gateway).ServeHTTP))
 	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
 		return err
@@ -267,7 +300,7 @@ func (p *program) addPublic(name string, l net.Listener, h http.Handler, secure 
 
 // add makes the server of one listener.
 func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.Config) error {
-	cfg := p.serverConfig(h, secure)
+	cfg := p.serverConfig(p.guard(h, name == "admin" || name == "health"), secure)
 	return p.addServer(name, l, &cfg)
 }
 
@@ -337,6 +370,8 @@ func (p *program) watch() error {
 			func() float64 { return float64(p.gateway.Load().Poisoned()) }),
 		p.metrics.Watch("warder_store_revision_applied", "Every change of keys up to this revision holds on this node.",
 			func() float64 { return float64(p.verifier.Applied()) }),
+		p.watchLineage(),
+		p.watchSiblings(),
 		p.watchTLS(),
 		p.watchBalancers(),
 		p.metrics.register(limitCounts{p.gateway.Load, p.descriptors.all}),
@@ -429,6 +464,10 @@ func (p *program) close() {
 	if p.checkpoints != nil {
 		p.logFailure("sign the audit log", p.checkpoints.Close())
 	}
+	if p.siblings != nil {
+		p.siblings.close()
+	}
+	p.lineage.close(context.Background())
 	if p.member != nil {
 		p.logFailure("leave the registry", p.member.Close())
 	}
