@@ -36,10 +36,10 @@ needs: ## what the tests need beside Go: found, installed when root, or named
 test: needs ## all tests, in random order; with the race detector where a C compiler is
 	@$(GO) version
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo "#include <stdlib.h>" | $$($(GO) env CC) -E - >/dev/null 2>&1; then \
-		echo "$(GO) test -race -shuffle=on ./... here and in interop"; $(GO) test -race -shuffle=on ./... && cd interop && $(GO) test -race -shuffle=on ./...; \
+		echo "$(GO) test -race -timeout=20m -shuffle=on ./... here and in interop"; $(GO) test -race -timeout=20m -shuffle=on ./... && cd interop && $(GO) test -race -timeout=20m -shuffle=on ./...; \
 	else \
 		echo "no C compiler with its headers: the race detector is off"; \
-		echo "CGO_ENABLED=0 $(GO) test -shuffle=on ./... here and in interop"; export CGO_ENABLED=0; $(GO) test -shuffle=on ./... && cd interop && $(GO) test -shuffle=on ./...; \
+		echo "CGO_ENABLED=0 $(GO) test -timeout=20m -shuffle=on ./... here and in interop"; export CGO_ENABLED=0; $(GO) test -timeout=20m -shuffle=on ./... && cd interop && $(GO) test -timeout=20m -shuffle=on ./...; \
 	fi
 
 bounds: ## what holds only without the race detector: allocations, memory, whole sizes
