@@ -138,8 +138,6 @@ func (c *strictConn) next() (*http.Request, headState) {
 }
 
 // request makes the request of a head that was read whole, with a context of its own.
-//
-//nolint:contextcheck // it is the beginning of one
 func (c *strictConn) request() (*http.Request, headState) {
 	t, h := &c.template, &c.head
 	if text := h.target.of(c.buffer); t.RequestURI != string(text) {
