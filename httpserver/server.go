@@ -48,7 +48,8 @@ type Config struct {
 	// net/http with it. It is for handlers that answer shortly: there are no trailers
 	// of responses, and Hijack and deadlines of a handler's own are
 	// [http.ErrNotSupported]; whether the client is still there is looked at when the
-	// request's context is first asked. Not with TLS.
+	// request's context is first asked; IdleTimeout and WriteTimeout may be a
+	// sixteenth shorter. Not with TLS.
 	Strict bool
 
 	// ReadHeaderTimeout is the time for the head of a request, and for a TLS
