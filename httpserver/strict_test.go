@@ -480,30 +480,33 @@ func TestStrictDeadlines(t *testing.T) {
 		sent []string // with an answer awaited after each but the last
 		want string   // before the end
 	}{
-		"nothing is said":        {httpserver.Config{ReadHeaderTimeout: 20 * time.Millisecond}, []string{""}, ""},
-		"half a head":            {httpserver.Config{ReadHeaderTimeout: 20 * time.Millisecond}, []string{"GET / HTTP/1.1\r\nHos"}, halfAnswer},
-		"half a second head":     {httpserver.Config{ReadHeaderTimeout: 20 * time.Millisecond}, []string{get, "GET / HTTP/1.1\r\nHos"}, halfAnswer},
-		"half a foreign head":    {httpserver.Config{ReadHeaderTimeout: 20 * time.Millisecond}, []string{"GET / HTTP/1.0\r\nHos"}, halfAnswer},
-		"nothing more":           {httpserver.Config{IdleTimeout: 20 * time.Millisecond}, []string{get, ""}, ""},
-		"nothing after the last": {httpserver.Config{IdleTimeout: 20 * time.Millisecond}, []string{get, "GET / HTTP/1.1\r\nHost: a\r\nConnection: x\r\n\r\n", ""}, ""},
+		"nothing is said":        {httpserver.Config{ReadHeaderTimeout: 500 * time.Millisecond}, []string{""}, ""},
+		"half a head":            {httpserver.Config{ReadHeaderTimeout: 500 * time.Millisecond}, []string{"GET / HTTP/1.1\r\nHos"}, halfAnswer},
+		"half a second head":     {httpserver.Config{ReadHeaderTimeout: 500 * time.Millisecond}, []string{get, "GET / HTTP/1.1\r\nHos"}, halfAnswer},
+		"half a foreign head":    {httpserver.Config{ReadHeaderTimeout: 500 * time.Millisecond}, []string{"GET / HTTP/1.0\r\nHos"}, halfAnswer},
+		"nothing more":           {httpserver.Config{IdleTimeout: 500 * time.Millisecond}, []string{get, ""}, ""},
+		"nothing after the last": {httpserver.Config{IdleTimeout: 500 * time.Millisecond}, []string{get, "GET / HTTP/1.1\r\nHost: a\r\nConnection: x\r\n\r\n", ""}, ""},
 	} {
-		both(t, func(t *testing.T, strict bool) {
-			t.Helper()
-			tt.cfg.Strict, tt.cfg.Handler = strict, http.HandlerFunc(hello)
-			_, addr := start(t, tt.cfg)
-			conn := dial(t, addr)
-			r := bufio.NewReader(conn)
-			last := len(tt.sent) - 1
-			for _, text := range tt.sent[:last] {
-				write(t, conn, text)
-				answer(t, r)
-			}
-			write(t, conn, tt.sent[last])
-			rest, err := io.ReadAll(r)
-			if err != nil || string(rest) != tt.want && string(rest) != "" { // half a line is 400, when it is not too late to say so
-				t.Errorf("%s: got %q, %v; want the end", name, rest, err)
-			}
-		})
+		for _, strict := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, strict %v", name, strict), func(t *testing.T) {
+				t.Parallel()
+				cfg := tt.cfg
+				cfg.Strict, cfg.Handler = strict, http.HandlerFunc(hello)
+				_, addr := start(t, cfg)
+				conn := dial(t, addr)
+				r := bufio.NewReader(conn)
+				last := len(tt.sent) - 1
+				for _, text := range tt.sent[:last] {
+					write(t, conn, text)
+					answer(t, r)
+				}
+				write(t, conn, tt.sent[last])
+				rest, err := io.ReadAll(r)
+				if err != nil || string(rest) != tt.want && len(rest) > 0 { // half a line is 400, when it is not too late to say so
+					t.Errorf("got %q, %v; want the end", rest, err)
+				}
+			})
+		}
 	}
 }
 
@@ -546,10 +549,13 @@ func TestStrictSlots(t *testing.T) {
 func TestStrictCounts(t *testing.T) {
 	both(t, func(t *testing.T, strict bool) {
 		t.Helper()
-		s, addr := start(t, httpserver.Config{Strict: strict, ReadHeaderTimeout: 50 * time.Millisecond, Handler: http.HandlerFunc(hello)})
+		s, addr := start(t, httpserver.Config{Strict: strict, Handler: http.HandlerFunc(hello)})
 		for i, text := range []string{"GET / HTTP/1.1\r\nHos", "GET /\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"} {
 			conn := dial(t, addr)
 			write(t, conn, text)
+			if half, ok := conn.(*net.TCPConn); !ok || half.CloseWrite() != nil {
+				t.Fatal("the client's half does not close")
+			}
 			until(t, fmt.Sprintf("%q is counted", text), func() bool { return s.Refused() == uint64(i+1) })
 			_ = conn.Close()
 		}
