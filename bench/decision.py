@@ -5,7 +5,8 @@
     python3 bench/decision.py /tmp/warder [rounds [seconds]]
 
 It wants nginx and wrk. Each round runs each system once, one after the other, so
-that what else the machine does meets all of them; the figures are medians. CPU is
+that what else the machine does meets all of them; the figures are medians. With
+BEFORE=/path/of/another/warder the same is asked of that one too. CPU is
 user and system time of the system's processes alone, by /proc, and not wrk's.
 """
 
@@ -114,15 +115,9 @@ def make_keys(folder, api):
     return texts
 
 
-def main():
-    warder = os.path.abspath(sys.argv[1])
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="decision"))
-    running = []
-    try:
-        upstream, yard, front, gateway, admin, asked, stored = (port() for _ in range(7))
-        (folder / "warder.yaml").write_text(f"""
+def serve(folder, running, warder, gateway, admin, asked):
+    """a warder with keys, in a folder that has nothing of another's."""
+    (folder / "warder.yaml").write_text(f"""
 listen: 127.0.0.1:{gateway}
 admin_listen: 127.0.0.1:{admin}
 db: warder.db
@@ -133,12 +128,24 @@ routes:
   - {{match: GET /orders/, scopes: [orders:read], rate_limits: [many]}}
   - {{match: GET /unlimited/, scopes: [orders:read]}}
 """)
-        served = start(folder, "warder", warder, "serve", "--config", "warder.yaml")
-        running.append(served)
-        wait(asked)
-        wait(admin)
-        texts = make_keys(folder, f"http://127.0.0.1:{admin}")
-        (folder / "keys").write_text("\n".join(texts) + "\n")
+    served = start(folder, "warder", warder, "serve", "--config", "warder.yaml")
+    running.append(served)
+    wait(asked)
+    wait(admin)
+    texts = make_keys(folder, f"http://127.0.0.1:{admin}")
+    (folder / "keys").write_text("\n".join(texts) + "\n")
+    return served, texts
+
+
+def main():
+    warder = os.path.abspath(sys.argv[1])
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="decision"))
+    running = []
+    try:
+        upstream, yard, front, gateway, admin, asked, stored = (port() for _ in range(7))
+        served, texts = serve(folder, running, warder, gateway, admin, asked)
         (folder / "owners").write_text("".join(f"{text} acme;\n" for text in texts))
         running.append(nginx(folder, "upstream", f"server {{ listen 127.0.0.1:{upstream}; location / {{ return 200 '{'x' * 1024}'; }} }}"))
         limit = f"""
@@ -170,6 +177,15 @@ server {{ listen 127.0.0.1:{front}; access_log {folder}/front.log;
             "warder, decision without a limit": (asked, "limitless.lua", [served]),
             "nginx asking warder": (front, "whole.lua", [fronted, served]),
         }
+        if other := os.environ.get("BEFORE"):
+            there = folder / "before"
+            there.mkdir()
+            number = port()
+            before, _ = serve(there, running, os.path.abspath(other), port(), port(), number)
+            for name in ("ask", "limitless"):
+                (folder / f"{name}.before.lua").write_text((folder / f"{name}.lua").read_text().replace(str(folder / "keys"), str(there / "keys")))
+            systems["the other warder, decision"] = (number, "ask.before.lua", [before])
+            systems["the other warder, decision without a limit"] = (number, "limitless.before.lua", [before])
         for number, script, _ in systems.values():  # every key once, and every connection
             wrk(folder, f"http://127.0.0.1:{number}", script, 2)
         found = {name: [] for name in systems}

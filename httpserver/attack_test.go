@@ -79,7 +79,12 @@ func edge(t *testing.T) http.Handler {
 }
 
 func TestHeadsOverASocket(t *testing.T) {
-	s, addr := start(t, httpserver.Config{Handler: edge(t), MaxHeaderBytes: 8 << 10})
+	headsOverASocket(t, httpserver.Config{Handler: edge(t), MaxHeaderBytes: 8 << 10})
+}
+
+func headsOverASocket(t *testing.T, cfg httpserver.Config) {
+	t.Helper()
+	s, addr := start(t, cfg)
 	const line = "GET / HTTP/1.1\r\n"
 	for id, heads := range map[string]map[string]string{ // head to the answer; "" for a refusal and a close
 		"SMUG-18": {

@@ -8,6 +8,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -40,6 +41,16 @@ type Config struct {
 	// and takes the connection for HTTP/1.1 does not see its requests. Without TLS
 	// only.
 	InsecureH2C bool
+
+	// Strict has plain requests of HTTP/1.1, without a body, an upgrade or an
+	// expectation, answered by a loop of this package, which costs less than
+	// net/http's. Connections on which anything else comes, right or wrong, go over to
+	// net/http with it. It is for handlers that answer shortly: there are no trailers
+	// of responses, and Hijack and deadlines of a handler's own are
+	// [http.ErrNotSupported]; whether the client is still there is looked at when the
+	// request's context is first asked; IdleTimeout and WriteTimeout may be a
+	// sixteenth shorter. Not with TLS.
+	Strict bool
 
 	// ReadHeaderTimeout is the time for the head of a request, and for a TLS
 	// handshake. 0 means 10 s; 1 ms to 10 min.
@@ -92,6 +103,8 @@ type Server struct {
 	mu          sync.Mutex
 	connections map[net.Conn]*connection
 	upgrades    upgrades
+	strict      bool
+	stricts     stricts
 }
 
 // New reports every invalid field of cfg at once. Changing cfg later has no
@@ -101,7 +114,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		handler: cfg.Handler, malformed: malformed(), tls: cfg.TLS != nil, bodyIdle: cfg.BodyIdleTimeout, writeTimeout: cfg.WriteTimeout,
+		handler: cfg.Handler, malformed: malformed(), tls: cfg.TLS != nil, strict: cfg.Strict, bodyIdle: cfg.BodyIdleTimeout, writeTimeout: cfg.WriteTimeout,
 		connections: map[net.Conn]*connection{},
 	}
 	s.base, s.cut = context.WithCancelCause(context.Background())
@@ -176,6 +189,9 @@ func (cfg *Config) complete() error {
 	if cfg.TLS != nil && cfg.InsecureH2C {
 		errs = append(errs, errors.New("httpserver: InsecureH2C is for a server without TLS"))
 	}
+	if cfg.TLS != nil && cfg.Strict {
+		errs = append(errs, errors.New("httpserver: Strict is for a server without TLS"))
+	}
 	return errors.Join(errs...)
 }
 
@@ -185,6 +201,9 @@ func (cfg *Config) complete() error {
 func (s *Server) Serve(l net.Listener) error {
 	if s.slots != nil {
 		l = &limited{Listener: l, slots: s.slots, closed: make(chan struct{})}
+	}
+	if s.strict {
+		l = s.strictly(l)
 	}
 	var err error
 	if s.tls {
@@ -218,10 +237,13 @@ func (s *Server) Leave() { s.leaving.Store(true) }
 // something had to be cut, nil otherwise.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Store(true)
+	drained := make(chan error, 1)
+	go func() { drained <- s.stricts.drain(ctx) }()
 	err := s.http.Shutdown(ctx)
-	if err != nil {
+	if err = cmp.Or(err, <-drained); err != nil {
 		s.cut(ErrStopped)
 		err = errors.Join(err, s.http.Close())
+		s.stricts.cut()
 	}
 	err = errors.Join(err, s.upgrades.wait(ctx))
 	s.cut(ErrStopped)

@@ -64,7 +64,9 @@ func (p *program) answerDialect(networks []netip.Prefix, secure *tls.Config) (re
 		return nil, err
 	}
 	p.front = front
-	return front.Refused, p.add("decision", o.Listeners.Decision, front, secure)
+	cfg := p.serverConfig(front, secure)
+	cfg.Strict = secure == nil // questions are short, and have no body
+	return front.Refused, p.addServer("decision", o.Listeners.Decision, &cfg)
 }
 
 // lasting says for how long decisions may be kept; nil for not at all.

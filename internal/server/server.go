@@ -151,7 +151,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	failed := make(chan error, len(p.servers)+1)
 	for _, s := range p.servers {
-		go func() { failed <- s.serve() }()
+		go func() { failed <- s.serve() }() //nolint:contextcheck // each request has a context of its own
 	}
 	if p.http3 != nil {
 		go func() { failed <- p.serveHTTP3() }() //nolint:contextcheck // drain ends it, as it ends the others
