@@ -161,7 +161,7 @@ func (v *visit) showAction() error {
 	if err != nil {
 		return err
 	}
-	v.render(http.StatusOK, "action", page{Title: p.Action.Title + " " + p.Name(), Active: "keys"}, p)
+	v.render(http.StatusOK, page{Title: p.Action.Title + " " + p.Name(), Active: "keys"}, p)
 	return nil
 }
 
@@ -207,7 +207,7 @@ func (v *visit) unproved(p *actionPage, err error) error {
 
 func (v *visit) notDone(p *actionPage, status int, message string) error {
 	p.Message = message
-	v.render(status, "action", page{Title: p.Action.Title + " " + p.Name(), Active: "keys"}, p)
+	v.render(status, page{Title: p.Action.Title + " " + p.Name(), Active: "keys"}, p)
 	return nil
 }
 
@@ -229,7 +229,7 @@ func (v *visit) perform(p *actionPage) error {
 		if _, err := v.ask(q, nil); err != nil {
 			return v.refusedAction(p, err)
 		}
-		v.redirect(keyAddress(p.Key.ID))
+		v.redirect(keyAddress(p.Key.ID).text)
 		return nil
 	case "delete":
 		q.method = http.MethodDelete
@@ -242,7 +242,7 @@ func (v *visit) perform(p *actionPage) error {
 	if _, err := v.ask(q, &changed); err != nil {
 		return v.refusedAction(p, err)
 	}
-	v.render(http.StatusOK, "done", page{Title: p.Action.Done, Active: "keys"}, donePage{p.Action.Done, &changed})
+	v.render(http.StatusOK, page{Title: p.Action.Done, Active: "keys"}, donePage{p.Action.Done, &changed})
 	return nil
 }
 
@@ -279,6 +279,6 @@ type donePage struct {
 }
 
 func (v *visit) deleted() error {
-	v.render(http.StatusOK, "done", page{Title: "The key is deleted.", Active: "keys"}, donePage{Text: "The key is deleted."})
+	v.render(http.StatusOK, page{Title: "The key is deleted.", Active: "keys"}, donePage{Text: "The key is deleted."})
 	return nil
 }

@@ -128,9 +128,9 @@ func secretsText(value json.RawMessage) string {
 type auditPage struct {
 	Events []event
 	Filter url.Values
-	Next   string
+	Next   address
 	First  bool
-	Export string // address of the same as CSV
+	Export address // of the same as CSV
 }
 
 // Filtered reports whether anything is left out.
@@ -171,16 +171,13 @@ func (v *visit) listAudit() error {
 	if cursor != "" {
 		asked.Set("cursor", cursor)
 	}
-	p := auditPage{Filter: kept, First: cursor == "", Export: Base + "audit.csv"}
-	if len(kept) > 0 {
-		p.Export += "?" + kept.Encode()
-	}
+	p := auditPage{Filter: kept, First: cursor == "", Export: to("audit.csv").with(kept)}
 	var after string
 	if p.Events, after, err = v.events(asked); err != nil {
 		return err
 	}
 	p.Next = next("audit", kept, after)
-	v.render(http.StatusOK, "audit", page{Title: "Audit", Active: "audit"}, p)
+	v.render(http.StatusOK, page{Title: "Audit", Active: "audit"}, p)
 	return nil
 }
 

@@ -25,7 +25,7 @@ func (v *visit) showCreate() error {
 	if err := errors.Join(v.plain(), v.must(account.WriteKeys)); err != nil {
 		return err
 	}
-	v.render(http.StatusOK, "create", page{Title: "New key", Active: "keys"}, formPage{Form: newForm(true), Once: once()})
+	v.render(http.StatusOK, page{Title: "New key", Active: "keys"}, formPage{Form: newForm(true), Once: once()})
 	return nil
 }
 
@@ -58,11 +58,11 @@ func (v *visit) unmade(err error, p formPage) error {
 	if p.Message == "" || len(p.Faults) == 0 && p.Form.wrong() {
 		p.Message = "Nothing was changed: see what is marked below."
 	}
-	name, title := "create", "New key"
+	title := "New key"
 	if p.Key != nil {
-		name, title = "edit", "Change "+titleOf(p.Key)
+		title = "Change " + titleOf(p.Key)
 	}
-	v.render(status, name, page{Title: title, Active: "keys"}, p)
+	v.render(status, page{Title: title, Active: "keys"}, p)
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (v *visit) reveal(_ *answer, made *client.KeyMade, title string) error {
 		p.Text = made.Text.Reveal()
 		p.Request = strings.ReplaceAll(v.site.cfg.Request, "{key}", p.Text)
 	}
-	v.render(http.StatusOK, "reveal", page{Title: title, Active: "keys"}, p)
+	v.render(http.StatusOK, page{Title: title, Active: "keys"}, p)
 	return nil
 }
 
@@ -104,7 +104,7 @@ func (v *visit) showEdit() error {
 	if err != nil {
 		return err
 	}
-	v.render(http.StatusOK, "edit", page{Title: "Change " + title(&k), Active: "keys"}, formPage{Form: filled(&k), Key: &k, ETag: etag, Base: filled(&k).base(), Once: once()})
+	v.render(http.StatusOK, page{Title: "Change " + title(&k), Active: "keys"}, formPage{Form: filled(&k), Key: &k, ETag: etag, Base: filled(&k).base(), Once: once()})
 	return nil
 }
 
@@ -130,7 +130,7 @@ func (v *visit) edit() error {
 	}
 	switch {
 	case err == nil:
-		v.redirect(keyAddress(k.ID))
+		v.redirect(keyAddress(k.ID).text)
 		return nil
 	case kind(err) == problem.ChangedMeanwhile:
 		return v.conflict(p)
@@ -148,6 +148,6 @@ func (v *visit) conflict(p formPage) error {
 	p.Form.merge(p.Base, &k)
 	p.Key, p.ETag, p.Base, p.Once = &k, etag, filled(&k).base(), once()
 	p.Message = "Somebody else has changed this key since you opened the form. Nothing of yours is saved yet, and nothing is lost: what you left alone is now as it is stored, and where you both changed something, what is stored stands below what you typed. Save again to keep what you see."
-	v.render(http.StatusPreconditionFailed, "edit", page{Title: "Change " + title(&k), Active: "keys"}, p)
+	v.render(http.StatusPreconditionFailed, page{Title: "Change " + title(&k), Active: "keys"}, p)
 	return nil
 }

@@ -37,7 +37,7 @@ type healthPage struct {
 	Rows    []illRow
 	Ill     string
 	Looked  int
-	Next    string
+	Next    address
 	First   bool
 	Counted bool
 }
@@ -82,7 +82,7 @@ func (v *visit) health() error {
 		filter.Set("ill", p.Ill)
 	}
 	p.Next = next("health", filter, got.Next)
-	v.render(http.StatusOK, "health", page{Title: "Health", Active: "health"}, p)
+	v.render(http.StatusOK, page{Title: "Health", Active: "health"}, p)
 	return nil
 }
 

@@ -3,7 +3,6 @@ package adminui
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -31,7 +30,7 @@ type row struct {
 }
 
 // LastUsed is when the key was used last; zero for never.
-func (r row) LastUsed() time.Time {
+func (r *row) LastUsed() time.Time {
 	if r.Use == nil {
 		return time.Time{}
 	}
@@ -39,7 +38,7 @@ func (r row) LastUsed() time.Time {
 }
 
 // Tone says how long ago it was used, for a colour.
-func (r row) Tone() string {
+func (r *row) Tone() string {
 	const day = 24 * time.Hour
 	switch last := r.LastUsed(); {
 	case last.IsZero():
@@ -77,7 +76,7 @@ func (v *visit) row(k client.Key) (row, error) { //nolint:gocritic // a key is s
 type listPage struct {
 	Rows    []row
 	Filter  url.Values
-	Next    string // address of the next page; "" on the last
+	Next    address // of the next page; none on the last
 	First   bool
 	Write   bool
 	Counted bool
@@ -131,7 +130,7 @@ func (v *visit) listKeys() error {
 		p.Rows = append(p.Rows, r)
 	}
 	p.Next = next("keys", p.Filter, got.Next)
-	v.render(http.StatusOK, "keys", page{Title: "Keys", Active: "keys"}, p)
+	v.render(http.StatusOK, page{Title: "Keys", Active: "keys"}, p)
 	return nil
 }
 
@@ -146,22 +145,12 @@ func (v *visit) expiring(days string, asked url.Values) bool {
 	return true
 }
 
-// next is the address of the next page of a list.
-func next(list string, filter url.Values, cursor string) string {
-	if cursor == "" {
-		return ""
-	}
-	q := url.Values{"cursor": {cursor}}
-	maps.Copy(q, filter)
-	return Base + list + "?" + q.Encode()
-}
-
 // search finds a key by its text, which came in a body and goes on in one.
 func (v *visit) search() error {
 	var got client.KeyBody
 	_, err := v.post("/v1/keys:search", map[string]string{"text": v.field("key")}, &got)
 	if err == nil {
-		v.redirect(keyAddress(got.Key.ID))
+		v.redirect(keyAddress(got.Key.ID).text)
 		return nil
 	}
 	status := statusOf(err)
@@ -172,11 +161,9 @@ func (v *visit) search() error {
 	if status == http.StatusBadRequest {
 		p.Message = "This is not the text of a key: its form or its check digits are wrong."
 	}
-	v.render(status, "keys", page{Title: "Keys", Active: "keys"}, p)
+	v.render(status, page{Title: "Keys", Active: "keys"}, p)
 	return nil
 }
-
-func keyAddress(id string) string { return Base + "keys/" + id }
 
 // key returns the key of the address, with its ETag.
 func (v *visit) key() (k client.Key, etag string, _ error) {
@@ -253,7 +240,7 @@ func (v *visit) showKey() error {
 			return err
 		}
 	}
-	v.render(http.StatusOK, "key", page{Title: title(&k), Active: "keys"}, p)
+	v.render(http.StatusOK, page{Title: title(&k), Active: "keys"}, &p)
 	return nil
 }
 

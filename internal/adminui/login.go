@@ -1,9 +1,7 @@
 package adminui
 
 import (
-	"html/template"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/warder-dev/warder/account"
@@ -25,7 +23,7 @@ func (v *visit) showLogin() error {
 	if err != nil {
 		return err
 	}
-	v.render(http.StatusOK, "login", page{Title: "Log in"}, loginPage{Next: own(q.Get("next"))})
+	v.render(http.StatusOK, page{Title: "Log in"}, loginPage{Next: own(q.Get("next"))})
 	return nil
 }
 
@@ -44,7 +42,7 @@ func (v *visit) login() error {
 		return v.again(err, p, "Name or password is wrong.")
 	case got.Factor:
 		p.Ticket = got.Ticket
-		v.render(http.StatusOK, "login", page{Title: "Log in"}, p)
+		v.render(http.StatusOK, page{Title: "Log in"}, p)
 	default:
 		v.redirect(p.Next)
 	}
@@ -89,7 +87,7 @@ func (v *visit) again(err error, p loginPage, wrong string) error {
 		p.Message = detail(err)
 	}
 	v.later(err)
-	v.render(status, "login", page{Title: "Log in"}, p)
+	v.render(status, page{Title: "Log in"}, p)
 	return nil
 }
 
@@ -128,18 +126,10 @@ type setUpPage struct {
 	Done    bool
 }
 
-// URI is the address as a link: html/template knows no such scheme.
-func (p setUpPage) URI() template.URL {
-	if !strings.HasPrefix(p.Address, "otpauth://totp/") {
-		return ""
-	}
-	return template.URL(p.Address) //nolint:gosec // G203: of one scheme, which runs nothing
-}
-
-// Spaced is the secret as people type it.
-func (p setUpPage) Spaced() string {
+// spaced is a secret as people type it.
+func spaced(secret string) string {
 	var parts []string
-	for rest := p.Secret; rest != ""; {
+	for rest := secret; rest != ""; {
 		n := min(4, len(rest))
 		parts, rest = append(parts, rest[:n]), rest[n:]
 	}
@@ -150,7 +140,7 @@ func (v *visit) showSetUp() error {
 	if err := v.plain(); err != nil {
 		return err
 	}
-	v.render(http.StatusOK, "setup", page{Title: "Set up an account"}, setUpPage{})
+	v.render(http.StatusOK, page{Title: "Set up an account"}, setUpPage{})
 	return nil
 }
 
@@ -170,7 +160,7 @@ func (v *visit) setUp() error {
 		return v.notSetUp(err, setUpPage{})
 	}
 	p.Name, p.Role, p.Sets, p.Factor, p.Secret, p.Address, p.Offer = offer.Name, offer.Role, offer.Sets, offer.Factor, offer.Secret, offer.URI, offer.Offer
-	v.render(http.StatusOK, "setup", page{Title: "Set up an account"}, p)
+	v.render(http.StatusOK, page{Title: "Set up an account"}, p)
 	return nil
 }
 
@@ -181,7 +171,7 @@ func (v *visit) finishSetUp() error {
 	}
 	if p.Sets && v.form.Get("password") != v.form.Get("again") {
 		p.Message = "The two passwords differ."
-		v.render(http.StatusBadRequest, "setup", page{Title: "Set up an account"}, p)
+		v.render(http.StatusBadRequest, page{Title: "Set up an account"}, p)
 		return nil
 	}
 	body := map[string]string{"link": p.Link}
@@ -196,7 +186,7 @@ func (v *visit) finishSetUp() error {
 	if _, err := v.post("/v1/account/setup/finish", body, &got); err != nil {
 		return v.notSetUp(err, p)
 	}
-	v.render(http.StatusOK, "setup", page{Title: "The account is set up"}, setUpPage{Name: p.Name, Codes: got.Codes, Done: true})
+	v.render(http.StatusOK, page{Title: "The account is set up"}, setUpPage{Name: p.Name, Codes: got.Codes, Done: true})
 	return nil
 }
 
@@ -216,9 +206,6 @@ func (v *visit) notSetUp(err error, p setUpPage) error {
 		return err
 	}
 	p.Message = detail(err)
-	v.render(status, "setup", page{Title: "Set up an account"}, p)
+	v.render(status, page{Title: "Set up an account"}, p)
 	return nil
 }
-
-// loginAddress leads to the login, and back to next.
-func loginAddress(next string) string { return Base + "login?next=" + url.QueryEscape(next) }

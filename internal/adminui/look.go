@@ -5,48 +5,24 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"html/template"
 	"io/fs"
 	"net/http"
-	"path"
+	"net/url"
 	"strings"
 	"time"
 )
 
-//go:embed templates/*.html static/*
+//go:embed static/*
 var embedded embed.FS
 
-// A look is the templates, and the files that pages load.
+// A look is the files that pages load.
 type look struct {
-	pages map[string]*template.Template
 	files map[string][]byte
 	sums  map[string]string
 }
 
 func newLook() (*look, error) {
-	l := &look{pages: make(map[string]*template.Template), files: make(map[string][]byte), sums: make(map[string]string)}
-	base, err := template.New("layout.html").Funcs(functions()).ParseFS(embedded, "templates/layout.html", "templates/parts.html")
-	if err != nil {
-		return nil, fmt.Errorf("adminui: %w", err)
-	}
-	names, err := fs.Glob(embedded, "templates/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("adminui: %w", err)
-	}
-	for _, name := range names {
-		short := strings.TrimSuffix(path.Base(name), ".html")
-		if short == "layout" || short == "parts" {
-			continue
-		}
-		t, err := base.Clone()
-		if err == nil {
-			t, err = t.ParseFS(embedded, name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("adminui: %w", err)
-		}
-		l.pages[short] = t
-	}
+	l := &look{files: make(map[string][]byte), sums: make(map[string]string)}
 	return l, l.load()
 }
 
@@ -67,10 +43,10 @@ func (l *look) load() error {
 	return nil
 }
 
-func (l *look) page(name string) *template.Template { return l.pages[name] }
-
-// File is the address of a file; another text has another one.
-func (l *look) File(name string) string { return Base + "file/" + name + "?v=" + l.sums[name] }
+// address is that of a file; another text has another one.
+func (l *look) address(name string) address {
+	return to("file", name).with(url.Values{"v": {l.sums[name]}})
+}
 
 // file serves a file, which a browser may keep as long as its address stays.
 func (s *Site) file(name, kind string) {
@@ -84,20 +60,6 @@ func (s *Site) file(name, kind string) {
 		}
 		_, _ = w.Write(text) // the browser may be gone
 	})
-}
-
-// functions are those of the templates.
-func functions() template.FuncMap {
-	return template.FuncMap{
-		"when":  when,
-		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"time":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
-		"day":   func(t time.Time) string { return t.UTC().Format("2006-01-02") },
-		"list":  func(all []string) string { return strings.Join(all, ", ") },
-		"short": short,
-		"span":  span,
-		"dict":  dict,
-	}
 }
 
 // when says roughly how long ago it was, or how long it is until then.
@@ -137,17 +99,4 @@ func short(all []string) string {
 		return strings.Join(all, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
-}
-
-// dict makes what a part of a template is given, of names and values.
-func dict(pairs ...any) (map[string]any, error) {
-	m := make(map[string]any)
-	for i := 0; i+1 < len(pairs); i += 2 {
-		name, ok := pairs[i].(string)
-		if !ok {
-			return nil, fmt.Errorf("adminui: %v is no name", pairs[i])
-		}
-		m[name] = pairs[i+1]
-	}
-	return m, nil
 }

@@ -2,7 +2,6 @@ package adminui
 
 import (
 	"errors"
-	"html/template"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,12 +20,6 @@ type ownPage struct {
 	Message string
 }
 
-// URI is the address of the offer as a link.
-func (p *ownPage) URI() template.URL { return setUpPage{Address: p.Address}.URI() }
-
-// Spaced is the secret as people type it.
-func (p *ownPage) Spaced() string { return setUpPage{Secret: p.Secret}.Spaced() }
-
 func (v *visit) showOwn() error {
 	if err := v.plain(); err != nil {
 		return err
@@ -36,7 +29,7 @@ func (v *visit) showOwn() error {
 }
 
 func (v *visit) renderOwn(status int, p *ownPage) {
-	v.render(status, "own", page{Title: "Your account", Active: "own"}, p)
+	v.render(status, page{Title: "Your account", Active: "own"}, p)
 }
 
 // ownStep is the page of a step. Whoever has to prove the password again is not asked
@@ -155,7 +148,7 @@ func (v *visit) newCodes(p *ownPage) error {
 		again.Secret, again.Address, again.Offer = p.Secret, p.Address, p.Offer
 		return v.refusedOwn(again, err)
 	}
-	v.render(http.StatusOK, "codes", page{Title: "Recovery codes", Active: "own"}, made)
+	v.render(http.StatusOK, page{Title: "Recovery codes", Active: "own"}, made)
 	return nil
 }
 

@@ -103,7 +103,7 @@ func (v *visit) listPeople() error {
 	if err != nil {
 		return err
 	}
-	v.render(http.StatusOK, "people", page{Title: "People", Active: "people"}, peoplePage{all, v.may(account.ManageAccounts)})
+	v.render(http.StatusOK, page{Title: "People", Active: "people"}, peoplePage{all, v.may(account.ManageAccounts)})
 	return nil
 }
 
@@ -143,7 +143,7 @@ func (v *visit) showPerson() error {
 	if err != nil {
 		return err
 	}
-	v.render(http.StatusOK, "person", page{Title: p.Person.Name, Active: "people"}, p)
+	v.render(http.StatusOK, page{Title: p.Person.Name, Active: "people"}, &p)
 	return nil
 }
 
@@ -207,7 +207,7 @@ func (v *visit) renderPerson(status int, p *personPage, message string) {
 	if p.Person.Name != "" {
 		title += ": " + p.Person.Name
 	}
-	v.render(status, "personaction", page{Title: title, Active: "people"}, p)
+	v.render(status, page{Title: title, Active: "people"}, personChange{p})
 }
 
 // actOnPerson does it.
@@ -244,20 +244,17 @@ func (v *visit) changePerson(p *personPage) error {
 	if revision := v.field("revision"); p.Person.ID != "" && revision != "" {
 		q.header.Set("If-Match", `"`+revision+`"`)
 	}
-	var made struct {
-		Person account.View `json:"person"`
-		Link   string       `json:"link"`
-	}
+	var made linkPage
 	if _, err := v.ask(q, &made); err != nil {
 		return v.refusedPerson(p, err)
 	}
 	switch {
 	case p.Action.link:
-		v.render(http.StatusOK, "link", page{Title: "A link for " + made.Person.Name, Active: "people"}, made)
+		v.render(http.StatusOK, page{Title: "A link for " + made.Person.Name, Active: "people"}, &made)
 	case p.Action.Name == "remove":
 		v.redirect(Base + "people")
 	default:
-		v.redirect(Base + "people/" + string(p.Person.ID))
+		v.redirect(personAddress(p.Person.ID).text)
 	}
 	return nil
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
-	"html/template"
+	"html"
 	"io"
 	"log/slog"
 	"mime"
@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	g "maragu.dev/gomponents"
 
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/client"
@@ -155,7 +157,7 @@ func (v *visit) refuse(err error) {
 		return
 	}
 	v.later(r)
-	v.render(int(r.Status), "problem", page{Title: r.Title}, r)
+	v.render(int(r.Status), page{Title: r.Title}, r)
 }
 
 // later says when to try again, where the API does.
@@ -214,22 +216,23 @@ type page struct {
 	Me     *me
 	Audit  bool // may be read
 	People bool // may be read
-	Look   *look
-	Data   any
 }
 
+// A body is the main part of a page.
+type body interface{ body(p *page) g.Node }
+
 // render writes a page.
-func (v *visit) render(status int, name string, p page, data any) {
-	p.Me, p.Audit, p.People, p.Look, p.Data = v.me, v.may(account.ReadAudit), v.may(account.ReadAccounts), v.site.look, data
+func (v *visit) render(status int, p page, main body) {
+	p.Me, p.Audit, p.People = v.me, v.may(account.ReadAudit), v.may(account.ReadAccounts)
 	if p.Me != nil && p.Me.Account == nil {
 		p.Me = nil
 	}
 	var out bytes.Buffer
-	if err := v.site.look.page(name).Execute(&out, p); err != nil {
-		v.site.cfg.Log.LogAttrs(v.r.Context(), slog.LevelError, "a page cannot be written", slog.String("id", v.id()), slog.String("page", name), slog.Any("error", err))
+	if err := p.layout(v.site.look, main.body(&p)).Render(&out); err != nil {
+		v.site.cfg.Log.LogAttrs(v.r.Context(), slog.LevelError, "a page cannot be written", slog.String("id", v.id()), slog.String("pattern", v.r.Pattern), slog.Any("error", err))
 		status = http.StatusInternalServerError
 		out.Reset()
-		out.WriteString("<!doctype html><title>warder</title><p>" + template.HTMLEscapeString(problem.Internal.Title()))
+		out.WriteString("<!doctype html><title>warder</title><p>" + html.EscapeString(problem.Internal.Title()))
 	}
 	v.head()
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -225,7 +225,10 @@ func table() map[string]row {
 			third: []string{"github.com/danielgtaylor/huma/v2"},
 		},
 		// a client of the admin API, within the process
-		"internal/adminui":  {module: vocabulary("", "account", "apikey", "bodylimit", "client", "csrf", "securityheaders", "session", "usage/tally")},
+		"internal/adminui": {
+			module: vocabulary("", "account", "apikey", "bodylimit", "client", "csrf", "securityheaders", "session", "usage/tally"),
+			third:  []string{"maragu.dev/gomponents"},
+		},
 		"internal/decision": {module: vocabulary("", "ticket", "upstream")},
 		"internal/decision/extauthz": {
 			module: vocabulary("", "internal/decision", "upstream"),
