@@ -20,6 +20,7 @@ const RecordDir = "WARDER_ATTACKS"
 type Result struct {
 	ID     string `json:"id"`
 	Front  Front  `json:"front"`
+	Via    Via    `json:"via,omitempty"` // "" when the front says enough
 	Test   string `json:"test"`
 	Passed bool   `json:"passed"`
 }

@@ -124,6 +124,7 @@ func TestCaseRecordsItsResult(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(attack.RecordDir, dir)
 	attack.Case(t, "KEY-01", attack.Library, func(*testing.T) {})
+	attack.CaseVia(t, "FWD-03", attack.ViaEnvoyHTTP, func(*testing.T) {})
 	f, err := os.Open(dir + "/results.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -133,8 +134,11 @@ func TestCaseRecordsItsResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := attack.Result{ID: "KEY-01", Front: attack.Library, Test: "TestCaseRecordsItsResult", Passed: true}
-	if len(results) != 1 || results[0] != want {
+	want := []attack.Result{
+		{ID: "KEY-01", Front: attack.Library, Test: "TestCaseRecordsItsResult", Passed: true},
+		{ID: "FWD-03", Front: attack.Asked, Via: attack.ViaEnvoyHTTP, Test: "TestCaseRecordsItsResult", Passed: true},
+	}
+	if !slices.Equal(results, want) {
 		t.Errorf("recorded %v, want %v", results, want)
 	}
 }

@@ -323,7 +323,7 @@ func TestEnvoysLimitsOverTLS(t *testing.T) {
 	yaml := strings.Replace(askedYAML("envoy"), `"127.0.0.1:0"`, `"0.0.0.0:0"`, 1) + someDescriptors +
 		fmt.Sprintf("tls: {certificates: [{cert_file: %s, key_file: %s}], client_ca_file: %s, client_auth: require}\n", cert, key, filepath.Join(folder, "ca.pem"))
 	p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: yaml})
-	attack.Case(t, "FWD-01", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-01", attack.ViaEnvoy, func(t *testing.T) {
 		envoys := root.Issue(t, testcert.Leaf{Subject: "envoy", Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}).TLS
 		for name, certificates := range map[string][]tls.Certificate{"none": nil, "Envoy's own": {envoys}} {
 			conn := p.dial(t, credentials.NewTLS(&tls.Config{RootCAs: root.Pool(), ServerName: "api.test", MinVersion: tls.VersionTLS12, Certificates: certificates}))
@@ -336,7 +336,7 @@ func TestEnvoysLimitsOverTLS(t *testing.T) {
 }
 
 func TestStrangersLearnNothingOfLimits(t *testing.T) {
-	attack.Case(t, "FWD-01", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-01", attack.ViaEnvoy, func(t *testing.T) {
 		e := envoy{program: start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: askedYAML(`envoy, proxies: ["192.0.2.0/24"]`) + someDescriptors})}
 		e.conn = e.dial(t, insecure.NewCredentials())
 		if w, err := limits(t, e.conn, inDomain("api", descriptor("remote_address", "192.0.2.1"))); status.Code(err) != codes.PermissionDenied {

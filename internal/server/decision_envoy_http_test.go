@@ -59,7 +59,7 @@ func TestEnvoyAsksOverHTTP(t *testing.T) {
 	if w.Header.Get("X-Warder-Owner") != "acme" || w.Header.Get("X-Warder-Key-Id") != string(p.record.ID) || w.Header.Get("X-Request-Id") == "" {
 		t.Errorf("a good question: %v", w.Header)
 	}
-	attack.Case(t, "FWD-03", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-03", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		for _, name := range []string{"x-original-uri", "x-forwarded-uri", "x-envoy-original-path", "x-original-url", "x-rewrite-url"} {
 			wantsOf(t, name, p.envoyReplays(t, "GET", "/admin/x", "x-api-key", p.key, name, "/public/", "x-original-method", "GET", "x-forwarded-for", "127.0.0.1"), 403)
 		}
@@ -67,7 +67,7 @@ func TestEnvoyAsksOverHTTP(t *testing.T) {
 			t.Errorf("a question of nginx's: %d", w.StatusCode)
 		}
 	})
-	attack.Case(t, "FWD-04", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-04", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		own := []string{"x-original-proto: https\r\n", "x-original-addr: 192.0.2.7\r\n"}
 		for i, field := range own {
 			name, _, _ := strings.Cut(field, ":")
@@ -82,11 +82,11 @@ func TestEnvoyAsksOverHTTP(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-05", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-05", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		w := p.envoyReplays(t, "GET", "/admin/x", "x-api-key", p.key, "x-forwarded-prefix", "/public", "x-forwarded-host", "other.example.com", "x-forwarded-port", "80", "x-forwarded-server", "other")
 		wantsOf(t, "a client's own", w, 403)
 	})
-	attack.Case(t, "FWD-06", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-06", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		for target, want := range map[string]int{
 			"/public/../admin/x": 400, "/public/%2e%2e/admin/x": 400, "/public//x": 400, "/public/a%2fb": 400, "/public;/x": 400, "/admin/x#/public/": 400,
 			"/admin/x?/public/": 403, "/public/%00": 400, "/public/\\x": 400, "/public/x": 200, "/nowhere": 404, "/ORDERS/1": 404, "/authz/public/": 404, "/../public/": 400, "//public/": 400,
@@ -94,33 +94,33 @@ func TestEnvoyAsksOverHTTP(t *testing.T) {
 			wantsOf(t, target, p.envoyReplays(t, "GET", target, "x-api-key", p.key), want)
 		}
 	})
-	attack.Case(t, "FWD-08", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-08", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		for _, agent := range []string{"ELB-HealthChecker/2.0", "Envoy/HC", "kube-probe/1.30"} {
 			for path, want := range map[string]int{"/orders/1": 401, "/ping": 404, "/healthz": 404, "/ready": 404} {
 				wantsOf(t, agent+path, p.envoyReplays(t, "GET", path, "x-agent", agent), want)
 			}
 		}
 	})
-	attack.Case(t, "FWD-11", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-11", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		for _, body := range []string{"content-length: 1000\r\n\r\n", "content-length: 1000\r\n\r\nhello", "transfer-encoding: chunked\r\n\r\n"} {
 			text := "POST /authz/orders/1 HTTP/1.1\r\nhost: api.example.com\r\nx-api-key: " + p.key + "\r\nx-original-proto: https\r\nx-original-addr: 192.0.2.7\r\n"
 			wantsOf(t, body, p.bytesTo(t, "POST", text+body), 200)
 		}
 	})
-	attack.Case(t, "FWD-15", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-15", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		wantsOf(t, "HEAD", p.envoyReplays(t, "HEAD", "/orders/1", "x-api-key", p.key), 200)
 		wantsOf(t, "HEAD without a key", p.envoyReplays(t, "HEAD", "/orders/1"), 401)
 		wantsOf(t, "a handshake", p.envoyReplays(t, "GET", "/orders/1", "x-api-key", p.key, "upgrade", "websocket", "connection", "upgrade"), 200)
 		wantsOf(t, "a handshake without a key", p.envoyReplays(t, "GET", "/orders/1", "upgrade", "websocket", "connection", "upgrade"), 401)
 		wantsOf(t, "h2c", p.envoyReplays(t, "GET", "/orders/1", "x-api-key", p.key, "upgrade", "h2c", "connection", "upgrade"), 400)
 	})
-	attack.Case(t, "FWD-20", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-20", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		w := wantsOf(t, "a preflight", p.envoyReplays(t, "OPTIONS", "/orders/1", "origin", "https://app.example.com", "access-control-request-method", "GET"), 204)
 		if w.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" || len(w.Header["X-Warder-Owner"]) > 0 || w.Header.Get("X-Warder-Status") != "" {
 			t.Errorf("a preflight, which the client gets as it is: %v", w.Header)
 		}
 	})
-	attack.Case(t, "FWD-22", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-22", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		for _, key := range []string{p.key, "", "wrong"} {
 			if w := p.envoyReplays(t, "GET", "/orders/1", "x-api-key", key); w.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("Cache-Control: %q", w.Header.Get("Cache-Control"))
@@ -128,8 +128,8 @@ func TestEnvoyAsksOverHTTP(t *testing.T) {
 		}
 	})
 	t.Run("what passes", func(t *testing.T) { whatEnvoyTakesOverHTTP(t, p) })
-	attack.Case(t, "FWD-14", attack.Asked, func(t *testing.T) { deniedOverHTTP(t, p, store) })
-	attack.Case(t, "FWD-09", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-14", attack.ViaEnvoyHTTP, func(t *testing.T) { deniedOverHTTP(t, p, store) })
+	attack.CaseVia(t, "FWD-09", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		record, key := p.create(t, apikey.Spec{Environment: "live", Name: "second", Owner: "globex", Scopes: []string{"orders:read"}})
 		if w := p.envoyReplays(t, "GET", "/orders/1", "x-api-key", key); w.Header.Get("X-Warder-Owner") != "globex" {
 			t.Errorf("another key: %d %v", w.StatusCode, w.Header)
@@ -147,7 +147,7 @@ func TestEnvoyAsksOverHTTP(t *testing.T) {
 // whatEnvoyTakesOverHTTP looks at what a pass tells Envoy to set and to take away.
 func whatEnvoyTakesOverHTTP(t *testing.T, p *program) {
 	t.Helper()
-	attack.Case(t, "FWD-07", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-07", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		_, nobodys := p.create(t, apikey.Spec{Environment: "live", Name: "no owner", Scopes: []string{"orders:read"}})
 		for _, key := range []string{p.key, nobodys} {
 			w := wantsOf(t, "a client's identity", p.envoyReplays(t, "GET", "/orders/1", "x-api-key", key, "x-warder-owner", "evil", "x-warder-subject", "evil", "x-warder-identity", "evil"), 200)
@@ -163,7 +163,7 @@ func whatEnvoyTakesOverHTTP(t *testing.T, p *program) {
 		wantsOf(t, "another spelling", p.envoyReplays(t, "GET", "/public/", "x_warder_owner", "evil"), 400)
 		wantsOf(t, "Connection takes ours away", p.envoyReplays(t, "GET", "/public/", "connection", "x-warder-owner"), 400)
 	})
-	attack.Case(t, "FWD-17", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-17", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		w := wantsOf(t, "a credential", p.envoyReplays(t, "GET", "/orders/1", "x-api-key", p.key, "cookie", "a=b"), 200)
 		removed := ", " + w.Header.Get("X-Envoy-Auth-Headers-To-Remove") + ","
 		for _, name := range []string{"x-api-key", "authorization"} {
@@ -175,7 +175,7 @@ func whatEnvoyTakesOverHTTP(t *testing.T, p *program) {
 			t.Errorf("a cookie that is no credential: %v", w.Header)
 		}
 	})
-	attack.Case(t, "FWD-10", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-10", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		keys := map[string]string{}
 		for i := range 20 {
 			owner := fmt.Sprintf("owner-%d", i)
@@ -194,7 +194,7 @@ func whatEnvoyTakesOverHTTP(t *testing.T, p *program) {
 		}
 		wg.Wait()
 	})
-	attack.Case(t, "FWD-13", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-13", attack.ViaEnvoyHTTP, func(t *testing.T) {
 		r := newRequest(t, "http://"+p.asked+"/authz/orders/1")
 		r.Header = http.Header{"X-Api-Key": {p.key}, "X-Long": {strings.Repeat("x", 1<<20)}}
 		wantsOf(t, "a megabyte of fields", do(t, r), 431)

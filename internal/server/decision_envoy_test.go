@@ -169,7 +169,7 @@ func TestEnvoyAsks(t *testing.T) {
 		t.Errorf("the metadata: %v", meta)
 	}
 	e.wants(t, "in the raw form", inRawForm(good()), 200)
-	attack.Case(t, "FWD-03", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-03", attack.ViaEnvoy, func(t *testing.T) {
 		for _, name := range []string{"x-original-uri", "x-forwarded-uri", "x-envoy-original-path", "x-original-url", "x-rewrite-url"} {
 			e.wants(t, name, envoyAsks("GET", "/admin/x", "x-api-key", e.key, name, "/public/", "x-forwarded-method", "GET", "x-forwarded-for", "127.0.0.1"), 403)
 		}
@@ -177,7 +177,12 @@ func TestEnvoyAsks(t *testing.T) {
 			t.Errorf("a question of nginx's: %d", w.StatusCode)
 		}
 	})
-	attack.Case(t, "FWD-06", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-05", attack.ViaEnvoy, func(t *testing.T) {
+		for _, name := range []string{"x-forwarded-prefix", "x-forwarded-port", "x-forwarded-server", "x-forwarded-host", "x-forwarded-uri"} {
+			e.wants(t, name, envoyAsks("GET", "/admin/x", "x-api-key", e.key, name, "/public/"), 403)
+		}
+	})
+	attack.CaseVia(t, "FWD-06", attack.ViaEnvoy, func(t *testing.T) {
 		for path, want := range map[string]int{
 			"/public/../admin/x": 400, "/public/%2e%2e/admin/x": 400, "/public//x": 400, "/public/a%2fb": 400, "/public;/x": 400, "/admin/x#/public/": 400,
 			"/admin/x?/public/": 403, "/public/%00": 400, "/public/\\x": 400, "/public/x": 200, "/nowhere": 404, "/ORDERS/1": 404,
@@ -185,26 +190,26 @@ func TestEnvoyAsks(t *testing.T) {
 			e.wants(t, path, envoyAsks("GET", path, "x-api-key", e.key), want)
 		}
 	})
-	attack.Case(t, "FWD-08", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-08", attack.ViaEnvoy, func(t *testing.T) {
 		for _, agent := range []string{"ELB-HealthChecker/2.0", "Envoy/HC", "kube-probe/1.30"} {
 			for path, want := range map[string]int{"/orders/1": 401, "/ping": 404, "/healthz": 404, "/ready": 404} {
 				e.wants(t, agent+path, envoyAsks("GET", path, "user-agent", agent), want)
 			}
 		}
 	})
-	attack.Case(t, "FWD-15", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-15", attack.ViaEnvoy, func(t *testing.T) {
 		e.wants(t, "HEAD", envoyAsks("HEAD", "/orders/1", "x-api-key", e.key), 200)
 		e.wants(t, "a handshake", envoyAsks("GET", "/orders/1", "x-api-key", e.key, "upgrade", "websocket", "connection", "upgrade"), 200)
 		e.wants(t, "a handshake without a key", envoyAsks("GET", "/orders/1", "upgrade", "websocket", "connection", "upgrade"), 401)
 		e.wants(t, "h2c", envoyAsks("GET", "/orders/1", "x-api-key", e.key, "upgrade", "h2c", "connection", "upgrade"), 400)
 	})
-	attack.Case(t, "FWD-20", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-20", attack.ViaEnvoy, func(t *testing.T) {
 		w := e.wants(t, "a preflight", envoyAsks("OPTIONS", "/orders/1", "origin", "https://app.example.com", "access-control-request-method", "GET"), 204)
 		if h := options(w.GetDeniedResponse().GetHeaders()); only(h, "access-control-allow-origin") != "https://app.example.com" || w.GetStatus().GetCode() == int32(codes.OK) {
 			t.Errorf("a preflight: %v", w)
 		}
 	})
-	attack.Case(t, "FWD-22", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-22", attack.ViaEnvoy, func(t *testing.T) {
 		for path, want := range map[string]int{"/orders/1": 401, "/nowhere": 404, "/public/a;b": 400} {
 			w := e.wants(t, path, envoyAsks("GET", path), want)
 			if got := only(options(w.GetDeniedResponse().GetHeaders()), "cache-control"); got != "no-store" {
@@ -212,9 +217,9 @@ func TestEnvoyAsks(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-09", attack.ExtAuthz, e.askedAgain)
-	attack.Case(t, "FWD-16", attack.ExtAuthz, e.contradictions)
-	attack.Case(t, "FWD-04", attack.ExtAuthz, e.incomplete)
+	attack.CaseVia(t, "FWD-09", attack.ViaEnvoy, e.askedAgain)
+	attack.CaseVia(t, "FWD-16", attack.ViaEnvoy, e.contradictions)
+	attack.CaseVia(t, "FWD-04", attack.ViaEnvoy, e.incomplete)
 }
 
 // askedAgain asks for another key and route, and after a revocation.
@@ -314,7 +319,7 @@ func (e envoy) incomplete(t *testing.T) {
 func TestWhatEnvoyPassesOn(t *testing.T) {
 	e := startEnvoy(t, "envoy")
 	identity := []string{"x-warder-issuer", "x-warder-key-id", "x-warder-owner", "x-warder-scopes", "x-warder-subject"}
-	attack.Case(t, "FWD-07", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-07", attack.ViaEnvoy, func(t *testing.T) {
 		_, nobodys := e.create(t, apikey.Spec{Environment: "live", Name: "no owner", Scopes: []string{"orders:read"}})
 		for _, q := range []*authv3.CheckRequest{envoyAsks("GET", "/orders/1", "x-api-key", nobodys), envoyAsks("GET", "/public/")} {
 			for _, name := range append(identity, "x-warder-identity") {
@@ -329,7 +334,7 @@ func TestWhatEnvoyPassesOn(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-17", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-17", attack.ViaEnvoy, func(t *testing.T) {
 		for _, q := range []*authv3.CheckRequest{envoyAsks("GET", "/orders/1", "x-api-key", e.key), envoyAsks("GET", "/public/", "authorization", "Bearer x")} {
 			removed := e.wants(t, "a credential", q, 200).GetOkResponse().GetHeadersToRemove()
 			for _, name := range []string{"x-api-key", "authorization"} { // also where Envoy was told to keep them from us
@@ -339,8 +344,8 @@ func TestWhatEnvoyPassesOn(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-14", attack.ExtAuthz, e.refusals)
-	attack.Case(t, "FWD-13", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-14", attack.ViaEnvoy, e.refusals)
+	attack.CaseVia(t, "FWD-13", attack.ViaEnvoy, func(t *testing.T) {
 		var scopes []string
 		for i := range 99 {
 			scopes = append(scopes, fmt.Sprintf("orders:%d", i))
@@ -351,7 +356,7 @@ func TestWhatEnvoyPassesOn(t *testing.T) {
 			t.Errorf("many scopes: %d bytes", size)
 		}
 	})
-	attack.Case(t, "FWD-10", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-10", attack.ViaEnvoy, func(t *testing.T) {
 		keys := map[string]string{}
 		for i := range 20 {
 			owner := fmt.Sprintf("owner-%d", i)
@@ -439,7 +444,7 @@ func TestEnvoyOverTLS(t *testing.T) {
 	if status.Code(err) != codes.Unimplemented {
 		t.Errorf("reflection: %v, want that there is none", err)
 	}
-	attack.Case(t, "FWD-19", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-19", attack.ViaEnvoy, func(t *testing.T) {
 		if w, err := authv3.NewAuthorizationClient(p.dial(t, insecure.NewCredentials())).Check(ctx, envoyAsks("GET", "/public/")); err == nil {
 			t.Errorf("without TLS: %v", w)
 		}
@@ -448,7 +453,7 @@ func TestEnvoyOverTLS(t *testing.T) {
 			t.Errorf("plain beyond loopback: %v", err)
 		}
 	})
-	attack.Case(t, "FWD-21", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-21", attack.ViaEnvoy, func(t *testing.T) {
 		refusesUndecidable(t, "envoy")
 	})
 }
@@ -463,7 +468,7 @@ func TestEnvoyByItsCertificate(t *testing.T) {
 	p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: yaml})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	attack.Case(t, "FWD-01", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-01", attack.ViaEnvoy, func(t *testing.T) {
 		client := testcert.Leaf{Subject: "envoy", Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 		for name, tt := range map[string]struct {
 			certificates []tls.Certificate
@@ -483,7 +488,7 @@ func TestEnvoyByItsCertificate(t *testing.T) {
 }
 
 func TestStrangersAreNoEnvoy(t *testing.T) {
-	attack.Case(t, "FWD-01", attack.ExtAuthz, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-01", attack.ViaEnvoy, func(t *testing.T) {
 		e := startEnvoy(t, `envoy, proxies: ["192.0.2.0/24"]`)
 		for _, path := range []string{"/public/", "/orders/1"} {
 			e.wants(t, path, envoyAsks("GET", path, "x-api-key", e.key), 403)

@@ -23,14 +23,14 @@ const haproxyPage = "../../docs/guide/haproxy.md"
 func TestHAProxyAsks(t *testing.T) {
 	upstream := wire.Listen(t, serveSockets)
 	p, store := startAsked(t, upstream, "haproxy")
-	g := guarded{p, store, startHAProxy(t, p.asked, upstreamAddress(upstream), "bind {ADDR}"), upstream, http.StatusServiceUnavailable}
+	g := guarded{p, store, startHAProxy(t, p.asked, upstreamAddress(upstream), "bind {ADDR}"), upstream, http.StatusServiceUnavailable, attack.ViaHAProxy}
 	if w := g.through(t, http.MethodGet, "/orders/1", "X-API-Key", g.key); w.StatusCode != http.StatusOK || w.Header.Get("X-Request-Id") == "" || w.Header.Get("Cache-Control") == "no-store" {
 		t.Errorf("fields of a pass: %d %v", w.StatusCode, w.Header)
 	}
 	if w := g.through(t, http.MethodHead, "/orders/1"); w.StatusCode != http.StatusUnauthorized || w.Header.Get("Www-Authenticate") == "" {
 		t.Errorf("HEAD without a key: %d %v", w.StatusCode, w.Header)
 	}
-	attack.Case(t, "FWD-13", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-13", attack.ViaHAProxy, func(t *testing.T) {
 		before, _ := g.arrived()
 		for _, size := range []int{12 << 10, 15 << 10} {
 			if w := g.through(t, http.MethodGet, "/admin/x", "X-API-Key", g.key, "X-Long", strings.Repeat("x", size)); w.StatusCode < 400 {
@@ -93,7 +93,7 @@ func (g guarded) crowd(t *testing.T) {
 
 // What answers in warder's place, or not at all, opens nothing.
 func TestHAProxyTakesNothingElseForAPass(t *testing.T) {
-	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-12", attack.ViaHAProxy, func(t *testing.T) {
 		for name, answer := range map[string]string{
 			"stuck": "", "500": "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", "204": "HTTP/1.1 204 No Content\r\n\r\n", "301": "HTTP/1.1 301 Moved Permanently\r\nLocation: /public/\r\nContent-Length: 0\r\n\r\n",
 			"no HTTP": "hello\r\n\r\n", "a denial by 200": "HTTP/1.1 200 OK\r\nX-Warder-Status: 200\r\nContent-Length: 0\r\n\r\n", "half an answer": "HTTP/1.1 200 OK\r\nContent-Le",
@@ -122,7 +122,7 @@ func TestHAProxyTakesNothingElseForAPass(t *testing.T) {
 
 // An action that breaks, wherever it does, opens nothing either.
 func TestABrokenActionOpensNothing(t *testing.T) {
-	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-12", attack.ViaHAProxy, func(t *testing.T) {
 		for _, line := range []string{`txn:set_var("txn.warder", "asked")`, `local fields = {}`, `for _, name in ipairs(identity) do`, `txn:set_priv(answer)`} {
 			upstream := wire.Listen(t, wire.Answer(wire.OK))
 			warder := wire.Listen(t, wire.Answer(wire.OK))

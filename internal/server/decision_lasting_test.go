@@ -135,7 +135,7 @@ func TestFwd22HowLongAnswersMayBeKept(t *testing.T) {
 		{name: "a cookie", method: "GET", target: "/orders/1", key: p.key, status: 200, fields: []string{"Cookie", "a=b"}},
 		{name: "a preflight", method: "OPTIONS", target: "/orders/1", status: 403, fields: []string{"Origin", "https://app.example.com", "Access-Control-Request-Method", "GET"}},
 	} {
-		attack.Case(t, "FWD-22", attack.Asked, func(t *testing.T) {
+		attack.CaseVia(t, "FWD-22", attack.ViaNginx, func(t *testing.T) {
 			q := nginxAsks(tt.method, tt.target)
 			fields := tt.fields
 			if tt.key != "" {
@@ -169,7 +169,7 @@ func TestFwd18AServiceVerifiesTickets(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v, of %d %v", err, w.StatusCode, w.Header)
 	}
-	attack.Case(t, "FWD-18", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-18", attack.ViaNginx, func(t *testing.T) {
 		for field, value := range map[string]string{
 			"X-Original-Method": "DELETE", "X-Original-Host": "other.example.com", "X-Original-Uri": "/orders/2?a=b", "X-Original-Addr": "192.0.2.8",
 		} {
@@ -187,7 +187,7 @@ func TestFwd18AServiceVerifiesTickets(t *testing.T) {
 			t.Error("an altered ticket holds")
 		}
 	})
-	attack.Case(t, "FWD-18", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-18", attack.ViaNginx, func(t *testing.T) {
 		before := time.Now()
 		revoked, err := p.issuer.Revoke(t.Context(), apikey.By{Actor: "system", Source: "test"}, record.ID, "superseded")
 		if err != nil {
@@ -267,8 +267,8 @@ func TestNginxStoresAnswers(t *testing.T) {
 	if status, kept := ask("127.0.0.1", "GET", host, "/orders/1?a=b", p.key); status != 200 || kept != "HIT" {
 		t.Fatalf("the second: %d, %s; want 200 that was stored", status, kept)
 	}
-	attack.Case(t, "FWD-18", attack.Asked, func(t *testing.T) { ticketsArrive(t, upstream, 2) })
-	attack.Case(t, "FWD-09", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-18", attack.ViaNginx, func(t *testing.T) { ticketsArrive(t, upstream, 2) })
+	attack.CaseVia(t, "FWD-09", attack.ViaNginx, func(t *testing.T) {
 		for _, tt := range []struct {
 			name, address, method, host, path, key string
 			want                                   int
@@ -303,9 +303,9 @@ func TestNginxStoresAnswers(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-07", attack.Asked, g.identities)
-	attack.Case(t, "FWD-15", attack.Asked, g.upgrades)
-	attack.Case(t, "FWD-02", attack.Asked, g.spoofs)
+	attack.CaseVia(t, "FWD-07", attack.ViaNginx, g.identities)
+	attack.CaseVia(t, "FWD-15", attack.ViaNginx, g.upgrades)
+	attack.CaseVia(t, "FWD-02", attack.ViaNginx, g.spoofs)
 }
 
 func orElse(text, other string) string {
@@ -341,7 +341,7 @@ func TestARevokedKeyIsRefusedWithinTheBound(t *testing.T) {
 		yaml: strings.NewReplacer("freshness: 1m", "freshness: 20s", "max_age: 20s", "max_age: 2s").Replace(lasting), environ: []string{"TICKET_KEY=" + ticketKey},
 	})
 	g := guarded{program: p, proxy: storing(t, p, upstream), upstream: upstream}
-	attack.Case(t, "FWD-09", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-09", attack.ViaNginx, func(t *testing.T) {
 		kept := 0
 		ask := func() int {
 			w := g.through(t, http.MethodGet, "/orders/1", "X-API-Key", p.key)

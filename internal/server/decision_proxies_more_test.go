@@ -15,14 +15,14 @@ import (
 // furtherAttacks are those that each proxy is tried with beside [guarded.attacks].
 func (g guarded) furtherAttacks(t *testing.T) {
 	t.Helper()
-	attack.Case(t, "FWD-03", attack.Asked, g.otherDialects)
-	attack.Case(t, "FWD-06", attack.Asked, g.readings)
-	attack.Case(t, "FWD-08", attack.Asked, g.healthChecks)
-	attack.Case(t, "FWD-09", attack.Asked, g.again)
-	attack.Case(t, "FWD-10", attack.Asked, g.crowd)
-	attack.Case(t, "FWD-11", attack.Asked, g.bodies)
-	attack.Case(t, "FWD-13", attack.Asked, g.large)
-	attack.Case(t, "FWD-22", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-03", g.via, g.otherDialects)
+	attack.CaseVia(t, "FWD-06", g.via, g.readings)
+	attack.CaseVia(t, "FWD-08", g.via, g.healthChecks)
+	attack.CaseVia(t, "FWD-09", g.via, g.again)
+	attack.CaseVia(t, "FWD-10", g.via, g.crowd)
+	attack.CaseVia(t, "FWD-11", g.via, g.bodies)
+	attack.CaseVia(t, "FWD-13", g.via, g.large)
+	attack.CaseVia(t, "FWD-22", g.via, func(t *testing.T) {
 		for path, key := range map[string]string{"/orders/1": "wrong", "/admin/x": g.key, "/nowhere": g.key, "/public/a;b": ""} {
 			if w := g.through(t, http.MethodGet, path, "X-API-Key", key); w.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%s: %d with Cache-Control %q, want no-store", path, w.StatusCode, w.Header.Values("Cache-Control"))
@@ -170,13 +170,15 @@ func TestNginxAndCaddyTakeNothingElseForAPass(t *testing.T) {
 		"stuck": "", "301": "HTTP/1.1 301 Moved Permanently\r\nLocation: /public/\r\nContent-Length: 0\r\n\r\n", "404": "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
 		"500": "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", "no HTTP": "hello\r\n\r\n", "half an answer": "HTTP/1.1 200 OK\r\nContent-Le",
 	}
-	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-12", attack.ViaNginx, func(t *testing.T) {
 		for name, answer := range answers {
-			t.Run("nginx/"+name, func(t *testing.T) { t.Parallel(); tookForAPass(t, answer, nginxThatAsks) })
+			t.Run(name, func(t *testing.T) { t.Parallel(); tookForAPass(t, answer, nginxThatAsks) })
 		}
-		answers["200"], answers["204"] = wire.OK, "HTTP/1.1 204 No Content\r\n\r\n"
+	})
+	answers["200"], answers["204"] = wire.OK, "HTTP/1.1 204 No Content\r\n\r\n"
+	attack.CaseVia(t, "FWD-12", attack.ViaCaddy, func(t *testing.T) {
 		for name, answer := range answers {
-			t.Run("Caddy/"+name, func(t *testing.T) { t.Parallel(); tookForAPass(t, answer, caddyThatAsks) })
+			t.Run(name, func(t *testing.T) { t.Parallel(); tookForAPass(t, answer, caddyThatAsks) })
 		}
 	})
 }

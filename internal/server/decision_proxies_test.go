@@ -32,6 +32,7 @@ type guarded struct {
 	proxy    string // host:port
 	upstream *wire.Upstream
 	down     int // what the proxy answers when warder does not
+	via      attack.Via
 }
 
 func TestNginxAsks(t *testing.T) {
@@ -44,7 +45,7 @@ func TestNginxAsks(t *testing.T) {
 	proxy := startNginx(t, strings.NewReplacer(
 		"listen 80;", "listen {ADDR};", "127.0.0.1:8083", p.asked, "127.0.0.1:8000", upstreamAddress(upstream),
 	).Replace(blocks[0]))
-	guarded{p, store, proxy, upstream, http.StatusInternalServerError}.attacks(t)
+	guarded{p, store, proxy, upstream, http.StatusInternalServerError, attack.ViaNginx}.attacks(t)
 }
 
 func TestCaddyAsks(t *testing.T) {
@@ -55,7 +56,7 @@ func TestCaddyAsks(t *testing.T) {
 		t.Fatalf("the page has %d blocks for Caddy, want 1", len(blocks))
 	}
 	proxy := startPlainCaddy(t, strings.NewReplacer("127.0.0.1:8083", p.asked, "127.0.0.1:8000", upstreamAddress(upstream)).Replace(blocks[0]))
-	guarded{p, store, proxy, upstream, http.StatusBadGateway}.attacks(t)
+	guarded{p, store, proxy, upstream, http.StatusBadGateway, attack.ViaCaddy}.attacks(t)
 }
 
 // startAsked runs warder for a proxy of the dialect.
@@ -107,26 +108,26 @@ func (g guarded) attacks(t *testing.T) {
 	if w := g.through(t, http.MethodGet, "/orders/1", "X-API-Key", g.key); w.StatusCode != http.StatusOK {
 		t.Fatalf("with the key: %d, want 200", w.StatusCode)
 	}
-	attack.Case(t, "FWD-17", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-17", g.via, func(t *testing.T) {
 		if _, text := g.arrived(); strings.Contains(text, g.key) || !strings.Contains(strings.ToLower(text), "x-warder-owner: acme") {
 			t.Errorf("the upstream got:\n%s", text)
 		}
 	})
 	before, _ := g.arrived()
-	attack.Case(t, "FWD-02", attack.Asked, g.spoofs)
-	attack.Case(t, "FWD-05", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-02", g.via, g.spoofs)
+	attack.CaseVia(t, "FWD-05", g.via, func(t *testing.T) {
 		for _, field := range []string{"X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Proto", "X-Forwarded-Host"} {
 			if w := g.through(t, http.MethodGet, "/admin/x", "X-API-Key", g.key, field, "/public"); w.StatusCode != http.StatusForbidden {
 				t.Errorf("%s: %d, want 403", field, w.StatusCode)
 			}
 		}
 	})
-	attack.Case(t, "FWD-14", attack.Asked, g.refusals)
+	attack.CaseVia(t, "FWD-14", g.via, g.refusals)
 	if w := g.through(t, http.MethodGet, "/either/"); !strings.Contains(strings.Join(w.Header.Values("Www-Authenticate"), ", "), "ApiKey") ||
 		!strings.Contains(strings.Join(w.Header.Values("Www-Authenticate"), ", "), "Bearer") {
 		t.Errorf("two challenges: %d %q", w.StatusCode, w.Header.Values("Www-Authenticate"))
 	}
-	attack.Case(t, "FWD-20", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-20", g.via, func(t *testing.T) {
 		w := g.through(t, http.MethodOptions, "/orders/1", "Origin", "https://app.example.com", "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "x-api-key")
 		if w.StatusCode != http.StatusNoContent || w.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" || !strings.EqualFold(w.Header.Get("Access-Control-Allow-Headers"), "x-api-key") {
 			t.Errorf("a preflight: %d %v", w.StatusCode, w.Header)
@@ -135,11 +136,11 @@ func (g guarded) attacks(t *testing.T) {
 	if after, _ := g.arrived(); after != before+1 { // the one within the limit
 		t.Errorf("%d refused requests reached the upstream", after-before-1)
 	}
-	attack.Case(t, "FWD-07", attack.Asked, g.identities)
-	attack.Case(t, "FWD-15", attack.Asked, g.upgrades)
-	attack.Case(t, "FWD-02", attack.Asked, g.twoHosts)
+	attack.CaseVia(t, "FWD-07", g.via, g.identities)
+	attack.CaseVia(t, "FWD-15", g.via, g.upgrades)
+	attack.CaseVia(t, "FWD-02", g.via, g.twoHosts)
 	g.furtherAttacks(t)
-	attack.Case(t, "FWD-12", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-12", g.via, func(t *testing.T) {
 		if err := g.stop(); err != nil {
 			t.Fatal(err)
 		}

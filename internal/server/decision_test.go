@@ -60,13 +60,13 @@ func TestWhatAProxyAsks(t *testing.T) {
 	if w := p.question(t, good, "X-Api-Key", p.key); w.StatusCode != http.StatusOK || w.Header.Get("X-Warder-Owner") != "acme" || w.Header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("a good question: %d %v", w.StatusCode, w.Header)
 	}
-	attack.Case(t, "FWD-03", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-03", attack.ViaNginx, func(t *testing.T) {
 		w := p.question(t, nginxAsks("GET", "/admin/x"), "X-Api-Key", p.key, "X-Forwarded-Uri", "/public/", "X-Forwarded-Method", "GET", "X-Forwarded-For", "127.0.0.1")
 		if w.StatusCode != http.StatusForbidden {
 			t.Errorf("%d, want 403", w.StatusCode)
 		}
 	})
-	attack.Case(t, "FWD-04", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-04", attack.ViaNginx, func(t *testing.T) {
 		for name := range good {
 			for what, bad := range map[string][]string{"absent": nil, "empty": {""}, "twice": {good[name], good[name]}, "unreadable": {"b\u00e4d"}} {
 				r := newRequest(t, "http://"+p.asked+"/authz")
@@ -81,7 +81,7 @@ func TestWhatAProxyAsks(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-06", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-06", attack.ViaNginx, func(t *testing.T) {
 		for _, target := range []string{
 			"/public/../admin/x", "/public/%2e%2e/admin/x", "/public//x", "/public/a%2fb", "/public;/x", "/admin/x#/public/", "/admin/x?/public/", "/public/%00", "*", "public/", "/public/\\x",
 			"/public/x", "/orders/1?a=b", "/nowhere", "/ORDERS/1",
@@ -107,7 +107,7 @@ func TestWhatAProxyAsks(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-08", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-08", attack.ViaNginx, func(t *testing.T) {
 		for _, agent := range []string{"ELB-HealthChecker/2.0", "GoogleHC/1.0", "kube-probe/1.30"} {
 			for _, path := range []string{"/orders/1", "/ping", "/healthz", "/ready"} {
 				if w := p.question(t, nginxAsks("GET", path), "User-Agent", agent); w.StatusCode == http.StatusOK {
@@ -116,7 +116,7 @@ func TestWhatAProxyAsks(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-11", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-11", attack.ViaNginx, func(t *testing.T) {
 		for _, body := range []string{"", "hello"} {
 			for _, key := range []string{p.key, "nothing"} {
 				conn := wire.Dial(t, p.asked)
@@ -136,7 +136,7 @@ func TestWhatAProxyAsks(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-15", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-15", attack.ViaNginx, func(t *testing.T) {
 		if w := p.question(t, nginxAsks("HEAD", "/orders/1"), "X-Api-Key", p.key); w.StatusCode != http.StatusOK {
 			t.Errorf("HEAD: %d", w.StatusCode)
 		}
@@ -146,20 +146,20 @@ func TestWhatAProxyAsks(t *testing.T) {
 			t.Errorf("a handshake with a key: %d", w.StatusCode)
 		}
 	})
-	attack.Case(t, "FWD-20", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-20", attack.ViaNginx, func(t *testing.T) {
 		w := p.question(t, nginxAsks("OPTIONS", "/orders/1"), "Origin", "https://app.example.com", "Access-Control-Request-Method", "GET")
 		if w.StatusCode != http.StatusForbidden || w.Header.Get("X-Warder-Status") != "204" || w.Header.Get("Access-Control-Allow-Origin") == "" {
 			t.Errorf("a preflight: %d %v", w.StatusCode, w.Header)
 		}
 	})
-	attack.Case(t, "FWD-22", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-22", attack.ViaNginx, func(t *testing.T) {
 		for _, key := range []string{p.key, "", "wrong"} {
 			if w := p.question(t, good, "X-Api-Key", key); w.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("Cache-Control: %q", w.Header.Get("Cache-Control"))
 			}
 		}
 	})
-	attack.Case(t, "FWD-09", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-09", attack.ViaNginx, func(t *testing.T) {
 		record, key := p.create(t, apikey.Spec{Environment: "live", Name: "second", Owner: "globex", Scopes: []string{"orders:read"}})
 		if w := p.question(t, good, "X-Api-Key", key); w.Header.Get("X-Warder-Owner") != "globex" || w.Header.Get("X-Warder-Key-Id") != string(record.ID) {
 			t.Errorf("another key: %d %v", w.StatusCode, w.Header)
@@ -221,7 +221,7 @@ func TestFwd07EveryIdentityFieldIsInEveryAnswer(t *testing.T) {
 	asks := func(target string) question {
 		return question{"X-Forwarded-Method": "GET", "X-Forwarded-Uri": target, "X-Forwarded-Proto": "http", "X-Forwarded-Host": "api.example.com", "X-Forwarded-For": "192.0.2.9, 192.0.2.7"}
 	}
-	attack.Case(t, "FWD-07", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-07", attack.ViaCaddy, func(t *testing.T) {
 		_, nobodys := p.create(t, apikey.Spec{Environment: "live", Name: "no owner", Scopes: []string{"orders:read"}})
 		for _, key := range []string{p.key, nobodys, "wrong", ""} {
 			w := p.question(t, asks("/orders/1"), "X-Api-Key", key, "X-Warder-Owner", "evil", "X-Warder-Subject", "evil", "X-Warder-Scopes", "evil")
@@ -232,7 +232,7 @@ func TestFwd07EveryIdentityFieldIsInEveryAnswer(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-10", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-10", attack.ViaCaddy, func(t *testing.T) {
 		keys := map[string]string{}
 		for i := range 20 {
 			owner := fmt.Sprintf("owner-%d", i)
@@ -248,7 +248,7 @@ func TestFwd07EveryIdentityFieldIsInEveryAnswer(t *testing.T) {
 		}
 		wg.Wait()
 	})
-	attack.Case(t, "FWD-13", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-13", attack.ViaCaddy, func(t *testing.T) {
 		w := p.question(t, asks("/orders/1"), "X-Api-Key", p.key, "X-Long", strings.Repeat("x", 1<<20))
 		if w.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("a megabyte of fields: %d, want 431", w.StatusCode)
@@ -264,21 +264,6 @@ func TestFwd07EveryIdentityFieldIsInEveryAnswer(t *testing.T) {
 	})
 }
 
-func TestFwd01StrangersAreNotAnswered(t *testing.T) {
-	attack.Case(t, "FWD-01", attack.Asked, func(t *testing.T) {
-		yaml := strings.Replace(askedYAML("nginx"), "dialect: nginx", `dialect: nginx, proxies: ["192.0.2.0/24"]`, 1)
-		p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: yaml})
-		for _, target := range []string{"/public/", "/orders/1"} {
-			if w := p.question(t, nginxAsks("GET", target), "X-Api-Key", p.key, "X-Forwarded-For", "192.0.2.1"); w.StatusCode != http.StatusForbidden {
-				t.Errorf("%s: %d, want 403", target, w.StatusCode)
-			}
-		}
-		if log := p.logged(t, "not listed in decision.proxies", 1); !strings.Contains(log, "not listed in decision.proxies") || strings.Contains(log, p.key) {
-			t.Errorf("the log:\n%s", log)
-		}
-	})
-}
-
 func TestWhereProxiesMayAsk(t *testing.T) {
 	wrong := func(t *testing.T, yaml, want string) {
 		t.Helper()
@@ -287,14 +272,12 @@ func TestWhereProxiesMayAsk(t *testing.T) {
 			t.Errorf("%s\n%v, want %q in it", yaml, err, want)
 		}
 	}
-	attack.Case(t, "FWD-19", attack.Asked, func(t *testing.T) {
-		wrong(t, strings.Replace(askedYAML("nginx"), "127.0.0.1:0", "0.0.0.0:0", 1), "decision.listen: is plain HTTP and not a loopback address")
-	})
-	attack.Case(t, "FWD-21", attack.Asked, func(t *testing.T) {
-		for _, dialect := range []string{"nginx", "caddy", "traefik", "haproxy"} {
-			refusesUndecidable(t, dialect)
-		}
-	})
+	for dialect, via := range askingDialects() {
+		attack.CaseVia(t, "FWD-19", via, func(t *testing.T) {
+			wrong(t, strings.Replace(askedYAML(dialect), "127.0.0.1:0", "0.0.0.0:0", 1), "decision.listen: is plain HTTP and not a loopback address")
+		})
+		attack.CaseVia(t, "FWD-21", via, func(t *testing.T) { refusesUndecidable(t, dialect) })
+	}
 	wrong(t, strings.Replace(askedYAML("nginx"), ", dialect: nginx", "", 1), "the kind of proxy is not said")
 	wrong(t, "decision: {dialect: caddy}\nroutes: [{match: /, upstream: api}]\n", "has no effect without decision.listen")
 }

@@ -48,10 +48,10 @@ func TestTraefikAsks(t *testing.T) {
 	}
 	wants(t, "a good question", p.traefikAsks(t, "GET", "/orders/1?a=b", "X-Api-Key", p.key), 200)
 	wants(t, "of a POST", p.traefikAsks(t, "POST", "/orders/1", "X-Api-Key", p.key, "Content-Type", "application/json"), 200)
-	attack.Case(t, "FWD-03", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-03", attack.ViaTraefik, func(t *testing.T) {
 		wants(t, "nginx's fields", p.traefikAsks(t, "GET", "/admin/x", "X-Api-Key", p.key, "X-Original-Uri", "/public/", "X-Original-Method", "GET", "X-Original-Addr", "127.0.0.1"), 403)
 	})
-	attack.Case(t, "FWD-04", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-04", attack.ViaTraefik, func(t *testing.T) {
 		whole := "GET /authz HTTP/1.1\r\nHost: warder\r\nX-Api-Key: " + p.key + "\r\n"
 		own := []string{"X-Forwarded-For: 192.0.2.7\r\n", "X-Forwarded-Host: api.example.com\r\n", "X-Forwarded-Method: GET\r\n", "X-Forwarded-Proto: https\r\n", "X-Forwarded-Uri: /public/\r\n"}
 		wants(t, "whole", p.bytes(t, whole+strings.Join(own, "")+"\r\n"), 200)
@@ -66,19 +66,19 @@ func TestTraefikAsks(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-05", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-05", attack.ViaTraefik, func(t *testing.T) {
 		for _, prefix := range []string{"/public", "/admin", ".."} {
 			wants(t, prefix, p.traefikAsks(t, "GET", "/admin/x", "X-Api-Key", p.key, "X-Forwarded-Prefix", prefix, "X-Replaced-Path", "/public/"), 403)
 		}
 	})
-	attack.Case(t, "FWD-06", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-06", attack.ViaTraefik, func(t *testing.T) {
 		for target, want := range map[string]int{
 			"/public/../admin/x": 400, "/public/%2e%2e/admin/x": 400, "/public//x": 400, "/public/a%2fb": 400, "/public;/x": 400, "/admin/x?/public/": 403, "/public/%00": 400, "/nowhere": 404,
 		} {
 			wants(t, target, p.traefikAsks(t, "GET", target, "X-Api-Key", p.key), want)
 		}
 	})
-	attack.Case(t, "FWD-07", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-07", attack.ViaTraefik, func(t *testing.T) {
 		_, nobodys := p.create(t, apikey.Spec{Environment: "live", Name: "no owner", Scopes: []string{"orders:read"}})
 		for _, key := range []string{p.key, nobodys} {
 			w := p.traefikAsks(t, "GET", "/orders/1", "X-Api-Key", key, "X-Warder-Owner", "evil", "X-Warder-Subject", "evil")
@@ -91,7 +91,7 @@ func TestTraefikAsks(t *testing.T) {
 		}
 		wants(t, "another spelling", p.traefikAsks(t, "GET", "/public/", "X_Warder_Owner", "evil"), 400)
 	})
-	attack.Case(t, "FWD-14", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-14", attack.ViaTraefik, func(t *testing.T) {
 		wants(t, "within the limit", p.traefikAsks(t, "GET", "/rare/", "X-Api-Key", p.key), 200)
 		for _, tt := range []struct {
 			target, key string
@@ -110,7 +110,7 @@ func TestTraefikAsks(t *testing.T) {
 			}
 		}
 	})
-	attack.Case(t, "FWD-20", attack.Asked, func(t *testing.T) {
+	attack.CaseVia(t, "FWD-20", attack.ViaTraefik, func(t *testing.T) {
 		w := p.traefikAsks(t, "OPTIONS", "/orders/1", "Origin", "https://app.example.com", "Access-Control-Request-Method", "GET")
 		wants(t, "a preflight", w, 403)
 		if w.Header.Get("X-Warder-Status") != "204" {

@@ -55,8 +55,8 @@ func policyDriverOf(t *testing.T, front policyFront) policyDriver {
 		sent.addr = caddyThatAsks(t, r.asked, upstreamAddress(upstream))
 	case atHAProxy:
 		sent.addr = startHAProxy(t, r.asked, upstreamAddress(upstream), "bind {ADDR}")
-	case atPlain, atTraefik:
-		return replays{wires: sent, asked: r.asked, shape: map[policyFront]proxyShape{atPlain: caddyShape, atTraefik: traefikShape}[front]}
+	case atPlain, atTraefik, atEnvoyHTTP:
+		return replays{wires: sent, asked: r.asked, shape: map[policyFront]proxyShape{atPlain: caddyShape, atTraefik: traefikShape, atEnvoyHTTP: envoyHTTPShape}[front]}
 	case atEnvoy:
 		return envoys{wires: sent, conn: r.dial(t, insecure.NewCredentials())}
 	case atVerify:

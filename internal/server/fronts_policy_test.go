@@ -105,6 +105,7 @@ const policyDocument = `{
     "parameters": [{"in": "path", "name": "id", "required": true, "schema": {"type": "integer"}}],
     "get": {"parameters": [{"in": "query", "name": "limit", "schema": {"type": "integer", "maximum": 100}}]},
     "delete": {"security": [{"apiKey": ["orders:delete"]}, {"token": ["orders:read"]}]}},
+  "/items/own": {"get": {"security": []}},
   "/status": {"get": {"security": []}},
   "/maybe": {"get": {"security": [{"apiKey": []}, {}]}},
   "/scoped": {"get": {"x-warder-scopes": ["orders:read"]}}
@@ -131,9 +132,9 @@ func hoursAround(now time.Time) (from, to string) {
 
 // dialectOf is how a proxy of the front asks; "" for a front that forwards.
 func dialectOf(front policyFront) string {
-	i := slices.Index([]policyFront{atNginx, atCaddy, atHAProxy, atPlain, atTraefik, atEnvoy}, front)
+	i := slices.Index([]policyFront{atNginx, atCaddy, atHAProxy, atPlain, atTraefik, atEnvoy, atEnvoyHTTP}, front)
 	if i < 0 {
 		return ""
 	}
-	return []string{"nginx", "caddy", "haproxy", "caddy", "traefik", "envoy"}[i]
+	return []string{"nginx", "caddy", "haproxy", "caddy", "traefik", "envoy", "envoy-http"}[i]
 }
