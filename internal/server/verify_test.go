@@ -95,6 +95,9 @@ func TestVerifyByTheGatewaysPolicy(t *testing.T) {
 		}, 200, "valid", ""},
 		{"a cookie", "GET", "/cookie/1", p.key, func(k string) (string, string) { return "Cookie", "__Host-key=" + k }, 200, "valid", ""},
 		{"the query", "GET", "/query/1?a=b", p.key, func(k string) (string, string) { return "?", "&api_key=" + k }, 200, "valid", ""},
+		{"a text that no key has", "GET", "/orders/17", "hello world", nil, 401, "invalid", "authn"},
+		{"such a text without a route", "GET", "/nowhere", "hello world", nil, 404, "refused", "route"},
+		{"such a text where no key is looked for", "GET", "/public/1", "hello world", nil, 200, "valid", ""},
 		{"public", "GET", "/public/1", "hello", nil, 200, "valid", ""},
 	}
 	for _, tt := range tests {
