@@ -86,8 +86,8 @@ func fieldDifferences() []fieldDifference {
 
 // sameAs reports whether a is the gateway's answer, in the words that the front has.
 func sameAs(front policyFront, a, gateway policyAnswer) bool {
-	if front == atJudge { // it names no problem of a request, and keys alone
-		a.problem, a.who = gateway.problem, gateway.who
+	if front == atJudge { // its principals are keys'
+		a.who = gateway.who
 	}
 	return a == gateway
 }

@@ -17,13 +17,13 @@ import (
 
 // Why a row has no place where the gateway's policy is asked by verify.
 const (
-	whyNoKey   = "verify is asked about a key: what comes without one is the asker's to answer"
+	whyEmpty   = "verify takes an empty key for none"
 	whyOneKey  = "verify is shown one key"
 	whyPlace   = "verify puts the key where the route looks for it"
 	whyCookies = "of cookies, verify is told the key alone"
 	whyFields  = "of fields, verify is told the key, the host and Origin alone"
 	whyOrigins = "verify is told one Origin"
-	whyBodies  = "verify is shown no body, and a route that validates one refuses that"
+	whyBodies  = "verify is shown no body: its bound is the asker's, and a route that validates one refuses what it is not shown"
 	whyShows   = "verify is told of no certificate"
 	whyGuesses = "verify bounds guesses by itself, for all of its callers"
 )
@@ -101,15 +101,15 @@ func toldOf(r *policyRow) shownRequest {
 	_, path, _ := strings.Cut(r.line, " ")
 	switch {
 	case u.why == whyFields || u.why == whyCookies:
-	case len(u.keys) == 0 || len(u.keys) == 1 && u.keys[0] == "":
-		u.why = whyNoKey
+	case len(u.keys) == 1 && u.keys[0] == "":
+		u.why = whyEmpty
 	case len(u.keys) > 1:
 		u.why = whyOneKey
 	case len(u.origins) > 1:
 		u.why = whyOrigins
 	case r.over != "" && r.over != asNobody:
 		u.why = whyShows
-	case r.body != "" && strings.HasPrefix(path, "/v1/"):
+	case r.body != "" && (strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/small/")):
 		u.why = whyBodies
 	}
 	return u
@@ -132,11 +132,6 @@ func (r *policyRow) byGateway(area *policyArea) (want policyAnswer, why string, 
 		want.who = "hopper orders:read"
 		return want, "the principal of a verdict is a key's: it has neither issuer nor subject", true
 	}
-	if _, named := problemsByCode()[r.want.problem]; !named {
-		want = r.want
-		want.problem = ""
-		return want, "the code is refused, whatever is wrong with the request itself: status and reason say it", true
-	}
 	return r.want, "", true
 }
 
@@ -144,24 +139,6 @@ func (r *policyRow) byGateway(area *policyArea) (want policyAnswer, why string, 
 func unaskable() map[string]string {
 	const form = "what names no request is refused before it is judged"
 	return map[string]string{"GET /any/a%2": form, "GET /any/a%zz": form, "GET /any/a#b": form, "OPTIONS *": form, "get /orders/1": form}
-}
-
-// problemsByCode are the problems that a verdict has a word for.
-func problemsByCode() map[problem.Type]string {
-	return map[problem.Type]string{
-		"": "", problem.Unauthorized: "invalid", problem.InsufficientScope: "insufficient-scope", problem.Forbidden: "forbidden",
-		problem.RateLimited: "rate-limited", problem.CreditsExhausted: "credits-exhausted",
-	}
-}
-
-// problemOfCode is the problem that the code of a verdict stands for; "" for refused.
-func problemOfCode(code string) problem.Type {
-	for kind, word := range problemsByCode() {
-		if word == code {
-			return kind
-		}
-	}
-	return ""
 }
 
 // judges is a service that asks about a request, by the policy of the gateway.
@@ -176,7 +153,10 @@ func (j judges) use(r *policyRow, from string) keyservice.Use {
 	method, target, host, _ := j.parts(r)
 	u := toldOf(r)
 	use := keyservice.Use{
-		Gateway: true, Key: j.cast.say(u.keys[0]), Method: method, Target: r.scheme() + "://" + host + target, Address: netip.MustParseAddr(from).String(),
+		Gateway: true, Method: method, Target: r.scheme() + "://" + host + target, Address: netip.MustParseAddr(from).String(),
+	}
+	if len(u.keys) > 0 {
+		use.Key = j.cast.say(u.keys[0])
 	}
 	if len(u.origins) > 0 {
 		use.Origin = u.origins[0]
@@ -225,7 +205,7 @@ func (j judges) ask(t *testing.T, r *policyRow, from string, silent bool) (polic
 	}
 	if !verdict.Valid {
 		if use.Method != http.MethodHead { // whose answers have no body
-			got.problem = problemOfCode(verdict.Code)
+			got.problem = problem.Type(verdict.Problem)
 		}
 		return got, h
 	}

@@ -52,7 +52,7 @@ func (a *asked) Judge(ctx context.Context, q *keyservice.Request) (keyservice.Ju
 	if policy != nil && !s.gateway.Keep(policy) {
 		return keyservice.Judgement{}, keyservice.ErrUnjudgeable
 	}
-	if s.gateway.Carry(r, policy, q.Key) != nil { // no key has such a text: whatever else is none stands for it, where a stage looks
+	if q.Key != "" && s.gateway.Carry(r, policy, q.Key) != nil { // no key has such a text: whatever else is none stands for it, where a stage looks
 		if err := s.gateway.Carry(r, policy, noKey); err != nil {
 			return keyservice.Judgement{}, err
 		}
