@@ -592,7 +592,7 @@ type Use struct {
 	Cost     *int64   `json:"cost,omitempty"`     // credits that it costs, spent when the key is good; default 0: none
 	Dry      bool     `json:"dry,omitempty"`      // say it, and spend and count nothing
 	Gateway  bool     `json:"gateway,omitempty"`  // judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent. Wants method, target with scheme and host, and address; leave out scopes, cost, public and audience, which the route says
-	Key      Text     `json:"key,omitzero"`       // the text of the key, or of a token that was made from one
+	Key      Text     `json:"key,omitzero"`       // the text of the key, or of a token that was made from one; with gateway it may be left out, for a request that came without
 	Method   string   `json:"method,omitempty"`   // of the request that came with it
 	Origin   string   `json:"origin,omitempty"`   // the Origin field of that request
 	Public   bool     `json:"public,omitempty"`   // the operation takes public keys
@@ -618,6 +618,7 @@ type Verdict struct {
 	Header           map[string]string `json:"header,omitempty"`            // fields that the gateway would answer with: send them to the client
 	Limits           []Standing        `json:"limits,omitempty"`            // the key's own limits, after this request
 	Principal        *Principal        `json:"principal,omitempty"`         // whom the key proves
+	Problem          string            `json:"problem,omitempty"`           // with gateway: the type of the problem that it would answer with
 	Reason           string            `json:"reason,omitempty"`            // why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold
 	RetryAfter       *int64            `json:"retry_after,omitempty"`       // seconds, when there is a time after which it passes
 	Route            string            `json:"route,omitempty"`             // of the gateway, for roles that may know

@@ -103,11 +103,11 @@ func absences() []absence {
 		{[]string{"FWD-17"}, []Via{ViaTraefik}, "a middleware of the proxy's own takes it out, and the proxy cannot be run in a test"},
 		{[]string{"FWD-18"}, []Via{ViaEnvoy, ViaEnvoyHTTP}, "tickets are refused at start"},
 		{[]string{"FWD-11"}, []Via{ViaEnvoy}, "the question is a message, which is whole or none; one that shows a body is denied, see FWD-16"},
-		{[]string{"PATH"}, []Via{ViaVerify}, "a key is judged, not the request that carries it"},
+		{[]string{"PATH"}, []Via{ViaVerify}, "verify judges with the gateway's stages, as the other cases show: this one is of what a server reads or forwards"},
 		{[]string{"PATH-16"}, asking, "warder takes no prefix off: the proxy forwards the target as it came"},
 		{[]string{"PATH-18"}, asking, "random targets are tried where warder forwards, against the routes of real upstreams"},
 		{[]string{"OAS-01", "OAS-02", "OAS-03"}, Vias(), "of reading a document, at start and when it changes: no request is sent"},
-		{[]string{"OAS"}, []Via{ViaVerify}, "a key is judged, not the operation"},
+		{[]string{"OAS"}, []Via{ViaVerify}, "no body is shown to it"},
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // A Request is one that somebody else got, and asks about.
 type Request struct {
-	Key    string // the text of a key, wherever it came
+	Key    string // the text of a key, wherever it came; "" for none
 	Method string
 	Scheme string // "http" or "https"
 	Host   string // with the port, if there was one
@@ -107,6 +107,7 @@ func (v *verification) byGateway(ctx context.Context, c *caller, u *Use, asked *
 		return judging{}, err
 	}
 	if hidden != nil {
+		hidden.Problem = string(problem.Unauthorized)
 		return judging{verdict: *hidden, guessed: exchange.Outcome{Status: hidden.Status, Reason: hidden.Reason}}, nil
 	}
 	j, err := v.policy.Judge(ctx, asked)
@@ -122,8 +123,8 @@ func (v *verification) byGateway(ctx context.Context, c *caller, u *Use, asked *
 // hidden is the verdict about a key that is none of the caller's business, before
 // anything of it is spent; nil for every other.
 func (v *verification) hidden(ctx context.Context, c *caller, u *Use, asked *Request) (*Verdict, error) {
-	if c.bound() == "" {
-		return nil, nil //nolint:nilnil // the caller sees every key
+	if c.bound() == "" || u.Key == "" {
+		return nil, nil //nolint:nilnil // the caller sees every key, or there is none
 	}
 	use := *u
 	use.Target, _, _ = strings.Cut(asked.Target, "?")
@@ -152,7 +153,7 @@ func (j *Judgement) verdict() Verdict {
 		v.Credits = &left
 	}
 	if !j.Allowed {
-		v.Code = codeOf(j)
+		v.Code, v.Problem = codeOf(j), string(j.Kind)
 		v.Retry, _ = strconv.ParseInt(j.Header.Get("Retry-After"), 10, 64) // 0 without one
 	}
 	return v

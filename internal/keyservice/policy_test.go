@@ -33,7 +33,7 @@ func TestVerifyByAPolicy(t *testing.T) {
 		Header: http.Header{"Www-Authenticate": {"A", "B"}, "Set-Cookie": {"c=d"}, "Content-Type": {"text/html"}},
 	}
 	v := w.verdict(t, use)
-	if v.Valid || v.Code != "insufficient-scope" || v.Status != 403 || v.Reason != "scope" || v.Stage != "authn" || v.Route != "/orders/" || v.Principal == nil || v.Principal.ID != made.Key.ID {
+	if v.Valid || v.Code != "insufficient-scope" || v.Status != 403 || v.Problem != "insufficient-scope" || v.Reason != "scope" || v.Stage != "authn" || v.Route != "/orders/" || v.Principal == nil || v.Principal.ID != made.Key.ID {
 		t.Errorf("refused: %+v", v)
 	}
 	if len(v.Header) != 1 || v.Header["Www-Authenticate"] != "A, B" {
@@ -53,7 +53,7 @@ func TestVerifyByAPolicy(t *testing.T) {
 		for _, method := range []string{"GET", "POST"} { // the key takes GET alone
 			use := use
 			use.Method = method
-			if v := w.verdict(t, use, "X-Person", "developer:other"); v.Valid || v.Code != "invalid" || v.Status != 401 || v.Principal != nil || v.Header != nil {
+			if v := w.verdict(t, use, "X-Person", "developer:other"); v.Valid || v.Code != "invalid" || v.Status != 401 || v.Problem != "unauthorized" || v.Principal != nil || v.Header != nil {
 				t.Errorf("%s: %+v", method, v)
 			}
 		}
@@ -70,6 +70,25 @@ func TestVerifyByAPolicy(t *testing.T) {
 		}
 		if v := w.verdict(t, use, "X-Person", "developer:acme"); v.Status != 403 || len(g.asked) != before+1 {
 			t.Errorf("a token of one's own: %+v, asked %d times", v, len(g.asked)-before)
+		}
+	})
+	t.Run("a request without a key is nobody's guess", func(t *testing.T) {
+		g.judgement = keyservice.Judgement{Status: 401, Kind: problem.Unauthorized, Reason: "no-credential", Stage: "authn"}
+		use := use
+		use.Key = ""
+		for _, who := range []string{"owner", "developer:other"} { // also of who sees one owner's keys alone
+			for i := range 50 {
+				before := len(g.asked)
+				if v := w.verdict(t, use, "X-Person", who); v.Valid || v.Code != "invalid" || v.Problem != "unauthorized" || v.Status != 401 || len(g.asked) != before+1 || g.asked[before].Key != "" {
+					t.Fatalf("%s: %d: %+v", who, i, v)
+				}
+			}
+		}
+		use.Gateway = false
+		r := w.ask(t, http.MethodPost, "/v1/keys:verify", use)
+		want(t, "without the gateway", r, http.StatusBadRequest)
+		if got := r.fields(t); !slices.Contains(got, "key") {
+			t.Errorf("fields %q", got)
 		}
 	})
 	t.Run("what is not known", func(t *testing.T) {

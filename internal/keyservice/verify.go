@@ -24,7 +24,7 @@ import (
 
 // Use is a key with what it is shown for.
 type Use struct {
-	Key      string   `json:"key" format:"password" doc:"the text of the key, or of a token that was made from one" minLength:"1" maxLength:"8192" example:"wrd_live_7HqLk2mVxWcP..."`
+	Key      string   `json:"key,omitempty" format:"password" doc:"the text of the key, or of a token that was made from one; with gateway it may be left out, for a request that came without" maxLength:"8192" example:"wrd_live_7HqLk2mVxWcP..."`
 	Method   string   `json:"method,omitempty" doc:"of the request that came with it" maxLength:"32" pattern:"^[A-Z-]+$" patternDescription:"a method in upper case" example:"GET"`
 	Target   string   `json:"target,omitempty" doc:"of that request: its path, and whatever follows; with gateway also scheme and host before it" maxLength:"8192" example:"/orders/17"`
 	Address  string   `json:"address,omitempty" doc:"of the client that sent it" maxLength:"45" example:"192.0.2.7"`
@@ -42,6 +42,7 @@ type Verdict struct {
 	Valid     bool              `json:"valid" doc:"let the request pass" example:"true"`
 	Code      string            `json:"code" enum:"valid,invalid,forbidden,insufficient-scope,rate-limited,credits-exhausted,refused" doc:"why, as the holder of the key may know it; refused, with gateway, is for what is wrong with the request itself: status says what" example:"valid"`
 	Status    int               `json:"status" doc:"to answer the request with: 200, 401, 403 or 429; with gateway whatever it would answer" example:"200"`
+	Problem   string            `json:"problem,omitempty" doc:"with gateway: the type of the problem that it would answer with" example:"insufficient-scope"`
 	Reason    string            `json:"reason,omitempty" doc:"why in more words, for roles that may know: malformed, unknown, wrong-secret, revoked, disabled, expired, certificate, or the rule that does not hold"`
 	Detail    string            `json:"detail,omitempty" doc:"what the holder may be told of a refusal"`
 	Principal *Principal        `json:"principal,omitempty" doc:"whom the key proves"`
@@ -132,6 +133,9 @@ func (s *Service) verifyKey(ctx context.Context, c *caller, in *struct {
 func (u *Use) use() (apikey.Use, error) {
 	var r reader
 	use := apikey.Use{Method: u.Method, Origin: u.Origin, Public: u.Public, Dry: u.Dry}
+	if u.Key == "" {
+		r.fault("key", "is missing: only with gateway may it be")
+	}
 	if u.Address != "" {
 		address, err := netip.ParseAddr(u.Address)
 		if err != nil {
@@ -171,6 +175,10 @@ func (v *verification) answer(ctx context.Context, c *caller, u *Use) (Verdict, 
 	judge, from, err := v.judgeOf(u)
 	if err != nil {
 		return Verdict{}, err
+	}
+	if u.Key == "" { // nobody guesses
+		j, err := judge(ctx, c, u)
+		return j.verdict, err
 	}
 	id := idOf(u.Key)
 	r := new(http.Request).WithContext(ctx)

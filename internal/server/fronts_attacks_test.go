@@ -10,11 +10,12 @@ import (
 // attacks says which case of the catalogue the row is; "" for none.
 func attacks(id string) policyChange { return func(r *policyRow) { r.id = id } }
 
-// viaOf is the front in the catalogue's words.
+// viaOf is the front in the catalogue's words; "" for verify by the key alone, which
+// judges no request.
 func viaOf(front policyFront) attack.Via {
 	return map[policyFront]attack.Via{
 		atLibrary: attack.ViaLibrary, atGateway: attack.ViaGateway, atNginx: attack.ViaNginx, atCaddy: attack.ViaCaddy, atHAProxy: attack.ViaHAProxy,
-		atPlain: attack.ViaCaddy, atTraefik: attack.ViaTraefik, atEnvoy: attack.ViaEnvoy, atEnvoyHTTP: attack.ViaEnvoyHTTP, atVerify: attack.ViaVerify,
+		atPlain: attack.ViaCaddy, atTraefik: attack.ViaTraefik, atEnvoy: attack.ViaEnvoy, atEnvoyHTTP: attack.ViaEnvoyHTTP, atJudge: attack.ViaVerify,
 	}[front]
 }
 
@@ -39,10 +40,10 @@ func askArea(t *testing.T, d policyDriver, front policyFront, told *toldFields, 
 				askRow(t, d, front, told, area, r)
 			}
 		}
-		if id := rows[0].id; id == "" {
+		if id, via := rows[0].id, viaOf(front); id == "" || via == "" {
 			ask(t)
 		} else {
-			attack.CaseVia(t, id, viaOf(front), ask)
+			attack.CaseVia(t, id, via, ask)
 		}
 		rows = rows[n:]
 	}

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"io"
@@ -59,6 +58,8 @@ func policyDriverOf(t *testing.T, front policyFront) policyDriver {
 		return replays{wires: sent, asked: r.asked, shape: map[policyFront]proxyShape{atPlain: caddyShape, atTraefik: traefikShape, atEnvoyHTTP: envoyHTTPShape}[front]}
 	case atEnvoy:
 		return envoys{wires: sent, conn: r.dial(t, insecure.NewCredentials())}
+	case atJudge:
+		return judges{wires: sent, admin: r.admin}
 	case atVerify:
 		return verifies{wires: sent, admin: r.admin}
 	default: // the gateway itself
@@ -370,24 +371,10 @@ func (v verifies) ask(t *testing.T, r *policyRow, from string, _ bool) (policyAn
 	}
 	method, target, _ := strings.Cut(r.line, " ")
 	use.Method, use.Target, use.Address = method, target, netip.MustParseAddr(from).String()
-	text, err := json.Marshal(use)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+v.admin+"/v1/keys:verify", bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	q.Header.Set("Authorization", "Bearer "+policyToken)
-	q.Header.Set("Content-Type", "application/json")
-	w := do(t, q)
-	body, err := io.ReadAll(w.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	status, body := askVerify(t, v.admin, use)
 	var verdict keyservice.Verdict
-	if w.StatusCode != http.StatusOK {
-		return policyAnswer{status: w.StatusCode, problem: problemOf(string(body)), silent: true}, nil
+	if status != http.StatusOK {
+		return policyAnswer{status: status, problem: problemOf(string(body)), silent: true}, nil
 	}
 	if err := json.Unmarshal(body, &verdict); err != nil {
 		t.Fatalf("%v: %s", err, body)

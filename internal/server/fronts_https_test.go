@@ -21,6 +21,7 @@ import (
 	"github.com/warder-dev/warder/internal/wire"
 	"github.com/warder-dev/warder/mtls"
 	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/trustedhost"
 )
 
@@ -88,7 +89,7 @@ func (s security) client(certificate string) *tls.Config {
 
 // secureFronts are those of the rows about https.
 func secureFronts() []policyFront {
-	return []policyFront{atLibrary, atGateway, atNginx, atCaddy, atHAProxy, atPlain, atTraefik, atEnvoy}
+	return []policyFront{atLibrary, atGateway, atNginx, atCaddy, atHAProxy, atPlain, atTraefik, atEnvoy, atJudge}
 }
 
 // TestOnePolicyOverHTTPS asks about what is wanted of connections.
@@ -121,7 +122,7 @@ func secureDriverOf(t *testing.T, front policyFront) policyDriver {
 		yaml = fmt.Sprintf("tls: {certificates: [{cert_file: %s, key_file: %s}], client_ca_file: %s, redirect_listen: \"127.0.0.1:0\"}\n", s.cert, s.key, s.authority) + yaml
 	}
 	upstream, logged := wire.Listen(t, servePolicy), newRecords()
-	r := start(t, upstream.URL(), settings{yaml: yaml, access: logged})
+	r := start(t, upstream.URL(), settings{yaml: yaml, access: logged, token: secret.New(policyToken)})
 	c := newCast(t, p, keysAndCredits{r.issuer, r.credits, func(last apikey.Revision) { r.awaitNodes(t, last) }})
 	sent := wires{addr: r.redirect, secure: r.gateway, tls: s, cast: c, logged: logged, arrivals: arrivalsAt(upstream)}
 	to := strings.NewReplacer("127.0.0.1:8083", r.asked, "127.0.0.1:8000", upstreamAddress(upstream))
@@ -143,6 +144,8 @@ func secureDriverOf(t *testing.T, front policyFront) policyDriver {
 		return replays{wires: sent, asked: r.asked, shape: caddyShape}
 	case atTraefik:
 		return replays{wires: sent, asked: r.asked, shape: traefikShape}
+	case atJudge:
+		return judges{wires: sent, admin: r.admin}
 	case atEnvoy:
 		return envoys{wires: sent, conn: r.dial(t, insecure.NewCredentials())}
 	default: // the gateway itself

@@ -30,12 +30,13 @@ const (
 	atPlain   policyFront = "Caddy's directive"
 	atTraefik policyFront = "Traefik"
 	atEnvoy   policyFront = "Envoy"
-	atVerify  policyFront = "verify"
+	atVerify  policyFront = "verify by key"
+	atJudge   policyFront = "verify"
 )
 
 // policyFronts are all of them, in the order of the page.
 func policyFronts() []policyFront {
-	return []policyFront{atLibrary, atGateway, atNginx, atCaddy, atHAProxy, atPlain, atTraefik, atEnvoy, atVerify}
+	return []policyFront{atLibrary, atGateway, atNginx, atCaddy, atHAProxy, atPlain, atTraefik, atEnvoy, atJudge, atVerify}
 }
 
 // askers are those that only decide: a proxy forwards, or there is none.
@@ -175,6 +176,9 @@ func itself(status int, why string, fronts ...policyFront) policyChange {
 func (r *policyRow) at(front policyFront, area *policyArea) (want policyAnswer, why string, applies bool) {
 	if why, absent := r.absent[front]; absent {
 		return want, why, false
+	}
+	if front == atJudge {
+		return r.byGateway(area)
 	}
 	if front == atVerify && r.use == nil {
 		return want, area.verify, false

@@ -12,7 +12,6 @@ import (
 	"github.com/warder-dev/warder/internal/decision"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/internal/keyservice"
-	"github.com/warder-dev/warder/problem"
 )
 
 // asked judges what the key service is asked about, by the gateway in force.
@@ -53,8 +52,10 @@ func (a *asked) Judge(ctx context.Context, q *keyservice.Request) (keyservice.Ju
 	if policy != nil && !s.gateway.Keep(policy) {
 		return keyservice.Judgement{}, keyservice.ErrUnjudgeable
 	}
-	if err := s.gateway.Carry(r, policy, q.Key); err != nil {
-		return keyservice.Judgement{Status: http.StatusUnauthorized, Kind: problem.Unauthorized, Reason: "malformed", Stage: "authn"}, nil //nolint:nilerr // no key has such a text
+	if q.Key != "" && s.gateway.Carry(r, policy, q.Key) != nil { // no key has such a text: whatever else is none stands for it, where a stage looks
+		if err := s.gateway.Carry(r, policy, noKey); err != nil {
+			return keyservice.Judgement{}, err
+		}
 	}
 	d := &deciding{Stack: s.stack, Recover: s.stack.Edge.Recover}
 	w := &unsent{header: make(http.Header)}
@@ -63,6 +64,9 @@ func (a *asked) Judge(ctx context.Context, q *keyservice.Request) (keyservice.Ju
 	exchange.Serve(w, x.Request, d, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	return d.judgement(w)
 }
+
+// noKey is a text that is no key, and can stand wherever one is looked for.
+const noKey = "-"
 
 // bare is a context without the exchange of the question itself: the request that
 // is judged is another.

@@ -95,6 +95,11 @@ func TestVerifyByTheGatewaysPolicy(t *testing.T) {
 		}, 200, "valid", ""},
 		{"a cookie", "GET", "/cookie/1", p.key, func(k string) (string, string) { return "Cookie", "__Host-key=" + k }, 200, "valid", ""},
 		{"the query", "GET", "/query/1?a=b", p.key, func(k string) (string, string) { return "?", "&api_key=" + k }, 200, "valid", ""},
+		{"a text that no key has", "GET", "/orders/17", "hello world", nil, 401, "invalid", "authn"},
+		{"such a text without a route", "GET", "/nowhere", "hello world", nil, 404, "refused", "route"},
+		{"such a text where no key is looked for", "GET", "/public/1", "hello world", nil, 200, "valid", ""},
+		{"no key", "GET", "/orders/17", "", nil, 401, "invalid", "authn"},
+		{"no key where none is looked for", "GET", "/public/1", "", nil, 200, "valid", ""},
 		{"public", "GET", "/public/1", "hello", nil, 200, "valid", ""},
 	}
 	for _, tt := range tests {
@@ -109,14 +114,14 @@ func TestVerifyByTheGatewaysPolicy(t *testing.T) {
 			}
 			r := newRequest(t, sent)
 			r.Method, r.Host = tt.method, "api.example.com"
-			if field != "?" {
+			if field != "?" && value != "" {
 				r.Header.Set(field, value)
 			}
 			if got := do(t, r).StatusCode; got != tt.status {
 				t.Fatalf("the gateway answers %d, want %d", got, tt.status)
 			}
 			status, text, v := p.verify(t, keyservice.Use{Key: tt.key, Method: tt.method, Target: "http://api.example.com" + tt.target, Address: "127.0.0.1", Gateway: true})
-			if status != http.StatusOK || v.Valid != (tt.status == 200) || v.Status != tt.status || v.Code != tt.code || v.Stage != tt.stage {
+			if status != http.StatusOK || v.Valid != (tt.status == 200) || v.Status != tt.status || v.Code != tt.code || v.Valid != (v.Problem == "") || v.Stage != tt.stage {
 				t.Errorf("%d %s, want %d %s by %q", status, text, tt.status, tt.code, tt.stage)
 			}
 			if len(tt.key) > 10 && strings.Contains(text, tt.key) {
@@ -151,9 +156,12 @@ func TestVerifyByTheGatewaysPolicy(t *testing.T) {
 			"method":  {Target: "http://api.example.com/orders/1", Address: "127.0.0.1"},
 			"cost":    {Method: "GET", Target: "http://api.example.com/orders/1", Address: "127.0.0.1", Cost: 1},
 			"scopes":  {Method: "GET", Target: "http://api.example.com/orders/1", Address: "127.0.0.1", Scopes: []string{"orders:read"}},
+			"key":     {Method: "GET", Target: "/orders/1", Address: "127.0.0.1"},
 			"public":  {Method: "GET", Target: "http://api.example.com/orders/1", Address: "127.0.0.1", Public: true},
 		} {
-			use.Key, use.Gateway = p.key, true
+			if use.Gateway = field != "key"; use.Gateway {
+				use.Key = p.key
+			}
 			if status, text, _ := p.verify(t, use); status != 400 || !strings.Contains(text, `"field":"`+field+`"`) {
 				t.Errorf("%s: %d %s", field, status, text)
 			}
