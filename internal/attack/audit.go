@@ -3,7 +3,7 @@ package attack
 // audit are the cases of area AUDIT: the log of what was changed.
 func audit() []Entry {
 	return []Entry{
-		{ID: "AUDIT-01", Sent: "each change, by each way in", Must: "exactly one entry, in the change's own transaction; when it cannot be written, no change", Rest: "the page"},
+		{ID: "AUDIT-01", Sent: "each change, by each way in", Must: "exactly one entry, in the change's own transaction; when it cannot be written, no change"},
 		{ID: "AUDIT-02", Sent: "an entry changed, removed, moved, put in", Must: "the first broken one is named"},
 		{ID: "AUDIT-03", Sent: "the end of the log cut", Must: "found by a signed checkpoint that was kept elsewhere"},
 		{ID: "AUDIT-04", Sent: "32 writers, two processes, kill -9", Must: "one chain without a gap; what was acknowledged is in it"},
