@@ -91,9 +91,9 @@ func (a Action) NeedsFresh() bool {
 // may do a where its role may: to what is that owner's, and nothing else.
 func (a Action) OfOwner() bool {
 	switch a {
-	case ReadKeys, WriteKeys, RollKeys, DeleteKeys, VerifyKeys, SeeReasons, ReadUsage:
+	case ReadKeys, WriteKeys, RollKeys, DeleteKeys, RevokeBulk, VerifyKeys, SeeReasons, ReadUsage:
 		return true
-	case RevokeBulk, WriteCredits, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts:
+	case WriteCredits, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts:
 		return false
 	default:
 		return false

@@ -73,6 +73,22 @@ type AdminKeySpec struct {
 	Role    string     `json:"role"`              // one of owner, admin, developer, auditor
 }
 
+// BulkRevocation is that of the API's document.
+type BulkRevocation struct {
+	Count       *int64   `json:"count,omitempty"`       // in place of keys: how many of them are not revoked yet, as you have seen. Nothing is done when it is another number.
+	Environment string   `json:"environment,omitempty"` // in place of keys: all of this environment, of the owner where there is one
+	Keys        []string `json:"keys,omitempty"`        // ids, all different; all are revoked, or none
+	Owner       string   `json:"owner,omitempty"`       // in place of keys: all of this owner
+	Reason      string   `json:"reason,omitempty"`      // a word for the audit, such as key-compromise or cessation-of-operation; default unspecified
+}
+
+// BulkRevoked is that of the API's document.
+type BulkRevoked struct {
+	Before  int64    `json:"before"`  // of those that were named, how many were revoked already, and are as they were
+	Receipt Receipt  `json:"receipt"` // of the newest change: where it holds, all hold
+	Revoked []string `json:"revoked"` // ids of the keys that were revoked
+}
+
 // CreateKeysRequest is that of the API's document.
 type CreateKeysRequest struct {
 	Keys []KeySpec `json:"keys"`
@@ -169,6 +185,23 @@ type GrantCreditsRequest struct {
 	Owner   string `json:"owner,omitempty"` // an owner
 }
 
+// HealthPage is that of the API's document.
+type HealthPage struct {
+	Keys   []KeyHealth `json:"keys"`
+	Looked int64       `json:"looked"`         // keys that were looked at
+	Next   string      `json:"next,omitempty"` // the cursor of the next page; absent on the last
+}
+
+// Ill is that of the API's document.
+type Ill struct {
+	Addresses *int64     `json:"addresses,omitempty"` // of many-addresses: how many at least, within 30 days
+	Ends      *time.Time `json:"ends,omitempty"`      // of old-secret: until when that works
+	Finding   string     `json:"finding"`             // one of never-expires, idle, over-scoped, many-addresses, old-secret
+	Scopes    []string   `json:"scopes,omitempty"`    // of over-scoped: those that no request of it needed
+	Secret    *int64     `json:"secret,omitempty"`    // of old-secret: its number
+	Since     *time.Time `json:"since,omitempty"`     // of idle: when it was used last, or made; of old-secret: when that was used last
+}
+
 // ImportEntry is that of the API's document.
 type ImportEntry struct {
 	Digest      Text              `json:"digest,omitzero"` // in hexadecimal
@@ -262,6 +295,12 @@ type KeyBody struct {
 type KeyChanged struct {
 	Key     Key     `json:"key"`
 	Receipt Receipt `json:"receipt"`
+}
+
+// KeyHealth is that of the API's document.
+type KeyHealth struct {
+	Findings []Ill `json:"findings"`
+	Key      Key   `json:"key"`
 }
 
 // KeyMade is that of the API's document.
@@ -1014,6 +1053,28 @@ func (c *Client) EndOverlap(ctx context.Context, id string, p EndOverlapParams) 
 	return call[KeyChanged](ctx, c, r)
 }
 
+// ReduceKeyParams are those of [Client.ReduceKey]. A field that is zero is not sent.
+type ReduceKeyParams struct {
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+	Wait           string // how long to wait for the nodes that run, at most 30s; default 5s
+}
+
+func (p ReduceKeyParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	set(query, "wait", p.Wait)
+	return query, header
+}
+
+// ReduceKey: leave a key the scopes that its requests needed. What a pattern allowed is left as the scopes that were needed of it. A key that nobody has used is 409, and one that has needed all that it has is answered as it is.
+func (c *Client) ReduceKey(ctx context.Context, id string, p ReduceKeyParams) (Result[KeyChanged], error) {
+	r := request{method: "POST", path: "/v1/keys/" + url.PathEscape(id) + ":reduce", body: nil}
+	r.query, r.header = p.fields()
+	return call[KeyChanged](ctx, c, r)
+}
+
 // RevokeKeyParams are those of [Client.RevokeKey]. A field that is zero is not sent.
 type RevokeKeyParams struct {
 	IfMatch        string // the ETag that was seen, or *
@@ -1074,10 +1135,58 @@ func (c *Client) CreateKeys(ctx context.Context, p CreateKeysParams, body Create
 	return call[KeysMade](ctx, c, r)
 }
 
+// RevokeKeysParams are those of [Client.RevokeKeys]. A field that is zero is not sent.
+type RevokeKeysParams struct {
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+	Wait           string // how long to wait for the nodes that run, at most 30s; default 5s
+}
+
+func (p RevokeKeysParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	set(query, "wait", p.Wait)
+	return query, header
+}
+
+// RevokeKeys: revoke many keys for good. Up to 1000 that are named: all or none. Or all of an owner or an environment, up to 10000 when their count is as stated, 1000 in a transaction. Each leaves its own entry in the audit; the receipt says on which nodes all hold. A person needs a fresh login.
+func (c *Client) RevokeKeys(ctx context.Context, p RevokeKeysParams, body BulkRevocation) (Result[BulkRevoked], error) {
+	r := request{method: "POST", path: "/v1/keys:batchRevoke", body: body}
+	r.query, r.header = p.fields()
+	return call[BulkRevoked](ctx, c, r)
+}
+
 // ExchangeKey: make a short-lived token from a key. A JWT (RFC 9068) that proves whom the key proves for some minutes, and no longer than the key itself: give it to a program that need not have the key. Whether a token is good is asked of the key at each request. 404 where the configuration turns tokens off.
 func (c *Client) ExchangeKey(ctx context.Context, body ExchangeSpec) (Result[TokenMade], error) {
 	r := request{method: "POST", path: "/v1/keys:exchange", body: body}
 	return call[TokenMade](ctx, c, r)
+}
+
+// KeyHealthParams are those of [Client.KeyHealth]. A field that is zero is not sent.
+type KeyHealthParams struct {
+	Finding string // only keys with this one, and it alone; one of never-expires, idle, over-scoped, many-addresses, old-secret
+	Key     string // the id of a key: this one alone, whatever its state
+	Owner   string // of this owner
+	Idle    string // for how long a key is not used before it is told; default 90d
+	Limit   int64  // keys in a page, which looks at 1000 at most and may be shorter, or empty, while there is next; default 100
+	Cursor  string // next of the page before, with the same filter
+}
+
+func (p KeyHealthParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "finding", p.Finding)
+	set(query, "key", p.Key)
+	set(query, "owner", p.Owner)
+	set(query, "idle", p.Idle)
+	set(query, "limit", p.Limit)
+	set(query, "cursor", p.Cursor)
+	return query, header
+}
+
+// KeyHealth: list keys that work and have something wrong, a page at a time. It goes by what usage was counted: wait until a month is, before you believe that something was never needed.
+func (c *Client) KeyHealth(ctx context.Context, p KeyHealthParams) (Result[HealthPage], error) {
+	r := request{method: "GET", path: "/v1/keys:health", body: nil}
+	r.query, r.header = p.fields()
+	return call[HealthPage](ctx, c, r)
 }
 
 // ImportKeys: take up to 1000 keys of another system over: all or none. Their holders go on with the texts that they have, once keys.legacy_formats lists what they are. Ask again with resume when an answer was lost: no key is made twice.

@@ -35,6 +35,14 @@ const (
 		ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
 	findOwned = selectRecords + `(SELECT ` + keyColumns + ` FROM keys k WHERE owner = $1 AND ` + filterKeys + byCreated + `) k LEFT JOIN secrets s ON s.key_id = k.id
 		ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
+
+	// Of few among many, each with the condition of its index.
+	findRevoked = selectRecords + `(SELECT ` + keyColumns + ` FROM keys k WHERE revoked IS NOT NULL AND ` + filterKeys + byCreated + `) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
+	findDisabled = selectRecords + `(SELECT ` + keyColumns + ` FROM keys k WHERE disabled AND ` + filterKeys + byCreated + `) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
+	findPlanned = selectRecords + `(SELECT ` + keyColumns + ` FROM keys k WHERE plan <> '' AND plan = $4 AND ` + filterKeys + byCreated + `) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
 )
 
 // Find implements apikey.Finder. A search that the server cannot finish in time
@@ -71,6 +79,12 @@ func (s *APIKeys) find(ctx context.Context, f *apikey.Filter) ([]apikey.Record, 
 		return s.records(ctx, findByID, args...)
 	case f.Owner != "":
 		return s.records(ctx, findOwned, args...)
+	case f.Plan != "":
+		return s.records(ctx, findPlanned, args...)
+	case f.State == apikey.Revoked:
+		return s.records(ctx, findRevoked, args...)
+	case f.State == apikey.Disabled:
+		return s.records(ctx, findDisabled, args...)
 	default:
 		return s.records(ctx, findByCreated, args...)
 	}

@@ -144,3 +144,30 @@ func BenchmarkFindIdleRevoke(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkFindFew lists the few keys of 200,000 that are revoked, disabled, have a
+// plan, or have a part of a text in their name.
+func BenchmarkFindFew(b *testing.B) {
+	path := newPath(b)
+	keys := open(b, path).APIKeys()
+	fill(b, path, 200_000)
+	for _, query := range []string{
+		`UPDATE keys SET revoked = 1 WHERE revision % 50000 = 1`, `UPDATE keys SET disabled = 1 WHERE revision % 50000 = 2`,
+		`UPDATE keys SET plan = 'gold' WHERE revision % 50000 = 3`, `UPDATE keys SET name = 'zebra' WHERE revision % 50000 = 4`,
+	} {
+		if _, err := openRaw(b, path).ExecContext(b.Context(), query); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, f := range map[string]apikey.Filter{"revoked": {State: apikey.Revoked}, "disabled": {State: apikey.Disabled}, "plan": {Plan: "gold"}, "text": {Text: "zebra"}} {
+		b.Run(name, func(b *testing.B) {
+			f.Limit = 100
+			for b.Loop() {
+				p, err := keys.Find(b.Context(), f)
+				if err != nil || len(p.Records) != 4 {
+					b.Fatalf("%d keys, %v", len(p.Records), err)
+				}
+			}
+		})
+	}
+}

@@ -30,6 +30,15 @@ const (
 		ORDER BY -coalesce(k.created, 0), k.id, s.position`
 	findOwned = selectRecords + `(SELECT * FROM keys WHERE owner = ?1 AND ` + filterKeys + byCreated + `) k LEFT JOIN secrets s ON s.key_id = k.id
 		ORDER BY -coalesce(k.created, 0), k.id, s.position`
+
+	// Of few among many: the index is named, since without statistics that of all keys
+	// looks as good.
+	findRevoked = selectRecords + `(SELECT * FROM keys INDEXED BY keys_revoked WHERE revoked IS NOT NULL AND ` + filterKeys + byCreated + `) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY -coalesce(k.created, 0), k.id, s.position`
+	findDisabled = selectRecords + `(SELECT * FROM keys INDEXED BY keys_disabled WHERE disabled = 1 AND ` + filterKeys + byCreated + `) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY -coalesce(k.created, 0), k.id, s.position`
+	findPlanned = selectRecords + `(SELECT * FROM keys INDEXED BY keys_plan WHERE plan <> '' AND plan = ?4 AND ` + filterKeys + byCreated + `) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY -coalesce(k.created, 0), k.id, s.position`
 )
 
 // Find implements apikey.Finder.
@@ -73,6 +82,12 @@ func (s *APIKeys) find(ctx context.Context, f *apikey.Filter) (*sql.Rows, error)
 		return s.db.read.QueryContext(ctx, findByID, args...)
 	case f.Owner != "":
 		return s.db.read.QueryContext(ctx, findOwned, args...)
+	case f.Plan != "":
+		return s.db.read.QueryContext(ctx, findPlanned, args...)
+	case f.State == apikey.Revoked:
+		return s.db.read.QueryContext(ctx, findRevoked, args...)
+	case f.State == apikey.Disabled:
+		return s.db.read.QueryContext(ctx, findDisabled, args...)
 	default:
 		return s.db.read.QueryContext(ctx, findByCreated, args...)
 	}

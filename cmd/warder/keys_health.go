@@ -69,6 +69,9 @@ that scopes by which plans go are left alone, and wait until a month is counted.
 					return err
 				}
 			}
+			if isRemote(cmd) {
+				return healthRemote(cmd, p, args, id, bound, reduce, form)
+			}
 			return withDatabase(cmd, p, func(cfg *config.Config, db *database) error {
 				plans := cfg.PlanScopes()
 				h := health{p: p, db: db, rules: tally.HealthConfig{Idle: bound, Ignore: func(scope string) bool { return slices.Contains(plans, scope) }}}
@@ -149,16 +152,21 @@ func (h *health) one(ctx context.Context, r *apikey.Record) (v healthView, _ err
 	}
 	v = healthView{ID: r.ID, Name: r.Name, Owner: r.Owner, Findings: []illView{}}
 	for _, f := range h.rules.Health(judged(r), &use, time.Now()) {
-		one := illView{Ill: f.Ill, Text: findingText(f), Secret: f.Secret, Scopes: f.Scopes}
-		if !f.Since.IsZero() {
-			one.Since = new(f.Since.UTC())
-		}
-		if !f.Ends.IsZero() {
-			one.Ends = new(f.Ends.UTC())
-		}
-		v.Findings = append(v.Findings, one)
+		v.Findings = append(v.Findings, illOf(&f))
 	}
 	return v, nil
+}
+
+// illOf is a finding as the command prints it.
+func illOf(f *tally.Finding) illView {
+	one := illView{Ill: f.Ill, Text: findingText(*f), Secret: f.Secret, Scopes: f.Scopes}
+	if !f.Since.IsZero() {
+		one.Since = new(f.Since.UTC())
+	}
+	if !f.Ends.IsZero() {
+		one.Ends = new(f.Ends.UTC())
+	}
+	return one
 }
 
 func findingText(f tally.Finding) string {
@@ -206,10 +214,8 @@ func (h *health) reduce(ctx context.Context, id apikey.ID) error {
 		return fail(exitUsage, "revoke a key that nobody uses", "keys health --reduce: the key was not used since usage is counted")
 	}
 	needed := h.rules.Reduced(judged(&before), &use)
-	old := slices.Sorted(slices.Values(before.Scopes))
-	if slices.Equal(needed, old) {
-		_, err := fmt.Fprintln(h.p.stderr, "The key has needed every scope that it has.")
-		return err
+	if slices.Equal(needed, slices.Sorted(slices.Values(before.Scopes))) {
+		return printReduced(h.p, needed, needed)
 	}
 	after, who, now := before, by(h.p), time.Now().UTC().Truncate(time.Microsecond)
 	after.Scopes, after.Updated = needed, now
@@ -217,6 +223,5 @@ func (h *health) reduce(ctx context.Context, id apikey.ID) error {
 	if err != nil {
 		return fail(exitServer, "nothing is changed; ask again", "keys health --reduce: %w", err)
 	}
-	_, err = fmt.Fprintf(h.p.stderr, "Scopes before: %s\nScopes now:    %s\n", dash(strings.Join(before.Scopes, " ")), dash(strings.Join(needed, " ")))
-	return err
+	return printReduced(h.p, before.Scopes, needed)
 }

@@ -15,23 +15,33 @@ import (
 )
 
 // revokeOptions are the flags of keys revoke.
-type revokeOptions struct{ reason, wait, output string }
+type revokeOptions struct {
+	reason, wait, output string
+	owner, env           string // of many
+	count                int
+}
 
 func newKeysRevoke(p *process) *cobra.Command {
 	var o revokeOptions
 	cmd := &cobra.Command{
-		Use:   "revoke ID|-",
+		Use:   "revoke ID|- | --owner OWNER --count N",
 		Short: "Revoke a key for good, and wait until every running node refuses it",
 		Long: `Revoke a key for good, and wait until every running node refuses it.
 
 The command ends when every live node has confirmed the change. When one has not
 within --wait, the key is revoked all the same, the nodes are named, and the exit
-code is 5: such a node stops to trust its cache after the freshness bound.`,
-		Args: wants(aKey, 1, 1),
+code is 5: such a node stops to trust its cache after the freshness bound.
+
+With --owner, --env or both it revokes all keys of these, when --count says how many
+there are that are not revoked yet.`,
+		Args: wants(aKey+", or --owner or --env", 0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := keyID(args[0], p.stdin)
-			if err != nil {
-				return err
+			many := o.owner != "" || o.env != ""
+			if many == (len(args) > 0) {
+				return fail(exitUsage, "", "keys revoke: want %s, or --owner or --env", aKey)
+			}
+			if !many && cmd.Flags().Changed("count") {
+				return fail(exitUsage, "", "--count is for --owner and --env")
 			}
 			form, err := parseFormat(o.output, asTable, asJSON, asYAML, asID)
 			if err != nil {
@@ -43,6 +53,13 @@ code is 5: such a node stops to trust its cache after the freshness bound.`,
 			}
 			if wait < 0 {
 				return fail(exitUsage, "", "--wait %s: want 0s or more", o.wait)
+			}
+			if many {
+				return revokeMany(cmd, p, &o, wait)
+			}
+			id, err := keyID(args[0], p.stdin)
+			if err != nil {
+				return err
 			}
 			if isRemote(cmd) {
 				return turnRemote(cmd, p, args[0], id, revokeOn(o.reason), wait, form)
@@ -60,6 +77,9 @@ code is 5: such a node stops to trust its cache after the freshness bound.`,
 	addConfigFlags(cmd, "db")
 	f := cmd.Flags()
 	f.StringVar(&o.reason, "reason", "unspecified", "word for the audit, such as key-compromise or superseded")
+	f.StringVar(&o.owner, "owner", "", "all keys of this owner")
+	f.StringVar(&o.env, "env", "", "all keys of this environment")
+	f.IntVar(&o.count, "count", 0, "how many keys of the owner and the environment are not revoked yet")
 	f.StringVar(&o.wait, "wait", "7s", "how long to wait for the running nodes")
 	f.StringVarP(&o.output, "output", "o", string(asTable), "table, json, yaml or id")
 	return cmd

@@ -220,7 +220,7 @@ func table() map[string]row {
 		"internal/keyservice": {
 			module: vocabulary(
 				"account", "account/login", "apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency", "internal/jsonwalk", "internal/keyimport",
-				"openapi", "ratelimit", "target", "usage",
+				"openapi", "ratelimit", "target", "usage", "usage/tally",
 			),
 			third: []string{"github.com/danielgtaylor/huma/v2"},
 		},

@@ -50,23 +50,33 @@ func partsOf(q *apikey.Filter) []string {
 }
 
 func keyCursor(q *apikey.Filter, at apikey.Cursor) string {
+	return sealCursor(placeOf(at), partsOf(q)...)
+}
+
+// placeOf is a place among keys as a cursor holds it.
+func placeOf(at apikey.Cursor) []byte {
 	place := []byte(at.ID)
 	if !at.Created.IsZero() {
 		place = binary.BigEndian.AppendUint64(place, uint64(at.Created.UnixMicro()))
 	}
-	return sealCursor(place, partsOf(q)...)
+	return place
 }
 
 // readKeyCursor sets where the page begins.
 func readKeyCursor(q *apikey.Filter, text string) bool {
-	const id, stamp = 12, 8
 	place, ok := openCursor(text, partsOf(q)...)
-	if !ok || len(place) != id && len(place) != id+stamp || !apikey.ValidID(string(place[:id])) {
+	return ok && readPlace(&q.After, place)
+}
+
+// readPlace reads what placeOf wrote.
+func readPlace(at *apikey.Cursor, place []byte) bool {
+	const id, stamp = 12, 8
+	if len(place) != id && len(place) != id+stamp || !apikey.ValidID(string(place[:id])) {
 		return false
 	}
-	q.After.ID = apikey.ID(place[:id])
+	at.ID = apikey.ID(place[:id])
 	if len(place) > id {
-		q.After.Created = time.UnixMicro(int64(binary.BigEndian.Uint64(place[id:]))).UTC() //nolint:gosec // written the same way
+		at.Created = time.UnixMicro(int64(binary.BigEndian.Uint64(place[id:]))).UTC() //nolint:gosec // written the same way
 	}
 	return true
 }

@@ -32,6 +32,8 @@ func tags() []*huma.Tag {
 // addOperations registers everything.
 func (s *Service) addOperations() {
 	s.addKeys()
+	s.addHealth()
+	s.addBulk()
 	register(s, endpoint{
 		id: "verifyKey", method: http.MethodPost, path: "/v1/keys:verify", tag: "verification", right: VerifyKeys, also: bodyAlso(409, 429),
 		summary: "Say whether a key is good, and spend what it costs", description: "It needs no gateway: a service asks this for each request that carries a key. With gateway it judges by the policy of the gateway's routes; 409 is for a route whose policy needs the request itself. Too many wrong keys through one caller are answered 429.",

@@ -205,6 +205,10 @@ type keyQuery struct {
 
 const defaultPage = 100
 
+// listTime bounds one page: a part of a text that hardly any key has is looked for in
+// all of them.
+const listTime = 10 * time.Second
+
 func (s *Service) list(ctx context.Context, c *caller, in *keyQuery) (*answer[KeyPage], error) {
 	if c.bound() != "" {
 		if in.Owner != "" && in.Owner != c.bound() {
@@ -226,6 +230,8 @@ func (s *Service) list(ctx context.Context, c *caller, in *keyQuery) (*answer[Ke
 	if in.Cursor != "" && !readKeyCursor(&q, in.Cursor) {
 		return nil, invalid(Fault{"cursor", "want next of a page with the same filter and order"})
 	}
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
 	page, err := s.cfg.Store.Find(ctx, q)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ const (
 	RollKeys     Right = "keys:roll"        // and so see the text of a key that was there before
 	ImportKeys   Right = "keys:import"      // with texts that others have made
 	DeleteKeys   Right = "keys:delete"      // what is left of it is the audit
+	RevokeBulk   Right = "keys:revoke-bulk" // many at once
 	VerifyKeys   Right = "keys:verify"      // and spend their credits
 	SeeReasons   Right = "keys:reasons"     // why a key does not hold: more than its holder learns
 	Explain      Right = "requests:explain" // what would become of a request: it shows the policy
@@ -60,6 +61,7 @@ func Rules() []Rule {
 		{RollKeys, writers, true},
 		{ImportKeys, admins, false},
 		{DeleteKeys, admins, true},
+		{RevokeBulk, admins, true},
 		{VerifyKeys, writers, true},
 		{SeeReasons, admins, true},
 		{Explain, admins, false},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
@@ -50,6 +51,28 @@ type meddler struct {
 	looks   int
 	meddle  func()
 	applied int
+	finds   []time.Time // until when each page was waited for; zero: for ever
+}
+
+func (m *meddler) Find(ctx context.Context, q apikey.Filter) (apikey.Page, error) {
+	end, _ := ctx.Deadline()
+	m.mu.Lock()
+	m.finds = append(m.finds, end)
+	m.mu.Unlock()
+	return m.MemoryStore.Find(ctx, q)
+}
+
+// No list is waited for without an end.
+func TestListsHaveADeadline(t *testing.T) {
+	m := new(meddler)
+	w := newWorldOf(t, m, func(cfg *keyservice.Config) { cfg.Uses = &uses{} })
+	for _, path := range []string{"/v1/keys?text=zebra", "/v1/keys:health"} {
+		m.finds = nil
+		want(t, path, w.ask(t, http.MethodGet, path, nil), http.StatusOK)
+		if len(m.finds) != 1 || m.finds[0].IsZero() {
+			t.Errorf("%s was waited for until %v", path, m.finds)
+		}
+	}
 }
 
 // arm has the key changed behind the back of the first who looks at it from now on.

@@ -22,6 +22,7 @@ import (
 	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/usage/tally"
 )
 
 // A Store keeps keys. The stores of this module are Stores.
@@ -47,6 +48,11 @@ type Config struct {
 	Limits  ratelimit.Store // counts the limits of keys for verifyKey; nil: in memory
 	Audit   audit.Reader    // nil: nothing reads it here, and operations about it answer 503
 	Usage   Usage           // nil: nothing keeps it, and getUsage answers 503
+
+	// Uses tells what keys were used for, and Health says from when on something is
+	// wrong. nil Uses: nothing counts it, and operations about health answer 503.
+	Uses   Uses
+	Health tally.HealthConfig
 
 	// Explain says what would become of a request, by the configuration in force, and
 	// writes nothing; see [Question]. nil: nobody knows, and explainRequest answers 503.

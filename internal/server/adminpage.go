@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/warder-dev/warder/internal/adminui"
-	"github.com/warder-dev/warder/usage/tally"
 )
 
 // withPage returns a handler that answers below adminui.Base by the admin page, which
@@ -19,13 +18,13 @@ func (p *program) withPage(api http.Handler) (http.Handler, error) {
 	if !o.Config.AdminPage || p.administrators.routes == nil || p.keys.api == nil {
 		return api, nil
 	}
-	plans := o.Config.PlanScopes()
+	uses, rules := p.keyHealth()
 	cfg := adminui.Config{
 		API: api, Log: o.Log, Timeout: o.Config.Timeouts.Store, Request: p.exampleRequest(),
-		Health: tally.HealthConfig{Ignore: func(scope string) bool { return slices.Contains(plans, scope) }},
+		Health: rules,
 	}
-	if o.Usage != nil && !o.Config.Usage.Off {
-		cfg.Uses = o.Usage
+	if uses != nil {
+		cfg.Uses = uses
 	}
 	site, err := adminui.New(cfg)
 	if err != nil {

@@ -73,7 +73,7 @@ func steps() []step {
 	of := func(op string) []string { return []string{op + " key {key}"} }
 	account := func(op string) []string { return []string{op + " account {person}"} }
 	return []step{
-		{"createKey", "POST", "/v1/keys", map[string]string{"name": "a"}, of("create"), "key"},
+		{"createKey", "POST", "/v1/keys", map[string]any{"name": "a", "scopes": []string{"orders:read", "orders:write"}}, of("create"), "key"},
 		{"createKeys", "POST", "/v1/keys:batchCreate", map[string]any{"keys": []struct{}{{}, {}}}, []string{"create key *", "create key *"}, ""},
 		{"importKeys", "POST", "/v1/keys:import", map[string]any{"entries": []map[string]any{{"number": 0, "key": "legacy-0123456789abcdef"}, {"number": 1, "key": "legacy-fedcba9876543210"}}}, []string{"import key *", "import key *"}, ""},
 		{"updateKey", "PATCH", key, map[string]string{"name": "b"}, of("update"), ""},
@@ -84,7 +84,9 @@ func steps() []step {
 		{"setCredits", "POST", "/v1/credits:set", map[string]any{"key": "{key}", "credits": 5}, []string{"set credits {key}"}, ""},
 		{"grantCredits", "POST", "/v1/credits:grant", map[string]any{"key": "{key}", "credits": 5}, []string{"add credits {key}"}, ""},
 		{"setRefill", "POST", "/v1/credits:setRefill", map[string]any{"key": "{key}", "every": "month", "amount": 7}, []string{"refill credits {key}"}, ""},
+		{"reduceKey", "POST", key + ":reduce", nil, of("update"), ""},
 		{"revokeKey", "POST", key + ":revoke", map[string]string{"reason": "superseded"}, of("revoke"), ""},
+		{"revokeKeys", "POST", "/v1/keys:batchRevoke", map[string]any{"environment": "live", "count": 5, "reason": "superseded"}, []string{"revoke key *", "revoke key *", "revoke key *", "revoke key *", "revoke key *"}, ""},
 		{"deleteKey", "DELETE", key, nil, of("delete"), ""},
 		{"createPerson", "POST", "/v1/people", map[string]any{"name": "bob", "role": "auditor", "anywhere": true}, account("create"), "person"},
 		{"invitePerson", "POST", one + ":invite", map[string]bool{"anywhere": true}, account("invite"), "person"},
@@ -163,6 +165,10 @@ func TestTheAdminAPILeavesOneEntry(t *testing.T) {
 			}
 			send := func() (int, string) {
 				return p.askAdmin(t, token, s.method, fill(s.path), filled, "If-Match", "*")
+			}
+			if s.operation == "reduceKey" { // of a key that was used
+				exec(`INSERT INTO usage_secrets (key_id, secret, at) VALUES ('` + made["key"] + `', 1, 1)`)
+				exec(`INSERT INTO usage_scopes (key_id, scope, at) VALUES ('` + made["key"] + `', 'orders:read', 1)`)
 			}
 			before, was := texts(t, raw, newest)[0], texts(t, raw, stored)[0]
 			exec(`CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END`)
