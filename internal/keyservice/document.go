@@ -53,9 +53,8 @@ func responseName(status int) string {
 	return "Problem" + strings.ReplaceAll(http.StatusText(status), " ", "")
 }
 
-// finish completes the document, compiles the patterns of its schemas, and writes
-// it.
-func (s *Service) finish() ([]byte, error) {
+// finish completes the document, and compiles the patterns of its schemas.
+func (s *Service) finish() error {
 	doc := s.api.OpenAPI()
 	schemas := doc.Components.Schemas.Map()
 	delete(schemas, "ErrorModel") // huma's own: no answer of ours has it
@@ -74,7 +73,7 @@ func (s *Service) finish() ([]byte, error) {
 	}
 	for _, schema := range schemas {
 		if err := s.compile(schema); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for name := range doc.Components.Responses {
@@ -82,11 +81,17 @@ func (s *Service) finish() ([]byte, error) {
 			delete(doc.Components.Responses, name) // what the guard would answer, had the operation not said it
 		}
 	}
-	text, err := json.MarshalIndent(doc, "", "  ")
+	return nil
+}
+
+// writeDocument writes it when it is asked for first: that takes ten times the memory
+// that it has, which a process at rest would keep.
+func (s *Service) writeDocument() []byte {
+	text, err := json.MarshalIndent(s.api.OpenAPI(), "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("keyservice: the document cannot be written: %w", err)
+		panic(fmt.Errorf("keyservice: the document cannot be written: %w", err)) // nothing in it depends on anything but the code
 	}
-	return append(text, '\n'), nil
+	return append(text, '\n')
 }
 
 func operationsOf(item *huma.PathItem) (all []*huma.Operation) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -93,7 +94,7 @@ type Service struct {
 	adapter  *adapter
 	guard    *humaapi.Guard
 	patterns map[string]pattern
-	document []byte
+	document func() []byte
 	verify   *verification
 
 	explaining chan struct{} // has room for those that are under way
@@ -122,8 +123,8 @@ func New(cfg Config) (*Service, error) {
 	if cfg.People != nil {
 		s.describeOwn()
 	}
-	s.document, err = s.finish()
-	return s, err
+	s.document = sync.OnceValue(s.writeDocument)
+	return s, s.finish()
 }
 
 func (c *Config) complete() error {
@@ -203,14 +204,14 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Type", "application/openapi+json")
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
-		_, _ = w.Write(s.document) // the client may be gone
+		_, _ = w.Write(s.document()) // the client may be gone
 		return
 	}
 	s.adapter.ServeHTTP(w, r)
 }
 
 // Document returns the OpenAPI document.
-func (s *Service) Document() json.RawMessage { return s.document }
+func (s *Service) Document() json.RawMessage { return s.document() }
 
 // Guard is for openapitest.RequireEnforced.
 func (s *Service) Guard() *humaapi.Guard { return s.guard }
