@@ -46,7 +46,7 @@ func (a *asked) Judge(ctx context.Context, q *keyservice.Request) (keyservice.Ju
 	if q.Origin != "" {
 		question.Header.Set("Origin", q.Origin)
 	}
-	ctx = bare{ctx}
+	ctx = gateway.Told(bare{ctx})
 	if q.Dry {
 		ctx = password.Unjudged(ctx)
 	}
