@@ -13,7 +13,7 @@ import (
 //
 //   - on what is counted or spent: limits, credits, places, a key's own quotas;
 //   - on other fields: Origin, a cookie or an upgrade, parameters and bodies of a document;
-//   - on a credential that is no API key, or on several, or on a secret that is being
+//   - on a credential that is no API key, such as a token that was made from one, or on several, or on a secret that is being
 //     replaced, or on one that a page holds;
 //   - on a condition in code or CEL.
 //
@@ -54,5 +54,5 @@ func principalLasts(p *exchange.Principal) bool {
 	if p.IsZero() {
 		return true
 	}
-	return p.KeyID != "" && !p.Ambient && !p.Retiring && p.Plan == "" && len(p.Quotas) == 0
+	return p.KeyID != "" && !p.Token && !p.Ambient && !p.Retiring && p.Plan == "" && len(p.Quotas) == 0
 }

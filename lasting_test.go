@@ -98,6 +98,7 @@ func TestFwd22HowLongADecisionLasts(t *testing.T) {
 		{"an upgrade", new(warder.Policy), field("Upgrade"), never},
 		{"a key in the query", new(warder.Policy), func(x *exchange.Exchange) { x.SetQuery("") }, never},
 		{"a token", new(warder.Policy), func(x *exchange.Exchange) { x.Principal.KeyID = "" }, never},
+		{"a token that was made from a key", new(warder.Policy), func(x *exchange.Exchange) { x.Principal.Token = true }, never},
 		{"what a browser sends by itself", new(warder.Policy), func(x *exchange.Exchange) { x.Principal.Ambient = true }, never},
 		{"a secret that is being replaced", new(warder.Policy), func(x *exchange.Exchange) { x.Principal.Retiring = true }, never},
 		{"a plan", new(warder.Policy), func(x *exchange.Exchange) { x.Principal.Plan = "free" }, never},

@@ -99,3 +99,15 @@ func TestExplainAsCheckDoes(t *testing.T) {
 		t.Error("the scheme is told that no public keys are taken")
 	}
 }
+
+// What an alternative lacks is said without a second no.
+func TestExplainSaysWhatIsLacking(t *testing.T) {
+	stage, err := authn.New(authn.Config{Requirement: authn.Require(&fixed{credential{name: "a"}, authn.ErrNoCredential})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := stage.Explain(exchange.New(httptest.NewRequest(http.MethodGet, "/", nil)))
+	if len(found) != 2 || found[1].Result != "does not hold" || found[1].Detail != "lacks a proof by a" {
+		t.Errorf("found %+v", found)
+	}
+}

@@ -60,7 +60,7 @@ func (s *Stage) explainAlternative(a *alternative, principals []exchange.Princip
 		}
 		names = append(names, text)
 		if !proved.has(n.scheme) {
-			lacks = append(lacks, "no "+name)
+			lacks = append(lacks, "a proof by "+name)
 			continue
 		}
 		for _, scope := range n.scopes {

@@ -32,8 +32,10 @@ type KeyScheme struct {
 	BasicField string `yaml:"basic_field" default:"username" enum:"username|password"`
 	// Tokens takes tokens too that were made from keys: see tokens. Only with bearer. Default false.
 	Tokens bool `yaml:"tokens" default:"false"`
-	// TokenAudience is whom a token has to be for: one of tokens.audience. Default: any of them.
+	// TokenAudience is whom a token has to be for: one of tokens.audience. Required with tokens where those are several, unless insecure_any_audience is set. Default: the only one.
 	TokenAudience string `yaml:"token_audience"`
+	// InsecureAnyAudience takes tokens for any of tokens.audience. It costs: every service that gets a token for itself alone can use it here. Default false.
+	InsecureAnyAudience bool `yaml:"insecure_any_audience" default:"false"`
 	// InsecureCookieName accepts the name of a cookie without "__Host-". It costs: parent domains, and whoever is on the way over plain HTTP, can set it. Default false.
 	InsecureCookieName bool `yaml:"insecure_cookie_name" default:"false"`
 }

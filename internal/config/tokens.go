@@ -102,12 +102,26 @@ func (l *loader) checkKeyTokens(field string, k *KeyScheme) {
 	case !t.On() && !l.failed("tokens.issuer"):
 		l.reject(at, "there are none", "set tokens.issuer")
 	}
+	l.checkAnyAudience(field, k)
 	switch at := field + ".token_audience"; {
 	case k.TokenAudience == "" || l.failed(at):
 	case !k.Tokens:
 		l.reject(at, "has no effect without tokens", "")
 	case t.On() && !slices.Contains(t.For(), k.TokenAudience):
 		l.reject(at, "is not among those whom tokens are for", "list it in tokens.audience")
+	}
+}
+
+// checkAnyAudience wants to know whom tokens are for, where they can be for others.
+func (l *loader) checkAnyAudience(field string, k *KeyScheme) {
+	switch at := field + ".insecure_any_audience"; {
+	case l.failed(at) || l.failed(field+".tokens") || l.failed(field+".token_audience") || l.failed("tokens.audience"):
+	case k.InsecureAnyAudience && !k.Tokens:
+		l.reject(at, "has no effect without tokens", "")
+	case k.InsecureAnyAudience && k.TokenAudience != "":
+		l.reject(at, "is given together with token_audience", "keep one of them")
+	case k.Tokens && k.In == InBearer && k.TokenAudience == "" && !k.InsecureAnyAudience && len(l.config.Tokens.Audience) > 1:
+		l.reject(field+".tokens", "has no token_audience, and tokens.audience has several: tokens that were made for another service alone would pass", "set token_audience to the one that this API is, or insecure_any_audience")
 	}
 }
 

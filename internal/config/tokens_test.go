@@ -32,6 +32,9 @@ func TestTokensThatAreWrong(t *testing.T) {
 		"tokens: {issuer: x}\n" + scheme("{in: query, tokens: true}"):                     `schemes.partner.key.tokens: has no effect without in: bearer`,
 		"tokens: {issuer: x}\n" + scheme("{in: bearer, token_audience: x}"):               `schemes.partner.key.token_audience: has no effect without tokens`,
 		"tokens: {issuer: x}\n" + scheme("{in: bearer, tokens: true, token_audience: y}"): `schemes.partner.key.token_audience: is not among those whom tokens are for; list it in tokens.audience`,
+		"tokens: {issuer: x, audience: [y, z]}\n" + scheme("{in: bearer, tokens: true}"):  `schemes.partner.key.tokens: has no token_audience, and tokens.audience has several: tokens that were made for another service alone would pass; set token_audience to the one that this API is, or insecure_any_audience`,
+		"tokens: {issuer: x, audience: [y, z]}\n" + scheme("{in: bearer, tokens: true, token_audience: y, insecure_any_audience: true}"):           `schemes.partner.key.insecure_any_audience: is given together with token_audience; keep one of them`,
+		"tokens: {issuer: x}\n" + scheme("{in: bearer, insecure_any_audience: true}"):                                                              `schemes.partner.key.insecure_any_audience: has no effect without tokens`,
 		"tokens: {issuer: 'https://a.example'}\nschemes: {idp: {jwt: {issuers: [{issuer: 'https://a.example', audience: [x]}]}}}":                  `schemes.idp.jwt.issuers[0].issuer: is tokens.issuer: it would not be asked whether the keys of those tokens are still good; take them by a scheme such as {key: {in: bearer, tokens: true}}`,
 		"tokens: {issuer: x}\nschemes: {a: {key: {in: bearer, tokens: true}}, b: {key: {in: bearer, tokens: true}}}\nsecurity: [{a: []}, {b: []}]": `security[1].b: takes the same tokens as a; name one of them`,
 	} {
@@ -55,6 +58,8 @@ func TestTokens(t *testing.T) {
 		"tokens: {issuer: x, keys: '${KEYS}'}":                                                                                                                  {true, []string{"x"}, ""},
 		"db: postgres://u@h/d\npeppers: {file: /etc/w/peppers}\ntokens: {issuer: x}":                                                                            {true, []string{"x"}, "/etc/w/warder.token-keys"},
 		"tokens: {issuer: x, audience: [y]}\nschemes: {p: {key: {in: bearer, tokens: true, token_audience: y}}}":                                                {true, []string{"y"}, "./warder.db.token-keys"},
+		"tokens: {issuer: x, audience: [a, b], key_file: k}\nschemes: {p: {key: {in: bearer, tokens: true, token_audience: b}}}":                                {true, []string{"a", "b"}, "k"},
+		"tokens: {issuer: x, audience: [a, b], key_file: k}\nschemes: {p: {key: {in: bearer, tokens: true, insecure_any_audience: true}}}":                      {true, []string{"a", "b"}, "k"},
 		"tokens: {issuer: x}\nschemes: {a: {key: {in: bearer, tokens: true}}, b: {key: {in: bearer, tokens: true, token_audience: x}}, c: {key: {in: bearer}}}": {true, []string{"x"}, "./warder.db.token-keys"},
 	} {
 		cfg, err := load(t, shorthand+text+"\n", config.Source{Environ: []string{"KEYS=x"}})

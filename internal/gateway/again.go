@@ -47,6 +47,8 @@ func (d Decision) Counts() bool {
 		return true
 	case "credit":
 		return d.Reason != "credits:no-account"
+	case "authn":
+		return d.Reason == "throttled" // passwords before
 	default:
 		return false
 	}

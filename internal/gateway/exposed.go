@@ -70,12 +70,20 @@ func (c carriers) carries(x *exchange.Exchange) (id string, carries bool) {
 	return id, carries
 }
 
+// supposed marks requests that somebody told of.
+type supposed struct{}
+
+// Told returns a context for a request that nobody sent to the gateway: somebody asks
+// what would become of it. A key that is said to have come over plain HTTP is
+// refused and counted then, and never disabled: the asker saw it, and may be wrong.
+func Told(ctx context.Context) context.Context { return context.WithValue(ctx, supposed{}, true) }
+
 // exposed is told of a credential that came over plain HTTP.
 func (g *Gateway) exposed(x *exchange.Exchange, id string) {
 	if g.cfg.Exposed != nil {
 		g.cfg.Exposed(x, id)
 	}
-	if g.cfg.Config.HTTPS.OnExposedKey != config.ExposedDisable || g.cfg.Disable == nil {
+	if g.cfg.Config.HTTPS.OnExposedKey != config.ExposedDisable || g.cfg.Disable == nil || x.Request.Context().Value(supposed{}) != nil {
 		return
 	}
 	var keys []string

@@ -285,6 +285,8 @@ func TestNginxStoresAnswers(t *testing.T) {
 			{name: "another address", address: "127.0.0.2", path: "/orders/1?a=b", key: p.key, want: 200},
 			{name: "one more credential", path: "/orders/1?a=b", key: p.key, want: 200, fields: []string{"Authorization", "Bearer x"}},
 			{name: "of a page", path: "/orders/1?a=b", key: p.key, want: 200, fields: []string{"Origin", "https://app.example.com"}},
+			{name: "of a page, as nginx says no", path: "/orders/1?a=b", key: p.key, want: 200, fields: []string{"Origin", "0"}},
+			{name: "with a cookie, as nginx says no", path: "/orders/1?a=b", key: p.key, want: 200, fields: []string{"Cookie", "0"}},
 			{name: "with a cookie", path: "/orders/1?a=b", key: p.key, want: 200, fields: []string{"Cookie", "session=x"}},
 		} {
 			status, kept := ask(orElse(tt.address, "127.0.0.1"), orElse(tt.method, "GET"), orElse(tt.host, host), tt.path, tt.key, tt.fields...)

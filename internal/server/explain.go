@@ -7,11 +7,13 @@ import (
 	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/redact"
 	"github.com/warder-dev/warder/secret"
+	"github.com/warder-dev/warder/session/password"
 )
 
 // explain says what would become of a request, by the gateway that judges now: by its
 // policies, its keys, and its limits and credits as they stand. Nothing is counted,
-// written or sent.
+// written or sent. No password of HTTP Basic is compared: as nothing is counted, the
+// asker could guess one.
 func (p *program) explain(ctx context.Context, asked *keyservice.Question) (keyservice.Explanation, error) {
 	g := p.gateway.Load()
 	q := Question{Method: asked.Method, URL: asked.URL, Header: asked.Headers, Client: asked.Client}
@@ -34,7 +36,7 @@ func (p *program) explain(ctx context.Context, asked *keyservice.Question) (keys
 	if err != nil {
 		return keyservice.Explanation{}, &keyservice.FieldError{Field: "key", Message: "cannot be sent as it is"}
 	}
-	answer := answerOf(g, r.WithContext(ctx))
+	answer := answerOf(g, r.WithContext(password.Unjudged(ctx)))
 	return explanation(&answer), nil
 }
 

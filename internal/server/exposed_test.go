@@ -13,7 +13,9 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/internal/wire"
+	"github.com/warder-dev/warder/secret"
 )
 
 // disabling wants https, and disables what came without it.
@@ -177,5 +179,20 @@ func TestAnExposedKeyThatCannotBeDisabled(t *testing.T) {
 	shootingRange{p, upstream}.one(t, shot{name: "no store", head: "Host: api.test\r\nX-API-Key: {K}\r\n", want: 403})
 	if log := p.logged(t, "could not be disabled", 1); !strings.Contains(log, string(p.record.ID)) {
 		t.Errorf("the log does not say that the key is still good:\n%s", log)
+	}
+}
+
+// Who only asks about a request over plain HTTP learns that it is refused, and takes
+// no key away by it.
+func TestAskingAboutAnExposedKeyDisablesNothing(t *testing.T) {
+	p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: disabling, token: secret.New(verifyToken)})
+	for _, dry := range []bool{false, true} {
+		status, text, v := p.verify(t, keyservice.Use{Key: p.key, Method: "GET", Target: "http://api.test/", Address: "203.0.113.9", Gateway: true, Dry: dry})
+		if status != http.StatusOK || v.Valid || v.Status != http.StatusForbidden {
+			t.Errorf("dry %v: %d %s, want 403", dry, status, text)
+		}
+		if stored, err := p.keys.Lookup(t.Context(), p.record.ID); err != nil || stored.Disabled {
+			t.Errorf("dry %v: disabled: %v, %v", dry, stored.Disabled, err)
+		}
 	}
 }

@@ -27,7 +27,7 @@ const tokenRoutes = `
 tokens: {issuer: "https://api.example.com", audience: [orders, invoices]}
 holder: {path: /_warder/me}
 schemes:
-  partner: {key: {in: bearer, tokens: true}}
+  partner: {key: {in: bearer, tokens: true, insecure_any_audience: true}}
   orders: {key: {in: bearer, tokens: true, token_audience: orders}}
   plain: {key: {in: bearer}}
   idp: {jwt: {issuers: [{issuer: "https://issuer.example", audience: [api], jwks_file: "%s"}]}}

@@ -12,6 +12,7 @@ import (
 	"github.com/warder-dev/warder/internal/decision"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/internal/keyservice"
+	"github.com/warder-dev/warder/session/password"
 )
 
 // asked judges what the key service is asked about, by the gateway in force.
@@ -44,7 +45,11 @@ func (a *asked) Judge(ctx context.Context, q *keyservice.Request) (keyservice.Ju
 	if q.Origin != "" {
 		question.Header.Set("Origin", q.Origin)
 	}
-	r, err := question.Request(bare{ctx}) //nolint:contextcheck // bare ends as ctx does
+	ctx = gateway.Told(bare{ctx})
+	if q.Dry {
+		ctx = password.Unjudged(ctx)
+	}
+	r, err := question.Request(ctx) //nolint:contextcheck // bare ends as ctx does
 	if err != nil {
 		return keyservice.Judgement{}, err
 	}

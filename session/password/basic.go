@@ -52,6 +52,10 @@ const (
 // with the same credentials at once are compared once.
 //
 // Who has to wait after too many failures gets 401 like everybody else.
+//
+// An exchange that is Dry leaves no trace: see [Checker.CheckDry]. That is for a
+// shadow configuration, whose verdicts the sender never learns. Where the asker
+// chooses the password and reads the verdict, the context has to be of [Unjudged].
 type Basic struct {
 	checker *Checker
 	scheme  string
@@ -146,7 +150,11 @@ func (b *Basic) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 	case b.leave != nil && b.leave(name):
 		return exchange.Principal{}, authn.ErrNoCredential
 	}
-	u, err := b.user(x.Request.Context(), x.Client, name, password)
+	ctx := x.Request.Context()
+	if ctx.Value(unjudged{}) != nil {
+		return exchange.Principal{}, ErrUnjudged
+	}
+	u, err := b.user(ctx, flight{mark(b.key[:], name, password), x.Client}, name, password, x.Dry)
 	if _, ok := errors.AsType[*ThrottledError](err); ok {
 		err = b.throttled
 	}
@@ -157,6 +165,16 @@ func (b *Basic) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 		Issuer: b.checker.issuer, Subject: cmp.Or(u.Subject, u.Name), Scopes: u.Scopes, Scheme: b.scheme, Ambient: true,
 	}, nil
 }
+
+// ErrUnjudged is what a [Basic] returns for any password in a context of [Unjudged].
+var ErrUnjudged = errors.New("password: not compared where nobody counts guesses: send the request itself")
+
+type unjudged struct{}
+
+// Unjudged returns a context in which a [Basic] compares no password, and returns
+// [ErrUnjudged]: for explaining a request to somebody who may have made it up to
+// guess a password. Nothing is looked up either, nor is what is remembered.
+func Unjudged(ctx context.Context) context.Context { return context.WithValue(ctx, unjudged{}, true) }
 
 // readBasic returns name and password of base64 text.
 func readBasic(text string) (name string, password secret.Text, ok bool) {
@@ -171,11 +189,11 @@ func readBasic(text string) (name string, password secret.Text, ok bool) {
 	return name, secret.New(word), ok
 }
 
-// user returns the user whom name and password prove.
-func (b *Basic) user(ctx context.Context, from netip.Addr, name string, password secret.Text) (User, error) {
-	mac := mark(b.key[:], name, password)
+// user returns the user whom name and password prove. A dry question leaves no trace,
+// and nobody who is counted waits for its comparison.
+func (b *Basic) user(ctx context.Context, f flight, name string, password secret.Text, dry bool) (User, error) {
 	b.mu.Lock()
-	v, ok := b.verified[mac]
+	v, ok := b.verified[f.mac]
 	b.mu.Unlock()
 	if ok && time.Now().Before(v.until) {
 		switch u, err := b.checker.users.Lookup(ctx, name); {
@@ -185,7 +203,10 @@ func (b *Basic) user(ctx context.Context, from netip.Addr, name string, password
 			return User{}, err
 		}
 	}
-	return b.compare(ctx, flight{mac, from}, name, password)
+	if dry {
+		return b.checker.CheckDry(ctx, f.from, name, password)
+	}
+	return b.compare(ctx, f, name, password)
 }
 
 // compare compares name and password, or waits for a request that does.

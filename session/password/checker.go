@@ -122,12 +122,8 @@ func newChecker(cfg Config, check func(Params) error) (*Checker, error) {
 //   - [ErrBusy] when too many wait to be compared,
 //   - another error when the users could not be asked.
 func (c *Checker) Check(ctx context.Context, from netip.Addr, name string, password secret.Text) (User, error) {
-	empty, long := measure(password)
-	switch {
-	case empty, name == "":
-		return User{}, c.empty
-	case long, len(name) > maxName:
-		return User{}, c.long
+	if err := c.fits(name, password); err != nil {
+		return User{}, err
 	}
 	attempt, err := c.throttle.begin(name, from)
 	if err != nil {
@@ -144,6 +140,33 @@ func (c *Checker) Check(ctx context.Context, from netip.Addr, name string, passw
 		return User{}, err
 	}
 	return c.renew(ctx, u, password), nil
+}
+
+// CheckDry is [Checker.Check] without a trace, for judging a request that was judged
+// before or that nobody sent: a wrong password is not counted, a right one forgets no
+// failures, makes no address the user's own and renews no hash. Who has to wait is
+// told so here as well. Nothing bounds guesses through it: whoever can choose the
+// password must not learn the outcome.
+func (c *Checker) CheckDry(ctx context.Context, from netip.Addr, name string, password secret.Text) (User, error) {
+	if err := c.fits(name, password); err != nil {
+		return User{}, err
+	}
+	if err := c.throttle.look(name, from); err != nil {
+		return User{}, err
+	}
+	return c.compare(ctx, name, password)
+}
+
+// fits refuses what can be nobody's name and password.
+func (c *Checker) fits(name string, password secret.Text) error {
+	empty, long := measure(password)
+	switch {
+	case empty, name == "":
+		return c.empty
+	case long, len(name) > maxName:
+		return c.long
+	}
+	return nil
 }
 
 // compare finds the user and compares the password, or does as much for nobody.

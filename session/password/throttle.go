@@ -81,18 +81,33 @@ func (t *throttle) begin(name string, from netip.Addr) (*attempt, error) {
 	a := &attempt{t: t, pair: pair{name, network(from)}}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	wait := t.pairs.wait(a.pair, now)
-	if !t.trusted.has(a.pair, now) {
-		wait = max(wait, t.users.wait(name, now), t.addresses.wait(a.pair.from, now))
-	}
-	if wait > 0 {
-		return nil, &ThrottledError{After: wait}
+	if err := t.throttled(a.pair, now); err != nil {
+		return nil, err
 	}
 	if a.toUser = t.pairs.add(a.pair, now) <= t.pairs.rule.free; a.toUser {
 		t.users.add(name, now)
 	}
 	t.addresses.add(a.pair.from, now)
 	return a, nil
+}
+
+// throttled returns a *ThrottledError when p has to wait; the caller holds mu.
+func (t *throttle) throttled(p pair, now time.Time) error {
+	wait := t.pairs.wait(p, now)
+	if !t.trusted.has(p, now) {
+		wait = max(wait, t.users.wait(p.name, now), t.addresses.wait(p.from, now))
+	}
+	if wait > 0 {
+		return &ThrottledError{After: wait}
+	}
+	return nil
+}
+
+// look returns what begin would, and counts nothing.
+func (t *throttle) look(name string, from netip.Addr) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.throttled(pair{name, network(from)}, time.Now())
 }
 
 // forget takes the try back: it was none.

@@ -143,6 +143,10 @@ func (f *Front) Refused() uint64 { return f.peers.Refused() }
 // ServeHTTP speaks gRPC. The HTTP server below bounds connections, streams, times
 // and the fields of gRPC's own.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if speaksGRPC(r) && !f.peers.Answered(r.RemoteAddr) {
+		f.refuse(w, r)
+		return
+	}
 	if c, wait, ok := f.plain(r); ok {
 		f.serve(w, r, c, wait)
 		return
@@ -157,6 +161,8 @@ func (f *Front) listedOnly(ctx context.Context, request any, info *grpc.UnarySer
 	return f.listed(ctx, request, info, handler)
 }
 
+var errStranger = status.Error(codes.PermissionDenied, "this listener answers the proxies that it knows")
+
 // listed gives strangers no answer. Their questions about requests are denied by
 // check, in a form that no Envoy takes for a failure.
 func (f *Front) listed(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -164,7 +170,7 @@ func (f *Front) listed(ctx context.Context, request any, info *grpc.UnaryServerI
 		return handler(ctx, request)
 	}
 	if !f.peers.Answered(remote(ctx)) {
-		return nil, status.Error(codes.PermissionDenied, "this listener answers the proxies that it knows")
+		return nil, errStranger
 	}
 	return handler(ctx, request)
 }

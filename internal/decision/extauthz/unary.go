@@ -9,10 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
@@ -71,6 +74,11 @@ func (f *Front) plain(r *http.Request) (c call, wait time.Duration, ok bool) {
 	return c, wait, ok
 }
 
+// speaksGRPC reports whether the library may take r for a call.
+func speaksGRPC(r *http.Request) bool {
+	return r.ProtoMajor == 2 && r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), grpcType)
+}
+
 const grpcType = "application/grpc"
 
 var errTimeout = errors.New("no time of gRPC's")
@@ -112,7 +120,24 @@ func parseTimeout(text string) (time.Duration, error) {
 func (f *Front) serve(w http.ResponseWriter, r *http.Request, c call, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(peer.NewContext(r.Context(), &peer.Peer{Addr: remoteAddr(r.RemoteAddr)}), wait)
 	defer cancel()
+	if end, ok := ctx.Deadline(); ok {
+		_ = http.NewResponseController(w).SetReadDeadline(end) // ends what ctx cannot: a body that does not come
+	}
 	reply, err := c.handler(c.service, ctx, func(m any) error { return f.receive(r.Body, m) }, f.listed)
+	send(w, r, reply, err)
+}
+
+// refuse answers a stranger, of whose message nothing is read.
+func (f *Front) refuse(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == authv3.Authorization_Check_FullMethodName {
+		send(w, r, f.told(f.stranger), nil)
+		return
+	}
+	send(w, r, nil, errStranger)
+}
+
+// send answers r with reply or err.
+func send(w http.ResponseWriter, r *http.Request, reply any, err error) {
 	h := w.Header()
 	h["Content-Type"], h["Content-Length"] = r.Header["Content-Type"], nil // the length is in the message
 	var message []byte
@@ -200,6 +225,9 @@ func (f *Front) receive(body io.Reader, m any) error {
 func (f *Front) readMessage(body io.Reader, buffer *[]byte) ([]byte, error) {
 	n, want := 0, 0 // 0 until the length is known
 	for {
+		if n == len(*buffer) {
+			*buffer = longer(*buffer, want+1) // room for one byte that would be too many
+		}
 		read, err := body.Read((*buffer)[n:])
 		n += read
 		if want == 0 && n >= head {
@@ -207,16 +235,14 @@ func (f *Front) readMessage(body io.Reader, buffer *[]byte) ([]byte, error) {
 			if wrong != nil {
 				return nil, wrong
 			}
-			if want = head + size; len(*buffer) <= want { // room for one byte that would be too many
-				longer := make([]byte, want+1)
-				copy(longer, (*buffer)[:n])
-				*buffer = longer
-			}
+			want = head + size
 		}
 		switch {
 		case want > 0 && n > want:
 			return nil, status.Error(codes.Internal, "there is more than one message")
 		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, status.Error(codes.DeadlineExceeded, "the message did not come in time")
 		case !errors.Is(err, io.EOF):
 			return nil, status.Error(codes.Canceled, "the message did not come")
 		case want == 0 || n < want:
@@ -225,6 +251,14 @@ func (f *Front) readMessage(body io.Reader, buffer *[]byte) ([]byte, error) {
 			return (*buffer)[head:n], nil
 		}
 	}
+}
+
+// longer returns full in twice its space, of at most limit bytes. A sender that says
+// how much is to come gets room for what has come, lest five bytes hold all of it.
+func longer(full []byte, limit int) []byte {
+	b := make([]byte, min(2*len(full), limit))
+	copy(b, full)
+	return b
 }
 
 // length is that of the message that begins with first.
