@@ -277,10 +277,11 @@ func (s *Service) search(ctx context.Context, c *caller, in *struct {
 }
 
 // seen returns the revision that If-Match names, 0 for whatever there is. The key
-// is known to be the caller's business.
-func seen(field string, r *apikey.Record, required bool) (apikey.Revision, error) {
+// is known to be the caller's business: to one that is bound to an owner at this
+// revision alone, since at the next it may be another owner's.
+func (c *caller) seen(field string, r *apikey.Record, required bool) (apikey.Revision, error) {
 	whatever, err := matches(field, etag(r), required)
-	if whatever || err != nil {
+	if err != nil || whatever && c.bound() == "" {
 		return 0, err
 	}
 	return r.Revision, nil
@@ -309,7 +310,7 @@ func (s *Service) meant(ctx context.Context, c *caller, id, ifMatch string, requ
 	if err != nil {
 		return 0, err
 	}
-	return seen(ifMatch, &record, required)
+	return c.seen(ifMatch, &record, required)
 }
 
 func (s *Service) update(ctx context.Context, c *caller, in *struct {
