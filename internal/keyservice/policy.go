@@ -107,7 +107,7 @@ func (v *verification) byGateway(ctx context.Context, c *caller, u *Use, asked *
 		return judging{}, err
 	}
 	if hidden != nil {
-		return judging{verdict: *hidden, guessed: exchange.Outcome{Status: hidden.Status, Reason: hidden.Reason}}, nil
+		return *hidden, nil
 	}
 	j, err := v.policy.Judge(ctx, asked)
 	switch {
@@ -121,7 +121,7 @@ func (v *verification) byGateway(ctx context.Context, c *caller, u *Use, asked *
 
 // hidden is the verdict about a key that is none of the caller's business, before
 // anything of it is spent; nil for every other.
-func (v *verification) hidden(ctx context.Context, c *caller, u *Use, asked *Request) (*Verdict, error) {
+func (v *verification) hidden(ctx context.Context, c *caller, u *Use, asked *Request) (*judging, error) {
 	if c.bound() == "" {
 		return nil, nil //nolint:nilnil // the caller sees every key
 	}
@@ -135,11 +135,11 @@ func (v *verification) hidden(ctx context.Context, c *caller, u *Use, asked *Req
 		return nil, err
 	}
 	shown.Public = true
-	_, verdict, err := v.shown(ctx, c, &use, shown)
+	_, verdict, guessed, err := v.shown(ctx, c, &use, shown)
 	if err != nil || verdict.Code != codeInvalid {
 		return nil, err //nolint:nilnil // it is the caller's
 	}
-	return &verdict, nil
+	return &judging{verdict: verdict, guessed: guessed}, nil
 }
 
 // verdict is j in the words of the API.
