@@ -193,7 +193,7 @@ func (g *Guard) Check(x *exchange.Exchange) exchange.Verdict {
 	if g.cfg.Guess != nil && !g.cfg.Guess(x) {
 		return exchange.Pass()
 	}
-	if x.Dry || g.cfg.Shadow {
+	if x.Dry || x.Hearsay || g.cfg.Shadow {
 		return g.verdict(x, g.wait(&t))
 	}
 	wait, err := g.begin(x.Request.Context(), x, &t)
@@ -208,11 +208,11 @@ func (g *Guard) verdict(x *exchange.Exchange, wait int64) exchange.Verdict {
 	case wait <= 0:
 		return exchange.Pass()
 	case g.cfg.Shadow:
-		if !x.Dry {
+		if !x.Dry && !x.Hearsay {
 			g.cfg.Shadowed(x, reason)
 		}
 		return exchange.Pass()
-	case !x.Dry:
+	case !x.Dry && !x.Hearsay:
 		g.refused.Add(1)
 	}
 	return exchange.Refuse(g.refusal.With("Retry-After", strconv.FormatInt((wait+int64(time.Second)-1)/int64(time.Second), 10)), reason)
@@ -225,7 +225,7 @@ func (g *Guard) Done(x *exchange.Exchange, o exchange.Outcome) {
 	defer g.end(x) // what waits for it sees what it came to
 	from, ok := g.origin(x)
 	switch {
-	case !ok || x.Dry:
+	case !ok || x.Dry || x.Hearsay:
 	case o.Status == http.StatusUnauthorized && slices.Contains(g.cfg.Guesses, o.Reason):
 		claim := cmp.Or(g.cfg.Claim(x), x.Claim)
 		if claim != "" || o.Reason != unknown {

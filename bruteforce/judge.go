@@ -160,7 +160,7 @@ func (g *Guard) end(x *exchange.Exchange) {
 // takes. A warder.Stack does so; without it, the guard learns it when the response
 // begins.
 func (g *Guard) Passed(x *exchange.Exchange) {
-	if x.Dry || x.Attempt.Passed {
+	if x.Dry || x.Hearsay || x.Attempt.Passed {
 		return
 	}
 	if from, ok := g.origin(x); ok && x.Principal.KeyID != "" {

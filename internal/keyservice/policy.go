@@ -26,6 +26,10 @@ type Request struct {
 	Client netip.Addr
 	Origin string // the Origin field; "" for none
 	Dry    bool   // say what would become of it, and count nothing
+
+	// Hearsay says that the client is the word of somebody who is bound to an owner:
+	// what the gateway counts by address is read alone.
+	Hearsay bool
 }
 
 // A Judgement is what a gateway makes of a [Request].
@@ -109,6 +113,7 @@ func (v *verification) byGateway(ctx context.Context, c *caller, u *Use, asked *
 	if hidden != nil {
 		return *hidden, nil
 	}
+	asked.Hearsay = c.bound() != ""
 	j, err := v.policy.Judge(ctx, asked)
 	switch {
 	case errors.Is(err, ErrUnjudgeable):

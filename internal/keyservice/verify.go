@@ -32,7 +32,7 @@ type Use struct {
 	Public   bool     `json:"public,omitempty" doc:"the operation takes public keys"`
 	Scopes   []string `json:"scopes,omitempty" nullable:"false" doc:"that the operation wants" maxItems:"20" example:"[\"orders:read\"]"`
 	Audience string   `json:"audience,omitempty" doc:"that a token has to be for; default: any that tokens are made for" maxLength:"2048"`
-	Gateway  bool     `json:"gateway,omitempty" doc:"judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent. Wants method, target with scheme and host, and address; leave out scopes, cost, public and audience, which the route says"`
+	Gateway  bool     `json:"gateway,omitempty" doc:"judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent; asked by an admin key that is bound to an owner, what counts by address alone is read and not counted. Wants method, target with scheme and host, and address; leave out scopes, cost, public and audience, which the route says"`
 	Dry      bool     `json:"dry,omitempty" doc:"say it, and spend and count nothing"`
 	Cost     int64    `json:"cost,omitempty" doc:"credits that it costs, spent when the key is good; default 0: none" minimum:"0" maximum:"1000000" example:"1"`
 }
