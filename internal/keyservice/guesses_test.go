@@ -99,6 +99,26 @@ func TestGuessesAtImportedTexts(t *testing.T) {
 	}
 }
 
+// A key of another system is found by its text, by who may see it.
+func TestSearchByAnImportedText(t *testing.T) {
+	w := newImports(t)
+	ask := func(text, who string) *reply {
+		return w.ask(t, http.MethodPost, "/v1/keys:search", map[string]string{"text": text}, "X-Person", who)
+	}
+	for _, who := range []string{"admin", "admin:carol"} {
+		r := ask("kong-key-of-carol-1", who)
+		want(t, who, r, http.StatusOK)
+		var k keyservice.KeyBody
+		if r.json(t, &k); k.Key.Owner != "carol" {
+			t.Errorf("%s finds the key of %q", who, k.Key.Owner)
+		}
+	}
+	foreign, none := ask("kong-key-of-carol-1", "admin:evil"), ask("kong-key-of-nobody", "admin:evil")
+	if foreign.status != http.StatusBadRequest || none.status != foreign.status {
+		t.Errorf("another owner's is %d, and none %d; want 400 for both", foreign.status, none.status)
+	}
+}
+
 // Why a text of another system is refused is its owner's to know.
 func TestReasonsOfImportedKeys(t *testing.T) {
 	attack.Case(t, "ADMIN-03", attack.Admin, func(t *testing.T) {
