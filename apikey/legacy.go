@@ -33,10 +33,6 @@ const (
 	maxImported = 512
 )
 
-// importedClaim stands in [exchange.Exchange.Claim] for the id of a text that has
-// none, so that whoever guesses at texts is counted.
-const importedClaim = "imported"
-
 // formatCode is a format as the cache has it.
 type formatCode uint8
 
@@ -241,7 +237,7 @@ func (v *Verifier) verifyImported(ctx context.Context, c claim) (exchange.Princi
 		return exchange.Principal{}, fmt.Errorf("apikey: verify: %w", err)
 	}
 	c.sums = v.legacy.sums(c.text, v.cfg.Peppers)
-	c.claims(importedClaim)
+	c.claims(ClaimImported) // so that whoever guesses is counted
 	first := &c.sums[0].sum
 	if hint, ok := v.legacy.known.find(first); ok {
 		c.id = hint.id

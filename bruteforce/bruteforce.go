@@ -36,6 +36,12 @@ type Config struct {
 	// nothing is known.
 	Claim func(x *exchange.Exchange) string
 
+	// Side returns in whose name x asks about credentials that others have shown it, for
+	// a service where several do, who are strangers to each other: what comes in one
+	// name never delays what comes in another, whatever it says of addresses. It is
+	// known before anything is judged, and called by many at once. nil: all are one.
+	Side func(x *exchange.Exchange) string
+
 	// Guess reports whether x carries what could be a guess: others never wait. It is
 	// called by many at once. nil: everything may be one.
 	Guess func(x *exchange.Exchange) bool
@@ -129,6 +135,9 @@ func New(cfg Config) (*Guard, error) {
 	if cfg.Claim == nil {
 		cfg.Claim = func(*exchange.Exchange) string { return "" }
 	}
+	if cfg.Side == nil {
+		cfg.Side = func(*exchange.Exchange) string { return "" }
+	}
 	n := cfg.Capacity
 	return &Guard{
 		cfg: cfg, seed: maphash.MakeSeed(), began: time.Now(),
@@ -176,7 +185,7 @@ func (r *Rule) delay(failures, free int) time.Duration {
 // once no more are judged at a time than may be wrong: the others wait for what
 // these come to, up to ten seconds, after which x fails with 503.
 func (g *Guard) Check(x *exchange.Exchange) exchange.Verdict {
-	from, ok := network(x.Client)
+	from, ok := g.origin(x)
 	if !ok {
 		return exchange.Pass()
 	}
@@ -184,7 +193,7 @@ func (g *Guard) Check(x *exchange.Exchange) exchange.Verdict {
 	if g.cfg.Guess != nil && !g.cfg.Guess(x) {
 		return exchange.Pass()
 	}
-	if x.Dry || g.cfg.Shadow {
+	if x.Dry || x.Hearsay || g.cfg.Shadow {
 		return g.verdict(x, g.wait(&t))
 	}
 	wait, err := g.begin(x.Request.Context(), x, &t)
@@ -199,11 +208,11 @@ func (g *Guard) verdict(x *exchange.Exchange, wait int64) exchange.Verdict {
 	case wait <= 0:
 		return exchange.Pass()
 	case g.cfg.Shadow:
-		if !x.Dry {
+		if !x.Dry && !x.Hearsay {
 			g.cfg.Shadowed(x, reason)
 		}
 		return exchange.Pass()
-	case !x.Dry:
+	case !x.Dry && !x.Hearsay:
 		g.refused.Add(1)
 	}
 	return exchange.Refuse(g.refusal.With("Retry-After", strconv.FormatInt((wait+int64(time.Second)-1)/int64(time.Second), 10)), reason)
@@ -214,9 +223,9 @@ func (g *Guard) verdict(x *exchange.Exchange, wait int64) exchange.Verdict {
 // and ends the delays of the pair, never those of the address.
 func (g *Guard) Done(x *exchange.Exchange, o exchange.Outcome) {
 	defer g.end(x) // what waits for it sees what it came to
-	from, ok := network(x.Client)
+	from, ok := g.origin(x)
 	switch {
-	case !ok || x.Dry:
+	case !ok || x.Dry || x.Hearsay:
 	case o.Status == http.StatusUnauthorized && slices.Contains(g.cfg.Guesses, o.Reason):
 		claim := cmp.Or(g.cfg.Claim(x), x.Claim)
 		if claim != "" || o.Reason != unknown {
@@ -227,7 +236,7 @@ func (g *Guard) Done(x *exchange.Exchange, o exchange.Outcome) {
 	}
 }
 
-func (g *Guard) fail(from netip.Addr, claim string) {
+func (g *Guard) fail(from origin, claim string) {
 	now := g.now()
 	g.addresses.change(g.key(from, ""), now, g.cfg.Address.Forget, func(e *entry) {
 		e.until = now + int64(g.cfg.Address.delay(int(e.failures), g.cfg.Address.Free))
@@ -236,7 +245,7 @@ func (g *Guard) fail(from netip.Addr, claim string) {
 		return
 	}
 	free := g.cfg.Pair.Free
-	if g.claims.change(g.key(netip.Addr{}, claim), now, g.cfg.Pair.Forget, nil) > uint32(g.cfg.Besieged) { //nolint:gosec // at most maxFree
+	if g.claims.change(g.key(from.anywhere(), claim), now, g.cfg.Pair.Forget, nil) > uint32(g.cfg.Besieged) { //nolint:gosec // at most maxFree
 		free = 1
 	}
 	g.pairs.change(g.key(from, claim), now, g.cfg.Pair.Forget, func(e *entry) {
@@ -246,7 +255,7 @@ func (g *Guard) fail(from netip.Addr, claim string) {
 
 // prove notes that the claim was proved from there. It is written anew now and
 // then only: most requests come from where they came before.
-func (g *Guard) prove(from netip.Addr, claim string) {
+func (g *Guard) prove(from origin, claim string) {
 	now, pair := g.now(), g.key(from, claim)
 	if e, known := g.proved.get(pair, now, g.cfg.Address.Forget); !known || now-e.last > int64(g.cfg.Address.Forget)/4 {
 		g.proved.change(pair, now, g.cfg.Address.Forget, nil)
@@ -267,9 +276,11 @@ func (g *Guard) Remembered() int { return max(g.addresses.len(), g.pairs.len()) 
 // credentials that are being judged.
 func (g *Guard) Trying() int { return g.trying.len() }
 
-// Forget lets an address try again at once, and what it claims.
+// Forget lets an address try again at once, and what it claims. With a Side it is
+// the address of those who ask in nobody's name.
 func (g *Guard) Forget(client netip.Addr, claim string) {
-	if from, ok := network(client); ok {
+	if address, ok := network(client); ok {
+		from := origin{address: address}
 		g.addresses.forget(g.key(from, ""))
 		g.pairs.forget(g.key(from, claim))
 	}
@@ -280,9 +291,25 @@ func (g *Guard) Wrap(next http.Handler) http.Handler { return exchange.Wrap(g, n
 
 func (g *Guard) now() int64 { return int64(time.Since(g.began)) }
 
-func (g *Guard) key(from netip.Addr, claim string) uint64 {
+// An origin is where a credential comes from.
+type origin struct {
+	address netip.Addr // zero: from wherever
+	side    string
+}
+
+func (o origin) anywhere() origin { return origin{side: o.side} }
+
+func (g *Guard) origin(x *exchange.Exchange) (origin, bool) {
+	address, ok := network(x.Client)
+	if !ok {
+		return origin{}, false
+	}
+	return origin{address, g.cfg.Side(x)}, true
+}
+
+func (g *Guard) key(from origin, claim string) uint64 {
 	return maphash.Comparable(g.seed, struct {
-		from  netip.Addr
+		from  origin
 		claim string
 	}{from, claim})
 }

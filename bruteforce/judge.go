@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/warder-dev/warder/exchange"
@@ -18,12 +17,12 @@ var errBusy = errors.New("bruteforce: credentials of the same address are being 
 
 // A try is a request whose credential may be a guess.
 type try struct {
-	from          netip.Addr
+	from          origin
 	claim         string
 	address, pair uint64 // the keys of both; pair is 0 without a claim
 }
 
-func (g *Guard) tryOf(from netip.Addr, claim string) try {
+func (g *Guard) tryOf(from origin, claim string) try {
 	t := try{from: from, claim: claim, address: g.key(from, "")}
 	if claim != "" {
 		t.pair = g.key(from, claim)
@@ -139,7 +138,7 @@ func (g *Guard) most(of *table, key uint64, r *Rule, free int) int {
 
 func (g *Guard) mostOfPair(t *try) int {
 	free := g.cfg.Pair.Free
-	if e, failed := g.claims.get(g.key(netip.Addr{}, t.claim), g.now(), g.cfg.Pair.Forget); failed && e.failures > uint32(g.cfg.Besieged) { //nolint:gosec // at most maxFree
+	if e, failed := g.claims.get(g.key(t.from.anywhere(), t.claim), g.now(), g.cfg.Pair.Forget); failed && e.failures > uint32(g.cfg.Besieged) { //nolint:gosec // at most maxFree
 		free = 1
 	}
 	return g.most(g.pairs, t.pair, &g.cfg.Pair, free)
@@ -161,10 +160,10 @@ func (g *Guard) end(x *exchange.Exchange) {
 // takes. A warder.Stack does so; without it, the guard learns it when the response
 // begins.
 func (g *Guard) Passed(x *exchange.Exchange) {
-	if x.Dry || x.Attempt.Passed {
+	if x.Dry || x.Hearsay || x.Attempt.Passed {
 		return
 	}
-	if from, ok := network(x.Client); ok && x.Principal.KeyID != "" {
+	if from, ok := g.origin(x); ok && x.Principal.KeyID != "" {
 		g.prove(from, x.Principal.KeyID)
 	}
 	x.Attempt.Passed = true

@@ -630,7 +630,7 @@ type Use struct {
 	Audience string   `json:"audience,omitempty"` // that a token has to be for; default: any that tokens are made for
 	Cost     *int64   `json:"cost,omitempty"`     // credits that it costs, spent when the key is good; default 0: none
 	Dry      bool     `json:"dry,omitempty"`      // say it, and spend and count nothing
-	Gateway  bool     `json:"gateway,omitempty"`  // judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent. Wants method, target with scheme and host, and address; leave out scopes, cost, public and audience, which the route says
+	Gateway  bool     `json:"gateway,omitempty"`  // judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent; asked by an admin key that is bound to an owner, what counts by address alone is read and not counted. Wants method, target with scheme and host, and address; leave out scopes, cost, public and audience, which the route says
 	Key      Text     `json:"key,omitzero"`       // the text of the key, or of a token that was made from one; with gateway it may be left out, for a request that came without
 	Method   string   `json:"method,omitempty"`   // of the request that came with it
 	Origin   string   `json:"origin,omitempty"`   // the Origin field of that request

@@ -84,6 +84,11 @@ type Exchange struct {
 	// configuration and policy tests judge without a trace.
 	Dry bool
 
+	// Hearsay says that who tells of the request may make its client up: what counts by
+	// address alone is read and never written, so that nobody's address is used up by
+	// strangers. What counts by who is proved counts.
+	Hearsay bool
+
 	writer     recorder
 	body       trackedBody
 	late       refusal

@@ -27,7 +27,7 @@ func (s *Stage) Headers(x *exchange.Exchange, h http.Header) {
 	var some [maxLimits]wish
 	all := some[:0]
 	for _, l := range s.limits {
-		if !l.shadow {
+		if !l.shadow && !l.heard(x) {
 			all = wishes([]*Limit{l}, x, all)
 		}
 	}
@@ -38,7 +38,7 @@ func (s *Stage) Headers(x *exchange.Exchange, h http.Header) {
 		all[i].look()
 	}
 	if !s.cfg.Quiet {
-		h["Ratelimit-Policy"] = append(slices.Clip(h["Ratelimit-Policy"]), s.policiesOf(all)...)
+		h["Ratelimit-Policy"] = append(slices.Clip(h["Ratelimit-Policy"]), s.policiesOf(all, x.Hearsay)...)
 		h["Ratelimit"] = append(slices.Clip(h["Ratelimit"]), standing(all))
 	}
 	if s.cfg.Legacy {
@@ -47,9 +47,8 @@ func (s *Stage) Headers(x *exchange.Exchange, h http.Header) {
 }
 
 // policiesOf are the values of RateLimit-Policy for who is told of all: they may
-// have quotas of their own.
-func (s *Stage) policiesOf(all []wish) []string {
-	own := false
+// have quotas of their own, which own says already for those who are told of some.
+func (s *Stage) policiesOf(all []wish, own bool) []string {
 	for i := range all {
 		own = own || all[i].limit.base != nil
 	}

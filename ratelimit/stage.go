@@ -116,6 +116,9 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	if s.bypasses(x) {
 		return exchange.Pass()
 	}
+	if x.Hearsay {
+		return s.checkHearsay(x)
+	}
 	if len(s.shadow) > 0 {
 		return s.checkTrying(x)
 	}

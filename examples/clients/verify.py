@@ -25,7 +25,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-LONGEST_KEY = 256  # characters: the API takes no longer ones
+LONGEST_KEY = 8192  # characters: the API takes no longer texts, of keys and of tokens
 LONGEST_ANSWER = 1 << 20  # bytes
 
 
@@ -134,4 +134,6 @@ def _judge(status, wait, body):
         if wait and wait.isascii() and wait.isdigit():
             verdict["retry_after"] = int(wait)
         return verdict
-    return _unavailable(f"the server answered {status}")  # 401 and 403 are about your token, not about the key
+    if status in (401, 403):  # about your token, not about the key
+        return _unavailable(f"the server refuses your token: it answered {status}")
+    return _unavailable(f"the server answered {status}")

@@ -83,7 +83,7 @@ export interface Options {
   timeout?: number;
 }
 
-const longestKey = 256; // characters: the API takes no longer ones
+const longestKey = 8192; // characters: the API takes no longer texts, of keys and of tokens
 const longestAnswer = 1 << 20; // bytes
 
 export class Warder {
@@ -173,5 +173,8 @@ function judge(status: number, retryAfter: string | null, body: any): Verdict {
     const wait = Number(retryAfter);
     return { valid: false, code: "rate-limited", status: 429, reason: "too many wrong keys", ...(wait > 0 ? { retry_after: wait } : {}) };
   }
-  return unavailable(`the server answered ${status}`); // 401 and 403 are about your token, not about the key
+  if (status === 401 || status === 403) {
+    return unavailable(`the server refuses your token: it answered ${status}`); // it is not about the key
+  }
+  return unavailable(`the server answered ${status}`);
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/warder-dev/warder/account"
@@ -100,6 +101,10 @@ func (v *visit) listKeys() error {
 	q, err := v.query("text", "owner", "environment", "kind", "state", "plan", "expires", "cursor")
 	if err != nil {
 		return err
+	}
+	if info, err := apikey.Parse(strings.TrimSpace(q.Get("text"))); err == nil {
+		v.redirect(keyAddress(string(info.ID)).text) // a key that was pasted: its text stays in no address
+		return nil
 	}
 	p := listPage{Filter: make(url.Values), First: q.Get("cursor") == "", Write: v.may(account.WriteKeys), Counted: v.site.cfg.Uses != nil}
 	asked := url.Values{"limit": {strconv.Itoa(pageSize)}}

@@ -7,6 +7,7 @@ import (
 	"html"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	g "maragu.dev/gomponents"
 
 	"github.com/warder-dev/warder/account"
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/client"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
@@ -167,12 +169,18 @@ func (v *visit) later(err error) {
 	}
 }
 
-// here is the address to come back to: that of the page whose form was sent.
+// here is the address to come back to: that of the page whose form was sent. The text
+// of a key, which somebody pasted where names are looked for, is left out of it.
 func (v *visit) here() string {
-	if v.r.Method == http.MethodGet {
+	if v.r.Method == http.MethodGet && !slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(v.r.URL.Query()))...), isKey) {
 		return v.r.URL.RequestURI()
 	}
 	return v.r.URL.Path
+}
+
+func isKey(text string) bool {
+	_, err := apikey.Parse(strings.TrimSpace(text))
+	return err == nil
 }
 
 func (v *visit) id() string {

@@ -100,6 +100,10 @@ func (c *caller) bound() string { return c.principal.Owner }
 // sees reports whether a record is any of the caller's business.
 func (c *caller) sees(r *apikey.Record) bool { return c.bound() == "" || r.Owner == c.bound() }
 
+// sideOf is in whose name an exchange of verify asks: what machines of one owner are
+// told, and what they claim, is nothing to another's.
+func sideOf(x *exchange.Exchange) string { return callerOf(x.Request.Context()).bound() }
+
 func (c *caller) may(r Right) bool { return c.principal.Scopes.Allow(string(r)) }
 
 func (c *caller) role() string {

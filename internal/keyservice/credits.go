@@ -65,6 +65,16 @@ func accountAnswer(a *usage.Account) *answer[Account] {
 	return &answer[Account]{Body: view}
 }
 
+// told is the answer of an account, unless it has become another owner's meanwhile.
+func (s *Service) told(ctx context.Context, c *caller, h HolderOf, a *usage.Account) (*answer[Account], error) {
+	if c.bound() != "" {
+		if _, err := s.subject(ctx, c, h); err != nil {
+			return nil, err
+		}
+	}
+	return accountAnswer(a), nil
+}
+
 func (s *Service) getCredits(ctx context.Context, c *caller, in *struct {
 	Key   string `query:"key" doc:"the id of a key; either this or owner" maxLength:"12" pattern:"^[0-9A-Za-z]{12}$" patternDescription:"12 letters and digits"`
 	Owner string `query:"owner" doc:"an owner" maxLength:"128"`
@@ -78,7 +88,7 @@ func (s *Service) getCredits(ctx context.Context, c *caller, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return accountAnswer(&a), nil
+	return s.told(ctx, c, HolderOf{in.Key, in.Owner}, &a)
 }
 
 func (s *Service) changeCredits(ctx context.Context, c *caller, h HolderOf, change usage.Change) (*answer[Account], error) {
@@ -92,7 +102,7 @@ func (s *Service) changeCredits(ctx context.Context, c *caller, h HolderOf, chan
 	if err != nil {
 		return nil, err
 	}
-	return accountAnswer(&a), nil
+	return s.told(ctx, c, h, &a)
 }
 
 func (s *Service) setCredits(ctx context.Context, c *caller, in *struct {

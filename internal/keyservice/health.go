@@ -225,7 +225,7 @@ func (s *Service) reduceOnce(ctx context.Context, c *caller, in *Turn) (record a
 	if err != nil {
 		return record, 0, err
 	}
-	if revision, err = seen(in.IfMatch, &record, true); err != nil {
+	if revision, err = c.seen(in.IfMatch, &record, true); err != nil {
 		return record, revision, err
 	}
 	if !record.Revoked.IsZero() {

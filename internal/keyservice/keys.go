@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
 )
 
@@ -275,18 +276,53 @@ func (s *Service) search(ctx context.Context, c *caller, in *struct {
 	}
 },
 ) (*answer[KeyBody], error) {
-	info, err := apikey.Parse(strings.TrimSpace(in.Body.Text))
-	if err != nil {
-		return nil, invalid(Fault{"text", "want the text of a key: its form or its check digits are wrong"})
+	text := strings.TrimSpace(in.Body.Text)
+	if info, err := apikey.Parse(text); err == nil {
+		return s.get(ctx, c, &KeyPath{ID: string(info.ID)})
 	}
-	return s.get(ctx, c, &KeyPath{ID: string(info.ID)})
+	id, err := s.imported(ctx, c, text)
+	if errors.Is(err, apikey.ErrNotFound) {
+		return nil, invalid(Fault{"text", "want the text of a key: its form or its check digits are wrong, and no key of another system has it"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.get(ctx, c, &KeyPath{ID: string(id)})
+}
+
+// imported is the id of the key of another system with this text. To find one is to
+// know that the text is right, so that who guesses is held back as at verify.
+func (s *Service) imported(ctx context.Context, c *caller, text string) (apikey.ID, error) {
+	store, ok := s.cfg.Store.(apikey.LegacyStore)
+	if !ok {
+		return "", apikey.ErrNotFound
+	}
+	v := s.verify
+	through := v.guess(ctx, c.client, text)
+	outcome := exchange.Outcome{Status: http.StatusServiceUnavailable} // nobody knows, until somebody does
+	defer func() { v.callers.Done(through, outcome) }()
+	if said := v.callers.Check(through); !said.Passed() { //nolint:contextcheck // the exchange has its own
+		return "", throttled(said.Problem())
+	}
+	id, err := apikey.FindImported(ctx, store, s.cfg.Peppers, text)
+	if err == nil {
+		outcome.Status = http.StatusOK
+		if _, err = s.find(ctx, c, string(id)); err == nil {
+			return id, nil
+		}
+	}
+	if errors.Is(err, apikey.ErrNotFound) {
+		through.Claim, outcome = apikey.ClaimImported, exchange.Outcome{Status: http.StatusUnauthorized, Reason: "unknown"}
+	}
+	return "", err
 }
 
 // seen returns the revision that If-Match names, 0 for whatever there is. The key
-// is known to be the caller's business.
-func seen(field string, r *apikey.Record, required bool) (apikey.Revision, error) {
+// is known to be the caller's business: to one that is bound to an owner at this
+// revision alone, since at the next it may be another owner's.
+func (c *caller) seen(field string, r *apikey.Record, required bool) (apikey.Revision, error) {
 	whatever, err := matches(field, etag(r), required)
-	if whatever || err != nil {
+	if err != nil || whatever && c.bound() == "" {
 		return 0, err
 	}
 	return r.Revision, nil
@@ -315,7 +351,7 @@ func (s *Service) meant(ctx context.Context, c *caller, id, ifMatch string, requ
 	if err != nil {
 		return 0, err
 	}
-	return seen(ifMatch, &record, required)
+	return c.seen(ifMatch, &record, required)
 }
 
 func (s *Service) update(ctx context.Context, c *caller, in *struct {
@@ -527,7 +563,7 @@ func (s *Service) addKeys() {
 	register(s, endpoint{id: "createKeys", method: http.MethodPost, path: "/v1/keys:batchCreate", tag: tag, right: WriteKeys, status: http.StatusCreated, once: true, also: onceAlso(), summary: "Make up to 1000 keys: all or none"}, s.createAll)
 	s.addImport()
 	register(s, endpoint{id: "listKeys", method: http.MethodGet, path: "/v1/keys", tag: tag, right: ReadKeys, also: []int{404}, summary: "List keys, a page at a time"}, s.list)
-	register(s, endpoint{id: "searchKey", method: http.MethodPost, path: "/v1/keys:search", tag: tag, right: ReadKeys, also: bodyAlso(404), summary: "Find a key by its text"}, s.search)
+	register(s, endpoint{id: "searchKey", method: http.MethodPost, path: "/v1/keys:search", tag: tag, right: ReadKeys, also: bodyAlso(404, 429), summary: "Find a key by its text"}, s.search)
 	register(s, endpoint{id: "getKey", method: http.MethodGet, path: "/v1/keys/{id}", tag: tag, right: ReadKeys, also: []int{404}, summary: "Show a key"}, s.get)
 	register(s, endpoint{id: "updateKey", method: http.MethodPatch, path: "/v1/keys/{id}", tag: tag, right: WriteKeys, once: true, repeats: true, also: onceAlso(404, 412, 428), summary: "Change what is said of a key", description: "What is absent stays; what is empty is taken away. Id, environment and kind are for good. The receipt says on which nodes it holds."}, s.update)
 	register(s, endpoint{id: "rollKey", method: http.MethodPost, path: "/v1/keys/{id}:roll", tag: tag, right: RollKeys, once: true, also: onceAlso(404, 412), summary: "Give a key a new secret", description: "The id stays, and with it limits, credits, usage and audit. The new text is in this answer and never again."}, s.roll)

@@ -26,6 +26,10 @@ type Request struct {
 	Client netip.Addr
 	Origin string // the Origin field; "" for none
 	Dry    bool   // say what would become of it, and count nothing
+
+	// Hearsay says that the client is the word of somebody who is bound to an owner:
+	// what the gateway counts by address is read alone.
+	Hearsay bool
 }
 
 // A Judgement is what a gateway makes of a [Request].
@@ -107,9 +111,10 @@ func (v *verification) byGateway(ctx context.Context, c *caller, u *Use, asked *
 		return judging{}, err
 	}
 	if hidden != nil {
-		hidden.Problem = string(problem.Unauthorized)
-		return judging{verdict: *hidden, guessed: exchange.Outcome{Status: hidden.Status, Reason: hidden.Reason}}, nil
+		hidden.verdict.Problem = string(problem.Unauthorized)
+		return *hidden, nil
 	}
+	asked.Hearsay = c.bound() != ""
 	j, err := v.policy.Judge(ctx, asked)
 	switch {
 	case errors.Is(err, ErrUnjudgeable):
@@ -122,7 +127,7 @@ func (v *verification) byGateway(ctx context.Context, c *caller, u *Use, asked *
 
 // hidden is the verdict about a key that is none of the caller's business, before
 // anything of it is spent; nil for every other.
-func (v *verification) hidden(ctx context.Context, c *caller, u *Use, asked *Request) (*Verdict, error) {
+func (v *verification) hidden(ctx context.Context, c *caller, u *Use, asked *Request) (*judging, error) {
 	if c.bound() == "" || u.Key == "" {
 		return nil, nil //nolint:nilnil // the caller sees every key, or there is none
 	}
@@ -136,11 +141,11 @@ func (v *verification) hidden(ctx context.Context, c *caller, u *Use, asked *Req
 		return nil, err
 	}
 	shown.Public = true
-	_, verdict, err := v.shown(ctx, c, &use, shown)
+	_, verdict, guessed, err := v.shown(ctx, c, &use, shown)
 	if err != nil || verdict.Code != codeInvalid {
 		return nil, err //nolint:nilnil // it is the caller's
 	}
-	return &verdict, nil
+	return &judging{verdict: verdict, guessed: guessed}, nil
 }
 
 // verdict is j in the words of the API.

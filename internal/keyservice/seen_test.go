@@ -162,3 +162,50 @@ func TestManyWhoSawOneState(t *testing.T) {
 		}
 	})
 }
+
+// Whoever is bound to an owner changes no key that has just become another owner's,
+// also when it takes whatever there is.
+func TestOwnersThatChangeBetween(t *testing.T) {
+	attack.Case(t, "ADMIN-03", attack.Admin, func(t *testing.T) {
+		for verb, asked := range verbs() {
+			for _, field := range [][]string{nil, {"If-Match", "*"}} {
+				if verb == "update" && field == nil {
+					continue // it wants the field
+				}
+				t.Run(fmt.Sprint(verb, field), func(t *testing.T) {
+					m := new(meddler)
+					w := newWorldOf(t, m)
+					id := w.made(t, keyservice.KeySpec{Name: "a", Owner: "evil"}).Key.ID
+					m.arm(func() {
+						if _, err := apikey.Update(t.Context(), w.store, apikey.By{Actor: "t", Source: "t"}, apikey.ID(id), 0, apikey.Patch{Owner: new("acme")}); err != nil {
+							t.Error(err)
+						}
+					})
+					body := map[string]any{"update": map[string]string{"name": "another"}, "roll": struct{}{}, "revoke": struct{}{}}[verb]
+					r := w.ask(t, asked[0], "/v1/keys/"+id+asked[1], body, append([]string{"X-Person", "admin:evil"}, field...)...)
+					want(t, verb+" of what is another's meanwhile", r, http.StatusPreconditionFailed)
+					if m.applied != 0 {
+						t.Errorf("%d changes were made of another owner's key", m.applied)
+					}
+				})
+			}
+		}
+	})
+}
+
+// Whoever is bound to an owner is not told what a key has to spend that has just
+// become another owner's.
+func TestCreditsOfOwnersThatChangeBetween(t *testing.T) {
+	attack.Case(t, "ADMIN-03", attack.Admin, func(t *testing.T) {
+		m := new(meddler)
+		w := newWorldOf(t, m)
+		id := w.made(t, keyservice.KeySpec{Name: "a", Owner: "evil"}).Key.ID
+		want(t, "set", w.ask(t, http.MethodPost, "/v1/credits:set", map[string]any{"key": id, "credits": 7}), http.StatusOK)
+		m.arm(func() {
+			if _, err := apikey.Update(t.Context(), w.store, apikey.By{Actor: "t", Source: "t"}, apikey.ID(id), 0, apikey.Patch{Owner: new("acme")}); err != nil {
+				t.Error(err)
+			}
+		})
+		want(t, "credits of what is another's meanwhile", w.ask(t, http.MethodGet, "/v1/credits?key="+id, nil, "X-Person", "admin:evil"), http.StatusNotFound)
+	})
+}

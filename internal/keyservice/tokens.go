@@ -119,8 +119,7 @@ func tokenMade(t *apikey.Token, text secret.Text) TokenMade {
 // prove returns whom the text of a key proves, whatever it is narrowed to: that is
 // judged where what is made of it is used.
 func (v *verification) prove(ctx context.Context, c *caller, text string) (exchange.Principal, error) {
-	info, _ := apikey.Parse(text) // the zero id for what is no key
-	through := guess(new(http.Request).WithContext(ctx), c.client, string(info.ID))
+	through := v.guess(ctx, c.client, text)
 	outcome := exchange.Outcome{Status: http.StatusServiceUnavailable} // nobody knows, until somebody does
 	defer func() { v.callers.Done(through, outcome) }()
 	if said := v.callers.Check(through); !said.Passed() { //nolint:contextcheck // the exchange has its own
@@ -130,8 +129,13 @@ func (v *verification) prove(ctx context.Context, c *caller, text string) (excha
 	if denial, ok := errors.AsType[*authn.Denial](err); ok {
 		p, err = denial.Principal, nil
 	}
-	if _, refused := errors.AsType[*authn.Refusal](err); refused || err == nil && c.bound() != "" && p.Owner != c.bound() {
-		outcome.Status = http.StatusUnauthorized
+	refusal, refused := errors.AsType[*authn.Refusal](err)
+	if refused || err == nil && c.bound() != "" && p.Owner != c.bound() {
+		outcome.Status, outcome.Reason = http.StatusUnauthorized, "unknown"
+		if refused {
+			outcome.Reason = refusal.Reason()
+		}
+		through.Claim = v.verifier.Claims(text)
 		return exchange.Principal{}, invalid(Fault{"key", "is not a key that is good"})
 	}
 	if err != nil {

@@ -32,7 +32,7 @@ type Use struct {
 	Public   bool     `json:"public,omitempty" doc:"the operation takes public keys"`
 	Scopes   []string `json:"scopes,omitempty" nullable:"false" doc:"that the operation wants" maxItems:"20" example:"[\"orders:read\"]"`
 	Audience string   `json:"audience,omitempty" doc:"that a token has to be for; default: any that tokens are made for" maxLength:"2048"`
-	Gateway  bool     `json:"gateway,omitempty" doc:"judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent. Wants method, target with scheme and host, and address; leave out scopes, cost, public and audience, which the route says"`
+	Gateway  bool     `json:"gateway,omitempty" doc:"judge by the policy of the gateway's route, as if the request had come there with this key: its scopes, conditions, limits and credits, which are counted and spent; asked by an admin key that is bound to an owner, what counts by address alone is read and not counted. Wants method, target with scheme and host, and address; leave out scopes, cost, public and audience, which the route says"`
 	Dry      bool     `json:"dry,omitempty" doc:"say it, and spend and count nothing"`
 	Cost     int64    `json:"cost,omitempty" doc:"credits that it costs, spent when the key is good; default 0: none" minimum:"0" maximum:"1000000" example:"1"`
 }
@@ -96,13 +96,13 @@ const (
 
 func newVerification(cfg *Config) (*verification, error) {
 	claim := func(x *exchange.Exchange) string { return x.Claim }
-	clients, err := bruteforce.New(bruteforce.Config{Claim: claim})
+	clients, err := bruteforce.New(bruteforce.Config{Claim: claim, Side: sideOf})
 	if err != nil {
 		return nil, err
 	}
 	// A caller tells of many clients: what one of them has proved passes all the same.
 	many := bruteforce.Rule{Free: 1000, Delay: time.Second, Longest: time.Minute, Forget: time.Hour}
-	callers, err := bruteforce.New(bruteforce.Config{Claim: claim, Address: many, Pair: bruteforce.Rule{Free: 100, Delay: time.Second, Longest: time.Minute, Forget: time.Hour}})
+	callers, err := bruteforce.New(bruteforce.Config{Claim: claim, Side: sideOf, Address: many, Pair: bruteforce.Rule{Free: 100, Delay: time.Second, Longest: time.Minute, Forget: time.Hour}})
 	if err != nil {
 		return nil, err
 	}
@@ -180,9 +180,7 @@ func (v *verification) answer(ctx context.Context, c *caller, u *Use) (Verdict, 
 		j, err := judge(ctx, c, u)
 		return j.verdict, err
 	}
-	id := idOf(u.Key)
-	r := new(http.Request).WithContext(ctx)
-	client, through := guess(r, from, id), guess(r, c.client, id)
+	client, through := v.guess(ctx, from, u.Key), v.guess(ctx, c.client, u.Key)
 	outcome := exchange.Outcome{Status: http.StatusServiceUnavailable} // nobody knows, until somebody does
 	defer func() {                                                     // also when one of both refuses: the other has given a place
 		v.clients.Done(client, outcome)
@@ -194,17 +192,13 @@ func (v *verification) answer(ctx context.Context, c *caller, u *Use) (Verdict, 
 		}
 	}
 	j, err := judge(ctx, c, u)
+	client.Claim = v.verifier.Claims(u.Key)
+	through.Claim = client.Claim
 	if err != nil && j.guessed.Status == 0 {
 		return Verdict{}, err
 	}
 	client.Principal, through.Principal, outcome = j.principal, j.principal, j.guessed
 	return j.verdict, err
-}
-
-// idOf is the id that a text claims; "" for what is no key.
-func idOf(text string) string {
-	info, _ := apikey.Parse(text) // the zero id for what is no key
-	return string(info.ID)
 }
 
 // judgeOf returns what judges u, and the client that u tells of.
@@ -223,11 +217,11 @@ func (v *verification) judgeOf(u *Use) (func(context.Context, *caller, *Use) (ju
 // byKey is the verdict by what the key itself is good for. What is known when an
 // error comes is still known to who guesses.
 func (v *verification) byKey(ctx context.Context, c *caller, u *Use, use apikey.Use) (judging, error) {
-	p, verdict, err := v.shown(ctx, c, u, use)
+	p, verdict, guessed, err := v.shown(ctx, c, u, use)
 	if err != nil {
 		return judging{}, err
 	}
-	j := judging{verdict: verdict, guessed: exchange.Outcome{Status: verdict.Status, Reason: verdict.Reason}}
+	j := judging{verdict: verdict, guessed: guessed}
 	if !verdict.Valid {
 		return j, nil
 	}
@@ -245,25 +239,38 @@ func (v *verification) byKey(ctx context.Context, c *caller, u *Use, use apikey.
 	return j, err
 }
 
-// shown is whom the text of a key proves, or of a token that was made from one, and
-// what the caller may know of it.
-func (v *verification) shown(ctx context.Context, c *caller, u *Use, use apikey.Use) (exchange.Principal, Verdict, error) {
-	if !v.verifier.OwnsToken(u.Key) {
-		p, err := v.verifier.VerifyFor(ctx, u.Key, use)
-		verdict, err := v.refused(ctx, c, idOf(u.Key), p, err)
-		return p, verdict, err
+// shown is whom the text of a key proves, or of a token that was made from one, what
+// the caller may know of it, and what it was to the guards.
+func (v *verification) shown(ctx context.Context, c *caller, u *Use, use apikey.Use) (exchange.Principal, Verdict, exchange.Outcome, error) {
+	var p exchange.Principal
+	var err error
+	token := v.verifier.OwnsToken(u.Key)
+	if token {
+		p, err = v.verifier.VerifyToken(ctx, u.Key, u.Audience, use)
+	} else {
+		p, err = v.verifier.VerifyFor(ctx, u.Key, use)
 	}
-	p, err := v.verifier.VerifyToken(ctx, u.Key, u.Audience, use)
-	verdict, err := v.refused(ctx, c, "", p, err)
-	if c.bound() != "" && verdict.Code == codeInvalid {
+	refusal, refused := errors.AsType[*authn.Refusal](err)
+	verdict, err := v.refused(ctx, c, v.verifier.Claims(u.Key), p, err)
+	guessed := exchange.Outcome{Status: verdict.Status, Reason: verdict.Reason}
+	if refused {
+		guessed.Reason = refusal.Reason() // whatever the caller is told
+	}
+	if token && c.bound() != "" && verdict.Code == codeInvalid {
 		verdict.Reason = "unknown" // its key may be somebody else's
 	}
-	return p, verdict, err
+	return p, verdict, guessed, err
 }
 
-// guess is a request as the guard sees it.
-func guess(r *http.Request, from netip.Addr, id string) *exchange.Exchange {
-	return &exchange.Exchange{Client: from, Claim: id, Request: r}
+// guess is a request as the guards see it before its key is judged. A text without
+// an id is held back with its address alone, so that who guesses at imported texts
+// locks out nobody who has one.
+func (v *verification) guess(ctx context.Context, from netip.Addr, text string) *exchange.Exchange {
+	claim := v.verifier.Claims(text)
+	if claim == apikey.ClaimImported {
+		claim = ""
+	}
+	return &exchange.Exchange{Client: from, Claim: claim, Request: new(http.Request).WithContext(ctx)}
 }
 
 func throttled(p *problem.Problem) *failure {
@@ -294,7 +301,10 @@ func (v *verification) refused(ctx context.Context, c *caller, id string, p exch
 	}
 	invalid.Reason = refusal.Reason()
 	if c.bound() != "" && id != "" {
-		r, err := v.store.Lookup(ctx, apikey.ID(id))
+		r, err := apikey.Record{}, apikey.ErrNotFound
+		if id != apikey.ClaimImported {
+			r, err = v.store.Lookup(ctx, apikey.ID(id))
+		}
 		if err != nil && !errors.Is(err, apikey.ErrNotFound) {
 			return Verdict{}, err
 		}

@@ -65,7 +65,7 @@ func (a *asked) Judge(ctx context.Context, q *keyservice.Request) (keyservice.Ju
 	d := &deciding{Stack: s.stack, Recover: s.stack.Edge.Recover}
 	w := &unsent{header: make(http.Header)}
 	x := exchange.New(r)
-	x.Dry = q.Dry
+	x.Dry, x.Hearsay = q.Dry, q.Hearsay
 	exchange.Serve(w, x.Request, d, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	return d.judgement(w)
 }
