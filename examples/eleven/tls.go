@@ -49,8 +49,8 @@ func (s *service) serve(ctx context.Context, secure, plain net.Listener) error {
 		return err
 	}
 	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() error { return https.Serve(secure) })
-	both.Go(func() error { return http.Serve(plain) })
+	both.Go(func() error { return https.Serve(secure) }) //nolint:contextcheck // requests have contexts of the server
+	both.Go(func() error { return http.Serve(plain) })   //nolint:contextcheck // requests have contexts of the server
 	both.Go(func() error {
 		<-ctx.Done()
 		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

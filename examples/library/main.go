@@ -120,7 +120,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		defer cancel()
 		_ = server.Shutdown(bound) // the program ends
 	}()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) { //nolint:contextcheck // requests have contexts of the server
 		return err
 	}
 	return nil
