@@ -155,7 +155,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, TokenKeys: tokenKeys, LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(), Reloads: reloads, Shadow: other.cfg,
 		Seen:  seen,
-		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); ready(at); trimStart() },
+		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); trimStart(); ready(at) },
 	})
 	if err != nil {
 		return fail(exitServer, "", "%w", err)
