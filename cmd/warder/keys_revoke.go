@@ -38,7 +38,7 @@ there are that are not revoked yet.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			many := o.owner != "" || o.env != ""
 			if many == (len(args) > 0) {
-				return fail(exitUsage, "", "keys revoke: want %s, or --owner or --env", aKey)
+				return fail(exitUsage, "warder keys revoke ID|- [flags]", "keys revoke: want %s, or --owner or --env", aKey)
 			}
 			if !many && cmd.Flags().Changed("count") {
 				return fail(exitUsage, "", "--count is for --owner and --env")

@@ -43,7 +43,7 @@ func TestReportByWayIn(t *testing.T) {
 	}
 	for _, want := range []string{
 		"| id | gateway | library | nginx | Caddy | HAProxy | Traefik | Envoy gRPC | Envoy HTTP | verify |",
-		"| PATH-01 | held | held | held | held | held | held | held | held | – 1 |\n\n1. a key is judged",
+		"| PATH-01 | held | held | held | held | held | held | held | held | – 1 |\n\n1. verify judges with",
 		"| FWD-16 | – 1 | – 1 | – 2 | – 2 | – 2 | – 2 | held | – 2 | – 1 |\n\n1. nobody asks",
 		"| OAS-01 | – 1 | held | – 1 | – 1 | – 1 | – 1 | – 1 | – 1 | – 1 |",
 	} {
