@@ -45,6 +45,7 @@ func FuzzSegments(f *testing.F) {
 		{"", "*", ""},
 		{"ab*", "a*b", "abb"},
 		{"*a", "b*", "b%2"},
+		{"*", "a", "%"},
 	} {
 		f.Add(row[0], row[1], row[2])
 	}
@@ -79,6 +80,9 @@ func FuzzSegments(f *testing.F) {
 		}
 		plain, err := url.PathUnescape(raw)
 		want := err == nil && slow(texts[0]).MatchString(plain)
+		if one == "*" {
+			want = raw != "" // it looks into nothing: what cannot be decoded is in no canonical path
+		}
 		if got := segments[0].Matches(raw); got != want {
 			t.Errorf("%q takes %q: %v, want %v", one, raw, got, want)
 		}
