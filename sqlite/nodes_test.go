@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -115,8 +114,10 @@ func TestANodeOfAnOlderVersion(t *testing.T) {
 	path := newPath(t)
 	db := open(t, path)
 	for range 2 {
-		execRaw(t, path, fmt.Sprintf(`INSERT INTO nodes (id, version, host, pid, started, seen, applied, lease) VALUES ('old', 'v0', 'h', 1, NULL, %d, 3, 5000000)
-			ON CONFLICT (id) DO UPDATE SET version = 'v0', applied = 3`, time.Now().UnixMicro()))
+		if _, err := openRaw(t, path).ExecContext(t.Context(), `INSERT INTO nodes (id, version, host, pid, started, seen, applied, lease) VALUES ('old', 'v0', 'h', 1, NULL, ?1, 3, 5000000)
+			ON CONFLICT (id) DO UPDATE SET version = 'v0', applied = 3`, time.Now().UnixMicro()); err != nil {
+			t.Fatal(err)
+		}
 		got := nodes(t, db, time.Minute)
 		if len(got) != 1 || got[0].Applied != 3 || got[0].Config != "" || got[0].Peppers != "" {
 			t.Fatalf("Nodes = %+v, want the old one, without what it does not tell", got)
