@@ -317,8 +317,8 @@ func TestHTTP2Floods(t *testing.T) {
 			if took > time.Second {
 				t.Errorf("%s: a good client took %v, want at most 1s", f.name, took)
 			}
-			if grown > 64<<20 {
-				t.Errorf("%s: memory grew by %d MiB, want at most 64", f.name, grown>>20)
+			if grown > 32<<20 {
+				t.Errorf("%s: memory grew by %d MiB, want at most 32", f.name, grown>>20)
 			}
 		}
 		if most.Load() > 4*100 {
