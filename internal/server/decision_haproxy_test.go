@@ -93,6 +93,7 @@ func (g guarded) crowd(t *testing.T) {
 
 // What answers in warder's place, or not at all, opens nothing.
 func TestHAProxyTakesNothingElseForAPass(t *testing.T) {
+	t.Parallel() // it waits until the proxy does so no longer
 	attack.CaseVia(t, "FWD-12", attack.ViaHAProxy, func(t *testing.T) {
 		for name, answer := range map[string]string{
 			"stuck": "", "500": "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", "204": "HTTP/1.1 204 No Content\r\n\r\n", "301": "HTTP/1.1 301 Moved Permanently\r\nLocation: /public/\r\nContent-Length: 0\r\n\r\n",

@@ -166,6 +166,7 @@ func (g guarded) large(t *testing.T) {
 // What answers in warder's place, or not at all, opens nothing: also the API itself,
 // to which Caddy has been seen to send a question. nginx takes any 2xx for a pass.
 func TestNginxAndCaddyTakeNothingElseForAPass(t *testing.T) {
+	t.Parallel() // it waits until the proxies do so no longer
 	answers := map[string]string{
 		"stuck": "", "301": "HTTP/1.1 301 Moved Permanently\r\nLocation: /public/\r\nContent-Length: 0\r\n\r\n", "404": "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
 		"500": "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", "no HTTP": "hello\r\n\r\n", "half an answer": "HTTP/1.1 200 OK\r\nContent-Le",

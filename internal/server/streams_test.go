@@ -145,6 +145,7 @@ func (p *program) change(t *testing.T, id apikey.ID, op apikey.Op, mend func(*ap
 // TestStreamsEndWithTheirRights opens streams of each kind, takes the right to them
 // away in each way, and looks who is cut.
 func TestStreamsEndWithTheirRights(t *testing.T) {
+	t.Parallel() // it waits for each change to be told
 	upstream := wire.Listen(t, streaming)
 	keys, sign := issuerOf(t)
 	p := start(t, upstream.URL(), settings{yaml: fmt.Sprintf(streamRoutes, keys)})
@@ -205,6 +206,7 @@ func TestStreamsEndWithTheirRights(t *testing.T) {
 // TestAStreamThatIsOnlySentEnds: a call that sends for a long time, and has no answer
 // before its end, is a stream too.
 func TestAStreamThatIsOnlySentEnds(t *testing.T) {
+	t.Parallel() // it waits for the body's idle time
 	arrived, gone := make(chan struct{}, 1), make(chan struct{})
 	upstream := wire.Listen(t, func(c *wire.Conn) {
 		if _, err := c.Head(); err != nil {
