@@ -23,6 +23,8 @@ import (
 // that it names.
 func refusedStart(t *testing.T, c *exec.Cmd) string {
 	t.Helper()
+	over := time.AfterFunc(3*time.Minute, func() { _ = c.Process.Kill() }) // it serves: that is a failure, and no wait
+	defer over.Stop()
 	_, said := ranAs(t, c, exitServer)
 	m := regexp.MustCompile(`--accept-restored (\d+-[0-9a-f]{8})`).FindStringSubmatch(said)
 	if m == nil || !strings.Contains(said, "older state") {
@@ -144,6 +146,11 @@ func TestADatabaseIsRestoredUnderTheGateway(t *testing.T) {
 		if _, err := s.api(t).RevokeKey(t.Context(), keys[0].Key.ID, client.RevokeKeyParams{Wait: "30s"}, client.RevokeKeyRequest{Reason: "key-compromise"}); err != nil {
 			t.Fatal(err)
 		}
+		seen := filepath.Join(c.folder, "warder.seen") // it is killed below, and knows what was kept until then
+		eventually(t, "the entry is kept", func() bool {
+			now, err := readSeen(seen)
+			return err == nil && now.Entry > int64(len(keys))
+		})
 		holder := newKeyHolder(t)
 		eventually(t, "401 for the revoked key", func() bool { return holder.status(t, s, revoked) == http.StatusUnauthorized })
 		c.tool(t, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "--file", dump)
