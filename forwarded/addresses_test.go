@@ -79,6 +79,10 @@ func TestIPv6IsReadAsNetipReadsIt(t *testing.T) {
 					t.Fatalf("%s %q: client %v, doubtful %v; netip says %v, %v", field, text, x.Client, x.ClientDoubtful, want, err)
 				}
 			}
+			peer := request("a.example", "["+text+"]:80")
+			if s.Check(peer); peer.Client.IsValid() != (err == nil) || err == nil && peer.Client != want.Unmap() {
+				t.Fatalf("peer %q: %v; netip says %v, %v", text, peer.Client, want, err)
+			}
 			x := via("10.0.0.1:1", "Forwarded", `for="[`+text+`]"`)
 			if rfc.Check(x); x.ClientDoubtful != (err != nil) || err == nil && x.Client != want.Unmap() {
 				t.Fatalf("Forwarded %q: client %v, doubtful %v; netip says %v, %v", text, x.Client, x.ClientDoubtful, want, err)

@@ -21,6 +21,7 @@ type claims struct {
 	proto, host       string
 	hasProto, hasHost bool
 	broken            bool // it said something that nobody can read
+	canonical         bool // host has no port, and is written as split returns it
 }
 
 // believe takes over what the listed peer of x says. It returns the word for the
@@ -70,7 +71,11 @@ func (s *Stage) adopt(x *exchange.Exchange, c claims) (reason string) {
 			return "forwarded-proto"
 		}
 	}
-	if s.readHost && c.hasHost {
+	switch {
+	case !s.readHost || !c.hasHost:
+	case c.canonical:
+		x.Host, x.Port = c.host, ""
+	default:
 		host, port, ok := split(c.host)
 		if !ok {
 			return "forwarded-host"
@@ -172,8 +177,11 @@ func (w *walk) entries(trusted *ranges, line string) bool {
 // blanks around it. Of an entry that is longer than any address with its blanks
 // only as much is read as shows that it is none.
 func lastEntry(list string) (entry, rest string, more bool) {
+	if len(list) <= 2*maxEntry && strings.IndexByte(list, ',') < 0 {
+		return trim(list), "", false
+	}
 	window := max(0, len(list)-2*maxEntry)
-	i := strings.LastIndexByte(list[window:], ',')
+	i := lastComma(list[window:])
 	switch {
 	case i >= 0:
 		return trim(list[window+i+1:]), list[:window+i], true
@@ -182,6 +190,24 @@ func lastEntry(list string) (entry, rest string, more bool) {
 	default:
 		return trim(list), "", false
 	}
+}
+
+// lastComma is the place of the last comma, -1 without one: strings.LastIndexByte
+// for what looks at eight bytes at once.
+func lastComma(list string) int {
+	const ones, highs = 0x0101_0101_0101_0101, 0x8080_8080_8080_8080
+	end := len(list)
+	for ; end >= 8; end -= 8 {
+		w := list[end-8 : end]
+		v := uint64(w[0]) | uint64(w[1])<<8 | uint64(w[2])<<16 | uint64(w[3])<<24 |
+			uint64(w[4])<<32 | uint64(w[5])<<40 | uint64(w[6])<<48 | uint64(w[7])<<56
+		if v ^= ',' * ones; (v-ones)&^v&highs != 0 {
+			break // one of the eight is zero: a comma
+		}
+	}
+	for end--; end >= 0 && list[end] != ','; end-- {
+	}
+	return end
 }
 
 // trim returns text without the blanks around it (RFC 9110, section 5.6.3).
@@ -209,17 +235,27 @@ func address(text string) (ip, bool) {
 	if text == "" || len(text) > maxEntry {
 		return ip{}, false
 	}
-	if a, n := ipv4(text); n > 0 && (n == len(text) || text[n] == ':' && validPort(text[n+1:])) {
-		return a, true
-	}
-	bracketed := text[0] == '['
-	if bracketed && text[len(text)-1] == ']' {
-		if a, ok := ipv6(text[1 : len(text)-1]); ok {
+	if text[0] == '[' {
+		if a, n := ipv6(text[1:]); n > 0 && closes(text[1+n:]) {
 			return a, true
 		}
-	} else if a, ok := ipv6(text); ok {
+	} else if a, n := ipv4(text); n > 0 {
+		return a, n == len(text) || text[n] == ':' && validPort(text[n+1:])
+	} else if a, n := ipv6(text); n == len(text) {
 		return a, true
 	}
+	return rare(text)
+}
+
+// closes reports whether text is what stands behind an address in brackets.
+func closes(text string) bool {
+	return text == "]" || len(text) > 2 && text[0] == ']' && text[1] == ':' && validPort(text[2:])
+}
+
+// rare reads what [address] has no quick way for, such as an IPv6 address with one of
+// IPv4 at its end.
+func rare(text string) (ip, bool) {
+	bracketed := text[0] == '['
 	if strings.IndexByte(text, '%') >= 0 {
 		return ip{}, false
 	}
@@ -228,9 +264,6 @@ func address(text string) (ip, bool) {
 		inside, behind, found := strings.Cut(text[1:], "]")
 		if !found || behind != "" && (behind[0] != ':' || !validPort(behind[1:])) {
 			return ip{}, false
-		}
-		if a, ok := ipv6(inside); ok {
-			return a, true
 		}
 		text = inside
 	case colon >= 0 && strings.IndexByte(text[colon+1:], ':') < 0:

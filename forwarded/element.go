@@ -19,32 +19,35 @@ type element struct {
 // walkForwarded reads Forwarded from the right and returns what the element that
 // decides the address says beside it. Each line is read by itself. Empty
 // elements are skipped (RFC 9110, section 5.6.1.2).
-func (s *Stage) walkForwarded(x *exchange.Exchange, lines []string) (c claims) {
+func (s *Stage) walkForwarded(x *exchange.Exchange, lines []string) claims {
 	var w walk
+	var e element
 	for _, line := range slices.Backward(lines) {
-		if !w.elements(&s.trusted, line, &c) {
+		if !w.elements(&s.trusted, line, &e) {
 			break
 		}
 	}
 	w.end(x)
-	return c
+	return e.claims
 }
 
-// elements goes through one line, and puts what the last element says beside the
-// address into c. It reports false when that element decides.
-func (w *walk) elements(trusted *ranges, line string, c *claims) bool {
+// elements goes through one line, and reads the last element into e. It reports
+// false when that decides.
+func (w *walk) elements(trusted *ranges, line string, e *element) bool {
 	for rest, more := line, true; more; w.hops++ {
 		var text string
 		text, rest, more = lastElement(rest)
 		if text == "" && w.hops < maxHops {
 			continue
 		}
-		var e element
-		if w.hops >= maxHops || !e.parse(text) {
-			e = element{claims: claims{broken: true}}
+		*e = element{}
+		a, ok := e.plain(text)
+		switch {
+		case w.hops >= maxHops:
+			*e, ok = element{claims: claims{broken: true}}, false
+		case !ok:
+			a, ok = e.any(text)
 		}
-		*c = e.claims
-		a, ok := node(e.node) // of a broken one: none
 		if !w.on(trusted, a, ok) {
 			return false
 		}
@@ -81,6 +84,86 @@ func lastElement(list string) (text, rest string, more bool) {
 func escaped(before string) bool {
 	n := len(before) - len(strings.TrimRight(before, `\`))
 	return n%2 == 1
+}
+
+// plain reads an element as proxies mostly write it: names in lower case, no
+// blanks, an address that is written in its usual form. It reports false for
+// everything else, for which there is [element.any]; what plain reads, that reads alike.
+func (e *element) plain(text string) (a ip, ok bool) {
+	for {
+		n := 0
+		switch {
+		case !e.hasNode && strings.HasPrefix(text, "for="):
+			text = text[len("for="):]
+			a, n = plainNode(text)
+			e.hasNode = true
+		case !e.hasProto && strings.HasPrefix(text, "proto="):
+			text = text[len("proto="):]
+			if n = len("https"); !strings.HasPrefix(text, "https") || len(text) > n && text[n] != ';' {
+				n = token(text)
+			}
+			e.proto, e.hasProto = text[:n], true
+		case !e.hasHost && strings.HasPrefix(text, "host="):
+			text = text[len("host="):]
+			end, upper := name(text)
+			if end == 0 || end > maxName || upper || text[end-1] == '.' {
+				return ip{}, false
+			}
+			n, e.host, e.hasHost, e.canonical = end, text[:end], true, true
+		}
+		switch {
+		case n == 0:
+			return ip{}, false
+		case n == len(text):
+			return a, e.hasNode
+		case text[n] != ';':
+			return ip{}, false
+		}
+		text = text[n+1:]
+	}
+}
+
+// plainNode reads the node that text begins with: an IPv4 address, or one of either
+// family in quotes, with or without a port. It returns how many bytes that are, 0 when
+// text begins with none.
+func plainNode(text string) (a ip, length int) {
+	if text == "" || text[0] != '"' {
+		return ipv4(text)
+	}
+	n := 1
+	if n < len(text) && text[n] == '[' {
+		a, n = ipv6(text[2:])
+		if n += 2; n == 2 || n == len(text) || text[n] != ']' {
+			return ip{}, 0
+		}
+		n++
+	} else {
+		a, n = ipv4(text[1:])
+		if n++; n == 1 {
+			return ip{}, 0
+		}
+	}
+	if n < len(text) && text[n] == ':' {
+		begin := n + 1
+		for n = begin; n < len(text) && n < begin+maxPort && text[n]-'0' <= 9; n++ {
+		}
+		if !validPort(text[begin:n]) {
+			return ip{}, 0
+		}
+	}
+	if n == len(text) || text[n] != '"' {
+		return ip{}, 0
+	}
+	return a, n + 1
+}
+
+// any reads an element, and the address that it names.
+func (e *element) any(text string) (a ip, ok bool) {
+	*e = element{}
+	if !e.parse(text) {
+		*e = element{claims: claims{broken: true}}
+	}
+	return node(e.node) // of a broken one: none
 }
 
 // parse reads pairs of names and values, divided by semicolons. Blanks around a

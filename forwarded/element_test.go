@@ -2,6 +2,7 @@ package forwarded_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -147,6 +148,13 @@ func FuzzForwarded(f *testing.F) {
 				t.Errorf("%q was written as %q and read as %v %s %s:%s", line, again, y.Client, y.Scheme, y.Host, y.Port)
 			}
 		}
+		// What begins with a semicolon is read by the whole grammar alone: the quick way
+		// reads the same.
+		if y, w := read(";" + line); reason(w) != reason(v) || y.Client != x.Client || y.ClientDoubtful != x.ClientDoubtful || y.Scheme != x.Scheme || y.Host != x.Host || y.Port != x.Port {
+			if !strings.Contains(line, ",") && len(line) < 1<<10 && strings.Trim(line, " \t") != "" { // nothing is no element
+				t.Errorf("%q: %v %v %s %s:%s; behind a semicolon %v %v %s %s:%s", line, x.Client, x.ClientDoubtful, x.Scheme, x.Host, x.Port, y.Client, y.ClientDoubtful, y.Scheme, y.Host, y.Port)
+			}
+		}
 		const ours = `, for="[2001:db8::77]:80";proto=https;host="b.example:8443"`
 		if y, w := read(line + ours); !w.Passed() || y.ClientDoubtful || y.Client != netip.MustParseAddr("2001:db8::77") || y.Scheme != "https" || y.Port != "8443" {
 			t.Errorf("%q and ours: %v, %v, %s, %s", line, w.Kind(), y.Client, y.Scheme, y.Port)
@@ -157,6 +165,48 @@ func FuzzForwarded(f *testing.F) {
 			}
 		}
 	})
+}
+
+// reason is why v refuses; "" when it does not.
+func reason(v exchange.Verdict) string {
+	if v.Passed() {
+		return ""
+	}
+	return v.Reason()
+}
+
+// TestElementsAreReadInOneWay writes elements as proxies write them, mangles them, and
+// compares what is read with what the whole grammar reads.
+func TestElementsAreReadInOneWay(t *testing.T) {
+	s := stage(t, forwarded.Forwarded, forwarded.Config{ReadProto: true, ReadHost: true})
+	random := rand.New(rand.NewPCG(3, 4))
+	pick := func(all ...string) string { return all[random.IntN(len(all))] }
+	good := 0
+	for range 30_000 {
+		nodes := []string{"for=192.0.2.1", `for="192.0.2.1:80"`, `for="192.0.2.1"`, `for="[2001:db8::9]"`, `for="[2001:db8::9]:4711"`, `for="[::ffff:192.0.2.1]"`, "for=unknown", `for="_a:_b"`, "For=192.0.2.1", "for=192.0.2.04", `for="[::1"`, `for=""`}
+		others := []string{"proto=https", "proto=http", "proto=httpsx", `proto="https"`, "PROTO=HTTPS", "host=b.example", "host=B.example", "host=b.example.", "host=b..example", `host="b.example:8443"`, "host=b_c", "by=192.0.2.9", "x=y", "", "proto=", "host="}
+		parts := []string{pick(nodes...), pick(others...), pick(others...)}
+		random.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+		text := strings.Join(parts[:1+random.IntN(3)], ";")
+		if random.IntN(4) == 0 && text != "" {
+			text = mangled(random, text)
+		}
+		if text == "" || strings.Contains(text, ",") {
+			continue // nothing is no element
+		}
+		x, y := via("10.0.0.1:1", "Forwarded", text), via("10.0.0.1:1", "Forwarded", ";"+text)
+		v, w := s.Check(x), s.Check(y)
+		if reason(v) != reason(w) || x.Client != y.Client || x.ClientDoubtful != y.ClientDoubtful || x.Scheme != y.Scheme || x.Host != y.Host || x.Port != y.Port {
+			t.Fatalf("%q: %q %v %v %s %s:%s; by the whole grammar %q %v %v %s %s:%s", text,
+				reason(v), x.Client, x.ClientDoubtful, x.Scheme, x.Host, x.Port, reason(w), y.Client, y.ClientDoubtful, y.Scheme, y.Host, y.Port)
+		}
+		if v.Passed() && !x.ClientDoubtful {
+			good++
+		}
+	}
+	if good < 5_000 {
+		t.Errorf("only %d elements were good", good)
+	}
 }
 
 // serialise writes what was read of x as one element, as a proxy writes it.

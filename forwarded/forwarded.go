@@ -34,6 +34,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
@@ -77,21 +78,25 @@ func Direct() *Stage {
 // unless a field names it: no rule about addresses holds for it.
 func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	r := x.Request
-	x.Peer = peer(r.RemoteAddr)
-	x.Client = x.Peer.Addr().WithZone("")
+	at, number := peer(r.RemoteAddr)
+	x.Peer = at
+	x.Client = at.Addr()
+	if x.Client.Is6() {
+		x.Client = x.Client.WithZone("")
+	}
 	x.Scheme = "http"
 	if r.TLS != nil {
 		x.Scheme = "https"
 	}
 	host, port, ok := split(r.Host)
 	if !ok {
-		if s.readProto && s.listed(x) {
+		if s.readProto && s.listed(x, number) {
 			x.Scheme = "" // nobody has looked what the proxy says
 		}
 		return exchange.Refuse(s.invalidHost, "")
 	}
 	x.Host, x.Port = host, port
-	if s.source != connection && s.listed(x) {
+	if s.source != connection && s.listed(x, number) {
 		if reason := s.believe(x); reason != "" {
 			return exchange.Refuse(s.unreadable, reason)
 		}
@@ -127,27 +132,43 @@ func (s *Stage) Fields() []string {
 
 // peer reads the address that net/http noted for the connection. An IPv4
 // address that a dual-stack socket wrote as IPv6 is IPv4 again, so that it has
-// one spelling.
-func peer(remote string) netip.AddrPort {
+// one spelling. number is the address once more; 0 where there is none.
+func peer(remote string) (at netip.AddrPort, number ip) {
 	if remote == "" || remote[0] == '@' || remote[0] == '/' {
-		return netip.AddrPort{} // a Unix socket
+		return at, number // a Unix socket
 	}
-	if a, n := ipv4(remote); n > 0 && n < len(remote) && remote[n] == ':' {
-		if p, ok := port(remote[n+1:]); ok {
-			return netip.AddrPortFrom(a.addr(), p)
+	if number, before := connected(remote); before > 0 {
+		if p, ok := port(remote[before:]); ok {
+			return netip.AddrPortFrom(number.addr(), p), number
 		}
 	}
 	p, err := netip.ParseAddrPort(remote)
 	if err != nil {
-		return netip.AddrPort{}
+		return at, number
 	}
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	a := p.Addr().Unmap()
+	return netip.AddrPortFrom(a, p.Port()), ipOf(a)
 }
 
-// listed reports whether the peer of x is believed.
-func (s *Stage) listed(x *exchange.Exchange) bool {
+// connected reads the address that remote begins with, and how many bytes stand
+// before its port; 0 where netip has to read it.
+func connected(remote string) (number ip, before int) {
+	if remote[0] != '[' {
+		if a, n := ipv4(remote); n > 0 && n < len(remote) && remote[n] == ':' {
+			return a, n + 1
+		}
+		return ip{}, 0
+	}
+	if a, n := ipv6(remote[1:]); n > 0 && strings.HasPrefix(remote[1+n:], "]:") {
+		return a, n + len("[]:")
+	}
+	return ip{}, 0
+}
+
+// listed reports whether the peer of x is believed, whose address is number.
+func (s *Stage) listed(x *exchange.Exchange, number ip) bool {
 	if x.Client.IsValid() {
-		return s.trusted.contains(ipOf(x.Client))
+		return s.trusted.contains(number)
 	}
 	return s.unixSocket && onUnixSocket(x.Request)
 }

@@ -177,16 +177,21 @@ func FuzzHost(f *testing.F) {
 
 func FuzzDirect(f *testing.F) {
 	f.Add("[fe80::1%eth0]:1234")
-	f.Add("192.0.2.1:1234")
-	f.Add("@")
+	for _, seed := range []string{
+		"192.0.2.1:1234", "192.0.2.1:01234", "192.0.2.256:1", "192.0.2.1:65536", "192.0.2.1", "192.0.2.01:1", "[2001:db8::7]:51234", "[2001:db8::7]:", "[2001:db8::7]", "[::ffff:192.0.2.1]:1",
+		"[::ffff:c000:201]:1", "[::]:0", "[]:1", "[1:2:3:4:5:6:7:8]:1", "[1:2:3:4:5:6:7:8:9]:1", "[1:2:3:4:5:6:7::]:1", "[1:::2]:1", "[12345::]:1", "[1:]:1", "@", "",
+	} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, remote string) {
 		x := request("a", remote)
 		forwarded.Direct().Check(x)
 		if x.Peer.IsValid() != x.Client.IsValid() || x.Client.Is4In6() || x.Client.Zone() != "" {
 			t.Errorf("RemoteAddr %q: peer %v, client %v", remote, x.Peer, x.Client)
 		}
-		if want, err := netip.ParseAddrPort(remote); err == nil && x.Client != want.Addr().Unmap().WithZone("") {
-			t.Errorf("RemoteAddr %q: client %v", remote, x.Client)
+		want, err := netip.ParseAddrPort(remote)
+		if peer := netip.AddrPortFrom(want.Addr().Unmap(), want.Port()); (err == nil) != x.Peer.IsValid() || err == nil && (x.Peer != peer || x.Client != peer.Addr().WithZone("")) {
+			t.Errorf("RemoteAddr %q: peer %v, client %v; netip says %v, %v", remote, x.Peer, x.Client, want, err)
 		}
 	})
 }

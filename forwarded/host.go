@@ -27,13 +27,21 @@ func split(text string) (host, port string, ok bool) {
 	if strings.HasPrefix(text, "[") {
 		return splitIPv6(text)
 	}
-	host, port, found := strings.Cut(text, ":")
-	if found && !validPort(port) {
+	end, upper := name(text)
+	if end == 0 {
 		return "", "", false
 	}
-	host = strings.TrimSuffix(host, ".") // the root's dot: the same name, RFC 1034, section 3.1
-	upper, ok := validName(host)
-	if !ok {
+	host = text[:end]
+	if end < len(text) {
+		if text[end] != ':' || !validPort(text[end+1:]) {
+			return "", "", false
+		}
+		port = text[end+1:]
+	}
+	if host[end-1] == '.' {
+		host = host[:end-1] // the root's dot: the same name, RFC 1034, section 3.1
+	}
+	if len(host) > maxName {
 		return "", "", false
 	}
 	if upper {
@@ -67,42 +75,36 @@ func splitIPv6(text string) (host, port string, ok bool) {
 	return host, port, true
 }
 
-// validPort reports whether port is 0 to 65535 in its one spelling: digits
-// without leading zeros.
-func validPort(port string) bool {
-	if port == "" || len(port) > maxPort || port[0] == '0' && port != "0" {
-		return false
-	}
-	n := 0
-	for i := range len(port) {
-		if port[i] < '0' || port[i] > '9' {
-			return false
-		}
-		n = n*10 + int(port[i]-'0')
-	}
-	return n <= 65535
+// validPort reports whether text is a port; see [port].
+func validPort(text string) bool {
+	_, ok := port(text)
+	return ok
 }
 
-// validName reports whether name consists of labels of 1 to 63 bytes, and
-// whether it holds upper-case letters.
-func validName(name string) (upper, ok bool) {
-	if name == "" || len(name) > maxName {
-		return false, false
-	}
+// name is how many bytes of a name text begins with, labels of 1 to 63 bytes with
+// or without the root's dot, and whether they hold upper-case letters; 0 for no name.
+func name(text string) (end int, upper bool) {
 	begin, seen := 0, byte(0) // of the label; what was seen in all
-	for i := range len(name) {
-		class := classes[name[i]]
-		if class&(nameByte|dotByte) == 0 {
-			return false, false
+	for ; end < len(text); end++ {
+		b := text[end]
+		if b-'a' < 26 {
+			continue // most are
 		}
-		seen |= class
-		if class&dotByte != 0 {
-			if i == begin || i-begin > maxLabel {
-				return false, false
-			}
-			begin = i + 1
+		class := classes[b]
+		if class&nameByte != 0 {
+			seen |= class
+			continue
 		}
+		if class&dotByte == 0 {
+			break
+		}
+		if end == begin || end-begin > maxLabel {
+			return 0, false
+		}
+		begin = end + 1
 	}
-	last := len(name) - begin
-	return seen&upperByte != 0, last > 0 && last <= maxLabel
+	if end-begin > maxLabel {
+		return 0, false
+	}
+	return end, seen&upperByte != 0
 }

@@ -6,49 +6,62 @@ const (
 	digits = 4
 )
 
-// ipv6 reads text that is an IPv6 address of groups in hexadecimal alone (RFC
-// 4291, section 2.2, forms 1 and 2). It reports false for everything else: then
-// netip reads it, in twice the time.
-func ipv6(text string) (a ip, ok bool) {
-	var all, head ip      // head is what stood before "::"
-	gap, n, i := -1, 0, 0 // gap is how many groups head has
-	if len(text) > 1 && text[0] == ':' && text[1] == ':' {
-		gap, i = 0, 2
+// ipv6 reads the IPv6 address of groups in hexadecimal alone (RFC 4291, section
+// 2.2, forms 1 and 2) that text begins with. It returns how many bytes that are, 0
+// when text begins with none. Before a dot, a digit or a colon it is none either, so
+// that what follows has to be looked at.
+func ipv6(text string) (a ip, length int) {
+	head, before, gap := someGroups(text, 0)
+	switch {
+	case before < 0:
+		return ip{}, 0
+	case len(text) < gap+2 || text[gap] != ':' || text[gap+1] != ':':
+		if before != groups {
+			return ip{}, 0
+		}
+		return head.unmapped(), gap
 	}
-	for i < len(text) {
-		value, begin := uint64(0), i
-		for i < len(text) {
-			d := hexadecimal[text[i]] - 1
-			if d > 15 {
-				break
-			}
-			value, i = value<<4|uint64(d), i+1
-		}
-		if i == begin || i > begin+digits || n == groups {
-			return ip{}, false
-		}
-		all, n = all.group(value), n+1
-		if i == len(text) {
+	tail, behind, end := someGroups(text, gap+2)
+	if behind < 0 || before+behind >= groups {
+		return ip{}, 0
+	}
+	head = head.left(groups - before)
+	return ip{high: head.high | tail.high, low: head.low | tail.low}.unmapped(), end
+}
+
+// someGroups reads the groups that stand in text from begin, divided by single
+// colons, up to eight. It returns how many they are, -1 when one is missing behind a
+// colon, and where they end.
+func someGroups(text string, begin int) (a ip, n, end int) {
+	for i := begin; i < len(text); i++ {
+		value := uint64(hexadecimal[text[i]]) - 1
+		if value > 15 {
 			break
 		}
-		if text[i] != ':' || i+1 == len(text) {
-			return ip{}, false
-		}
-		if i++; text[i] == ':' {
-			if gap >= 0 {
-				return ip{}, false
+		if i++; i < len(text) { // a loop takes longer
+			if d := uint64(hexadecimal[text[i]]) - 1; d <= 15 {
+				value = value<<4 | d
+				if i++; i < len(text) {
+					if d := uint64(hexadecimal[text[i]]) - 1; d <= 15 {
+						value = value<<4 | d
+						if i++; i < len(text) {
+							if d := uint64(hexadecimal[text[i]]) - 1; d <= 15 {
+								value, i = value<<4|d, i+1
+							}
+						}
+					}
+				}
 			}
-			gap, head, all, i = n, all, ip{}, i+1
+		}
+		a, n = a.group(value), n+1
+		if n == groups || i+1 >= len(text) || text[i] != ':' || text[i+1] == ':' {
+			return a, n, i
 		}
 	}
-	switch {
-	case gap < 0 && n < groups, gap >= 0 && n >= groups:
-		return ip{}, false
-	case gap > 0:
-		head = head.left(groups - gap)
-		all = ip{high: all.high | head.high, low: all.low | head.low}
+	if n > 0 {
+		return a, -1, begin
 	}
-	return all.unmapped(), true
+	return a, 0, begin
 }
 
 // hexadecimal is, for each byte, its value as a digit and one more; 0 for none.

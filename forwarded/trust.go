@@ -118,25 +118,38 @@ func (r *ranges) contains(a ip) bool {
 		return within(r.ipv4, a.low)
 	}
 	i, j := 0, len(r.ipv6)
-	for i < j { // the first that does not end before a
+	for j-i > few { // the first that does not end before a is from i to j
 		if middle := int(uint(i+j) >> 1); r.ipv6[middle][1].less(a) {
 			i = middle + 1
 		} else {
 			j = middle
 		}
 	}
-	return i < len(r.ipv6) && !a.less(r.ipv6[i][0])
+	for ; i < len(r.ipv6); i++ {
+		if s := &r.ipv6[i]; !s[1].less(a) {
+			return !a.less(s[0])
+		}
+	}
+	return false
 }
 
 // within reports whether n is in one of all, which are sorted and disjoint.
 func within(all [][2]uint64, n uint64) bool {
 	i, j := 0, len(all)
-	for i < j {
+	for j-i > few {
 		if middle := int(uint(i+j) >> 1); all[middle][1] < n {
 			i = middle + 1
 		} else {
 			j = middle
 		}
 	}
-	return i < len(all) && all[i][0] <= n
+	for ; i < len(all); i++ {
+		if s := &all[i]; n <= s[1] {
+			return s[0] <= n
+		}
+	}
+	return false
 }
+
+// few are as many as are looked at one by one.
+const few = 4

@@ -62,20 +62,20 @@ func afterLabel(name string) string {
 
 // certificate chooses for a handshake. Without any the client is told
 // unrecognized_name (RFC 6066, section 3).
-func (s *Source) certificate(g *generation, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (g *generation) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if c := g.names.find(hello); c != nil {
 		return c, nil
 	}
-	if s.cfg.Managed != nil && hello.ServerName != "" {
-		c, err := s.cfg.Managed(hello)
+	if g.managed != nil && hello.ServerName != "" {
+		c, err := g.managed(hello)
 		if err == nil && c != nil {
 			return c, nil
 		}
-		if err != nil && (s.cfg.StrictNames || g.names.first == nil) {
+		if err != nil && (g.strict || g.names.first == nil) {
 			return nil, err
 		}
 	}
-	if s.cfg.StrictNames {
+	if g.strict {
 		return nil, nil
 	}
 	return g.names.first, nil

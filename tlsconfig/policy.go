@@ -48,17 +48,19 @@ type generation struct {
 	plain   *tls.Config // for names of which no client certificate is wanted
 	wanting *tls.Config // for names of which one is; nil for none
 	acme    *tls.Config // for challenges; nil for none
+	clients ClientCerts // of whom a certificate is wanted
+	managed func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	strict  bool // nobody is shown a certificate of another name
 }
 
 // publish makes what is loaded the current generation. mu is held, or nobody
 // else knows s yet.
 func (s *Source) publish() {
-	g := &generation{names: index(s.pairs), plain: s.settings()}
-	certificate := func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return s.certificate(g, hello) }
-	g.plain.GetCertificate = certificate
+	g := &generation{names: index(s.pairs), plain: s.settings(), clients: s.cfg.ClientCerts, managed: s.cfg.Managed, strict: s.cfg.StrictNames}
+	g.plain.GetCertificate = g.certificate
 	if s.clientCAs != nil {
 		g.wanting = s.settings()
-		g.wanting.GetCertificate = certificate
+		g.wanting.GetCertificate = g.certificate
 		g.wanting.ClientCAs = s.clientCAs.pool
 		g.wanting.ClientAuth = s.cfg.ClientCerts.auth()
 		g.wanting.VerifyConnection = verifyAgain(s.clientCAs.pool)
@@ -83,7 +85,7 @@ func (s *Source) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	switch {
 	case g.acme != nil && len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == ACMEProtocol:
 		return g.acme, nil // who asks for a challenge has no client certificate
-	case g.wanting != nil && s.cfg.ClientCerts.holdsFor(hello.ServerName):
+	case g.wanting != nil && g.clients.holdsFor(hello.ServerName):
 		return g.wanting, nil
 	default:
 		return g.plain, nil

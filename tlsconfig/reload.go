@@ -10,7 +10,7 @@ import (
 
 // follow reloads until ctx ends.
 func (s *Source) follow(ctx context.Context) {
-	ticker := time.NewTicker(s.cfg.ReloadInterval)
+	ticker := time.NewTicker(s.every)
 	defer ticker.Stop()
 	for {
 		select {

@@ -66,11 +66,12 @@ type Config struct {
 // A Source gives certificates to handshakes and follows the files that they are
 // in. It is safe for concurrent use. Close ends its goroutine.
 type Source struct {
-	cfg     Config
 	base    *tls.Config
 	current atomic.Pointer[generation]
+	every   time.Duration // between two looks at the files
 
 	mu        sync.Mutex // of a reload, and of what is below
+	cfg       Config
 	pairs     []*loaded
 	clientCAs *loadedCAs
 
@@ -84,7 +85,7 @@ func New(cfg Config) (*Source, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg}
+	s := &Source{cfg: cfg, every: cfg.ReloadInterval}
 	var errs []error
 	for _, files := range cfg.Certificates {
 		l := &loaded{files: files}

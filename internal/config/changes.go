@@ -11,6 +11,7 @@ import (
 // here does, until somebody has made sure that it need not.
 func liveSettings() map[string]bool {
 	return map[string]bool{
+		"tls.certificates": true, "tls.client_ca_file": true, "tls.client_auth": true,
 		"hosts": true, "hosts_shadow": true, "forwarded": true, "headers": true, "cors": true, "csrf": true,
 		"https.require": true, "https.on_exposed_key": true, "https.get_status": true, "https.hsts": true, "https.hsts_subdomains": true, "https.hsts_preload": true,
 		"limits.target_bytes": true, "limits.body_bytes": true,
@@ -43,6 +44,9 @@ func (c *Config) Changes(other *Config) (live, restart []string) {
 	compare(reflect.ValueOf(c).Elem(), reflect.ValueOf(other).Elem(), "", false)
 	if c.signs() != other.signs() { // what signs is made at the start, if anybody wants it
 		restart = append(restart, "upstreams (identity: jwt)")
+	}
+	if c.TLS.Enabled() != other.TLS.Enabled() { // a listener speaks TLS for as long as it is open, or never
+		restart = append(restart, "tls (whether listen speaks it)")
 	}
 	return live, restart
 }

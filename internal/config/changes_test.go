@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,18 @@ func TestChanges(t *testing.T) {
 			name: "parts of sections", before: api, after: api + "limits: {target_bytes: 4KiB, header_bytes: 32KiB}\nhttps: {port: 8443, get_status: 301}\ncsrf: {lifetime: 1h}\n",
 			live: []string{"https.get_status", "csrf.lifetime", "limits.target_bytes"}, restart: []string{"https.port", "limits.header_bytes"},
 		},
-		{name: "a part that was not there", before: api, after: api + "tls: {acme: {names: [a.example], agree_to_terms: true}}\n", restart: []string{"tls.acme"}},
+		{
+			name: "a part that was not there", before: api, after: api + "tls: {acme: {names: [a.example], agree_to_terms: true}}\n",
+			restart: []string{"tls.acme", "tls (whether listen speaks it)"},
+		},
+		{
+			name: "certificates, and who signs those of clients", before: api + "tls: {certificates: [{cert_file: a, key_file: b}]}\n",
+			after: api + "tls: {certificates: [{cert_file: a, key_file: c}], client_ca_file: d, client_auth: require}\n", live: []string{"tls.certificates", "tls.client_ca_file", "tls.client_auth"},
+		},
+		{
+			name: "an end of TLS", before: api + "tls: {certificates: [{cert_file: a, key_file: b}]}\n", after: api,
+			live: []string{"tls.certificates"}, restart: []string{"tls (whether listen speaks it)"},
+		},
 		{
 			name: "an upstream that wants signed identities", before: api, after: strings.Replace(api, "credential: '${TOKEN}'", "identity: jwt", 1) + "identity: {issuer: 'https://w.example'}\n",
 			live: []string{"upstreams"}, restart: []string{"identity.issuer", "upstreams (identity: jwt)"},
@@ -83,6 +95,9 @@ func TestTheGuideNamesWhatIsTakenOver(t *testing.T) {
 	known := make(map[string]bool)
 	for _, s := range config.Settings() {
 		known[s.Field] = true
+	}
+	for part := range reflect.TypeFor[config.TLS]().Fields() { // lists are no Settings
+		known["tls."+part.Tag.Get("yaml")] = true
 	}
 	for setting := range config.LiveSettings() {
 		section, _, nested := strings.Cut(setting, ".")

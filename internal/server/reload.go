@@ -92,6 +92,10 @@ func (p *program) enforce(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	applyCertificates, err := p.otherCertificates(cfg)
+	if err != nil {
+		return err
+	}
 	next, err := p.newGateway(cfg, before)
 	if err != nil {
 		return err
@@ -100,6 +104,7 @@ func (p *program) enforce(cfg *config.Config) error {
 		return errors.Join(err, next.Replaced(before))
 	}
 	p.metrics.Know(slices.Concat(limitReasons(before.Settings()), limitReasons(cfg))...) // what is under way is refused by the old ones
+	applyCertificates()                                                                  // before the routes that may need them
 	p.gateway.Store(next)
 	if p.front != nil {
 		p.front.Replace(p.decider(next))

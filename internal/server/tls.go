@@ -17,12 +17,7 @@ func (p *program) tls() error {
 		return nil
 	}
 	cfg := tlsconfig.Config{StrictNames: c.StrictNames, StrictFiles: c.StrictFiles, Log: p.options.Log}
-	for _, pair := range c.Certificates {
-		cfg.Certificates = append(cfg.Certificates, tlsconfig.Files{Certificate: pair.CertFile, Key: pair.KeyFile})
-	}
-	if c.ClientCAFile != "" {
-		cfg.ClientCerts = tlsconfig.ClientCerts{CAFile: c.ClientCAFile, Mode: clientMode(c)}
-	}
+	cfg.Certificates, cfg.ClientCerts = certificatesOf(c)
 	if err := p.acme(); err != nil {
 		return fmt.Errorf("tls.acme: %w", err)
 	}
@@ -35,6 +30,29 @@ func (p *program) tls() error {
 	}
 	p.certificates = source
 	return nil
+}
+
+// certificatesOf are the files of c, and of whom it wants a certificate.
+func certificatesOf(c *config.TLS) (pairs []tlsconfig.Files, clients tlsconfig.ClientCerts) {
+	for _, pair := range c.Certificates {
+		pairs = append(pairs, tlsconfig.Files{Certificate: pair.CertFile, Key: pair.KeyFile})
+	}
+	if c.ClientCAFile != "" {
+		clients = tlsconfig.ClientCerts{CAFile: c.ClientCAFile, Mode: clientMode(c)}
+	}
+	return pairs, clients
+}
+
+// otherCertificates reads what cfg names, and returns what puts it in use.
+func (p *program) otherCertificates(cfg *config.Config) (apply func(), err error) {
+	if p.certificates == nil {
+		return func() {}, nil
+	}
+	change, err := p.certificates.Prepare(certificatesOf(&cfg.TLS))
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return change.Apply, nil
 }
 
 func clientMode(c *config.TLS) tlsconfig.ClientCertMode {
