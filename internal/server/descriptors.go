@@ -25,6 +25,7 @@ type descriptors struct {
 type descriptorLimits struct {
 	settings map[string]config.DescriptorLimit
 	made     map[string]*ratelimit.Limit
+	open     map[string][]string // keys of the entries whose values tell its subjects apart
 	domains  []ratelimits.Domain
 }
 
@@ -68,7 +69,7 @@ func (p *program) answerLimits() error {
 
 // newDescriptors makes the limits of cfg. One that is as it was counts on.
 func (p *program) newDescriptors(cfg *config.Config) (*descriptorLimits, error) {
-	l := &descriptorLimits{settings: make(map[string]config.DescriptorLimit), made: make(map[string]*ratelimit.Limit)}
+	l := &descriptorLimits{settings: make(map[string]config.DescriptorLimit), made: make(map[string]*ratelimit.Limit), open: make(map[string][]string)}
 	if p.descriptors.service == nil {
 		return l, nil
 	}
@@ -87,7 +88,7 @@ func (p *program) newDescriptors(cfg *config.Config) (*descriptorLimits, error) 
 		l.made[settings.Name] = made
 	})
 	for i := range cfg.RateLimitDomains {
-		l.domains = append(l.domains, ratelimits.Domain{Name: cfg.RateLimitDomains[i].Domain, Rules: l.rules(cfg.RateLimitDomains[i].Descriptors)})
+		l.domains = append(l.domains, ratelimits.Domain{Name: cfg.RateLimitDomains[i].Domain, Rules: l.rules(cfg.RateLimitDomains[i].Descriptors, nil)})
 	}
 	return l, first
 }
@@ -97,10 +98,16 @@ func (p *program) newDescriptorLimit(settings *config.DescriptorLimit) (*ratelim
 	return gateway.NewDescriptorLimit(settings.Name, &rate, ratelimits.Part(settings.Name), p.options.LimitStore)
 }
 
-func (l *descriptorLimits) rules(all []config.Descriptor) (rules []ratelimits.Rule) {
+// rules are those of descriptors below entries of which some are left open.
+func (l *descriptorLimits) rules(all []config.Descriptor, open []string) (rules []ratelimits.Rule) {
 	for i := range all {
-		rule := ratelimits.Rule{Key: all[i].Key, Value: all[i].Value, Rules: l.rules(all[i].Descriptors)}
+		open := open[:len(open):len(open)]
+		if all[i].Value == "" {
+			open = append(open, all[i].Key)
+		}
+		rule := ratelimits.Rule{Key: all[i].Key, Value: all[i].Value, Rules: l.rules(all[i].Descriptors, open)}
 		if settings := all[i].Limit; settings != nil {
+			l.open[settings.Name] = open
 			rule.Limit, rule.Override, rule.Debt = l.made[settings.Name], settings.Override, settings.Debt
 		}
 		rules = append(rules, rule)
