@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(writerURL); url != "" { //nolint:forbidigo // this binary started itself
 		os.Exit(writer(url, os.Stdin, os.Stdout, os.Stderr)) //nolint:forbidigo // as TestMain does
 	}
+	if url := os.Getenv(spenderURL); url != "" { //nolint:forbidigo // this binary started itself
+		os.Exit(spender(url, os.Getenv(spenderMode), os.Stdout, os.Stderr)) //nolint:forbidigo // as TestMain does
+	}
 	code := m.Run()
 	pool.Close()
 	os.Exit(code) //nolint:forbidigo // as TestMain does

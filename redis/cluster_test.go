@@ -23,6 +23,14 @@ import (
 // ranges are the slots of the three servers of a cluster.
 func ranges() [3][2]int { return [3][2]int{{0, 5460}, {5461, 10922}, {10923, 16383}} }
 
+// slotsOf are those of a range, one by one: Redis before 7 takes no ranges.
+func slotsOf(r [2]int) (all []string) {
+	for n := r[0]; n <= r[1]; n++ {
+		all = append(all, strconv.Itoa(n))
+	}
+	return all
+}
+
 // startCluster starts three servers that divide the slots, without replicas.
 func startCluster(tb testing.TB) (servers []*server) {
 	tb.Helper()
@@ -30,21 +38,13 @@ func startCluster(tb testing.TB) (servers []*server) {
 		servers = append(servers, startServer(tb, "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"))
 	}
 	for i, r := range ranges() {
-		if err := servers[i].do(tb, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(r[0]), strconv.Itoa(r[1])).Error(); err != nil {
-			tb.Fatal(err)
-		}
+		must(tb, servers[i], append([]string{"CLUSTER", "ADDSLOTS"}, slotsOf(r)...)...)
 		if err := servers[i].do(tb, "CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1)).Error(); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	for _, s := range servers[1:] {
-		bus, err := s.do(tb, "CONFIG", "GET", "cluster-port").AsStrMap()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if err := servers[0].do(tb, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(s.Port), bus["cluster-port"]).Error(); err != nil {
-			tb.Fatal(err)
-		}
+		must(tb, servers[0], "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(s.Port), strconv.Itoa(s.BusPort))
 	}
 	for _, s := range servers {
 		waitFor(tb, "the cluster to form", func() bool {
@@ -170,12 +170,12 @@ func emptiedServer(t *testing.T, servers []*server, addresses []string) {
 	if redis.SameLane(limits, tagOn(0), tagOn(2)) || redis.SameLane(limits, tagOn(0), tagOn(1)) || redis.SameLane(limits, tagOn(1), tagOn(2)) {
 		t.Error("two servers have one lane")
 	}
-	from, to := strconv.Itoa(ranges()[2][0]), strconv.Itoa(ranges()[2][1])
+	moved := slotsOf(ranges()[2])
 	must(t, servers[2], "FLUSHALL")
 	for _, s := range servers {
-		must(t, s, "CLUSTER", "DELSLOTSRANGE", from, to)
+		must(t, s, append([]string{"CLUSTER", "DELSLOTS"}, moved...)...)
 	}
-	must(t, servers[0], "CLUSTER", "ADDSLOTSRANGE", from, to)
+	must(t, servers[0], append([]string{"CLUSTER", "ADDSLOTS"}, moved...)...)
 	if err := servers[0].do(t, "CLUSTER", "BUMPEPOCH").Error(); err != nil {
 		t.Fatal(err)
 	}

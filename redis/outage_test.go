@@ -298,10 +298,10 @@ func TestServerThatRefuses(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, s *server, args ...string) {
-	t.Helper()
-	if err := s.do(t, args...).Error(); err != nil {
-		t.Fatal(args, err)
+func must(tb testing.TB, s *server, args ...string) {
+	tb.Helper()
+	if err := s.do(tb, args...).Error(); err != nil {
+		tb.Fatal(args, err)
 	}
 }
 

@@ -122,3 +122,22 @@ func BenchmarkReserveCredits(b *testing.B) {
 		})
 	}
 }
+
+func giveCredits(t *testing.T, store usage.Store, n int64) {
+	t.Helper()
+	_, err := store.Apply(t.Context(), usage.Change{
+		Actor: "user:ada", Source: "cli", At: time.Now(), Subject: usage.Subject{Kind: usage.Key, ID: "k1"}, Op: usage.OpSet, Amount: n,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func creditsOf(t *testing.T, store usage.Store, at time.Time) usage.Account {
+	t.Helper()
+	a, err := store.Account(t.Context(), usage.Subject{Kind: usage.Key, ID: "k1"}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

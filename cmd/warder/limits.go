@@ -33,7 +33,8 @@ func newLimits(p *process) *cobra.Command {
 The commands ask its admin listener, with the token beside its database: they want
 the same configuration as warder serve, and its user. A subject is named by all
 that its limit tells subjects apart by, such as address=192.0.2.1 or key=ID, or by
-the id that warder limits top shows: id=ID.`,
+the id that warder limits top shows: id=ID. Of a limit of rate_limit_domains the
+parts are the keys without a value; where there are none, the subject is everybody.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
@@ -75,7 +76,7 @@ func printLimits(w io.Writer, all []server.LimitView) error {
 			quota = quotaText(v.Count, v.Per, v.Burst)
 		}
 		rows = append(rows, []string{
-			v.Name, quota, strings.Join(v.By, " "), strconv.Itoa(v.Subjects),
+			v.Name, quota, cmp.Or(strings.Join(v.By, " "), everybody), strconv.Itoa(v.Subjects),
 			strconv.FormatUint(v.Passed, 10), strconv.FormatUint(v.Refused, 10), strconv.FormatUint(v.Shadowed, 10),
 		})
 	}
@@ -217,6 +218,10 @@ func adminBase(cfg *config.Config) (string, error) {
 	return "http://" + net.JoinHostPort(host, port), nil
 }
 
+// everybody is the only subject of a limit that has no parts: one of Envoy's, whose
+// entries all have a value.
+const everybody = "everybody"
+
 // subject does what with a subject, and prints what became of it.
 func (a *admin) subject(ctx context.Context, form format, what string, args []string, q server.SubjectQuery) error {
 	path, err := limitPath(args[0], what)
@@ -225,6 +230,9 @@ func (a *admin) subject(ctx context.Context, form format, what string, args []st
 	}
 	q.Parts = map[string]string{}
 	for _, arg := range args[1:] {
+		if arg == everybody && len(args) == 2 {
+			break
+		}
 		i := strings.LastIndexByte(arg, '=')
 		if j := strings.IndexByte(arg, '='); j >= 0 && !strings.HasPrefix(arg, "claim:") {
 			i = j

@@ -79,17 +79,18 @@ type SubjectView struct {
 
 // adminLimits answers about limits, to whoever holds the token, from this machine.
 type adminLimits struct {
-	gateway func() *gateway.Gateway // the one that judges now
-	token   [sha256.Size]byte
+	gateway     func() *gateway.Gateway // the one that judges now
+	descriptors *descriptors
+	token       [sha256.Size]byte
 }
 
 // mountLimits adds the paths of limits to mux; nothing without a token.
-func mountLimits(mux *http.ServeMux, token secret.Text, g func() *gateway.Gateway) {
+func mountLimits(mux *http.ServeMux, token secret.Text, g func() *gateway.Gateway, d *descriptors) {
 	if token.IsZero() {
 		return
 	}
 	a := newAdminAnswers(token)
-	a.gateway = g
+	a.gateway, a.descriptors = g, d
 	handlers := []func(*http.Request) (any, error){a.list, a.top, a.standing, a.reset, a.override}
 	for i, pattern := range limitPatterns() {
 		mux.Handle(pattern, a.guarded(handlers[i]))
@@ -149,13 +150,16 @@ func (a *adminLimits) list(*http.Request) (any, error) {
 		v.Passed, v.Refused, v.Shadowed = n.Passed, n.Refused, n.Shadowed
 		all = append(all, v)
 	}
-	return all, nil
+	return append(all, a.descriptors.views()...), nil
 }
 
 // limit returns the limit that the path names.
 func (a *adminLimits) limit(r *http.Request) (*ratelimit.Limit, error) {
 	name, g := r.PathValue("name"), a.gateway()
 	if l := g.RateLimits()[name]; l != nil {
+		return l, nil
+	}
+	if l := a.descriptors.all()[name]; l != nil {
 		return l, nil
 	}
 	if g.Concurrency()[name] != nil {
@@ -177,7 +181,7 @@ func (a *adminLimits) top(r *http.Request) (any, error) {
 	}
 	all := []RefusedView{}
 	for _, one := range l.Top(n) {
-		all = append(all, RefusedView{Subject: one.Subject.String(), Who: one.Who, Times: one.Times, Over: one.Over, Last: one.Last.UTC().Truncate(time.Second)})
+		all = append(all, RefusedView{Subject: one.Subject.String(), Who: a.descriptors.who(l.Name(), one.Who), Times: one.Times, Over: one.Over, Last: one.Last.UTC().Truncate(time.Second)})
 	}
 	return all, nil
 }
@@ -197,7 +201,7 @@ func (a *adminLimits) asked(r *http.Request) (l *ratelimit.Limit, q SubjectQuery
 		s, err = ratelimit.ParseSubject(q.Subject)
 		return l, q, s, nil, err
 	}
-	if x, err = requestOf(a.gateway().Settings().RateLimits[l.Name()].By, q.Parts); err != nil {
+	if x, err = a.requestOf(l.Name(), q.Parts); err != nil {
 		return l, q, s, nil, err
 	}
 	s, _ = l.Subject(x)
@@ -264,22 +268,28 @@ func (a *adminLimits) override(r *http.Request) (any, error) {
 	return SubjectView{Subject: s.String()}, nil
 }
 
+// requestOf makes a request of the subject of a limit that parts name.
+func (a *adminLimits) requestOf(limit string, parts map[string]string) (*exchange.Exchange, error) {
+	if settings, ok := a.gateway().Settings().RateLimits[limit]; ok {
+		return requestOf(settings.By, parts)
+	}
+	return a.descriptors.requestOf(limit, parts)
+}
+
 // requestOf makes a request of the subject that parts name, which are all that
 // the limit tells subjects apart by.
 func requestOf(by []string, parts map[string]string) (*exchange.Exchange, error) {
-	r, err := http.NewRequest(http.MethodGet, "/", http.NoBody) //nolint:noctx // is never sent
+	x, err := noRequest()
 	if err != nil {
 		return nil, err
 	}
-	x := exchange.New(r)
 	x.Principal.Claims = map[string]any{}
 	var wanted []string
 	for _, text := range by {
 		wanted = append(wanted, partNames(text)...)
 	}
-	slices.Sort(wanted)
-	if given := slices.Sorted(maps.Keys(parts)); !slices.Equal(given, slices.Compact(wanted)) {
-		return nil, fmt.Errorf("the limit tells its subjects apart by %s: give each of these a value, and nothing else", strings.Join(wanted, ", "))
+	if err := checkParts(wanted, parts); err != nil {
+		return nil, err
 	}
 	for name, value := range parts {
 		if err := setPart(x, name, value); err != nil {
@@ -287,6 +297,27 @@ func requestOf(by []string, parts map[string]string) (*exchange.Exchange, error)
 		}
 	}
 	return x, nil
+}
+
+// noRequest is of a request that is never sent.
+func noRequest() (*exchange.Exchange, error) {
+	r, err := http.NewRequest(http.MethodGet, "/", http.NoBody) //nolint:noctx // is never sent
+	if err != nil {
+		return nil, err
+	}
+	return exchange.New(r), nil
+}
+
+// checkParts wants a value for each of wanted.
+func checkParts(wanted []string, parts map[string]string) error {
+	wanted = slices.Compact(slices.Sorted(slices.Values(wanted)))
+	if slices.Equal(slices.Sorted(maps.Keys(parts)), wanted) {
+		return nil
+	}
+	if len(wanted) == 0 {
+		return errors.New("the limit counts everybody together, and has no parts")
+	}
+	return fmt.Errorf("the limit tells its subjects apart by %s: give each of these a value, and nothing else", strings.Join(wanted, ", "))
 }
 
 // partNames are the parts of one entry of by.

@@ -25,6 +25,7 @@ type descriptors struct {
 type descriptorLimits struct {
 	settings map[string]config.DescriptorLimit
 	made     map[string]*ratelimit.Limit
+	open     map[string][]string // keys of the entries whose values tell its subjects apart
 	domains  []ratelimits.Domain
 }
 
@@ -50,6 +51,7 @@ func (p *program) answerLimits() error {
 	service, err := ratelimits.New(ratelimits.Config{
 		Log: p.options.Log, Identify: ids, Finishers: []exchange.Finisher{p.metrics, log},
 		Shadowed: func(x *exchange.Exchange, limit string) { p.shadowed(x, ratelimits.Stage, "limit:"+limit) },
+		Asked:    p.shadow.asked(&p.descriptors),
 	})
 	if err != nil {
 		return err
@@ -68,11 +70,16 @@ func (p *program) answerLimits() error {
 
 // newDescriptors makes the limits of cfg. One that is as it was counts on.
 func (p *program) newDescriptors(cfg *config.Config) (*descriptorLimits, error) {
-	l := &descriptorLimits{settings: make(map[string]config.DescriptorLimit), made: make(map[string]*ratelimit.Limit)}
 	if p.descriptors.service == nil {
-		return l, nil
+		return new(descriptorLimits), nil
 	}
-	before := p.descriptors.limits.Load()
+	return makeDescriptors(cfg, p.descriptors.limits.Load(), p.newDescriptorLimit)
+}
+
+// makeDescriptors makes the limits of cfg by one, but for those that are as before,
+// which may be nil.
+func makeDescriptors(cfg *config.Config, before *descriptorLimits, one func(*config.DescriptorLimit) (*ratelimit.Limit, error)) (*descriptorLimits, error) {
+	l := &descriptorLimits{settings: make(map[string]config.DescriptorLimit), made: make(map[string]*ratelimit.Limit), open: make(map[string][]string)}
 	var first error
 	cfg.DescriptorLimits(func(field string, settings *config.DescriptorLimit) {
 		l.settings[settings.Name] = *settings
@@ -80,14 +87,14 @@ func (p *program) newDescriptors(cfg *config.Config) (*descriptorLimits, error) 
 			l.made[settings.Name] = before.made[settings.Name]
 			return
 		}
-		made, err := p.newDescriptorLimit(settings)
+		made, err := one(settings)
 		if err != nil && first == nil {
 			first = fmt.Errorf("%s: %w", field, err)
 		}
 		l.made[settings.Name] = made
 	})
 	for i := range cfg.RateLimitDomains {
-		l.domains = append(l.domains, ratelimits.Domain{Name: cfg.RateLimitDomains[i].Domain, Rules: l.rules(cfg.RateLimitDomains[i].Descriptors)})
+		l.domains = append(l.domains, ratelimits.Domain{Name: cfg.RateLimitDomains[i].Domain, Rules: l.rules(cfg.RateLimitDomains[i].Descriptors, nil)})
 	}
 	return l, first
 }
@@ -97,10 +104,16 @@ func (p *program) newDescriptorLimit(settings *config.DescriptorLimit) (*ratelim
 	return gateway.NewDescriptorLimit(settings.Name, &rate, ratelimits.Part(settings.Name), p.options.LimitStore)
 }
 
-func (l *descriptorLimits) rules(all []config.Descriptor) (rules []ratelimits.Rule) {
+// rules are those of descriptors below entries of which some are left open.
+func (l *descriptorLimits) rules(all []config.Descriptor, open []string) (rules []ratelimits.Rule) {
 	for i := range all {
-		rule := ratelimits.Rule{Key: all[i].Key, Value: all[i].Value, Rules: l.rules(all[i].Descriptors)}
+		open := slices.Clip(open)
+		if all[i].Value == "" {
+			open = append(open, all[i].Key)
+		}
+		rule := ratelimits.Rule{Key: all[i].Key, Value: all[i].Value, Rules: l.rules(all[i].Descriptors, open)}
 		if settings := all[i].Limit; settings != nil {
+			l.open[settings.Name] = open
 			rule.Limit, rule.Override, rule.Debt = l.made[settings.Name], settings.Override, settings.Debt
 		}
 		rules = append(rules, rule)
@@ -113,16 +126,21 @@ func (p *program) replaceDescriptors(cfg *config.Config, next *descriptorLimits)
 	if p.descriptors.service == nil {
 		return nil
 	}
-	fields := cfg.RateLimitFields
-	err := p.descriptors.service.Replace(ratelimits.Settings{
-		Domains: next.domains,
-		Quiet:   fields != config.FieldsStandard && fields != config.FieldsBoth,
-		Legacy:  fields == config.FieldsLegacy || fields == config.FieldsBoth,
-	})
+	err := p.descriptors.service.Replace(next.ready(cfg))
 	if err == nil {
 		p.descriptors.limits.Store(next)
 	}
 	return err
+}
+
+// ready are l, the limits of cfg, as a service takes them.
+func (l *descriptorLimits) ready(cfg *config.Config) ratelimits.Settings {
+	fields := cfg.RateLimitFields
+	return ratelimits.Settings{
+		Domains: l.domains,
+		Quiet:   fields != config.FieldsStandard && fields != config.FieldsBoth,
+		Legacy:  fields == config.FieldsLegacy || fields == config.FieldsBoth,
+	}
 }
 
 // descriptorReasons are the words by which those limits refuse.

@@ -267,7 +267,7 @@ func (p *program) build() error {
 		}
 		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), &p.keys, o.Log,
 			func(mux *http.ServeMux) {
-				mountLimits(mux, o.AdminToken, p.gateway.Load)
+				mountLimits(mux, o.AdminToken, p.gateway.Load, &p.descriptors)
 				mountDocuments(mux, o.AdminToken, p.gateway.Load)
 				mountShadow(mux, o.AdminToken, p.shadow)
 			})

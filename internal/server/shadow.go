@@ -11,9 +11,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/decision/ratelimits"
 	"github.com/warder-dev/warder/internal/gateway"
 )
 
@@ -44,6 +47,7 @@ type shadow struct {
 // when nobody judges by it any more.
 type generation struct {
 	gateway *gateway.Gateway
+	limits  *ratelimits.Service // of rate_limit_domains
 	busy    sync.WaitGroup
 }
 
@@ -54,6 +58,9 @@ type shadowed struct {
 	live    *gateway.Gateway
 	said    gateway.Decision
 	asked   bool // by a proxy that only asks
+
+	question *rlsv3.RateLimitRequest // an Envoy's, about limits; of a request all else is
+	limits   *ratelimits.Service     // which answered it
 }
 
 // A shadowTap is told of every outcome of one gateway, and hands the requests on.
@@ -87,16 +94,28 @@ func (p *program) startShadow() error {
 	if s == nil {
 		return nil
 	}
-	g, err := p.newShadow(p.options.Shadow)
-	if err != nil {
+	var err error
+	if s.current, err = p.newGeneration(p.options.Shadow); err != nil {
 		return fmt.Errorf("shadow configuration: %w", err)
 	}
-	s.current = &generation{gateway: g}
 	s.differences.clear(time.Now())
 	for range shadowWorkers {
 		s.done.Go(s.run)
 	}
 	return nil
+}
+
+// newGeneration makes all that judges by cfg.
+func (p *program) newGeneration(cfg *config.Config) (*generation, error) {
+	limits, err := newShadowLimits(cfg)
+	if err != nil {
+		return nil, err
+	}
+	g, err := p.newShadow(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &generation{gateway: g, limits: limits}, nil
 }
 
 // newShadow makes what judges by cfg. Keys, sessions and credits are those of the
@@ -120,9 +139,9 @@ func (p *program) reloadShadow(asked Reload) {
 		return
 	}
 	cfg, err := asked.LoadShadow()
-	var g *gateway.Gateway
+	var g *generation
 	if err == nil {
-		g, err = p.newShadow(cfg)
+		g, err = p.newGeneration(cfg)
 	}
 	if err == nil {
 		p.shadow.replace(g)
@@ -189,6 +208,10 @@ func (s *shadow) run() {
 func (s *shadow) judge(one *shadowed) {
 	current := s.take()
 	defer current.busy.Done()
+	if one.question != nil {
+		s.judgeLimits(one, current)
+		return
+	}
 	ctx, cancel := context.WithTimeout(one.request.Context(), shadowTime)
 	defer cancel()
 	one.request.Header = one.request.Header.Clone() // the connection's goroutine may still read it, and stages write
@@ -207,15 +230,19 @@ func (s *shadow) judge(one *shadowed) {
 
 // differ keeps a difference, and logs it while there are few.
 func (s *shadow) differ(one *shadowed, would gateway.Decision, what []string) {
-	silent, tell := s.differences.add(difference{
+	s.note(one.id, difference{
 		route: one.said.Route, shadowRoute: would.Route, live: one.said.String(), shadow: would.String(), what: strings.Join(what, " "),
-	}, one.id, time.Now())
+	})
+}
+
+func (s *shadow) note(id string, d difference) {
+	silent, tell := s.differences.add(d, id, time.Now())
 	if !tell {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("id", one.id), slog.String("route", one.said.Route), slog.String("live", one.said.String()), slog.String("shadow", would.String()),
-		slog.String("shadow_route", would.Route), slog.String("differs", strings.Join(what, " ")),
+		slog.String("id", id), slog.String("route", d.route), slog.String("live", d.live), slog.String("shadow", d.shadow),
+		slog.String("shadow_route", d.shadowRoute), slog.String("differs", d.what),
 	}
 	if silent > 0 {
 		attrs = append(attrs, slog.Uint64("not_logged", silent))
@@ -232,10 +259,10 @@ func (s *shadow) take() *generation {
 }
 
 // replace lets g judge from now on.
-func (s *shadow) replace(g *gateway.Gateway) {
+func (s *shadow) replace(g *generation) {
 	s.mu.Lock()
 	before := s.current
-	s.current = &generation{gateway: g}
+	s.current = g
 	s.mu.Unlock()
 	before.busy.Wait() // at most as long as one judgement
 	s.differences.clear(time.Now())

@@ -3,7 +3,9 @@ package testredis
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -22,22 +24,56 @@ const patience = 2 * time.Minute
 type Server struct {
 	Address string // host:port
 	Port    int
+	BusPort int      // of a server of a cluster
 	Args    []string // more of them; as they are at the next Restart
 
-	dir string
-	bus bool // it is of a cluster
+	dir      string
+	fixedBus bool // its bus is at its port and busAbove
 
 	cmd   *exec.Cmd
 	ended chan struct{}
+}
+
+// ProgramVariable is the environment variable that names another program than
+// redis-server: an older Redis, or Valkey.
+const ProgramVariable = "WARDER_REDIS_SERVER"
+
+// program is the server's.
+func program() string {
+	return cmp.Or(os.Getenv(ProgramVariable), "redis-server") //nolint:forbidigo // of tests alone
+}
+
+// busAbove is where Redis before 7 has the bus of a cluster, and cannot be told
+// otherwise.
+const busAbove = 10_000
+
+// fixesBus reports whether the program is so old.
+func fixesBus(tb testing.TB) bool {
+	tb.Helper()
+	said, err := exec.CommandContext(tb.Context(), program(), "--version").Output() //nolint:gosec // whoever runs the test names it
+	if err != nil {
+		tb.Fatalf("%s --version: %v (package redis-server, see .ci/needs)", program(), err)
+	}
+	return bytes.Contains(said, []byte(" v=6."))
 }
 
 // Start starts redis-server with args on a free port, and waits until it answers. It
 // is killed when the test ends.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
-	s := &Server{dir: tb.TempDir(), Args: args, bus: slices.Contains(args, "--cluster-enabled")}
+	s := &Server{dir: tb.TempDir(), Args: args}
+	bus := slices.Contains(args, "--cluster-enabled")
+	s.fixedBus = bus && fixesBus(tb)
 	for range 20 { // somebody else may take the port between
-		s.Port = freePort(tb)
+		s.Port, s.BusPort = freePort(tb), 0
+		switch {
+		case s.fixedBus && s.Port > math.MaxUint16-busAbove:
+			continue
+		case s.fixedBus:
+			s.BusPort = s.Port + busAbove
+		case bus:
+			s.BusPort = freePort(tb)
+		}
 		s.Address = "127.0.0.1:" + strconv.Itoa(s.Port)
 		if s.Restart(tb) {
 			tb.Cleanup(s.Kill)
@@ -63,17 +99,17 @@ func freePort(tb testing.TB) int {
 func (s *Server) Restart(tb testing.TB) bool {
 	tb.Helper()
 	args := append([]string{"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir, "--loglevel", "warning"}, s.Args...)
-	if s.bus {
-		args = append(args, "--cluster-port", strconv.Itoa(freePort(tb)))
+	if s.BusPort > 0 && !s.fixedBus {
+		args = append(args, "--cluster-port", strconv.Itoa(s.BusPort))
 	}
 	var log bytes.Buffer
-	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), "redis-server", args...) //nolint:gosec // the test's own arguments
+	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), program(), args...) //nolint:gosec // the test's own arguments
 	s.cmd.Stdout, s.cmd.Stderr = &log, &log
 	// A group of its own: a kernel continues stopped processes of a group that lost its
 	// shell, whoever stopped them.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := s.cmd.Start(); err != nil {
-		tb.Fatalf("redis-server: %v (package redis-server, see .ci/needs)", err)
+		tb.Fatalf("%s: %v (package redis-server, see .ci/needs)", program(), err)
 	}
 	s.ended = make(chan struct{})
 	go func(cmd *exec.Cmd, ended chan struct{}) {

@@ -48,6 +48,10 @@ type Config struct {
 	// Shadowed is told of each question that a limit with Shadow would have refused.
 	// Required.
 	Shadowed func(x *exchange.Exchange, limit string)
+
+	// Asked is told of each question once it is judged. It may keep the question, and
+	// changes nothing in it. nil for nobody.
+	Asked func(x *exchange.Exchange, request *rlsv3.RateLimitRequest)
 }
 
 // Path is that of the question in gRPC.
@@ -112,6 +116,9 @@ func (s *Service) ShouldRateLimit(ctx context.Context, request *rlsv3.RateLimitR
 			response, err = s.refused(nil, s.uncounted), nil
 		}
 		s.end(a, err)
+		if s.cfg.Asked != nil {
+			s.cfg.Asked(a.x, request)
+		}
 	}()
 	return s.answer(a, request) //nolint:contextcheck // the exchange carries it
 }

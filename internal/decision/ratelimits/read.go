@@ -98,8 +98,7 @@ func (n *node) find(entries []*commonv3.RateLimitDescriptor_Entry) (*node, strin
 		next := n.exact[pair{e.GetKey(), e.GetValue()}]
 		if next == nil {
 			next = n.open[e.GetKey()]
-			subject = binary.AppendUvarint(subject, uint64(len(e.GetValue()))) // so that no two lists of values read alike
-			subject = append(subject, e.GetValue()...)
+			subject = appendValue(subject, e.GetValue())
 		}
 		if next == nil {
 			return nil, ""
@@ -110,6 +109,21 @@ func (n *node) find(entries []*commonv3.RateLimitDescriptor_Entry) (*node, strin
 		return nil, ""
 	}
 	return n, string(subject)
+}
+
+// appendValue adds a value to a subject, so that no two lists of values read alike.
+func appendValue(subject []byte, value string) []byte {
+	return append(binary.AppendUvarint(subject, uint64(len(value))), value...)
+}
+
+// Claims are those of a question of which the limit called name counts the values,
+// of the entries that its rule leaves open, in their order; see [Part].
+func Claims(name string, values []string) map[string]any {
+	var subject []byte
+	for _, value := range values {
+		subject = appendValue(subject, value)
+	}
+	return map[string]any{name: string(subject)}
 }
 
 // miss notes what no rule has: never a value, which may be a client's.
