@@ -63,6 +63,8 @@ const (
 	maxPause       = 5 * time.Second        // whatever Retry-After says
 	maxAnswer      = 64 << 20               // bytes
 	maxProblem     = 1 << 20                // bytes
+	maxDocument    = 16 << 20               // bytes
+	documentTitle  = "warder key service"   // of the API's document
 )
 
 // A Client asks the admin API. It is safe for concurrent use.
@@ -118,6 +120,30 @@ func checkServer(text string) error {
 
 // Close closes connections that nothing uses.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// IsAdminAPI reports whether the admin API of a warder answers at Server, by asking
+// for its document without the token: after a refusal it tells a wrong address from
+// a wrong token. It is false when nothing answers, too.
+func (c *Client) IsAdminAPI(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/openapi.json", http.NoBody)
+	if err != nil {
+		return false
+	}
+	response, err := c.http.RoundTrip(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close() //nolint:errcheck // read only
+	var document struct {
+		Info struct {
+			Title string `json:"title"`
+		} `json:"info"`
+	}
+	err = json.NewDecoder(io.LimitReader(response.Body, maxDocument)).Decode(&document)
+	return err == nil && response.StatusCode == http.StatusOK && document.Info.Title == documentTitle
+}
 
 // A Result is an answer.
 type Result[T any] struct {

@@ -22,6 +22,13 @@ type Account struct {
 	Spent     int64   `json:"spent"`            // since the account began
 }
 
+// AddressUse is that of the API's document.
+type AddressUse struct {
+	Address  string    `json:"address"`
+	LastUsed time.Time `json:"last_used"`
+	Requests int64     `json:"requests"`
+}
+
 // AdminKey is that of the API's document.
 type AdminKey struct {
 	Created  time.Time  `json:"created"`
@@ -363,6 +370,16 @@ type KeySpec struct {
 	Scopes       []string          `json:"scopes,omitempty"`        // what it may do; none: nothing
 }
 
+// KeyUsage is that of the API's document.
+type KeyUsage struct {
+	Addresses []AddressUse `json:"addresses"`           // the most frequent and the latest
+	Key       string       `json:"key"`                 // its id
+	LastUsed  *time.Time   `json:"last_used,omitempty"` // by the minute; absent: never
+	Routes    []UsageTotal `json:"routes"`              // of the time that was asked for, the most asked for first
+	Scopes    []ScopeUse   `json:"scopes"`              // those that were needed, and there
+	Secrets   []SecretUse  `json:"secrets"`
+}
+
 // KeysMade is that of the API's document.
 type KeysMade struct {
 	Keys []KeyMade `json:"keys"`
@@ -528,9 +545,15 @@ type RollKeyRequest struct {
 	Overlap    string `json:"overlap,omitempty"`     // how long the former secret works on, such as 24h; default: it ends at once
 }
 
+// ScopeUse is that of the API's document.
+type ScopeUse struct {
+	LastUsed time.Time `json:"last_used"`
+	Scope    string    `json:"scope"`
+}
+
 // SearchKeyRequest is that of the API's document.
 type SearchKeyRequest struct {
-	Text Text `json:"text,omitzero"` // the key, as it was pasted
+	Text Text `json:"text,omitzero"` // the key, as it was pasted; also one of another system, that was imported
 }
 
 func (v SearchKeyRequest) wire() ([]byte, error) {
@@ -550,6 +573,13 @@ type Secret struct {
 	IdleRetire string     `json:"idle_retire,omitempty"` // it ends earlier when it was unused for so long
 	Number     int64      `json:"number"`                // 1, and one more for each roll
 	Retires    *time.Time `json:"retires,omitempty"`     // until then it works; absent for the current one
+}
+
+// SecretUse is that of the API's document.
+type SecretUse struct {
+	LastUsed time.Time  `json:"last_used"`
+	Number   int64      `json:"number"`            // 0 where that is not known
+	Retires  *time.Time `json:"retires,omitempty"` // until then it works
 }
 
 // SetCreditsRequest is that of the API's document.
@@ -622,6 +652,22 @@ type UsageRow struct {
 	Key     string    `json:"key,omitempty"`   // absent where none was proved
 	Outcome string    `json:"outcome"`         // what became of the requests
 	Route   string    `json:"route,omitempty"` // absent where none matched
+}
+
+// UsageTop is that of the API's document.
+type UsageTop struct {
+	Totals []UsageTotal `json:"totals"` // the greatest first
+}
+
+// UsageTotal is that of the API's document.
+type UsageTotal struct {
+	Failed   int64  `json:"failed"`         // of them, those that were answered 5xx, could not be judged, or were cut short
+	Key      string `json:"key,omitempty"`  // its id, empty for requests that proved none, or other for keys beyond those that are told apart; absent for routes
+	Limited  int64  `json:"limited"`        // of them, those over a limit or without credits
+	Name     string `json:"name,omitempty"` // of the key, while there is one
+	Passed   int64  `json:"passed"`         // of them, those that reached the API
+	Requests int64  `json:"requests"`
+	Route    string `json:"route,omitempty"` // its pattern, empty where none matched; absent for keys
 }
 
 // Use is that of the API's document.
@@ -747,6 +793,7 @@ type ListAuditParams struct {
 	Subject string    // such as the id of a key
 	Since   time.Time // not before it
 	Until   time.Time // before it
+	After   int64     // only entries beyond this one, by its seq: later ones, or earlier ones in a list with the newest first
 	Order   string    // which first; default newest; one of newest, oldest
 	Limit   int64     // entries in a page; default 100
 	Cursor  string    // next of the page before, with the same filter and order
@@ -760,6 +807,7 @@ func (p ListAuditParams) fields() (url.Values, http.Header) {
 	set(query, "subject", p.Subject)
 	set(query, "since", p.Since)
 	set(query, "until", p.Until)
+	set(query, "after", p.After)
 	set(query, "order", p.Order)
 	set(query, "limit", p.Limit)
 	set(query, "cursor", p.Cursor)
@@ -781,6 +829,7 @@ type ExportAuditParams struct {
 	Subject string    // such as the id of a key
 	Since   time.Time // not before it
 	Until   time.Time // before it
+	After   int64     // only entries beyond this one, by its seq: later ones, or earlier ones in a list with the newest first
 	Format  string    // jsonl can be verified offline; csv is for people; default jsonl; one of jsonl, csv
 }
 
@@ -792,6 +841,7 @@ func (p ExportAuditParams) fields() (url.Values, http.Header) {
 	set(query, "subject", p.Subject)
 	set(query, "since", p.Since)
 	set(query, "until", p.Until)
+	set(query, "after", p.After)
 	set(query, "format", p.Format)
 	return query, header
 }
@@ -985,6 +1035,28 @@ func (c *Client) UpdateKey(ctx context.Context, id string, p UpdateKeyParams, bo
 	r := request{method: "PATCH", path: "/v1/keys/" + url.PathEscape(id), body: body}
 	r.query, r.header = p.fields()
 	return call[KeyChanged](ctx, c, r)
+}
+
+// GetKeyUsageParams are those of [Client.GetKeyUsage]. A field that is zero is not sent.
+type GetKeyUsageParams struct {
+	Since time.Time // default: a day before until
+	Until time.Time // default: now
+	Per   string    // of which rows the sums of routes are; default hour; one of minute, hour, day
+}
+
+func (p GetKeyUsageParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "since", p.Since)
+	set(query, "until", p.Until)
+	set(query, "per", p.Per)
+	return query, header
+}
+
+// GetKeyUsage: show what one key was used for, from where, and by which of its texts.
+func (c *Client) GetKeyUsage(ctx context.Context, id string, p GetKeyUsageParams) (Result[KeyUsage], error) {
+	r := request{method: "GET", path: "/v1/keys/" + url.PathEscape(id) + "/usage", body: nil}
+	r.query, r.header = p.fields()
+	return call[KeyUsage](ctx, c, r)
 }
 
 // DisableKeyParams are those of [Client.DisableKey]. A field that is zero is not sent.
@@ -1421,6 +1493,36 @@ func (c *Client) GetUsage(ctx context.Context, p GetUsageParams) (Result[UsagePa
 	r := request{method: "GET", path: "/v1/usage", body: nil}
 	r.query, r.header = p.fields()
 	return call[UsagePage](ctx, c, r)
+}
+
+// TopUsageParams are those of [Client.TopUsage]. A field that is zero is not sent.
+type TopUsageParams struct {
+	By    string    // default key; one of key, route
+	Key   string    // the id of a key: its requests alone
+	Owner string    // of the keys of this owner that there are still
+	Since time.Time // default: a day before until
+	Until time.Time // default: now
+	Per   string    // of which rows the sum is; default hour; one of minute, hour, day
+	Limit int64     // how many; default 20
+}
+
+func (p TopUsageParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "by", p.By)
+	set(query, "key", p.Key)
+	set(query, "owner", p.Owner)
+	set(query, "since", p.Since)
+	set(query, "until", p.Until)
+	set(query, "per", p.Per)
+	set(query, "limit", p.Limit)
+	return query, header
+}
+
+// TopUsage: show which keys, or which routes, had the most requests.
+func (c *Client) TopUsage(ctx context.Context, p TopUsageParams) (Result[UsageTop], error) {
+	r := request{method: "GET", path: "/v1/usage:top", body: nil}
+	r.query, r.header = p.fields()
+	return call[UsageTop](ctx, c, r)
 }
 
 // Whoami: show who asks, and what they may do.

@@ -22,6 +22,8 @@ func newAdmins(p *process) *cobra.Command {
 
 The commands work on the database itself, also while warder serve runs: it sees a
 change with the next request. Whoever may write the database may do everything here.
+With --server they ask the admin API of a warder that runs elsewhere, and print the same,
+as far as the token may; setup and accept work where the database is alone.
 
 Nobody gives anybody a password: setup, add, invite, reset-password and reset-factor
 make a link, good once and for an hour. Whoever has it sets password and second

@@ -10,10 +10,13 @@ import (
 )
 
 // changeAdmin changes one account and shows it.
-func changeAdmin(cmd *cobra.Command, p *process, output, name string, change func(ctx context.Context, a *admins, id account.ID) (account.Account, error), said string) error {
+func changeAdmin(cmd *cobra.Command, p *process, output, name string, change func(ctx context.Context, a *admins, id account.ID) (account.Account, error), there personChange, said string) error {
 	form, err := parseFormat(output, asTable, asJSON, asYAML, asID)
 	if err != nil {
 		return err
+	}
+	if isRemote(cmd) {
+		return changeRemote(cmd, p, form, name, there, said)
 	}
 	return withAdmins(cmd, p, false, func(a *admins) error {
 		found, err := a.find(cmd.Context(), name)
@@ -31,6 +34,7 @@ func changeAdmin(cmd *cobra.Command, p *process, output, name string, change fun
 
 func addChangeFlags(cmd *cobra.Command, p *process, output *string) {
 	addConfigFlags(cmd, "db", "peppers-file")
+	addRemoteFlags(cmd)
 	cmd.Flags().StringVarP(output, "output", "o", string(asTable), "table, json, yaml or id")
 	completeOutput(cmd, asTable, asJSON, asYAML, asID)
 	cmd.ValidArgsFunction = completeAdmins(p)
@@ -50,7 +54,7 @@ func newAdminsRole(p *process) *cobra.Command {
 			}
 			return changeAdmin(cmd, p, output, args[0], func(ctx context.Context, a *admins, id account.ID) (account.Account, error) {
 				return a.people.SetRole(ctx, operator(p), id, 0, r)
-			}, "is "+string(r)+" now, and has to log in again.")
+			}, setRoleRemote(r), "is "+string(r)+" now, and has to log in again.")
 		},
 	}
 	addChangeFlags(cmd, p, &output)
@@ -76,7 +80,7 @@ func newAdminsTurn(p *process, name string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return changeAdmin(cmd, p, output, args[0], func(ctx context.Context, a *admins, id account.ID) (account.Account, error) {
 				return t.change(a.people, ctx, operator(p), id, 0)
-			}, t.said)
+			}, turnPersonRemote(name), t.said)
 		},
 	}
 	addChangeFlags(cmd, p, &output)

@@ -103,6 +103,9 @@ func newAdminKeysCreate(p *process) *cobra.Command {
 				}
 				spec.Expires = time.Now().Add(lifetime)
 			}
+			if isRemote(cmd) {
+				return createAdminKeyRemote(cmd, p, form, &spec)
+			}
 			return withAdmins(cmd, p, false, func(a *admins) error {
 				key, text, err := a.keys.Issue(cmd.Context(), operator(p), spec)
 				if err != nil {
@@ -113,6 +116,7 @@ func newAdminKeysCreate(p *process) *cobra.Command {
 		},
 	}
 	addConfigFlags(cmd, "db", "peppers-file")
+	addRemoteFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&name, "name", "", "for people to read")
 	f.StringVar(&role, "role", "", "owner, admin, developer or auditor")
@@ -135,26 +139,34 @@ func newAdminKeysList(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if isRemote(cmd) {
+				return listAdminKeysRemote(cmd, p, form)
+			}
 			return withAdmins(cmd, p, false, func(a *admins) error {
 				all, err := a.keys.List(cmd.Context())
 				if err != nil {
 					return err
 				}
 				slices.SortStableFunc(all, func(a, b account.Key) int { return a.Created.Compare(b.Created) })
-				return printAdminKeys(p.stdout, form, all)
+				now, views := time.Now(), []adminKeyView{}
+				for i := range all {
+					views = append(views, viewAdminKey(&all[i], now))
+				}
+				return printAdminKeys(p.stdout, form, views)
 			})
 		},
 	}
 	addConfigFlags(cmd, "db", "peppers-file")
+	addRemoteFlags(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", string(asTable), "table, json, yaml or id")
 	completeOutput(cmd, asTable, asJSON, asYAML, asID)
 	return cmd
 }
 
-func printAdminKeys(w io.Writer, form format, all []account.Key) error {
-	now, views, ids := time.Now(), []adminKeyView{}, []apikey.ID{}
-	for i := range all {
-		views, ids = append(views, viewAdminKey(&all[i], now)), append(ids, apikey.ID(all[i].ID))
+func printAdminKeys(w io.Writer, form format, views []adminKeyView) error {
+	ids := []apikey.ID{}
+	for i := range views {
+		ids = append(ids, apikey.ID(views[i].ID))
 	}
 	return form.print(w, views, ids, func(w io.Writer) error {
 		rows := [][]string{{"ID", "KEY", "NAME", "ROLE", "OWNER", "STATE", "CREATED", "EXPIRES"}}
@@ -163,6 +175,15 @@ func printAdminKeys(w io.Writer, form format, all []account.Key) error {
 		}
 		return printRows(w, rows)
 	})
+}
+
+// printAdminKey writes one admin key.
+func printAdminKey(w io.Writer, form format, v adminKeyView) error {
+	return form.print(w, v, []apikey.ID{apikey.ID(v.ID)}, func(w io.Writer) error { return printRows(w, v.rows()) })
+}
+
+func noAdminKey(id string) error {
+	return fail(exitNotFound, "warder admins keys list shows the ids", "no admin key has the id %s", id)
 }
 
 func newAdminKeysRevoke(p *process) *cobra.Command {
@@ -179,24 +200,27 @@ func newAdminKeysRevoke(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, err := keyID(args[0], p.stdin)
+			id, err := adminKeyID(args[0], p.stdin)
 			if err != nil {
 				return err
+			}
+			if isRemote(cmd) {
+				return revokeAdminKeyRemote(cmd, p, form, args[0], string(id), reason)
 			}
 			return withAdmins(cmd, p, false, func(a *admins) error {
 				key, err := a.keys.Revoke(cmd.Context(), operator(p), string(id), reason)
 				if errors.Is(err, account.ErrNotFound) {
-					return fail(exitNotFound, "warder admins keys list shows the ids", "no admin key has the id %s", id)
+					return noAdminKey(string(id))
 				}
 				if err != nil {
 					return adminFailure(err)
 				}
-				v := viewAdminKey(&key, time.Now())
-				return form.print(p.stdout, v, []apikey.ID{id}, func(w io.Writer) error { return printRows(w, v.rows()) })
+				return printAdminKey(p.stdout, form, viewAdminKey(&key, time.Now()))
 			})
 		},
 	}
 	addConfigFlags(cmd, "db", "peppers-file")
+	addRemoteFlags(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "a word for the record, such as leaked")
 	cmd.Flags().StringVarP(&output, "output", "o", string(asTable), "table, json, yaml or id")
 	completeOutput(cmd, asTable, asJSON, asYAML, asID)

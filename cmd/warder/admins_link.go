@@ -23,16 +23,22 @@ type linkFlags struct {
 // addTo gives cmd the flags.
 func (f *linkFlags) addTo(cmd *cobra.Command) {
 	addConfigFlags(cmd, "db", "peppers-file")
+	if cmd.Name() != "setup" { // nobody administers yet, whom a server could ask for a token
+		addRemoteFlags(cmd)
+	}
 	f.where.addFlags(cmd)
 	cmd.Flags().StringVarP(&f.output, "output", "o", string(asTable), "table, json, yaml, id or secret (the link alone)")
 	completeOutput(cmd, asTable, asJSON, asYAML, asID, asSecret)
 }
 
 // run makes a link and shows it.
-func (f *linkFlags) run(cmd *cobra.Command, p *process, fresh bool, makes maker) error {
+func (f *linkFlags) run(cmd *cobra.Command, p *process, fresh bool, makes maker, there remoteMaker) error {
 	form, err := parseFormat(f.output, asTable, asJSON, asYAML, asID, asSecret)
 	if err != nil {
 		return err
+	}
+	if isRemote(cmd) {
+		return f.runRemote(cmd, p, form, there)
 	}
 	l, err := f.where.link()
 	if err != nil {
@@ -43,26 +49,26 @@ func (f *linkFlags) run(cmd *cobra.Command, p *process, fresh bool, makes maker)
 		if err != nil {
 			return adminFailure(err)
 		}
-		return f.show(p, form, &made, link)
+		where := "from " + f.where.from + " alone"
+		if f.where.anywhere {
+			where = "from everywhere"
+		}
+		return f.tell(p, form, viewAdmin(&made), link, where, "echo \"$LINK\" | warder admins accept")
 	})
 }
 
-// show tells the link, the only time that anybody can.
-func (f *linkFlags) show(p *process, form format, a *account.Account, link secret.Text) error {
-	v := viewAdmin(a)
+// tell tells the link, the only time that anybody can, from where it is good, and how
+// it is used.
+func (f *linkFlags) tell(p *process, form format, v adminView, link secret.Text, where, how string) error {
 	v.Link = link.Reveal()
 	if form == asSecret {
 		_, err := fmt.Fprintln(p.stdout, v.Link)
 		return err
 	}
-	where := "from " + f.where.from + " alone"
-	if f.where.anywhere {
-		where = "from everywhere"
-	}
 	if form == asID {
 		_, _ = fmt.Fprintf(p.stderr, "link: %s\n", v.Link)
 	}
-	_, _ = fmt.Fprintf(p.stderr, "The link is shown this once. It is good once, for an hour, %s: echo \"$LINK\" | warder admins accept\n", where)
+	_, _ = fmt.Fprintf(p.stderr, "The link is shown this once. It is good once, for an hour, %s: %s\n", where, how)
 	return printAdmin(p.stdout, form, v)
 }
 
@@ -77,14 +83,17 @@ func newAdminsSetup(p *process) *cobra.Command {
 		Long: `Make the first owner, and the link that sets it up.
 
 Once an owner has set itself up, owners make the others: the command is refused then.
-Until then it may be repeated; the link of before is worth nothing afterwards.`,
+Until then it may be repeated; the link of before is worth nothing afterwards.
+
+It works where the database is, and asks no server: until there is an owner, whoever may
+write the database is the one to make it.`,
 		Example: `  warder admins setup
   warder admins setup --name ada --output secret | warder admins accept`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return flags.run(cmd, p, true, func(ctx context.Context, a *admins, l account.Link) (account.Account, secret.Text, error) {
 				return a.people.FirstOwner(ctx, operator(p), cmp.Or(name, userName(p.environ)), l)
-			})
+			}, nil)
 		},
 	}
 	flags.addTo(cmd)
@@ -107,9 +116,10 @@ func newAdminsAdd(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			spec := account.Spec{Name: args[0], Email: email, Role: r}
 			return flags.run(cmd, p, false, func(ctx context.Context, a *admins, l account.Link) (account.Account, secret.Text, error) {
-				return a.people.Create(ctx, operator(p), account.Spec{Name: args[0], Email: email, Role: r}, l)
-			})
+				return a.people.Create(ctx, operator(p), spec, l)
+			}, addRemote(spec))
 		},
 	}
 	flags.addTo(cmd)
@@ -132,7 +142,7 @@ func newAdminsInvite(p *process) *cobra.Command {
 					return found, secret.Text{}, err
 				}
 				return a.people.Invite(ctx, operator(p), found.ID, l)
-			})
+			}, inviteRemote(args[0]))
 		},
 	}
 	flags.addTo(cmd)
@@ -152,13 +162,14 @@ It holds at once: nobody logs in to the account until the link was used, and its
 sessions have ended.`,
 		Args: oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			taken := account.Reset{Password: what == "password", Factor: what == "factor"}
 			return flags.run(cmd, p, false, func(ctx context.Context, a *admins, l account.Link) (account.Account, secret.Text, error) {
 				found, err := a.find(ctx, args[0])
 				if err != nil {
 					return found, secret.Text{}, err
 				}
-				return a.people.Reset(ctx, operator(p), found.ID, account.Reset{Password: what == "password", Factor: what == "factor"}, l)
-			})
+				return a.people.Reset(ctx, operator(p), found.ID, taken, l)
+			}, resetRemote(args[0], taken))
 		},
 	}
 	flags.addTo(cmd)

@@ -74,16 +74,30 @@ func newAdminsList(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if isRemote(cmd) {
+				return withRemoteAdmins(cmd, p, "", func(r *remote) error {
+					views, err := r.everybody(cmd.Context())
+					if err != nil {
+						return err
+					}
+					return printAdmins(p.stdout, form, views)
+				})
+			}
 			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				all, err := everyAccount(cmd, db)
 				if err != nil {
 					return err
 				}
-				return printAdmins(p.stdout, form, all)
+				views := []adminView{}
+				for i := range all {
+					views = append(views, viewAdmin(&all[i]))
+				}
+				return printAdmins(p.stdout, form, views)
 			})
 		},
 	}
 	addConfigFlags(cmd, "db")
+	addRemoteFlags(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", string(asTable), "table, json, yaml or id")
 	completeOutput(cmd, asTable, asJSON, asYAML, asID)
 	return cmd
@@ -105,10 +119,10 @@ func everyAccount(cmd *cobra.Command, db *database) (all []account.Account, err 
 	return all, nil
 }
 
-func printAdmins(w io.Writer, form format, all []account.Account) error {
-	views, ids := []adminView{}, []apikey.ID{}
-	for i := range all {
-		views, ids = append(views, viewAdmin(&all[i])), append(ids, apikey.ID(all[i].ID))
+func printAdmins(w io.Writer, form format, views []adminView) error {
+	ids := []apikey.ID{}
+	for i := range views {
+		ids = append(ids, apikey.ID(views[i].ID))
 	}
 	return form.print(w, views, ids, func(w io.Writer) error {
 		rows := [][]string{{"ID", "NAME", "EMAIL", "ROLE", "STATE", "FACTOR", "CREATED", "LAST LOGIN"}}

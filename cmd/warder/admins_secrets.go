@@ -31,7 +31,10 @@ The link, the password and the first code of the authenticator are asked for on 
 terminal, or read from standard input, one line each; a link that was piped in is the
 first line, and the terminal is asked for the rest. They are never arguments. The
 authenticator's secret is shown on standard error before the code is asked for, and
-the recovery codes, this once, on standard output.`,
+the recovery codes, this once, on standard output.
+
+It works where the database is, and asks no server: whoever has a link and no access to
+that machine uses it on the admin page.`,
 		Example: `  warder admins setup --output secret | warder admins accept`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -28,7 +28,10 @@ func newAudit(p *process) *cobra.Command {
 Each change of a key, of credits and of others' sessions leaves an entry: who made
 it, from where, what was before and after, never a secret. Entries are chained, so
 that one that was changed, removed, moved or put in is found; checkpoints, which
-warder serve signs, find an end that was cut.`,
+warder serve signs, find an end that was cut.
+
+list, show, verify and export ask a warder that runs, with --server. checkpoint and
+key stay where the database is: they need its signing key, which no server gives away.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}

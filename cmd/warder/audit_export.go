@@ -22,7 +22,8 @@ jsonl is one JSON object a line, which warder audit verify takes, and every prog
 that follows the documentation of the hash. csv is for spreadsheets: text that one
 would run as a formula gets an apostrophe before it.`,
 		Example: `  warder audit export > audit.jsonl
-  warder audit export --after 1200 >> audit.jsonl`,
+  warder audit export --after 1200 >> audit.jsonl
+  warder audit export --server https://keys.example.com --token-file token.txt --format csv`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if form != asJSONL && form != asCSV {
@@ -30,6 +31,9 @@ would run as a formula gets an apostrophe before it.`,
 			}
 			if after < 0 {
 				return fail(exitUsage, "", "--after %d: want the number of an entry", after)
+			}
+			if isRemote(cmd) {
+				return exportRemote(cmd, p, form, after)
 			}
 			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
 				w := audit.NewJSONWriter(p.stdout)
@@ -41,6 +45,7 @@ would run as a formula gets an apostrophe before it.`,
 		},
 	}
 	addConfigFlags(cmd, "db")
+	addRemoteFlags(cmd)
 	cmd.Flags().StringVar(&form, "format", asJSONL, "jsonl or csv")
 	cmd.Flags().Int64Var(&after, "after", 0, "only entries after this number")
 	err := cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{asJSONL, asCSV}, cobra.ShellCompDirectiveNoFileComp))

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warder-dev/warder/audit"
-	"github.com/warder-dev/warder/internal/config"
 )
 
 // auditFilter are the flags of audit list.
@@ -44,8 +43,8 @@ as it is.`,
 			if err != nil {
 				return err
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
-				entries, err := db.Audit().List(cmd.Context(), q)
+			return withAuditLog(cmd, p, func(log audit.Reader) error {
+				entries, err := log.List(cmd.Context(), q)
 				if err != nil {
 					return err
 				}
@@ -57,6 +56,7 @@ as it is.`,
 		},
 	}
 	addConfigFlags(cmd, "db")
+	addRemoteFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.actor, "actor", "", "only what this one did, such as user:ada or system")
 	flags.StringVar(&f.op, "op", "", "only this operation, such as create, roll or revoke")
@@ -121,8 +121,8 @@ func newAuditShow(p *process) *cobra.Command {
 			if err != nil || seq < 1 {
 				return fail(exitUsage, "warder audit list shows the numbers", "%q is not the number of an entry", printable(args[0]))
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
-				entries, err := db.Audit().List(cmd.Context(), audit.Query{After: seq - 1, Limit: 1})
+			return withAuditLog(cmd, p, func(log audit.Reader) error {
+				entries, err := log.List(cmd.Context(), audit.Query{After: seq - 1, Limit: 1})
 				switch {
 				case err != nil:
 					return err
@@ -134,6 +134,7 @@ func newAuditShow(p *process) *cobra.Command {
 		},
 	}
 	addConfigFlags(cmd, "db")
+	addRemoteFlags(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", string(asTable), "table or json")
 	return cmd
 }

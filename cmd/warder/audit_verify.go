@@ -41,11 +41,16 @@ Without FILE the log of the database is verified, with the checkpoints that are 
 the database, in audit.checkpoint_file and in each --checkpoint. FILE is an export
 in jsonl, which needs no database; it is verified with each --checkpoint alone.
 
+With --server the log of a warder that runs is read from there and verified here, with
+each --checkpoint alone: whoever could write the log anew could make checkpoints anew,
+so that those of the server would prove nothing to you. Name its key by --public-key.
+
 Checkpoints are believed when they are signed with the key of this machine, or one
 of --public-key. A log that does not hold is exit code 6, and the first entry that
 is broken is named.`,
 		Example: `  warder audit verify --checkpoint /mnt/elsewhere/warder.checkpoints
-  warder audit verify --public-key "$KEY" --checkpoint warder.checkpoints audit.jsonl`,
+  warder audit verify --public-key "$KEY" --checkpoint warder.checkpoints audit.jsonl
+  warder audit verify --server https://keys.example.com --token-file token.txt --public-key "$KEY" --checkpoint warder.checkpoints`,
 		Args: wants(oneFile, 0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			form, err := parseFormat(o.output, asTable, asJSON)
@@ -70,6 +75,7 @@ is broken is named.`,
 		},
 	}
 	addConfigFlags(cmd, "db")
+	addRemoteFlags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&o.checkpoints, "checkpoint", nil, "file of checkpoints that were kept elsewhere; may be given more than once")
 	f.StringArrayVar(&o.keys, "public-key", nil, "believe checkpoints of this key too, as warder audit key prints it; may be given more than once")
@@ -80,17 +86,22 @@ is broken is named.`,
 
 // verify verifies the database, or the file that args names.
 func (o *auditCheck) verify(cmd *cobra.Command, p *process, args []string) (v chainVerdict, _ error) {
-	cfg, err := keysConfig(cmd, p)
-	if err != nil {
-		return v, err
+	if isRemote(cmd) && len(args) > 0 {
+		return v, fail(exitUsage, "leave one of them out", "FILE is an export, and --server a warder that has its log itself")
 	}
-	keys, err := o.keyring(cfg)
+	if isRemote(cmd) && o.partial {
+		return v, fail(exitUsage, "", "--partial is for an export: the server has the whole log")
+	}
+	cfg, keys, err := o.trusted(cmd, p)
 	if err != nil {
 		return v, err
 	}
 	checkpoints, err := o.read()
 	if err != nil {
 		return v, err
+	}
+	if isRemote(cmd) {
+		return o.verifyServer(cmd, p, keys, checkpoints)
 	}
 	if len(args) > 0 {
 		return o.verifyExport(p, args[0], keys, checkpoints)
@@ -130,15 +141,31 @@ func countCheckpoints(ctx context.Context, store audit.Store) (n int, _ error) {
 	}
 }
 
-// keyring is the keys whose checkpoints are believed.
-func (o *auditCheck) keyring(cfg *config.Config) (keys audit.Keyring, _ error) {
+// trusted is the configuration, and the keys whose checkpoints are believed. Of a
+// server's log nothing of this machine is.
+func (o *auditCheck) trusted(cmd *cobra.Command, p *process) (*config.Config, audit.Keyring, error) {
+	if isRemote(cmd) {
+		keys, err := o.named(nil)
+		return nil, keys, err
+	}
+	cfg, err := keysConfig(cmd, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	var keys audit.Keyring
 	signer, err := readSigner(cfg)
 	switch {
 	case err == nil:
 		keys = append(keys, signer.PublicKey())
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		return nil, nil, err
 	}
+	keys, err = o.named(keys)
+	return cfg, keys, err
+}
+
+// named adds those of --public-key to keys.
+func (o *auditCheck) named(keys audit.Keyring) (_ audit.Keyring, err error) {
 	for _, text := range o.keys {
 		var key ed25519.PublicKey
 		if key, err = audit.ParsePublicKey(text); err != nil {

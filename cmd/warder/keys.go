@@ -87,23 +87,31 @@ func stderrLog(p *process) *slog.Logger {
 // by names who changes keys from this command line.
 func by(p *process) apikey.By { return apikey.By{Actor: "user:" + userName(p.environ), Source: "cli"} }
 
-// maxKeyText is the longest line that is read as a key, in bytes.
-const maxKeyText = 256
+// maxKeyText is the longest line that is read as a key, or as a token, in bytes: what
+// the admin API takes.
+const maxKeyText = 8 << 10
 
-// keyID returns the id that arg names: an id, or "-" for a key's text on
-// standard input.
-func keyID(arg string, stdin io.Reader) (apikey.ID, error) {
+// keyID returns the id that arg names: an id, or "-" for a key's text on standard
+// input, which may be that of a key of another system.
+func keyID(cmd *cobra.Command, p *process, arg string) (apikey.ID, error) {
 	if arg != "-" {
-		if !apikey.ValidID(arg) {
-			return "", fail(exitUsage, "warder keys list shows the ids", "%q is not a key's id: want 12 letters and digits", printable(arg))
-		}
-		return apikey.ID(arg), nil
+		return writtenID(arg, "warder keys list shows the ids")
 	}
-	return pastedID(stdin)
+	line, err := pastedLine(p.stdin)
+	if err != nil {
+		return "", err
+	}
+	if info, err := apikey.Parse(line); err == nil {
+		return info.ID, nil
+	}
+	return importedID(cmd, p, line)
 }
 
-// pastedID reads the text of a key from standard input.
-func pastedID(stdin io.Reader) (apikey.ID, error) {
+// adminKeyID is [keyID] of an admin key.
+func adminKeyID(arg string, stdin io.Reader) (apikey.ID, error) {
+	if arg != "-" {
+		return writtenID(arg, "warder admins keys list shows the ids")
+	}
 	line, err := pastedLine(stdin)
 	if err != nil {
 		return "", err
@@ -113,6 +121,13 @@ func pastedID(stdin io.Reader) (apikey.ID, error) {
 		return "", fail(exitUsage, "copy it again, whole", "standard input holds no key: its form or its check digits are wrong")
 	}
 	return info.ID, nil
+}
+
+func writtenID(arg, hint string) (apikey.ID, error) {
+	if !apikey.ValidID(arg) {
+		return "", fail(exitUsage, hint, "%q is not a key's id: want 12 letters and digits", printable(arg))
+	}
+	return apikey.ID(arg), nil
 }
 
 // pastedLine reads one line from standard input, whatever it is.

@@ -71,7 +71,7 @@ func (o *creditsTarget) with(cmd *cobra.Command, p *process, args []string, use 
 	s := usage.Subject{Kind: usage.Owner, ID: o.owner}
 	if o.owner == "" {
 		argument = args[0]
-		id, err := keyID(args[0], p.stdin)
+		id, err := keyID(cmd, p, args[0])
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ key and to keep it on lists, revoke it.`,
 			if err != nil {
 				return err
 			}
-			id, err := keyID(args[0], p.stdin)
+			id, err := keyID(cmd, p, args[0])
 			if err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ func newKeysTurn(p *process, t turn) *cobra.Command {
 		Short: t.short,
 		Args:  wants(aKey, 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := keyID(args[0], p.stdin)
+			id, err := keyID(cmd, p, args[0])
 			if err != nil {
 				return err
 			}

@@ -65,7 +65,7 @@ that scopes by which plans go are left alone, and wait until a month is counted.
 			}
 			var id apikey.ID
 			if len(args) > 0 {
-				if id, err = keyID(args[0], p.stdin); err != nil {
+				if id, err = keyID(cmd, p, args[0]); err != nil {
 					return err
 				}
 			}

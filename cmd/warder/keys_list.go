@@ -54,7 +54,7 @@ func newKeysFind(p *process) *cobra.Command {
 		Args:  wants("a part of a name, an owner or an id, or - and a key on standard input", 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.text = args[0]; args[0] == "-" {
-				id, err := pastedID(p.stdin)
+				id, err := keyID(cmd, p, "-")
 				if err != nil {
 					return err
 				}

@@ -57,7 +57,7 @@ there are that are not revoked yet.`,
 			if many {
 				return revokeMany(cmd, p, &o, wait)
 			}
-			id, err := keyID(args[0], p.stdin)
+			id, err := keyID(cmd, p, args[0])
 			if err != nil {
 				return err
 			}

@@ -75,7 +75,7 @@ func revokeManyRemote(cmd *cobra.Command, p *process, which *apikey.Selection, r
 		Owner: which.Owner, Environment: string(which.Environment), Count: new(int64(which.Count)), Reason: reason,
 	})
 	if err != nil {
-		return remoteFailure(err, "keys revoke")
+		return r.failure(cmd.Context(), err, "keys revoke")
 	}
 	return printRevokedMany(p, len(done.Value.Revoked), r.server, receiptOf(&done.Value.Receipt), done.Value.Receipt.Complete)
 }

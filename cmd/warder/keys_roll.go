@@ -70,7 +70,7 @@ func rollKey(cmd *cobra.Command, p *process, arg string, o *rollOptions) error {
 	if err != nil {
 		return err
 	}
-	id, err := keyID(arg, p.stdin)
+	id, err := keyID(cmd, p, arg)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func newKeysEndOverlap(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, err := keyID(args[0], p.stdin)
+			id, err := keyID(cmd, p, args[0])
 			if err != nil {
 				return err
 			}

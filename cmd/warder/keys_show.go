@@ -22,7 +22,7 @@ func newKeysShow(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, err := keyID(args[0], p.stdin)
+			id, err := keyID(cmd, p, args[0])
 			if err != nil {
 				return err
 			}

@@ -142,7 +142,7 @@ func proveKey(cmd *cobra.Command, p *process, cfg *config.Config, db *database, 
 	if err != nil {
 		return "", 0, err
 	}
-	principal, err := verifyText(cmd.Context(), db, peppers, text, apikey.Use{Dry: true})
+	principal, err := verifyText(cmd.Context(), db, peppers, text, apikey.Use{Dry: true}, cfg.Keys.LegacyFormats)
 	if d, ok := errors.AsType[*authn.Denial](err); ok {
 		principal, err = d.Principal, nil
 	}
@@ -172,7 +172,7 @@ func tokenRemote(cmd *cobra.Command, p *process, arg string, o *tokenOptions, sp
 	}
 	made, err := r.ExchangeKey(cmd.Context(), client.ExchangeSpec{Key: client.NewText(text), Scopes: spec.Scopes, Audience: spec.Audience, Lifetime: o.lifetime})
 	if err != nil {
-		return remoteFailure(err, "no token is made")
+		return r.failure(cmd.Context(), err, "no token is made")
 	}
 	v := made.Value
 	return showToken(p, form, tokenView{v.AccessToken.Reveal(), v.KeyID, strings.Fields(v.Scope), v.Audience, v.Expires})

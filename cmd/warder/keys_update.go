@@ -53,7 +53,7 @@ func updateKey(cmd *cobra.Command, p *process, arg string, o *updateOptions) err
 	if err != nil {
 		return fail(exitUsage, "", "%w", err)
 	}
-	id, err := keyID(arg, p.stdin)
+	id, err := keyID(cmd, p, arg)
 	if err != nil {
 		return err
 	}

@@ -104,8 +104,17 @@ func verifyKey(cmd *cobra.Command, p *process, arg string, o *verifyOptions) err
 		if err != nil {
 			return err
 		}
-		principal, err := verifyText(cmd.Context(), db, peppers, text, use)
+		principal, err := verifyText(cmd.Context(), db, peppers, text, use, cfg.Keys.LegacyFormats)
 		v, failure := verdictOf(principal, err)
+		if failure != nil && (v.Reason == "malformed" || v.Reason == "unknown") {
+			untaken, told := untakenImport(cmd.Context(), cfg, db, peppers, text)
+			switch {
+			case untaken != nil:
+				v, failure = *untaken, told
+			case told != nil:
+				return told
+			}
+		}
 		if failure != nil && v.Reason == "" {
 			return failure // nobody knows
 		}
@@ -134,11 +143,10 @@ func keyText(arg string, stdin io.Reader) (string, error) {
 	return line, nil
 }
 
-// askedStore hides what a verifier would follow: one question needs no cache.
-type askedStore struct{ apikey.Store }
-
-func verifyText(ctx context.Context, db *database, peppers *apikey.Peppers, text string, use apikey.Use) (exchange.Principal, error) {
-	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: askedStore{db.APIKeys()}, Peppers: peppers})
+// verifyText judges a text, also one of the other systems' forms, by a store that it
+// only reads: that hides, too, what a verifier would follow.
+func verifyText(ctx context.Context, db *database, peppers *apikey.Peppers, text string, use apikey.Use, forms []string) (exchange.Principal, error) {
+	verifier, err := apikey.NewVerifier(apikey.VerifierConfig{Store: readOnly{db.APIKeys()}, Peppers: peppers, LegacyFormats: forms})
 	if err != nil {
 		return exchange.Principal{}, err
 	}

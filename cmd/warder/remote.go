@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -117,40 +116,6 @@ func remoteRoots(name string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// remoteFailure is what the server refused, as the same command on a database would
-// say it.
-func remoteFailure(err error, doing string) error {
-	p, ok := errors.AsType[*client.Problem](err)
-	if !ok {
-		return fail(exitServer, "does warder serve run there, with its admin listener?", "%s: %w", doing, err)
-	}
-	switch p.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return fail(exitDenied, tokenHint, "%s: %w", doing, p)
-	case http.StatusNotFound:
-		return fail(exitNotFound, "warder keys list shows the ids", "%s: %s", doing, p.Detail)
-	case http.StatusBadRequest:
-		if named := remoteFields(p); len(named) > 0 {
-			return fail(exitUsage, "", "%w", errors.Join(named...))
-		}
-		return fail(exitUsage, "", "%s: %w", doing, p)
-	case http.StatusPreconditionFailed:
-		return fail(exitConflict, "warder keys show tells how it is now", "%s: %w", doing, p)
-	case http.StatusConflict, http.StatusUnprocessableEntity:
-		return fail(exitUsage, "", "%s: %w", doing, p)
-	default:
-		return fail(exitServer, "", "%s: %w", doing, p)
-	}
-}
-
-// remoteFields are what is wrong with the flags, by the flags' names.
-func remoteFields(p *client.Problem) (named []error) {
-	for _, f := range p.Errors {
-		named = append(named, specErrors(&apikey.SpecError{Field: f.Field, Reason: f.Message})...)
-	}
-	return named
-}
-
 // remoteView is a key of the server's as the commands print it.
 func remoteView(k *client.Key) keyView {
 	r := apikey.Record{
@@ -207,11 +172,11 @@ func remoteDuration(text string) time.Duration {
 // key finds one key for a person.
 func (r *remote) key(ctx context.Context, id apikey.ID) (client.Key, error) {
 	found, err := r.GetKey(ctx, string(id))
-	if p, ok := errors.AsType[*client.Problem](err); ok && p.Kind() == "not-found" {
+	if p, ok := errors.AsType[*client.Problem](err); ok && p.Kind() == "not-found" && r.IsAdminAPI(ctx) {
 		return client.Key{}, fail(exitNotFound, "warder keys list shows the ids", "no key has the id %s", id)
 	}
 	if err != nil {
-		return client.Key{}, remoteFailure(err, "keys show")
+		return client.Key{}, r.failure(ctx, err, "keys show")
 	}
 	return found.Value.Key, nil
 }

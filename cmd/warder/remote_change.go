@@ -42,7 +42,7 @@ func updateRemote(cmd *cobra.Command, p *process, argument string, id apikey.ID,
 	}
 	changed, err := r.UpdateKey(cmd.Context(), string(id), client.UpdateKeyParams{IfMatch: match, IdempotencyKey: rand.Text(), Wait: wait}, body)
 	if err != nil {
-		return remoteFailure(err, "the key is not updated")
+		return r.failure(cmd.Context(), err, "the key is not updated")
 	}
 	return printTurned(p, form, r.server, remoteTurn{
 		done: "updated", same: "Nothing was to be changed.", already: func(before *client.Key) bool { return before.Revision == changed.Value.Key.Revision },
@@ -133,7 +133,7 @@ func deleteRemote(cmd *cobra.Command, p *process, argument string, id apikey.ID,
 	}
 	deleted, err := r.DeleteKey(cmd.Context(), string(id), client.DeleteKeyParams{IfMatch: ifMatch(o.revision), IdempotencyKey: rand.Text(), Wait: wait})
 	if err != nil {
-		return remoteFailure(err, "the key is not deleted")
+		return r.failure(cmd.Context(), err, "the key is not deleted")
 	}
 	done := revocation{database: r.server, done: "deleted", whole: deleted.Value.Receipt.Complete, receipt: receiptOf(&deleted.Value.Receipt)}
 	return done.printDeleted(p, form, id)
@@ -163,7 +163,7 @@ func verifyRemote(cmd *cobra.Command, p *process, argument, text string, use api
 	}
 	answer, err := r.VerifyKey(cmd.Context(), body)
 	if err != nil {
-		return remoteFailure(err, "keys verify")
+		return r.failure(cmd.Context(), err, "keys verify")
 	}
 	v, failure := remoteVerdict(&answer.Value)
 	return errors.Join(failure, form.print(p.stdout, v, nil, func(w io.Writer) error { return printRows(w, v.rows()) }))
@@ -209,9 +209,10 @@ func standingText(l *client.Standing) string {
 func refusedFor(reason string) error {
 	switch reason {
 	case "malformed":
-		return fail(exitUsage, "copy it again, whole", "this is no key: its form or its check digits are wrong")
+		return fail(exitUsage, "copy it again, whole; a key of another system is taken when keys.legacy_formats of the configuration lists its form",
+			"this is no key: its form or its check digits are wrong, and it is none of another system that is taken")
 	case "unknown":
-		return fail(exitNotFound, "", "no key has this id")
+		return fail(exitNotFound, "", "no key has this id, or this text")
 	case "certificate":
 		return fail(exitDenied, "send a request with the certificate through the gateway", "the key is bound to a client certificate")
 	default:

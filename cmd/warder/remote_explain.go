@@ -33,7 +33,7 @@ func (e *explaining) askServer(cmd *cobra.Command, p *process) (answerView, erro
 	}
 	said, err := r.ExplainRequest(cmd.Context(), question)
 	if err != nil {
-		return answerView{}, remoteFailure(err, "explain")
+		return answerView{}, r.failure(cmd.Context(), err, "explain")
 	}
 	return e.remoteView(&said.Value), nil
 }

@@ -52,7 +52,7 @@ func (r *remote) health(ctx context.Context, id apikey.ID, idle time.Duration) (
 	for {
 		page, err := r.KeyHealth(ctx, asked)
 		if err != nil {
-			return nil, remoteFailure(err, "keys health")
+			return nil, r.failure(ctx, err, "keys health")
 		}
 		for i := range page.Value.Keys {
 			views = append(views, remoteHealth(&page.Value.Keys[i]))
@@ -98,7 +98,7 @@ func (r *remote) reduce(ctx context.Context, p *process, id apikey.ID) error {
 	}
 	changed, err := r.ReduceKey(ctx, string(id), client.ReduceKeyParams{IfMatch: ifMatch(before.Revision), IdempotencyKey: rand.Text()})
 	if err != nil {
-		return remoteFailure(err, "keys health --reduce")
+		return r.failure(ctx, err, "keys health --reduce")
 	}
 	return printReduced(p, before.Scopes, changed.Value.Key.Scopes)
 }

@@ -67,7 +67,7 @@ func (r *remote) sendEntries(ctx context.Context, entries []keyimport.Numbered, 
 	}
 	answer, err := r.ImportKeys(ctx, body)
 	if err != nil {
-		return 0, 0, entriesFailure(err, entries)
+		return 0, 0, r.entriesFailure(ctx, err, entries)
 	}
 	return int(answer.Value.Imported), int(answer.Value.Present), nil
 }
@@ -92,10 +92,10 @@ func remoteEntry(e *keyimport.Numbered, into *keyimport.Config) client.ImportEnt
 }
 
 // entriesFailure names the entries by their places in the file.
-func entriesFailure(err error, entries []keyimport.Numbered) error {
+func (r *remote) entriesFailure(ctx context.Context, err error, entries []keyimport.Numbered) error {
 	p, ok := errors.AsType[*client.Problem](err)
 	if !ok || len(p.Errors) == 0 {
-		return remoteFailure(err, "keys import")
+		return r.failure(ctx, err, "keys import")
 	}
 	var errs []error
 	for _, f := range p.Errors {

@@ -34,7 +34,7 @@ func createRemote(cmd *cobra.Command, p *process, o createOptions) error {
 	defer r.Close()
 	made, err := r.CreateKey(cmd.Context(), client.CreateKeyParams{IdempotencyKey: rand.Text()}, remoteSpec(&spec))
 	if err != nil {
-		return remoteFailure(err, "keys create")
+		return r.failure(cmd.Context(), err, "keys create")
 	}
 	if made.Replayed {
 		return fail(exitServer, fmt.Sprintf("take it away by `warder keys revoke %s`, and make another", made.Value.Key.ID),
@@ -96,7 +96,7 @@ func listRemote(cmd *cobra.Command, p *process, o *listOptions, f apikey.Filter,
 		}
 		page, err := r.ListKeys(cmd.Context(), params)
 		if err != nil {
-			return remoteFailure(err, "keys list")
+			return r.failure(cmd.Context(), err, "keys list")
 		}
 		for i := range page.Value.Keys {
 			views = append(views, remoteView(&page.Value.Keys[i]))
@@ -153,7 +153,7 @@ func turnRemote(cmd *cobra.Command, p *process, argument string, id apikey.ID, t
 	}
 	changed, err := t.change(cmd.Context(), r, string(id), text)
 	if err != nil {
-		return remoteFailure(err, "the key is not "+t.done)
+		return r.failure(cmd.Context(), err, "the key is not "+t.done)
 	}
 	return printTurned(p, form, r.server, t, &found, &changed.Value)
 }
@@ -214,13 +214,13 @@ func (r remoteCredits) Account(ctx context.Context, s usage.Subject, _ time.Time
 		p = client.GetCreditsParams{Owner: s.ID}
 	}
 	a, err := r.GetCredits(ctx, p)
-	return accountOf(&a.Value), creditsFailure(err)
+	return accountOf(&a.Value), r.creditsFailure(ctx, err)
 }
 
 // Apply changes an account.
 func (r remoteCredits) Apply(ctx context.Context, c usage.Change) (usage.Account, error) {
 	a, err := r.changeCredits(ctx, c.Subject, c)
-	return accountOf(&a), creditsFailure(err)
+	return accountOf(&a), r.creditsFailure(ctx, err)
 }
 
 func (r *remote) changeCredits(ctx context.Context, s usage.Subject, c usage.Change) (client.Account, error) {
@@ -260,12 +260,12 @@ func refillRequest(key, owner string, refill usage.Refill) client.SetRefillReque
 }
 
 // creditsFailure is an error of the API as the commands about credits know it.
-func creditsFailure(err error) error {
-	if p, ok := errors.AsType[*client.Problem](err); ok && p.Kind() == "not-found" {
+func (r *remote) creditsFailure(ctx context.Context, err error) error {
+	if p, ok := errors.AsType[*client.Problem](err); ok && p.Kind() == "not-found" && r.IsAdminAPI(ctx) {
 		return usage.ErrNoAccount
 	}
 	if err != nil {
-		return remoteFailure(err, "keys credits")
+		return r.failure(ctx, err, "keys credits")
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func rollRemote(cmd *cobra.Command, p *process, argument string, id apikey.ID, o
 	}
 	made, err := r.RollKey(cmd.Context(), string(id), client.RollKeyParams{IfMatch: ifMatch(o.revision), IdempotencyKey: rand.Text()}, body)
 	if err != nil {
-		return remoteFailure(err, "the key is not rolled")
+		return r.failure(cmd.Context(), err, "the key is not rolled")
 	}
 	v := remoteView(&made.Value.Key)
 	if err := showMade(p, form, v, made.Value.Text.Text); err != nil {

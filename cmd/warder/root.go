@@ -97,6 +97,7 @@ found something (leaked keys, a broken audit log), 7 changed meanwhile.`,
 		newConfig(p),
 		newImport(p),
 		newVersion(p),
+		newWhoami(p),
 	)
 	tameCompletion(root)
 	return root

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -12,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warder-dev/warder/apikey"
-	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/usage/tally"
 )
 
@@ -23,7 +23,8 @@ func newUsage(p *process) *cobra.Command {
 		Long: `Show which keys and routes are used, and export it.
 
 warder serve counts requests in memory and writes them every ten seconds: what is
-shown is that old.`,
+shown is that old. With --server the admin API of a warder that runs is asked, and the
+same is printed.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
@@ -43,6 +44,10 @@ func (s *usageSpan) addFlags(cmd *cobra.Command) {
 	f.StringVar(&s.since, "since", "24h", "from this time on, or so long ago: 2027-01-31, 24h, 7d")
 	f.StringVar(&s.until, "until", "", "before this time, or so long ago (default: now)")
 	f.StringVar(&s.by, "resolution", "", "minute, hour or day (default: what fits the time)")
+	words := []string{string(tally.Minute), string(tally.Hour), string(tally.Day)}
+	if err := cmd.RegisterFlagCompletionFunc("resolution", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic("warder: " + cmd.Name() + ": " + err.Error()) // it has the flag
+	}
 }
 
 // query returns the time, and rows that fit it.
@@ -121,12 +126,8 @@ usage tells apart (other).`,
 			if routes {
 				by = tally.ByRoute
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
-				totals, err := db.Usage().Top(cmd.Context(), q, by, limit)
-				if err != nil {
-					return err
-				}
-				views, err := totalViews(cmd.Context(), db.APIKeys(), totals, by)
+			return withUsage(cmd, p, "", func(from usageSource) error {
+				views, err := from.Totals(cmd.Context(), q, by, limit)
 				if err != nil {
 					return err
 				}
@@ -135,6 +136,7 @@ usage tells apart (other).`,
 		},
 	}
 	addConfigFlags(cmd, "db")
+	addRemoteFlags(cmd)
 	span.addFlags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&routes, "routes", false, "routes in place of keys")
@@ -235,13 +237,13 @@ func newUsageShow(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, err := keyID(args[0], p.stdin)
+			id, err := keyID(cmd, p, args[0])
 			if err != nil {
 				return err
 			}
 			q.Key = string(id)
-			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
-				v, err := usageOf(cmd.Context(), db, id, q)
+			return withUsage(cmd, p, args[0], func(from usageSource) error {
+				v, err := from.Of(cmd.Context(), id, q)
 				if err != nil {
 					return err
 				}
@@ -250,6 +252,7 @@ func newUsageShow(p *process) *cobra.Command {
 		},
 	}
 	addConfigFlags(cmd, "db")
+	addRemoteFlags(cmd)
 	span.addFlags(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", string(asTable), "table or json")
 	return cmd
@@ -340,54 +343,46 @@ have no bound.`,
 			if top < 1 || top > 1000 {
 				return fail(exitUsage, "", "--top %d: want 1 to 1000", top)
 			}
-			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
-				switch form {
-				case asCSV:
-					return exportUsage(cmd.Context(), db.Usage(), p.stdout, q)
-				case asPrometheus:
-					return exportTop(cmd.Context(), db.Usage(), p.stdout, q, top)
-				default:
-					return fail(exitUsage, "", "--format %q: want %s or %s", printable(form), asCSV, asPrometheus)
+			if form != asCSV && form != asPrometheus {
+				return fail(exitUsage, "", "--format %q: want %s or %s", printable(form), asCSV, asPrometheus)
+			}
+			return withUsage(cmd, p, "", func(from usageSource) error {
+				if form == asPrometheus {
+					return exportTop(cmd.Context(), from, p.stdout, q, top)
 				}
+				return exportUsage(cmd.Context(), from, p.stdout, q)
 			})
 		},
 	}
 	addConfigFlags(cmd, "db")
+	addRemoteFlags(cmd)
 	span.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&form, "format", asCSV, "csv or prometheus")
 	f.StringVar(&key, "key", "", "only this key, by its id")
 	f.IntVar(&top, "top", 100, "how many keys, with prometheus, 1 to 1000")
+	if err := cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{asCSV, asPrometheus}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic("warder: usage export: " + err.Error()) // it has the flag
+	}
 	return cmd
 }
 
 // exportUsage writes every row, a page at a time (RFC 4180).
-func exportUsage(ctx context.Context, from tally.Reader, to io.Writer, q tally.Query) error {
+func exportUsage(ctx context.Context, from usageSource, to io.Writer, q tally.Query) error {
 	w := csv.NewWriter(to)
 	if err := w.Write([]string{"at", "key", "route", "outcome", "requests"}); err != nil {
 		return err
 	}
-	for {
-		page, err := from.Rows(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, r := range page {
-			if err := w.Write([]string{r.At.Format(time.RFC3339), r.Key, r.Route, r.Outcome.String(), number(r.N)}); err != nil {
-				return err
-			}
-		}
-		if len(page) < q.Limit {
-			w.Flush()
-			return w.Error()
-		}
-		q.After = &page[len(page)-1]
-	}
+	err := from.Each(ctx, q, func(r *tally.Row) error {
+		return w.Write([]string{r.At.Format(time.RFC3339), r.Key, r.Route, r.Outcome.String(), number(r.N)})
+	})
+	w.Flush()
+	return errors.Join(err, w.Error())
 }
 
 // exportTop writes the sums of the busiest keys.
-func exportTop(ctx context.Context, from tally.Reader, to io.Writer, q tally.Query, top int) error {
-	totals, err := from.Top(ctx, q, tally.ByKey, top)
+func exportTop(ctx context.Context, from usageSource, to io.Writer, q tally.Query, top int) error {
+	totals, err := from.Totals(ctx, q, tally.ByKey, top)
 	if err != nil {
 		return err
 	}
@@ -395,7 +390,7 @@ func exportTop(ctx context.Context, from tally.Reader, to io.Writer, q tally.Que
 	b.WriteString("# HELP warder_key_requests Requests of the busiest keys within the exported time, by what came of them.\n# TYPE warder_key_requests gauge\n")
 	label := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 	for _, t := range totals {
-		key := label.Replace(none(t.Name, "none"))
+		key := label.Replace(none(*t.Key, "none"))
 		for _, of := range []struct {
 			word string
 			n    int64

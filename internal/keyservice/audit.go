@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -42,15 +43,16 @@ type AuditFilter struct {
 	Subject string    `query:"subject" doc:"such as the id of a key" maxLength:"200"`
 	Since   time.Time `query:"since" doc:"not before it"`
 	Until   time.Time `query:"until" doc:"before it"`
+	After   int64     `query:"after" doc:"only entries beyond this one, by its seq: later ones, or earlier ones in a list with the newest first" minimum:"0"`
 }
 
 func (f *AuditFilter) query() audit.Query {
-	return audit.Query{Actor: f.Actor, Op: f.Op, Kind: f.Kind, Subject: f.Subject, Since: f.Since, Until: f.Until}
+	return audit.Query{Actor: f.Actor, Op: f.Op, Kind: f.Kind, Subject: f.Subject, Since: f.Since, Until: f.Until, After: f.After}
 }
 
 // parts are what a cursor of the audit belongs to.
 func (f *AuditFilter) parts(order string) []string {
-	return []string{"audit", f.Actor, f.Op, f.Kind, f.Subject, f.Since.UTC().Format(time.RFC3339Nano), f.Until.UTC().Format(time.RFC3339Nano), order}
+	return []string{"audit", f.Actor, f.Op, f.Kind, f.Subject, f.Since.UTC().Format(time.RFC3339Nano), f.Until.UTC().Format(time.RFC3339Nano), strconv.FormatInt(f.After, 10), order}
 }
 
 var errNoAudit = errors.New("keyservice: nothing reads the audit here")

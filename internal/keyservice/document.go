@@ -44,6 +44,7 @@ func (s *Service) addOperations() {
 	s.addCredits()
 	s.addAudit()
 	s.addUsage()
+	s.addSums()
 	s.addPeople()
 	s.addAdminKeys()
 }

@@ -17,7 +17,7 @@ type RequestQuestion struct {
 	Headers []string `json:"headers,omitempty" nullable:"false" doc:"lines of the request's header, Name: value" maxItems:"100" example:"[\"Accept: application/json\"]"`
 	Address string   `json:"address,omitempty" doc:"the client's, as it is found behind proxies; default 192.0.2.1, which is nobody's" maxLength:"45" example:"192.0.2.7"`
 	KeyID   string   `json:"key_id,omitempty" doc:"judge as the holder of this key, whose text is not needed" maxLength:"12" pattern:"^[0-9A-Za-z]{12}$" patternDescription:"12 letters and digits" example:"7HqLk2mVxWcP"`
-	Key     string   `json:"key,omitempty" format:"password" doc:"the text of a key that the request carries, in place of key_id" maxLength:"256"`
+	Key     string   `json:"key,omitempty" format:"password" doc:"the text of a key that the request carries, in place of key_id" maxLength:"512"`
 	In      string   `json:"in,omitempty" doc:"the scheme that finds the key; default: the first of the route that takes keys" maxLength:"64" example:"apiKey"`
 }
 

@@ -272,7 +272,7 @@ func keyAnswer(r *apikey.Record) *answer[KeyBody] {
 // proves nothing here but which key is meant.
 func (s *Service) search(ctx context.Context, c *caller, in *struct {
 	Body struct {
-		Text string `json:"text" format:"password" doc:"the key, as it was pasted" minLength:"1" maxLength:"256" example:"wrd_live_7HqLk2mVxWcP..."`
+		Text string `json:"text" format:"password" doc:"the key, as it was pasted; also one of another system, that was imported" minLength:"1" maxLength:"512" example:"wrd_live_7HqLk2mVxWcP..."`
 	}
 },
 ) (*answer[KeyBody], error) {

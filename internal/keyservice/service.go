@@ -49,6 +49,7 @@ type Config struct {
 	Limits  ratelimit.Store // counts the limits of keys for verifyKey; nil: in memory
 	Audit   audit.Reader    // nil: nothing reads it here, and operations about it answer 503
 	Usage   Usage           // nil: nothing keeps it, and getUsage answers 503
+	Counts  Counts          // of the same; nil: topUsage and getKeyUsage answer 503
 
 	// Uses tells what keys were used for, and Health says from when on something is
 	// wrong. nil Uses: nothing counts it, and operations about health answer 503.

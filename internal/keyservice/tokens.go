@@ -16,7 +16,7 @@ import (
 
 // ExchangeSpec asks for a token of a key.
 type ExchangeSpec struct {
-	Key      string   `json:"key" format:"password" doc:"the text of the key" minLength:"1" maxLength:"256" example:"wrd_live_7HqLk2mVxWcP..."`
+	Key      string   `json:"key" format:"password" doc:"the text of the key" minLength:"1" maxLength:"512" example:"wrd_live_7HqLk2mVxWcP..."`
 	Scopes   []string `json:"scopes,omitempty" nullable:"false" doc:"what the token grants, of what the key does; default: all of it" minItems:"1" maxItems:"100" example:"[\"orders:read\"]"`
 	Audience []string `json:"audience,omitempty" nullable:"false" doc:"whom it is for, of those that the configuration names; default: all of them" minItems:"1" maxItems:"16"`
 	Lifetime string   `json:"lifetime,omitempty" doc:"how long it lasts, such as 5m; default: what the configuration says. It ends with the key and with the overlap of its text at the latest." maxLength:"32" example:"5m"`

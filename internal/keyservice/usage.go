@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
-	"github.com/warder-dev/warder/problem"
 )
 
 // A UsageQuery says which usage to read.
@@ -60,20 +59,8 @@ func (s *Service) getUsage(ctx context.Context, c *caller, in *UsageFilter) (*an
 	if s.cfg.Usage == nil {
 		return nil, errNoUsage
 	}
-	if c.bound() != "" {
-		if in.Owner != "" && in.Owner != c.bound() {
-			return nil, fail(problem.NotFound, "There is no such owner.")
-		}
-		in.Owner = c.bound()
-	}
-	if in.Key != "" && in.Owner != "" {
-		record, err := s.find(ctx, c, in.Key)
-		if err != nil {
-			return nil, err
-		}
-		if record.Owner != in.Owner {
-			return nil, notFound()
-		}
+	if err := s.ownUsage(ctx, c, in.Key, &in.Owner); err != nil {
+		return nil, err
 	}
 	q, parts, err := in.query(time.Now())
 	if err != nil {

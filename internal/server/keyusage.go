@@ -44,3 +44,11 @@ func (p *program) keyUsage() keyservice.Usage {
 	}
 	return usageOf{p.options.Usage}
 }
+
+// keyCounts is what the admin API adds up; nil when usage is not counted.
+func (p *program) keyCounts() keyservice.Counts {
+	if p.options.Usage == nil {
+		return nil
+	}
+	return p.options.Usage
+}
