@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/audit"
+	"github.com/warder-dev/warder/secret"
 )
 
 // Errors of a [Store]. Whatever else it returns means that it gave no answer.
@@ -67,4 +68,24 @@ type Store interface {
 	// DeleteOver removes up to limit (at least 1) passes that were over at now, ended
 	// ones too, and returns how many.
 	DeleteOver(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
+// sweepLimit is how many passes that are over go when one is made.
+const sweepLimit = 100
+
+// Make makes a link and keeps it, and removes some that are over. The error holds a
+// [FieldError] for each field of spec that is wrong.
+func Make(ctx context.Context, s Store, by audit.By, spec Spec) (Pass, secret.Text, error) {
+	now := time.Now()
+	p, text, err := New(spec, now)
+	if err != nil {
+		return Pass{}, secret.Text{}, err
+	}
+	if _, err := s.DeleteOver(ctx, now, sweepLimit); err != nil {
+		return Pass{}, secret.Text{}, err
+	}
+	if err := s.Create(ctx, by, p); err != nil {
+		return Pass{}, secret.Text{}, err
+	}
+	return p, text, nil
 }
