@@ -97,7 +97,7 @@
 //
 // Contracts, as tests for what you write yourself:
 //
-//   - account/accounttest, apikey/apikeytest, audit/audittest, internal/idempotency/idempotencytest, ratelimit/ratelimittest, session/sessiontest, usage/tally/tallytest, usage/usagetest, webhook/webhooktest: a store of each
+//   - account/accounttest, apikey/apikeytest, audit/audittest, internal/idempotency/idempotencytest, internal/portallink/portallinktest, ratelimit/ratelimittest, session/sessiontest, usage/tally/tallytest, usage/usagetest, webhook/webhooktest: a store of each
 //   - openapi/openapitest: an API that asks for what its document says
 //
 // The program:
@@ -115,6 +115,7 @@
 //   - internal/policytest: tables of requests and the answers that are expected
 //   - client: the Go client of the admin API
 //   - internal/clientgen: what writes it from the API's document
+//   - internal/portallink: links to the holders' portal, good once, and their sessions
 //   - internal/idempotency: what came of requests that a client may send again
 //   - internal/jsonwalk: JSON, token by token
 //   - internal/keyservice: the admin REST API of keys, credits, audit and usage

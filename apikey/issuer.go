@@ -26,7 +26,7 @@ type By struct {
 
 // check refuses what would spoil the audit.
 func (b By) check() error {
-	errs := []error{checkText("actor", b.Actor, maxText), checkText("source", b.Source, maxText)}
+	errs := []error{checkText("actor", b.Actor, maxActor), checkText("source", b.Source, maxText)}
 	if b.Actor == "" {
 		errs = append(errs, &SpecError{"actor", "is missing"})
 	}

@@ -17,6 +17,7 @@ import (
 
 const (
 	maxText   = 128 // bytes of a name or owner
+	maxActor  = 512 // bytes: a holder of an owner, by somebody who administers
 	maxScopes = 100
 	maxReason = 64
 )

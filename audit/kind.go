@@ -9,4 +9,5 @@ const (
 	KindCredits  = "credits"  // an account of credits: by the id of the key, or "owner:" and the owner
 	KindSessions = "sessions" // sessions of somebody: by the issuer, a space and the subject; "*" for everybody's
 	KindAccount  = "account"  // somebody who administers, by the id of the account
+	KindPortal   = "portal"   // a link to the holders' portal, by its id
 )

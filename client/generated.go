@@ -459,6 +459,51 @@ type PersonSpec struct {
 	Role     string `json:"role"`               // one of owner, admin, developer, auditor
 }
 
+// PortalCreate is that of the API's document.
+type PortalCreate struct {
+	Environment string   `json:"environment,omitempty"` // of each; default live
+	Keys        int64    `json:"keys"`                  // how many with this link
+	MaxTTL      string   `json:"max_ttl,omitempty"`     // each expires until then, such as 90d; absent: as the policy of keys has it
+	Plan        string   `json:"plan,omitempty"`        // of each
+	Scopes      []string `json:"scopes,omitempty"`      // that the holder may choose among; none: keys that may do nothing by scopes
+}
+
+// PortalLink is that of the API's document.
+type PortalLink struct {
+	Expires time.Time `json:"expires"` // of the link, as long as it was not used
+	ID      string    `json:"id"`      // of the link, for the audit and to end it
+	Owner   string    `json:"owner"`
+	Session string    `json:"session"`      // how long the holder stays from then on
+	URL     Text      `json:"url,omitzero"` // leads the holder's browser to its keys: good once; here and never again. Absent in an answer that is replayed: make another one then.
+}
+
+func (v PortalLink) wire() ([]byte, error) {
+	type plain PortalLink
+	return json.Marshal(struct {
+		plain
+		URL string `json:"url,omitempty"`
+	}{plain: plain(v),
+		URL: v.URL.Reveal(),
+	})
+}
+
+// PortalLinkEnded is that of the API's document.
+type PortalLinkEnded struct {
+	Ended time.Time `json:"ended"`
+	ID    string    `json:"id"`
+	Owner string    `json:"owner"`
+}
+
+// PortalLinkSpec is that of the API's document.
+type PortalLinkSpec struct {
+	Create  *PortalCreate `json:"create,omitempty"`  // the keys that the holder may make; absent: none
+	Life    string        `json:"life,omitempty"`    // how long the link is good, 1m to 24h; default 10m
+	May     []string      `json:"may,omitempty"`     // what the holder may do beside looking and making: roll, revoke, and usage, to see what keys were used for
+	Owner   string        `json:"owner"`             // whose keys: your own id
+	Return  string        `json:"return,omitempty"`  // where the holder goes afterwards: one of portal.return_urls
+	Session string        `json:"session,omitempty"` // how long the holder stays, 1m to 12h; default 30m
+}
+
 // Principal is that of the API's document.
 type Principal struct {
 	Environment string     `json:"environment,omitempty"`
@@ -1463,6 +1508,42 @@ func (c *Client) SetPersonRole(ctx context.Context, id string, p SetPersonRolePa
 	r := request{method: "POST", path: "/v1/people/" + url.PathEscape(id) + ":setRole", body: body}
 	r.query, r.header = p.fields()
 	return call[PersonBody](ctx, c, r)
+}
+
+// CreatePortalLinkParams are those of [Client.CreatePortalLink]. A field that is zero is not sent.
+type CreatePortalLinkParams struct {
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p CreatePortalLinkParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// CreatePortalLink: make a link by which a holder comes to its keys. It is good once, and for a short time. What the holder may do is never more than you may. Its address is in this answer and never again.
+func (c *Client) CreatePortalLink(ctx context.Context, p CreatePortalLinkParams, body PortalLinkSpec) (Result[PortalLink], error) {
+	r := request{method: "POST", path: "/v1/portalLinks", body: body}
+	r.query, r.header = p.fields()
+	return call[PortalLink](ctx, c, r)
+}
+
+// EndPortalLinkParams are those of [Client.EndPortalLink]. A field that is zero is not sent.
+type EndPortalLinkParams struct {
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p EndPortalLinkParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// EndPortalLink: end a link, or the holder's stay that came of it. It holds from the next request on. To end it again changes nothing.
+func (c *Client) EndPortalLink(ctx context.Context, id string, p EndPortalLinkParams) (Result[PortalLinkEnded], error) {
+	r := request{method: "POST", path: "/v1/portalLinks/" + url.PathEscape(id) + ":end", body: nil}
+	r.query, r.header = p.fields()
+	return call[PortalLinkEnded](ctx, c, r)
 }
 
 // GetUsageParams are those of [Client.GetUsage]. A field that is zero is not sent.

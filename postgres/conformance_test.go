@@ -10,6 +10,7 @@ import (
 	"github.com/warder-dev/warder/audit/audittest"
 	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/internal/idempotency/idempotencytest"
+	"github.com/warder-dev/warder/internal/portallink/portallinktest"
 	"github.com/warder-dev/warder/internal/testpostgres"
 	"github.com/warder-dev/warder/postgres"
 	"github.com/warder-dev/warder/session"
@@ -25,7 +26,7 @@ import (
 const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
 			DELETE FROM warder.sessions; DELETE FROM warder.webhook_deliveries; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
 			DELETE FROM warder.accounts; DELETE FROM warder.admin_keys; DELETE FROM warder.account_changes;
-			DELETE FROM warder.usage_counts; DELETE FROM warder.usage_secrets; DELETE FROM warder.usage_scopes; DELETE FROM warder.usage_addresses; DELETE FROM warder.attempts;
+			DELETE FROM warder.usage_counts; DELETE FROM warder.usage_secrets; DELETE FROM warder.usage_scopes; DELETE FROM warder.usage_addresses; DELETE FROM warder.attempts; DELETE FROM warder.portal_passes;
 			UPDATE warder.usage_cover SET detail = '';
 			SET session_replication_role = replica; DELETE FROM warder.audit; DELETE FROM warder.audit_checkpoints`
 
@@ -85,4 +86,23 @@ func TestAttempts(t *testing.T) {
 func TestUsageCover(t *testing.T) {
 	db := emptied(t)
 	tallytest.TestCover(t, func(t *testing.T) tally.CoverStore { t.Helper(); return db(t) })
+}
+
+func TestPortal(t *testing.T) {
+	db := emptied(t)
+	portallinktest.TestStore(t, func(t *testing.T) portallinktest.Fresh {
+		t.Helper()
+		one := db(t)
+		return portallinktest.Fresh{Store: one.Portal(), Entries: func(t *testing.T, subject string) (all []audit.Event) {
+			t.Helper()
+			entries, err := one.Audit().List(t.Context(), audit.Query{Subject: subject, Kind: audit.KindPortal, Limit: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				all = append(all, e.Event)
+			}
+			return all
+		}}
+	})
 }

@@ -54,6 +54,7 @@ const (
 			('usage_scopes', 'SELECT, INSERT, UPDATE, DELETE'),
 			('usage_addresses', 'SELECT, INSERT, UPDATE, DELETE'),
 			('attempts', 'SELECT, INSERT, UPDATE, DELETE'),
+			('portal_passes', 'SELECT, INSERT, UPDATE, DELETE'),
 			('usage_cover', 'SELECT, UPDATE'),
 			('audit', 'SELECT, INSERT'),
 			('audit_checkpoints', 'SELECT, INSERT')) AS t (name, rights)`
@@ -89,11 +90,10 @@ func ReadStatus(ctx context.Context, cfg Config) (s Status, err error) {
 	if err != nil {
 		return Status{}, err
 	}
-	names, want, err := known()
-	s.Want = want
-	for version, name := range names {
-		if int64(version+1) > s.Have {
-			s.Missing = append(s.Missing, name)
+	all, err := known()
+	for _, m := range all {
+		if s.Want = m.version; m.version > s.Have {
+			s.Missing = append(s.Missing, m.name)
 		}
 	}
 	return s, err
@@ -220,10 +220,11 @@ func checkSchema(ctx context.Context, db interface {
 	if err != nil {
 		return err
 	}
-	_, want, err := known()
-	switch {
-	case err != nil:
+	all, err := known()
+	if err != nil {
 		return err
+	}
+	switch want := all[len(all)-1].version; {
 	case have == 0:
 		return ErrNoSchema
 	case have < want:
@@ -238,21 +239,30 @@ func newerSchema(have, want int64) error {
 	return fmt.Errorf("%w: their version is %d, this program knows versions up to %d", ErrNewerSchema, have, want)
 }
 
-// known returns the migrations that this program has, in their order, and the last
-// one's version. They are numbered without a gap.
-func known() (names []string, newest int64, _ error) {
+// A migration is one that this program has.
+type migration struct {
+	version int64
+	name    string
+}
+
+// known returns the migrations that this program has, in their order: at least one.
+// A number that is left out is none.
+func known() (all []migration, _ error) {
 	entries, err := fs.ReadDir(migrations, "migrations")
 	if err != nil || len(entries) == 0 {
-		return nil, 0, errors.Join(err, errors.New("postgres: the program has no migrations"))
+		return nil, errors.Join(err, errors.New("postgres: the program has no migrations"))
 	}
+	last := int64(0)
 	for _, e := range entries {
 		number, _, _ := strings.Cut(e.Name(), "_")
-		if newest, err = strconv.ParseInt(number, 10, 64); err != nil || newest != int64(len(names)+1) {
-			return nil, 0, fmt.Errorf("postgres: the migration %s is not number %d", e.Name(), len(names)+1)
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || version <= last {
+			return nil, fmt.Errorf("postgres: the migration %s has no number of its own behind %d", e.Name(), last)
 		}
-		names = append(names, strings.TrimSuffix(e.Name(), ".sql"))
+		last = version
+		all = append(all, migration{version, strings.TrimSuffix(e.Name(), ".sql")})
 	}
-	return names, newest, nil
+	return all, nil
 }
 
 // Name names the database at an address for people, without a password.

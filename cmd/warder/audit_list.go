@@ -60,7 +60,7 @@ as it is.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.actor, "actor", "", "only what this one did, such as user:ada or system")
 	flags.StringVar(&f.op, "op", "", "only this operation, such as create, roll or revoke")
-	flags.StringVar(&f.kind, "kind", "", "only this sort of thing: key, credits, sessions or account")
+	flags.StringVar(&f.kind, "kind", "", "only this sort of thing: key, credits, sessions, account or portal")
 	flags.StringVar(&f.subject, "subject", "", "only what was done to this one, such as a key's id")
 	flags.StringVar(&f.since, "since", "", "not before this time, or so long ago: 2027-01-31, 24h, 7d")
 	flags.StringVar(&f.until, "until", "", "before this time, or so long ago")

@@ -11,6 +11,7 @@ import (
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/idempotency"
+	"github.com/warder-dev/warder/internal/portallink"
 	"github.com/warder-dev/warder/postgres"
 	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/sqlite"
@@ -46,6 +47,7 @@ type database struct {
 	accounts account.Store
 	usage    tally.Store
 	attempts func(limit int) idempotency.Store
+	portal   portallink.Store
 	close    func() error
 }
 
@@ -58,6 +60,9 @@ func (db *database) Outbox() webhook.Outbox  { return db.outbox }
 func (db *database) Accounts() account.Store { return db.accounts }
 func (db *database) Usage() tally.Store      { return db.usage }
 
+// Portal keeps links to the holders' portal.
+func (db *database) Portal() portallink.Store { return db.portal }
+
 func (db *database) Close() error { return db.close() }
 
 // Attempts keeps the answers to requests that are sent again, at most limit of each
@@ -67,7 +72,7 @@ func (db *database) Attempts(limit int) idempotency.Store { return db.attempts(l
 func ofFile(db *sqlite.DB) *database {
 	return &database{
 		keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), accounts: db.Accounts(), usage: db.Usage(),
-		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, close: db.Close,
+		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, portal: db.Portal(), close: db.Close,
 	}
 }
 
@@ -84,7 +89,7 @@ func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 	}
 	return &database{
 		keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), accounts: db.Accounts(), usage: db.Usage(),
-		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, close: db.Close,
+		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, portal: db.Portal(), close: db.Close,
 	}, nil
 }
 

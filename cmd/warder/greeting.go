@@ -40,6 +40,9 @@ func greet(ctx context.Context, stderr io.Writer, cfg *config.Config, at running
 	if at.decision != "" {
 		say("decisions for %s on %s", cfg.Decision.Dialect, decisionURL(cfg, at.decision))
 	}
+	if at.portal != "" {
+		say("portal for holders of keys on %s, which browsers reach as %s", at.portal, cfg.Portal.URL)
+	}
 	if a := cfg.TLS.ACME; a != nil && len(a.OnDemand) > 0 {
 		say("certificates for %s are got when the first client asks for them", strings.Join(a.OnDemand, ", "))
 	}

@@ -59,6 +59,7 @@ type running struct {
 	redirect string // address of what only leads to https; "" when there is none
 	admin    string // "" when off
 	decision string // where proxies ask; "" when off
+	portal   string // of holders; "" when off
 	store    *keyStore
 }
 
@@ -136,6 +137,9 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 	if listeners.Decision != nil {
 		at.decision = listeners.Decision.Addr().String()
 	}
+	if listeners.Portal != nil {
+		at.portal = listeners.Portal.Addr().String()
+	}
 	if ready == nil {
 		ready = func(at running) { greet(ctx, stderr, cfg, at) }
 		defer context.AfterFunc(ctx, func() {
@@ -151,6 +155,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 		Outbox:    store.db.Outbox(),
 		Usage:     store.db.Usage(),
 		Attempts:  store.db.Attempts(0),
+		Portal:    store.db.Portal(),
 		Audit:     &server.AuditOptions{Store: store.db.Audit(), Signer: signer, Keep: func(c audit.Checkpoint) error { return keepCheckpoint(cfg.Audit.CheckpointFile, c) }},
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, TokenKeys: tokenKeys, LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(), Reloads: reloads, Shadow: other.cfg,

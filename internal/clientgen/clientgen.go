@@ -399,7 +399,7 @@ func goName(name string) string {
 	var b strings.Builder
 	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '_' || r == '-' }) {
 		switch lower := strings.ToLower(word); lower {
-		case "id", "pid", "ms", "url":
+		case "id", "pid", "ms", "ttl", "url":
 			b.WriteString(strings.ToUpper(word))
 		default:
 			b.WriteString(strings.ToUpper(word[:1]) + word[1:])

@@ -37,6 +37,7 @@ func (l *loader) check() {
 	l.checkDocuments()
 	l.checkCredits()
 	l.checkHolder()
+	l.checkPortal()
 	l.checkTokens()
 	l.checkWebhooks()
 	if !l.failed("limits.target_bytes") && !l.failed("limits.header_bytes") && l.config.Limits.TargetBytes > l.config.Limits.HeaderBytes {

@@ -59,6 +59,8 @@ type Config struct {
 	Peppers Peppers `yaml:"peppers"`
 	// Holder says whether the holder of a key may look at it, roll and revoke it. Default: not.
 	Holder Holder `yaml:"holder"`
+	// Portal serves pages on which the holders of keys see and change their own. Default: there are none.
+	Portal Portal `yaml:"portal"`
 	// Tokens say how short-lived tokens are made from keys. Default: none are made.
 	Tokens Tokens `yaml:"tokens"`
 	// Audit says how the log of what was changed is signed.

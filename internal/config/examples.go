@@ -35,6 +35,7 @@ func exampleOf(path string, t reflect.Type) string {
 		"redis":         "redis: {addresses: [127.0.0.1:6379]}",
 		"webhooks":      "webhooks: {ops: {url: https://hooks.example.com/warder, secret: \"${WEBHOOK_SECRET}\"}}",
 		"webhooks.*":    "NAME: {url: https://hooks.example.com/warder, secret: \"${WEBHOOK_SECRET}\"}",
+		"portal":        "portal: {listen: 127.0.0.1:8084, url: https://keys.example.com}",
 		"decision":      "decision: {listen: 127.0.0.1:8083, dialect: nginx}",
 	}[kind]
 	if example == "" {

@@ -65,6 +65,8 @@ func table() map[string]row {
 		"internal/keyservice",
 		"internal/outgoing",
 		"internal/policytest",
+		"internal/portal",
+		"internal/portallink",
 		"internal/server",
 		"internal/systemd",
 		"introspection",
@@ -185,11 +187,11 @@ func table() map[string]row {
 
 		// adapters: the interfaces that they implement, and their own driver
 		"sqlite": {
-			module: vocabulary("account", "apikey", "audit", "internal/fleet", "internal/idempotency", "session", "usage", "usage/tally", "webhook"),
+			module: vocabulary("account", "apikey", "audit", "internal/fleet", "internal/idempotency", "internal/portallink", "session", "usage", "usage/tally", "webhook"),
 			third:  []string{"github.com/pressly/goose/v3", "golang.org/x", "modernc.org/sqlite"},
 		},
 		"postgres": {
-			module: vocabulary("account", "apikey", "audit", "internal/fleet", "internal/idempotency", "internal/postgresurl", "session", "usage", "usage/tally", "webhook"),
+			module: vocabulary("account", "apikey", "audit", "internal/fleet", "internal/idempotency", "internal/portallink", "internal/postgresurl", "session", "usage", "usage/tally", "webhook"),
 			third:  []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3"},
 		},
 		"redis": {module: vocabulary("ratelimit", "session"), third: []string{"github.com/redis/rueidis"}},
@@ -217,9 +219,16 @@ func table() map[string]row {
 			"session/password", "target", "trustedhost", "upstream", "usage",
 		)},
 		"internal/idempotency": {},
+		// what lets holders into the portal, kept by stores: ADR 46
+		"internal/portallink":                {module: vocabulary("audit")},
+		"internal/portallink/portallinktest": {module: []string{"audit", "internal/portallink"}},
+		"internal/portal": {
+			module: vocabulary("", "apikey", "audit", "bodylimit", "csrf", "internal/fleet", "internal/idempotency", "internal/portallink", "securityheaders", "usage/tally"),
+			third:  []string{"maragu.dev/gomponents"},
+		},
 		"internal/keyservice": {
 			module: vocabulary(
-				"account", "account/login", "apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency", "internal/jsonwalk", "internal/keyimport",
+				"account", "account/login", "apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency", "internal/jsonwalk", "internal/keyimport", "internal/portallink",
 				"openapi", "ratelimit", "target", "usage", "usage/tally",
 			),
 			third: []string{"github.com/danielgtaylor/huma/v2"},

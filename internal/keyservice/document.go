@@ -24,6 +24,7 @@ func tags() []*huma.Tag {
 		{Name: "usage", Description: "What keys were used for"},
 		{Name: "people", Description: "Who administers: people"},
 		{Name: "adminKeys", Description: "Who administers: machines"},
+		{Name: "portal", Description: "Links by which holders come to their keys, in a browser"},
 		{Name: "callers", Description: "Who asks"},
 		{Name: ownTag, Description: "What a person does with itself, in a browser: cookies, and pages of this server only"},
 	}
@@ -47,6 +48,7 @@ func (s *Service) addOperations() {
 	s.addSums()
 	s.addPeople()
 	s.addAdminKeys()
+	s.addPortal()
 }
 
 // responseName is the name of the response with a status among the components.

@@ -63,6 +63,10 @@ type Config struct {
 	People    *account.Manager // nil: nothing keeps administrators, and operations about them answer 503
 	AdminKeys *login.Keys      // of its store; nil as People
 
+	// Portal makes links to the holders' portal. nil: there is none, and operations about
+	// them answer 404.
+	Portal *Portal
+
 	// Policy judges what verifyKey is asked about by the gateway's policy. nil: nobody
 	// does, and it answers 503 to that.
 	Policy Policy

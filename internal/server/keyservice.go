@@ -12,7 +12,6 @@ import (
 	"github.com/warder-dev/warder/bodylimit"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/gateway"
-	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/usage"
 )
@@ -53,15 +52,11 @@ func (p *program) openKeyService() error {
 	if err != nil {
 		return err
 	}
-	attempts := o.Attempts
-	if attempts == nil {
-		attempts = new(idempotency.Memory)
-	}
 	uses, rules := p.keyHealth()
 	p.keys.api, err = keyservice.New(keyservice.Config{
-		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: attempts,
+		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: p.attempts(),
 		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Usage: p.keyUsage(), Counts: p.keyCounts(), Used: p.used, Tokens: p.tokens.issuer, Explain: p.explain, Policy: &asked{program: p}, Peppers: o.Peppers, Prefix: o.Config.Keys.Prefix,
-		People: p.administrators.people, AdminKeys: p.administrators.keys, Uses: uses, Health: rules, Timeout: o.Config.Timeouts.Store,
+		People: p.administrators.people, AdminKeys: p.administrators.keys, Uses: uses, Health: rules, Portal: p.portalLinks(), Timeout: o.Config.Timeouts.Store,
 	})
 	return err
 }

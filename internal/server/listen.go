@@ -20,6 +20,7 @@ type Listeners struct {
 	Admin    net.Listener   // nil when it is off
 	Health   net.Listener   // nil when there is none
 	Decision net.Listener   // where proxies ask; nil when there is none
+	Portal   net.Listener   // of holders; nil when there is none
 }
 
 // off is the address that switches a listener off.
@@ -50,7 +51,7 @@ func (l *Listeners) Close() {
 	if l.Packets != nil {
 		_ = l.Packets.Close() // as below
 	}
-	for _, listener := range []net.Listener{l.Public, l.Redirect, l.Admin, l.Health, l.Decision} {
+	for _, listener := range []net.Listener{l.Public, l.Redirect, l.Admin, l.Health, l.Decision, l.Portal} {
 		if listener != nil {
 			_ = listener.Close() // a socket that nobody reads any more
 		}

@@ -25,6 +25,7 @@ func (l *Listeners) sockets(cfg *config.Config) []socket {
 		{"admin_listen", cfg.AdminListen, &l.Admin},
 		{"health_listen", cfg.HealthListen, &l.Health},
 		{"decision.listen", cfg.Decision.Listen, &l.Decision},
+		{"portal.listen", cfg.Portal.Listen, &l.Portal},
 	}
 }
 
@@ -50,7 +51,7 @@ func ListenOn(ctx context.Context, cfg *config.Config, passed map[string]net.Lis
 		errs = append(errs, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
-		errs = append(errs, fmt.Errorf("the socket called %q is for nothing: name it listen, admin_listen, health_listen, decision.listen or tls.redirect_listen (FileDescriptorName in its unit)", name),
+		errs = append(errs, fmt.Errorf("the socket called %q is for nothing: name it listen, admin_listen, health_listen, decision.listen, portal.listen or tls.redirect_listen (FileDescriptorName in its unit)", name),
 			left[name].Close())
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -100,6 +101,10 @@ func (s socket) fits(cfg *config.Config) error {
 		return fmt.Errorf("%s: a socket is passed for it (%s), but the configuration says nothing of proxies that ask: set decision.listen and decision.dialect", s.field, at)
 	case s.field == "decision.listen" && isTCP && !tcp.IP.IsLoopback() && !cfg.TLS.Enabled() && !cfg.Decision.InsecureListen:
 		return fmt.Errorf("%s: the passed socket (%s) is plain HTTP and not on loopback: set tls, or decision.insecure_listen", s.field, at)
+	case s.field == "portal.listen" && !cfg.Portal.On():
+		return fmt.Errorf("portal.listen: a socket is passed for it (%s), but the configuration says nothing of a portal: set portal.listen and portal.url", at)
+	case s.field == "portal.listen" && isTCP && !tcp.IP.IsLoopback() && !cfg.TLS.Enabled() && !cfg.Portal.InsecureListen:
+		return fmt.Errorf("portal.listen: the passed socket (%s) is plain HTTP and not on loopback: set tls, or portal.insecure_listen", at)
 	default:
 		return nil
 	}

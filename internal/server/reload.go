@@ -100,6 +100,9 @@ func (p *program) enforce(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := p.renewPortal(cfg); err != nil {
+		return errors.Join(err, next.Replaced(before))
+	}
 	if err := p.replaceDescriptors(cfg, limits); err != nil {
 		return errors.Join(err, next.Replaced(before))
 	}

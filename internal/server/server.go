@@ -25,6 +25,7 @@ import (
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/internal/housekeeping"
 	"github.com/warder-dev/warder/internal/idempotency"
+	"github.com/warder-dev/warder/internal/portallink"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/proxyproto"
 	"github.com/warder-dev/warder/ratelimit"
@@ -38,7 +39,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken, TokenKeys, Attempts, Audit, Seen, Usage, Reloads, Shadow and Ready.
+// Accounts, AdminToken, TokenKeys, Attempts, Audit, Portal, Seen, Usage, Reloads, Shadow and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -76,6 +77,9 @@ type Options struct {
 	// Attempts keeps what came of requests to the admin API with an Idempotency-Key;
 	// nil: in memory.
 	Attempts idempotency.Store
+
+	// Portal keeps links to the holders' portal. Required where there is one.
+	Portal portallink.Store
 
 	// Environ is the process's environment, as os.Environ has it. Of it, a program
 	// that publishes records in the DNS gets PATH and HOME.
@@ -120,6 +124,7 @@ type program struct {
 	keeper      *housekeeping.Keeper
 
 	administrators administrators
+	portal         holdersPortal
 	checkpoints    *audit.Checkpointer // nil when the audit log is not signed
 	tally          *tally.Tally        // nil when usage is not counted
 	shadow         *shadow             // nil when no other configuration judges
@@ -285,6 +290,9 @@ func (p *program) build() error {
 	}
 	if o.Listeners.Decision != nil {
 		errs = append(errs, p.addDecision())
+	}
+	if o.Listeners.Portal != nil {
+		errs = append(errs, p.addPortal())
 	}
 	return errors.Join(append(errs, p.watch(), p.keepHouse(), p.signAudit())...)
 }
