@@ -122,7 +122,7 @@ func (a *API) statuses(op *operation) ([]int, error) {
 // [Edge] and [Policy].
 func refusalsOf(name string) (statuses []int, known bool) {
 	switch name {
-	case "requestid", "accesslog", "securityheaders", "cors", "authn": // nothing but authn, whose requirement says it
+	case "requestid", "accesslog", "securityheaders", "tracing", "cors", "authn": // nothing but authn, whose requirement says it
 		return nil, true
 	case "forwarded", "target":
 		return []int{http.StatusBadRequest}, true

@@ -122,6 +122,7 @@
 //   - internal/adminui: the admin web page, a client of that API
 //   - internal/housekeeping: what is due without anybody asking: notices of keys that expire
 //   - internal/postgresurl: the address of a PostgreSQL database, without its password
+//   - internal/tracing: spans of requests, posted to a collector of OpenTelemetry
 //   - internal/systemd: sockets and words of the service manager
 //
 // What several of them share:

@@ -49,6 +49,11 @@ type Edge struct {
 	// believed who is not listed.
 	Forwarded *forwarded.Stage
 
+	// Tracing gives the request its place in a distributed trace, and records it, so
+	// that what happens here is seen beside what happens before and behind it. It is
+	// a stage of your own, which sets [exchange.Exchange.Span], or none.
+	Tracing exchange.Stage
+
 	// TrustedHost refuses hosts that are not listed, so that nothing is ever made of
 	// a name that somebody else chose.
 	TrustedHost *trustedhost.Stage
@@ -163,6 +168,7 @@ type link struct {
 	stage   exchange.Stage
 	headers exchange.HeaderWriter
 	finish  exchange.Finisher
+	timed   bool // what it takes is worth a step of a recorded request
 }
 
 // chain collects the stages that are present.
@@ -172,10 +178,21 @@ func (c *chain) add(name string, present bool, s exchange.Stage) {
 	if !present {
 		return // s holds a typed nil
 	}
-	l := link{name: name, stage: s}
+	l := link{name: name, stage: s, timed: worthAStep(name)}
 	l.headers, _ = s.(exchange.HeaderWriter)
 	l.finish, _ = s.(exchange.Finisher)
 	*c = append(*c, l)
+}
+
+// worthAStep reports whether the stage may wait for somebody, or reads what a client
+// can make long.
+func worthAStep(name string) bool {
+	switch name {
+	case "addresslimit", "authn", "authz", "validate", "concurrency", "principallimit", "credit":
+		return true
+	default:
+		return false
+	}
 }
 
 // order is the order of the edge's stages. Recover is none: it holds no opinion.
@@ -185,6 +202,7 @@ func (e *Edge) order() []link {
 	c.add("accesslog", e.AccessLog != nil, e.AccessLog)
 	c.add("securityheaders", e.SecurityHeaders != nil, e.SecurityHeaders)
 	c.add("forwarded", e.Forwarded != nil, e.Forwarded)
+	c.add("tracing", e.Tracing != nil, e.Tracing)
 	c.add("trustedhost", e.TrustedHost != nil, e.TrustedHost)
 	c.add("sni", e.SNI != nil, e.SNI)
 	c.add("target", e.Target != nil, e.Target)
@@ -278,12 +296,37 @@ func (s *Stack) Decide(x *exchange.Exchange) exchange.Trace {
 
 // judge asks the stages in order, up to the first that does not pass x.
 func judge(links []link, x *exchange.Exchange) exchange.Trace {
+	if x.Span.Timeline != nil {
+		return timed(links, x)
+	}
 	for i := range links {
 		if v := links[i].stage.Check(x); !v.Passed() {
 			return exchange.Trace{Verdict: v, Stage: links[i].name}
 		}
 	}
 	return exchange.Trace{Verdict: exchange.Pass()}
+}
+
+// timed is judge for a request that is recorded.
+func timed(links []link, x *exchange.Exchange) exchange.Trace {
+	for i := range links {
+		if v := links[i].recorded(x); !v.Passed() {
+			return exchange.Trace{Verdict: v, Stage: links[i].name}
+		}
+	}
+	return exchange.Trace{Verdict: exchange.Pass()}
+}
+
+// recorded is the stage's verdict, which is a step of x where it may take long. What
+// panics leaves its step without an end.
+func (l *link) recorded(x *exchange.Exchange) exchange.Verdict {
+	if !l.timed {
+		return l.stage.Check(x)
+	}
+	step := x.Span.Timeline.Start(l.name, "")
+	v := l.stage.Check(x)
+	x.Span.Timeline.Stop(step)
+	return v
 }
 
 // Wrap is Decide as net/http middleware: next runs for requests that are

@@ -132,7 +132,7 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	edge := warder.Edge{
 		Metrics: new(outcomes), Target: new(target.Stage), Forwarded: new(forwarded.Stage), Recover: recoverer(), SNI: new(httpserver.SNI),
 		HTTPS: new(httpserver.HTTPS), TrustedHost: new(trustedhost.Stage), SecurityHeaders: new(securityheaders.Stage),
-		AccessLog: new(accesslog.Stage), RequestID: new(requestid.Stage),
+		AccessLog: new(accesslog.Stage), RequestID: new(requestid.Stage), Tracing: new(requestid.Stage),
 	}
 	want := slices.DeleteFunc(fields(&edge), func(f string) bool { return f == "recover" || f == "metrics" }) // they judge nothing
 	if got := warder.EdgeOrder(&edge); !slices.Equal(got, want) {

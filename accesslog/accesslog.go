@@ -6,6 +6,7 @@
 //	level        INFO, or ERROR for a status of 500 and above
 //	msg          "request"
 //	id           the request's id
+//	trace_id     the distributed trace that the request belongs to, when requests are traced
 //	method       as sent when it is registered (RFC 9110, section 18.2), "other" for another token, else "invalid"
 //	host         canonical, masked as the path is; absent when the request had no usable one
 //	route        the pattern that matched

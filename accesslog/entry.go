@@ -24,7 +24,7 @@ const cutMark = "[cut]"
 
 // entry is the attributes of one record.
 type entry struct {
-	attrs [18]slog.Attr // one per field that fill adds
+	attrs [19]slog.Attr // one per field that fill adds
 	n     int
 }
 
@@ -36,7 +36,7 @@ func (e *entry) add(key string, v slog.Value) {
 // text adds s, made printable and at most limit bytes long, unless it is empty.
 func (e *entry) text(key, s string, limit int) {
 	if s != "" {
-		e.add(key, slog.StringValue(cut(redact.Line(s), limit)))
+		e.add(key, slog.StringValue(fact(s, limit)))
 	}
 }
 
@@ -44,6 +44,7 @@ func (e *entry) text(key, s string, limit int) {
 func (e *entry) fill(s *Stage, x *exchange.Exchange, o *exchange.Outcome) {
 	r := x.Request
 	e.text("id", x.ID, maxWord)
+	e.text("trace_id", x.Span.TraceID(), maxWord)
 	e.text("method", method(r.Method), maxMethod)
 	e.text("host", redact.Text(x.Host), maxHost) // a client that mixes up its fields sends a key as the host
 	if s.path != PathOff {
@@ -60,11 +61,7 @@ func (e *entry) fill(s *Stage, x *exchange.Exchange, o *exchange.Outcome) {
 	if x.ClientDoubtful {
 		e.add("client_doubtful", slog.BoolValue(true))
 	}
-	if id := x.Principal.KeyID; id != "" {
-		e.text("key_id", id, maxWord)
-	} else {
-		e.text("key_id", x.Claim, maxWord)
-	}
+	e.text("key_id", keyID(x), maxWord)
 	if n := x.Charge.Cost; n > 0 {
 		e.add("credits", slog.Int64Value(n))
 	}

@@ -80,6 +80,9 @@ type Exchange struct {
 	// Charge is set by usage: the credits that the request took.
 	Charge Charge
 
+	// Span is set by tracing: the request's place in a distributed trace.
+	Span Span
+
 	// Dry asks every stage to read and never write: explain, a shadow
 	// configuration and policy tests judge without a trace.
 	Dry bool

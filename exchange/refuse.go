@@ -9,8 +9,9 @@ import (
 
 // refusal is why a request got no answer of the handler's own.
 type refusal struct {
-	reason string
-	err    error
+	reason  string
+	problem problem.Type
+	err     error
 }
 
 // Refuse answers w with p in the way of a stage's refusal: for fronts whose
@@ -18,7 +19,7 @@ type refusal struct {
 // word for the log, err its cause or nil; neither reaches the client. w is the
 // writer that [Serve] gave to the handler, or one around it.
 func (x *Exchange) Refuse(w http.ResponseWriter, p *problem.Problem, reason string, err error) {
-	x.late = refusal{reason: reason, err: err}
+	x.late = refusal{reason: reason, err: err, problem: p.Type}
 	x.refuse(w, p)
 }
 
@@ -61,6 +62,6 @@ func (x *Exchange) refuse(w http.ResponseWriter, p *problem.Problem) {
 func (x *Exchange) outcome(w *recorder, t Trace, aborted bool) Outcome {
 	return Outcome{
 		Trace: t, Status: w.status, Bytes: w.bytes, Duration: time.Since(x.Start),
-		Reason: x.late.reason, Err: x.late.err, Aborted: aborted, Hijacked: w.hijacked,
+		Reason: x.late.reason, Problem: x.late.problem, Err: x.late.err, Aborted: aborted, Hijacked: w.hijacked,
 	}
 }

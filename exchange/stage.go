@@ -3,6 +3,8 @@ package exchange
 import (
 	"net/http"
 	"time"
+
+	"github.com/warder-dev/warder/problem"
 )
 
 // A Stage judges one request. Implementations are safe for concurrent use and
@@ -46,6 +48,7 @@ type Outcome struct {
 	Bytes    int64         // of the response body
 	Duration time.Duration // from Exchange.Start
 	Reason   string        // why it was refused, for logs and metrics; "" when it was not
+	Problem  problem.Type  // of the problem that the client got; "" when it got none
 	Err      error         // what failed inside, for the log; never shown to a client
 	Aborted  bool          // the handler panicked or the response was cut
 	Hijacked bool          // the connection left HTTP (an upgrade); Bytes then counts nothing of it

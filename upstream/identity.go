@@ -20,7 +20,7 @@ func (u *Upstream) header(x *exchange.Exchange, identity string, upgrade bool) h
 		}
 	}
 	removeNamed(out, in["Connection"])
-	cleanTrace(out)
+	setTrace(out, &x.Span)
 	u.credentials.clean(out)
 	SetIdentity(out, &x.Principal)
 	if identity != "" {
@@ -151,6 +151,21 @@ func quoted(value string) string {
 // maxTraceState is how much of tracestate is passed on, in bytes: what the
 // standard asks to keep (W3C Trace Context, section 3.3.1.5).
 const maxTraceState = 512
+
+// setTrace tells the upstream which trace the request belongs to: ours where it is
+// traced here, else what the client sent, if it is whole.
+func setTrace(h http.Header, span *exchange.Span) {
+	parent := span.Forward()
+	if parent == "" {
+		cleanTrace(h)
+		return
+	}
+	h["Traceparent"] = []string{parent}
+	delete(h, "Tracestate")
+	if span.State != "" {
+		h["Tracestate"] = []string{span.State}
+	}
+}
 
 // cleanTrace keeps traceparent and tracestate only when the former is of the
 // standard's form, so that a client cannot write into the upstream's traces

@@ -128,6 +128,8 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	f := &flight{u: u, x: x, w: w, rc: http.NewResponseController(w), ctx: ctx, cancel: cancel}
+	step := x.Span.Timeline.Start("upstream", u.name)
+	defer x.Span.Timeline.Stop(step)
 	f.run(target) //nolint:contextcheck // a flight has its context
 }
 

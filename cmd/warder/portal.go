@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -211,14 +212,14 @@ func linkRemote(cmd *cobra.Command, p *process, owner string, o *linkOptions, fo
 	}
 	made, err := r.CreatePortalLink(cmd.Context(), client.CreatePortalLinkParams{IdempotencyKey: rand.Text()}, spec)
 	if err != nil {
-		return portalFailure(err, "no link is made")
+		return portalFailure(cmd.Context(), r, err, "no link is made")
 	}
 	v := made.Value
 	return showLink(p, form, linkView{v.ID, v.Owner, v.URL.Reveal(), v.Expires, v.Session})
 }
 
-// portalFailure is [remoteFailure], with the flags' names.
-func portalFailure(err error, doing string) error {
+// portalFailure is [remote.failure], with the flags' names.
+func portalFailure(ctx context.Context, r *remote, err error, doing string) error {
 	problem, ok := errors.AsType[*client.Problem](err)
 	switch {
 	case ok && problem.Status == http.StatusBadRequest && len(problem.Errors) > 0:
@@ -230,7 +231,7 @@ func portalFailure(err error, doing string) error {
 	case ok && problem.Status == http.StatusNotFound:
 		return fail(exitNotFound, "", "%s: %s", doing, problem.Detail)
 	default:
-		return remoteFailure(err, doing)
+		return r.failure(ctx, err, doing)
 	}
 }
 
@@ -264,7 +265,7 @@ func newPortalEnd(p *process) *cobra.Command {
 				}
 				defer r.Close()
 				if _, err := r.EndPortalLink(cmd.Context(), id, client.EndPortalLinkParams{IdempotencyKey: rand.Text()}); err != nil {
-					return portalFailure(err, "the link is not ended")
+					return portalFailure(cmd.Context(), r, err, "the link is not ended")
 				}
 				return sayEnded(p, id)
 			}

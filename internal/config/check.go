@@ -40,6 +40,7 @@ func (l *loader) check() {
 	l.checkPortal()
 	l.checkTokens()
 	l.checkWebhooks()
+	l.checkTracing()
 	if !l.failed("limits.target_bytes") && !l.failed("limits.header_bytes") && l.config.Limits.TargetBytes > l.config.Limits.HeaderBytes {
 		l.reject("limits.target_bytes", "is more than limits.header_bytes, which the target is part of", "")
 	}

@@ -97,6 +97,8 @@ type Config struct {
 	Usage Usage `yaml:"usage"`
 	// InsecureVerbose tells clients why their credential was refused: the word of the log, such as revoked, expired or unknown. It costs: whoever tries keys learns which exist. Default false.
 	InsecureVerbose bool `yaml:"insecure_verbose" default:"false"`
+	// Tracing says where what requests spend their time on is posted to. Default: nowhere.
+	Tracing Tracing `yaml:"tracing"`
 	// Users are the people who may log in by name and password.
 	Users Users `yaml:"users"`
 	// Passwords say what a new password of theirs, and of those who administer, must not be.

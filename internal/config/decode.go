@@ -160,6 +160,13 @@ func (l *loader) decodeScalar(path string, v reflect.Value, tag reflect.StructTa
 			l.fail(o, path, "is "+kindOf(node)+", want "+want(v.Type()), exampleOfScalar(path))
 			return
 		}
+	case *ast.FloatNode:
+		if !isRatio(v.Type()) {
+			l.fail(o, path, "is "+kindOf(node)+", want "+want(v.Type()), "")
+			return
+		}
+		l.decodePlain(path, v, tag, node, o)
+		return
 	case *ast.IntegerNode, *ast.BoolNode:
 		l.decodePlain(path, v, tag, node, o)
 		return
@@ -303,6 +310,12 @@ func parseInto(v reflect.Value, text string) (problem string) {
 			return err.Error()
 		}
 		v.SetInt(int64(s))
+	case isRatio(v.Type()):
+		r, err := ParseRatio(text)
+		if err != nil {
+			return err.Error()
+		}
+		v.SetInt(int64(r))
 	case v.Kind() == reflect.Int:
 		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
@@ -330,6 +343,8 @@ func want(t reflect.Type) string {
 		return "a duration such as 30s"
 	case isSize(t):
 		return "a size such as 64KiB"
+	case isRatio(t):
+		return "a number from 0 to 1"
 	case t.Kind() == reflect.Int:
 		return "a whole number"
 	case t.Kind() == reflect.Bool:
@@ -384,6 +399,9 @@ func namesOf(t reflect.Type) naming {
 	}
 	if t.Elem() == reflect.TypeFor[RateLimit]() {
 		return naming{func(name string) bool { return validName(name) && len(name) <= maxNameOf && name != Off }, "a limit", "use 1 to 40 lower case letters, digits, - and _, the first a letter or digit"}
+	}
+	if t.Elem() == reflect.TypeFor[secret.Text]() {
+		return naming{validToken, "a header field", "use a name such as Authorization"}
 	}
 	return naming{validName, "an upstream", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit"}
 }

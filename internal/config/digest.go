@@ -19,7 +19,7 @@ import (
 func ownSettings() []string {
 	return []string{
 		"listen", "admin_listen", "health_listen", "insecure_admin_listen", "tls", "proxy_protocol", "decision", "portal", "forwarded",
-		"db", "postgres", "redis", "peppers", "audit", "log", "timeouts",
+		"db", "postgres", "redis", "peppers", "audit", "log", "timeouts", "tracing",
 		"upstream", "openapi", // shorthands: what they stand for is in upstreams and routes
 	}
 }

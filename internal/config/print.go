@@ -145,6 +145,8 @@ func scalarText(v reflect.Value) string {
 		return formatDuration(x)
 	case Size:
 		return x.String()
+	case Ratio:
+		return x.String()
 	case string:
 		return quote(strings.ReplaceAll(x, "${", "$${"))
 	default:

@@ -15,7 +15,7 @@ import (
 	"github.com/warder-dev/warder/secret"
 )
 
-//go:embed audit.go config.go credits.go decision.go descriptors.go edge.go edge_routes.go holder.go identity.go leaks.go limits.go openapi.go passwords.go portal.go postgres.go redis.go tokens.go usage.go webhooks.go
+//go:embed audit.go config.go credits.go decision.go descriptors.go edge.go edge_routes.go holder.go identity.go leaks.go limits.go openapi.go passwords.go portal.go postgres.go redis.go tokens.go tracing.go usage.go webhooks.go
 var sources embed.FS
 
 //go:embed warder.yaml
@@ -32,6 +32,7 @@ const SchemaID = "https://warder.dev/schema/config.json"
 const (
 	referencePattern = `\$\{[A-Za-z_][A-Za-z0-9_]*\}`
 	durationPattern  = `^(0|[+-]?([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h|d|w))+)$`
+	ratioPattern     = `^[01](\.[0-9]{1,6})?$`
 	sizePattern      = `^(unlimited|[0-9]+ ?(B|KB|kB|MB|GB|KiB|MiB|GiB)?)$`
 )
 
@@ -68,6 +69,8 @@ func leafSchema(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", Pattern: durationPattern}, {Const: 0}, reference()}}
 	case isSize(t):
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", Pattern: sizePattern}, {Type: "integer", Minimum: "0"}, reference()}}
+	case isRatio(t):
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "number", Minimum: "0", Maximum: "1"}, {Type: "string", Pattern: ratioPattern}, reference()}}
 	case t == reflect.TypeFor[secret.Text]():
 		return &jsonschema.Schema{Type: "string", AnyOf: []*jsonschema.Schema{{Pattern: "^(file:.+)?$"}, reference()}}
 	}

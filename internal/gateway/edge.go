@@ -26,7 +26,7 @@ func (g *Gateway) edge() (warder.Edge, error) {
 		allow |= ambiguities(route.Allow)
 	}
 	var errs [7]error
-	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.cfg.Metrics}
+	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.cfg.Metrics, Tracing: g.cfg.Tracing}
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
 	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path)})
 	edge.SecurityHeaders, errs[2] = g.headers(cfg.Headers)

@@ -46,6 +46,9 @@ type Config struct {
 	Log        *slog.Logger      // everything else
 	Metrics    exchange.Finisher // told of every outcome; nil for none
 
+	// Tracing is the Stack's stage that traces requests; nil for none.
+	Tracing exchange.Stage
+
 	// Previous is the Gateway whose place this one takes: what it counts, remembers and
 	// holds open is taken over where both configurations say the same of it. Settings
 	// that need a restart must not differ. nil at the start.

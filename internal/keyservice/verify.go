@@ -217,7 +217,14 @@ func (v *verification) judgeOf(u *Use) (func(context.Context, *caller, *Use) (ju
 // byKey is the verdict by what the key itself is good for. What is known when an
 // error comes is still known to who guesses.
 func (v *verification) byKey(ctx context.Context, c *caller, u *Use, use apikey.Use) (judging, error) {
+	var steps *exchange.Timeline
+	if x := exchange.From(ctx); x != nil {
+		steps = x.Span.Timeline
+	}
+	step := steps.Start("authn", "")
 	p, verdict, guessed, err := v.shown(ctx, c, u, use)
+	steps.Stop(step)
+	steps.Note(step, verdict.Code)
 	if err != nil {
 		return judging{}, err
 	}
@@ -235,7 +242,10 @@ func (v *verification) byKey(ctx context.Context, c *caller, u *Use, use apikey.
 			return j, nil
 		}
 	}
+	step = steps.Start("principallimit", "")
 	j.verdict, err = v.spend(ctx, u, &p)
+	steps.Stop(step)
+	steps.Note(step, j.verdict.Code)
 	return j, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/warder-dev/warder"
+	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/requestid"
@@ -20,7 +21,7 @@ const adminBody = 64 << 10
 
 // newAdmin returns what the admin listener serves: probes, metrics, the keys of
 // signed identities (nil for none), the API of keys, and what more adds.
-func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Handler, keys *keyService, log *slog.Logger, more func(*http.ServeMux)) (http.Handler, error) {
+func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Handler, keys *keyService, traced exchange.Stage, log *slog.Logger, more func(*http.ServeMux)) (http.Handler, error) {
 	mux := http.NewServeMux()
 	probes.mount(mux)
 	mux.Handle("GET /metrics", metrics)
@@ -31,7 +32,7 @@ func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Han
 	if err != nil {
 		return nil, err
 	}
-	return behindEdge(mux, hosts, log, keys.patterns()...)
+	return behindEdge(mux, hosts, traced, log, keys.patterns()...)
 }
 
 // newHealth returns what the health listener serves: probes and, for upstreams,
@@ -41,7 +42,7 @@ func newHealth(probes *readiness, keySet http.Handler, log *slog.Logger) (http.H
 	mux := http.NewServeMux()
 	probes.mount(mux)
 	mountKeySet(mux, keySet)
-	edge, err := behindEdge(mux, nil, log)
+	edge, err := behindEdge(mux, nil, nil, log)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +57,8 @@ func newHealth(probes *readiness, keySet http.Handler, log *slog.Logger) (http.H
 }
 
 // behindEdge puts the edge in front of mux. hosts are what the listener is called;
-// nil for any name; patterns are those that the mux has beside [adminPatterns].
-func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger, patterns ...string) (http.Handler, error) {
+// nil for any name; traced is the stage that traces, nil for none; patterns are those that the mux has beside [adminPatterns].
+func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, traced exchange.Stage, log *slog.Logger, patterns ...string) (http.Handler, error) {
 	ids, err := requestid.New(requestid.Config{})
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, log *slog.Logger, 
 		return nil, err
 	}
 	stack := &warder.Stack{
-		Edge:  warder.Edge{RequestID: ids, Recover: httpserver.NewRecover(log), Forwarded: forwarded.Direct(), TrustedHost: hosts, Target: targets},
+		Edge:  warder.Edge{RequestID: ids, Recover: httpserver.NewRecover(log), Forwarded: forwarded.Direct(), Tracing: traced, TrustedHost: hosts, Target: targets},
 		Route: routes,
 	}
 	return stack.Wrap(mux), nil

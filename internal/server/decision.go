@@ -58,13 +58,13 @@ func (p *program) answerDialect(networks []netip.Prefix, secure *tls.Config) (re
 	}
 	headers, cookies := p.gateway.Load().Carriers()
 	front, err := decision.New(decision.Config{
-		Stack: p.decider(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log, Lasting: lasting, RemoveHeaders: headers, RemoveCookies: cookies,
+		Stack: p.decides(p.gateway.Load()), Dialect: dialect, Proxies: networks, Log: o.Log, Lasting: lasting, RemoveHeaders: headers, RemoveCookies: cookies,
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.front = front
-	cfg := p.serverConfig(front, secure)
+	cfg := p.serverConfig(p.hearTrace(front), secure)
 	cfg.Strict = secure == nil // questions are short, and have no body
 	return front.Refused, p.addServer("decision", o.Listeners.Decision, &cfg)
 }
@@ -98,13 +98,13 @@ func (p *program) answerEnvoy(networks []netip.Prefix, secure *tls.Config) (refu
 	}
 	front, err := extauthz.New(extauthz.Config{
 		Register: p.descriptors.service.Register,
-		Stack:    p.decider(p.gateway.Load()), Proxies: networks, Log: o.Log, MaxHeaderBytes: int(o.Config.Limits.HeaderBytes), RemoveHeaders: headers, RemoveCookies: cookies,
+		Stack:    p.decides(p.gateway.Load()), Proxies: networks, Log: o.Log, MaxHeaderBytes: int(o.Config.Limits.HeaderBytes), RemoveHeaders: headers, RemoveCookies: cookies,
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.front = front
-	cfg := p.serverConfig(p.guard(front, false), secure)
+	cfg := p.serverConfig(p.guard(p.hearTrace(front), false), secure)
 	cfg.InsecureH2C = secure == nil
 	cfg.MaxStreams = envoyStreams
 	return front.Refused, p.addServer("decision", o.Listeners.Decision, &cfg)

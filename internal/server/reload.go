@@ -46,7 +46,7 @@ func (p *program) newGateway(cfg *config.Config, before *gateway.Gateway) (*gate
 	g, err := gateway.New(gateway.Config{
 		Config: cfg, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
 		AccessLog: o.AccessLog, Log: o.Log, Metrics: p.finisher(tap), Shadowed: p.shadowed, Exposed: p.exposed, Disable: p.disable, Previous: before,
-		KeyStore: o.Store, Leaked: p.leaked, Holder: p.holding, TokenKeys: p.tokens.keySet(), StillOpen: p.stillOpen,
+		KeyStore: o.Store, Leaked: p.leaked, Holder: p.holding, TokenKeys: p.tokens.keySet(), StillOpen: p.stillOpen, Tracing: p.traceGateway(),
 	})
 	if err == nil && tap != nil {
 		tap.live.Store(g)
@@ -110,7 +110,7 @@ func (p *program) enforce(cfg *config.Config) error {
 	applyCertificates()                                                                  // before the routes that may need them
 	p.gateway.Store(next)
 	if p.front != nil {
-		p.front.Replace(p.decider(next))
+		p.front.Replace(p.decides(next))
 	}
 	p.member.Configured(cfg.Digest())
 	p.reloads.loaded.Store(time.Now().Unix())

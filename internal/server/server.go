@@ -26,6 +26,7 @@ import (
 	"github.com/warder-dev/warder/internal/housekeeping"
 	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/internal/portallink"
+	"github.com/warder-dev/warder/internal/tracing"
 	"github.com/warder-dev/warder/jwt"
 	"github.com/warder-dev/warder/proxyproto"
 	"github.com/warder-dev/warder/ratelimit"
@@ -128,6 +129,7 @@ type program struct {
 	checkpoints    *audit.Checkpointer // nil when the audit log is not signed
 	tally          *tally.Tally        // nil when usage is not counted
 	shadow         *shadow             // nil when no other configuration judges
+	tracer         *tracing.Tracer     // nil when nothing is traced
 
 	certificates *tlsconfig.Source // nil for plain HTTP
 	balancers    []*proxyproto.Listener
@@ -240,7 +242,7 @@ func (p *program) hear(ctx context.Context) {
 // build makes the handlers and their servers.
 func (p *program) build() error {
 	o := p.options
-	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage()); err != nil {
+	if err := errors.Join(p.tls(), p.joinPeople(), p.sign(), p.startWebhooks(), p.countUsage(), p.startTracing()); err != nil {
 		return err
 	}
 	holder, err := p.holder()
@@ -270,7 +272,7 @@ func (p *program) build() error {
 		if err := errors.Join(p.openAdministrators(), p.openKeyService()); err != nil {
 			return err
 		}
-		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), &p.keys, o.Log,
+		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), &p.keys, p.traceVerify(), o.Log,
 			func(mux *http.ServeMux) {
 				mountLimits(mux, o.AdminToken, p.gateway.Load, &p.descriptors)
 				mountDocuments(mux, o.AdminToken, p.gateway.Load)
@@ -388,6 +390,7 @@ func (p *program) watch() error {
 		p.watchLimitStore(),
 		p.watchWebhooks(),
 		p.watchShadow(),
+		p.watchTracing(),
 	)
 }
 
@@ -445,6 +448,9 @@ func (p *program) close() {
 	}
 	if g := p.gateway.Load(); g != nil {
 		p.logFailure("stop the gateway", g.Close())
+	}
+	if p.tracer != nil {
+		p.logFailure("post what was traced last", p.tracer.Close())
 	}
 	p.logFailure("give back credits", p.keys.close())
 	if p.keeper != nil {

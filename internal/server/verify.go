@@ -12,6 +12,7 @@ import (
 	"github.com/warder-dev/warder/internal/decision"
 	"github.com/warder-dev/warder/internal/gateway"
 	"github.com/warder-dev/warder/internal/keyservice"
+	"github.com/warder-dev/warder/internal/tracing"
 	"github.com/warder-dev/warder/session/password"
 )
 
@@ -32,7 +33,7 @@ func (a *asked) stack() *askedStack {
 	g := a.program.gateway.Load()
 	known := a.current.Load()
 	if known == nil || known.gateway != g {
-		known = &askedStack{g, a.program.decider(g)}
+		known = &askedStack{g, a.program.traceAsked(a.program.decider(g), frontVerify)}
 		a.current.Store(known)
 	}
 	return known
@@ -45,7 +46,7 @@ func (a *asked) Judge(ctx context.Context, q *keyservice.Request) (keyservice.Ju
 	if q.Origin != "" {
 		question.Header.Set("Origin", q.Origin)
 	}
-	ctx = gateway.Told(bare{ctx})
+	ctx = tracing.Within(gateway.Told(bare{ctx}), exchange.From(ctx))
 	if q.Dry {
 		ctx = password.Unjudged(ctx)
 	}
