@@ -47,8 +47,9 @@ test: needs ## all tests of both modules, in random order; with the race detecto
 	fi
 
 bounds: ## what holds only without the race detector: allocations, memory, whole sizes
-	$(GO) test -count=1 -vet=off -run '^Test' $$(find . -name race_off_test.go -not -path './interop/*' -exec dirname {} \; | sort)
-	$(GO) test -count=1 -vet=off -run '^(TestAMillionStrangers|TestAThousandKills)$$' ./cmd/warder
+	@# At the same time: the first waits a lot. The bytes of fuzz targets and the examples are for "make test".
+	$(GO) test -count=1 -vet=off -run '^Test' $$(find . -name race_off_test.go -not -path './interop/*' -exec dirname {} \; | sort) & \
+	$(GO) test -count=1 -vet=off -run '^(TestAMillionStrangers|TestAThousandKills)$$' ./cmd/warder; code=$$?; wait $$! && exit $$code
 
 generated: ## fail when a generated file is not what the code says
 	$(GO) mod verify
