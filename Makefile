@@ -46,9 +46,10 @@ test: needs ## all tests of both modules, in random order; with the race detecto
 		CGO_ENABLED=0 GO="$(GO)" ./.ci/test; \
 	fi
 
+# Both at the same time, for the first waits a lot. Examples and the seeds of fuzz tests are for make test alone.
 bounds: ## what holds only without the race detector: allocations, memory, whole sizes
-	$(GO) test -count=1 -vet=off -run '^Test' $$(find . -name race_off_test.go -not -path './interop/*' -exec dirname {} \; | sort)
-	$(GO) test -count=1 -vet=off -run '^(TestAMillionStrangers|TestAThousandKills)$$' ./cmd/warder
+	$(GO) test -count=1 -vet=off -run '^Test' $$(find . -name race_off_test.go -not -path './interop/*' -exec dirname {} \; | sort) & \
+	$(GO) test -count=1 -vet=off -run '^(TestAMillionStrangers|TestAThousandKills)$$' ./cmd/warder; code=$$?; wait $$! && exit $$code
 
 generated: ## fail when a generated file is not what the code says
 	$(GO) mod verify

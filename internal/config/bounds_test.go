@@ -23,7 +23,17 @@ func numbered(format string, count int) string {
 	return b.String()
 }
 
+// unwatched ends a test in which the race detector has nothing to watch, and that
+// takes six times as long with it: one goroutine reads one file. make bounds runs it.
+func unwatched(t *testing.T) {
+	t.Helper()
+	if slower > 1 {
+		t.Skip("make bounds runs it, without the race detector")
+	}
+}
+
 func TestHostileFilesAreRefusedSoon(t *testing.T) {
+	unwatched(t)
 	const size = 1<<20 - 64
 	const part = 380_000 // below the bound of signs, so that the next one answers
 	const routes = "upstreams: {a: {url: 'http://h'}}\nroutes:\n"
@@ -102,6 +112,7 @@ func stairs(size int) string {
 }
 
 func TestLargeConfigurationFits(t *testing.T) {
+	unwatched(t)
 	tests := []struct{ name, route string }{
 		{"exact", "  - match: GET /orders/%d/{id}\n    upstream: a\n    scopes: [orders:read]\n"},
 		{"trees", "  - match: /api/v1/orders%d/\n    upstream: a\n    body_bytes: 64KiB\n"},
