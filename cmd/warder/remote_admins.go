@@ -178,7 +178,9 @@ func changeRemote(cmd *cobra.Command, p *process, form format, name string, chan
 			return r.adminFailure(cmd, err)
 		}
 		_, _ = fmt.Fprintf(p.stderr, "%q %s\n", after.Value.Person.Name, said)
-		return printAdmin(p.stdout, form, remotePerson(&after.Value.Person))
+		v := remotePerson(&after.Value.Person)
+		noteLink(p, remotePerson(&found), v)
+		return printAdmin(p.stdout, form, v)
 	})
 }
 
