@@ -114,6 +114,14 @@ func (m *Manager) checkNew(a *Account, password secret.Text) error {
 	return nil
 }
 
+// CheckPassword reports what is wrong with a new password of the account with this
+// view, as [Manager.Finish] will: it is for those who ask for the password first and
+// for a code, which is good once, afterwards. Errors: [*FieldError], or that what is
+// known cannot be asked.
+func (m *Manager) CheckPassword(v *View, password secret.Text) error {
+	return m.checkNew(&Account{Name: v.Name, Email: v.Email}, password)
+}
+
 func different(text string) int {
 	seen := make(map[rune]bool)
 	for _, r := range text {

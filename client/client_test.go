@@ -145,3 +145,29 @@ func TestWhatIsNoAnswerOfTheAPIIsNotRepeated(t *testing.T) {
 		}
 	}
 }
+
+// A wrong address is told from a wrong token, without sending the token again.
+func TestIsAdminAPI(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+		want   bool
+	}{
+		"the API":             {200, `{"openapi":"3.1.0","info":{"title":"warder key service"}}`, true},
+		"another API":         {200, `{"openapi":"3.1.0","info":{"title":"orders"}}`, false},
+		"a page":              {200, `<html>`, false},
+		"a gateway":           {401, `{"title":"warder key service"}`, false},
+		"a refusal like that": {404, `{"info":{"title":"warder key service"}}`, false},
+	} {
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.Path != "/openapi.json" || r.Header.Get("Authorization") != "" {
+				t.Errorf("%s: %s %s, Authorization %q", name, r.Method, r.URL.Path, r.Header.Get("Authorization"))
+			}
+			w.WriteHeader(tt.status)
+			_, _ = w.Write([]byte(tt.body))
+		})
+		if got := c.IsAdminAPI(t.Context()); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}

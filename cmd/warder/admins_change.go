@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,8 +29,19 @@ func changeAdmin(cmd *cobra.Command, p *process, output, name string, change fun
 			return adminFailure(err)
 		}
 		_, _ = fmt.Fprintf(p.stderr, "%q %s\n", after.Name, said)
-		return printAdmin(p.stdout, form, viewAdmin(&after))
+		v := viewAdmin(&after)
+		noteLink(p, viewAdmin(&found), v)
+		return printAdmin(p.stdout, form, v)
 	})
+}
+
+// noteLink tells of a link that was good before the change and is not any more.
+func noteLink(p *process, before, after adminView) {
+	now := time.Now()
+	if before.LinkExpires == nil || !before.LinkExpires.After(now) || after.LinkExpires == nil || after.LinkExpires.After(now) {
+		return
+	}
+	_, _ = fmt.Fprintf(p.stderr, "The link that %q has is worth nothing any more: `warder admins invite %s` makes another.\n", after.Name, after.Name)
 }
 
 func addChangeFlags(cmd *cobra.Command, p *process, output *string) {
@@ -43,8 +55,13 @@ func addChangeFlags(cmd *cobra.Command, p *process, output *string) {
 func newAdminsRole(p *process) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use:     "role NAME ROLE",
-		Short:   "Give an account another role; its sessions end",
+		Use:   "role NAME ROLE",
+		Short: "Give an account another role; its sessions end",
+		Long: `Give an account another role; its sessions end.
+
+A link that was not used yet stays good, unless the role is raised to admin or owner:
+whoever has it could not have made one to such an account. warder admins invite makes
+another.`,
 		Example: `  warder admins role bob auditor`,
 		Args:    wants("a name and a role", 2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -65,6 +65,9 @@ func acceptLink(ctx context.Context, p *process, a *admins, in *asker, link secr
 		if f.Password, err = in.password(ctx); err != nil {
 			return err
 		}
+		if err := a.people.CheckPassword(&offer.Account, f.Password); err != nil { // before a code is asked for, which is good once
+			return adminFailure(err)
+		}
 	}
 	if offer.Factor {
 		_, _ = fmt.Fprintf(p.stderr, "Add this to an authenticator:\n  secret  %s\n  address %s\n", offer.Secret.Reveal(), offer.URI.Reveal())

@@ -68,7 +68,7 @@ func loadNamed(cmd *cobra.Command, s config.Source) (*config.Config, error) {
 // wantFiles tells a file that is missing, or may not be read, from a wrong
 // configuration: all that warder only reads.
 func wantFiles(cfg *config.Config) error {
-	for _, file := range cfg.Files() {
+	for _, file := range append(cfg.Files(), documentFiles(cfg)...) {
 		f, err := os.OpenFile(file.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		switch {
 		case err == nil:
@@ -82,6 +82,31 @@ func wantFiles(cfg *config.Config) error {
 		}
 	}
 	return nil
+}
+
+// documentFiles are the OpenAPI documents that are files.
+func documentFiles(cfg *config.Config) (all []config.File) {
+	for i := range cfg.OpenAPIDocuments {
+		d := &cfg.OpenAPIDocuments[i]
+		if _, fetched := d.URL(); !fetched {
+			all = append(all, config.File{Field: gateway.DocumentPlace(cfg, i), Path: d.Document, Mend: "put the file there, or mend its name; without a document leave openapi out"})
+		}
+	}
+	return all
+}
+
+// documentCause is the exit code of an error of an OpenAPI document; otherwise that
+// of others is.
+func documentCause(err error, otherwise int) int {
+	d, ok := errors.AsType[*gateway.DocumentError](err)
+	switch code := causeOf(err); {
+	case !ok:
+		return otherwise
+	case code != exitServer || d.Fetched:
+		return code
+	default:
+		return exitUsage // what it says
+	}
 }
 
 // withFile lets the file be an argument as well as --config.
@@ -107,7 +132,7 @@ func newConfigValidate(p *process) *cobra.Command {
 				return fail(exitUsage, "", "%w", err)
 			}
 			if err := gateway.CheckDocuments(cfg); err != nil {
-				return fail(exitUsage, "", "%w", err)
+				return fail(documentCause(err, exitUsage), "", "%w", err)
 			}
 			return p.tellFindings(cfg.Findings(), strict)
 		},

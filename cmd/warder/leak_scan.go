@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,7 +99,14 @@ func scanHistory(ctx context.Context, path string, cfg leak.HistoryConfig, show 
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return fail(exitServer, "", "%s", clean(redact.Line(err.Error())))
+	said, without := err.Error(), "leave --history out: the files are searched as they are then"
+	switch {
+	case strings.Contains(said, "not a git repository"): // git speaks English here, whatever the locale
+		return fail(exitNotFound, "name a folder of a repository, or "+without, "--history: %s is in no git repository", clean(redact.Line(path)))
+	case strings.Contains(said, "git is not installed"):
+		return fail(exitServer, "install git, or "+without, "--history: %s", clean(redact.Line(said)))
+	}
+	return fail(exitServer, "", "%s", clean(redact.Line(said)))
 }
 
 // runLeak runs a search, and ends with the exit code that says what came of it.

@@ -175,6 +175,8 @@ type admin struct {
 	base  string
 	token secret.Text
 	out   io.Writer
+
+	lacks, mend string // what a warder has not that does not know the path, and how it gets it; "" for what is always there
 }
 
 // withAdmin finds the admin listener and calls use.
@@ -322,9 +324,21 @@ func (a *admin) ask(ctx context.Context, method, path string, body, to any) erro
 		return nil
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fail(exitDenied, "name the database of the warder that answers there by --db", "the admin listener does not know the token of this database")
-	default:
-		return refusedBy(response.StatusCode, answer)
+	case http.StatusNotFound:
+		if a.lacks != "" && !saysWhy(answer) {
+			return fail(exitNotFound, a.mend, "the warder that answers on %s has no %s", strings.TrimPrefix(a.base, "http://"), a.lacks)
+		}
 	}
+	return refusedBy(response.StatusCode, answer)
+}
+
+// saysWhy reports whether the admin listener's own part has answered: that of a path
+// which it knows.
+func saysWhy(answer []byte) bool {
+	var said struct {
+		Error string `json:"error"`
+	}
+	return json.Unmarshal(answer, &said) == nil && said.Error != ""
 }
 
 // refusedBy is what the admin listener said to a request that it did not do.

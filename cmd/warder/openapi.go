@@ -34,6 +34,12 @@ beside its database: they want the same configuration as warder serve, and its u
 	return cmd
 }
 
+// What a warder without documents is told of, and how it gets one.
+const (
+	noDocument   = "OpenAPI document"
+	mendDocument = "give it one by --openapi FILE, or by openapi_documents of its configuration"
+)
+
 func newOpenAPIDrift(p *process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "drift",
@@ -41,6 +47,7 @@ func newOpenAPIDrift(p *process) *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withAdmin(cmd, p, func(a *admin, form format) error {
+				a.lacks, a.mend = noDocument, mendDocument
 				var all []gateway.Drift
 				if err := a.ask(cmd.Context(), http.MethodGet, "/v1/openapi/drift", nil, &all); err != nil {
 					return err
@@ -100,6 +107,7 @@ func newOpenAPIConfirm(p *process) *cobra.Command {
 				return fail(exitUsage, "warder openapi drift lists them", "%q is not the name of a document", printable(args[0]))
 			}
 			return withAdmin(cmd, p, func(a *admin, form format) error {
+				a.lacks, a.mend = noDocument, mendDocument
 				var v server.ConfirmedView
 				if err := a.ask(cmd.Context(), http.MethodPost, "/v1/openapi/"+args[0]+"/confirm", nil, &v); err != nil {
 					return err

@@ -15,7 +15,6 @@ import (
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/client"
-	"github.com/warder-dev/warder/secret"
 )
 
 // acceptThere says where a link is used that a server made.
@@ -178,7 +177,9 @@ func changeRemote(cmd *cobra.Command, p *process, form format, name string, chan
 			return r.adminFailure(cmd, err)
 		}
 		_, _ = fmt.Fprintf(p.stderr, "%q %s\n", after.Value.Person.Name, said)
-		return printAdmin(p.stdout, form, remotePerson(&after.Value.Person))
+		v := remotePerson(&after.Value.Person)
+		noteLink(p, remotePerson(&found), v)
+		return printAdmin(p.stdout, form, v)
 	})
 }
 
@@ -232,7 +233,7 @@ func createAdminKeyRemote(cmd *cobra.Command, p *process, form format, spec *log
 			return fail(exitServer, fmt.Sprintf("take it away by `warder admins keys revoke %s`, and make another", made.Value.Key.ID),
 				"the admin key %s was made, but the answer with its text was lost", made.Value.Key.ID)
 		}
-		return showAdminKey(p, form, remoteAdminKey(&made.Value.Key), secret.New(made.Value.Text.Reveal()))
+		return showAdminKey(p, form, remoteAdminKey(&made.Value.Key), made.Value.Text.Text)
 	})
 }
 

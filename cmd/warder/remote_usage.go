@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -147,5 +148,5 @@ func outcomeOf(name string) tally.Outcome {
 			return o
 		}
 	}
-	return tally.Outcome(len(tally.Outcomes())) // which is called unknown
+	return math.MaxUint8 // which is called unknown
 }

@@ -74,7 +74,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 	}
 	listeners, err := server.ListenOn(ctx, cfg, manager.sockets)
 	if err != nil {
-		return fail(causeOf(err), "", "%w", err)
+		return fail(causeOf(err), listenHint(err), "%w", err)
 	}
 	defer listeners.Close()
 	learnPort(cfg, listeners)
@@ -163,9 +163,25 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 		Ready: func() { unfollow = manager.follow(ctx, listeners, logs.Main); trimStart(); ready(at) },
 	})
 	if err != nil {
-		return fail(exitServer, "", "%w", err)
+		return fail(documentCause(err, exitServer), "", "%w", err)
 	}
 	return nil
+}
+
+// listenHint names the flags of the addresses that cannot be had.
+func listenHint(err error) string {
+	var flags []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		field, _, _ := strings.Cut(line, ": ")
+		switch field {
+		case "listen", "admin_listen", "health_listen":
+			flags = append(flags, "--"+strings.ReplaceAll(field, "_", "-"))
+		}
+	}
+	if len(flags) == 0 {
+		return ""
+	}
+	return "name another address by " + strings.Join(flags, " and ") + ", such as " + flags[0] + " 127.0.0.1:9080, or in the configuration"
 }
 
 // A countingWriter stands where the standard library logs by itself: net/http's

@@ -37,7 +37,7 @@ func loadShadow(name string, environ []string) (shadowConfig, error) {
 			return nil, fail(exitUsage, "", "%s: %w", name, err)
 		}
 		if err := gateway.CheckDocuments(cfg); err != nil {
-			return nil, fail(exitUsage, "", "%s: %w", name, err)
+			return nil, fail(documentCause(err, exitUsage), "", "%s: %w", name, err)
 		}
 		return cfg, nil
 	}

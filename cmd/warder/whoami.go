@@ -104,7 +104,10 @@ func askWhoami(cmd *cobra.Command, p *process, form format) error {
 	v := callerView{me.Value.Actor, me.Value.Role, me.Value.Owner, me.Value.Scheme, append([]string{}, me.Value.Rights...)}
 	return form.print(p.stdout, v, nil, func(w io.Writer) error {
 		return printRows(w, [][]string{
-			{"actor", shown(v.Actor)}, {"role", dash(shown(v.Role))}, {"owner", dash(shown(v.Owner))}, {"proved by", shown(v.Scheme)},
+			{"actor", shown(v.Actor)},
+			{"role", dash(shown(v.Role))},
+			{"owner", dash(shown(v.Owner))},
+			{"proved by", shown(v.Scheme)},
 			{"rights", dash(strings.Join(v.Rights, " "))},
 		})
 	})
@@ -130,7 +133,7 @@ func viewHolder(own *keyservice.Own) holderView {
 		Credits: own.Credits, Secrets: []secretView{},
 	}
 	for _, l := range own.Limits {
-		v.Limits = append(v.Limits, standingText(&client.Standing{Name: l.Name, Count: int64(l.Count), Per: l.Per, Burst: int64(cmp.Or(l.Burst, l.Count))}))
+		v.Limits = append(v.Limits, standingText(&client.Standing{Name: l.Name, Count: l.Count, Per: l.Per, Burst: cmp.Or(l.Burst, l.Count)}))
 	}
 	for _, s := range own.Secrets {
 		v.Secrets = append(v.Secrets, secretView{Number: s.Number, Created: s.Created, Retires: s.Retires, Idle: s.IdleRetire, Format: s.Format})
@@ -140,8 +143,13 @@ func viewHolder(own *keyservice.Own) holderView {
 
 func (v *holderView) rows() [][]string {
 	rows := [][]string{
-		{"id", v.ID}, {"state", v.State}, {"environment", v.Environment}, {"name", dash(shown(v.Name))}, {"scopes", dash(strings.Join(v.Scopes, " "))},
-		{"created", v.Created.Format(time.RFC3339)}, {"expires", moment(v.Expires, "never")},
+		{"id", v.ID},
+		{"state", v.State},
+		{"environment", v.Environment},
+		{"name", dash(shown(v.Name))},
+		{"scopes", dash(strings.Join(v.Scopes, " "))},
+		{"created", v.Created.Format(time.RFC3339)},
+		{"expires", moment(v.Expires, "never")},
 	}
 	if len(v.Limits) > 0 {
 		rows = append(rows, []string{"limits", strings.Join(v.Limits, " ")})

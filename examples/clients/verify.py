@@ -6,9 +6,10 @@ Python 3.9 and later. Copy it.
     if not verdict["valid"]:
         return respond(verdict["status"], verdict["code"])
 
-A verdict is all that verify returns: it raises nothing. Whatever is no clear yes, a
-server that does not answer in time too, is a verdict that is not valid, with the code
-"unavailable" and the status 503. Never let such a request pass.
+A verdict is all that verify returns. Whatever is no clear yes, a server that does not
+answer in time too, is a verdict that is not valid, with the code "unavailable" and the
+status 503. Never let such a request pass. It raises Misuse alone: the call itself says
+something that the API does not take, such as a scope that is none, which your tests find.
 
 The codes: valid; invalid (401: no such key, or one that is revoked, disabled or
 expired); forbidden (403: not from this address, with this method, for this path);
@@ -27,6 +28,16 @@ import urllib.request
 
 LONGEST_KEY = 8192  # characters: the API takes no longer texts, of keys and of tokens
 LONGEST_ANSWER = 1 << 20  # bytes
+
+
+class Misuse(Exception):
+    """The API does not take what verify was called with. fields has a pair for each
+    part that is wrong: its name, and what is wanted instead. Nothing that was sent is
+    repeated."""
+
+    def __init__(self, fields):
+        super().__init__("warder: " + "; ".join(f"{name}: {message}" for name, message in fields))
+        self.fields = fields
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -75,7 +86,11 @@ class Warder:
         if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY:
             return {"valid": False, "code": "invalid", "status": 401, "reason": "malformed"}
         try:
-            status, wait, body = self._ask(json.dumps({"key": key, **use}).encode())
+            text = json.dumps({"key": key, **use}).encode()
+        except (TypeError, ValueError, RecursionError):
+            raise Misuse([("use", "want what JSON can say")]) from None
+        try:
+            status, wait, body = self._ask(text)
             return _judge(status, wait, body)
         except (OSError, ValueError, TypeError, RecursionError, http.client.HTTPException):
             return _unavailable("no answer")  # what the error says may hold an address: it is not passed on
@@ -115,6 +130,17 @@ def _unavailable(reason):
     return {"valid": False, "code": "unavailable", "status": 503, "reason": reason}
 
 
+def _faults(body):
+    """What a problem of the API's says is wrong; none when it is no such problem."""
+    errors = body.get("errors")
+    if body.get("status") != 400 or not isinstance(body.get("type"), str) or not isinstance(errors, list):
+        return []
+    pairs = [(e.get("field"), e.get("message")) if isinstance(e, dict) else (None, None) for e in errors[:20]]
+    if not all(isinstance(part, str) for pair in pairs for part in pair):
+        return []
+    return [(field[:200], message[:200]) for field, message in pairs]
+
+
 def _judge(status, wait, body):
     """Takes an answer for a verdict only when it is one."""
     body = body if isinstance(body, dict) else {}
@@ -129,6 +155,8 @@ def _judge(status, wait, body):
         return {"valid": False, "code": "invalid", "status": 401, "reason": "malformed"}
     if status == 400 and fields and fields <= {"target", "method", "origin", "key"}:
         return {"valid": False, "code": "refused", "status": 400, "reason": "the request has what cannot be judged"}
+    if status == 400 and (wrong := _faults(body)):
+        raise Misuse(wrong)
     if status == 429:
         verdict = {"valid": False, "code": "rate-limited", "status": 429, "reason": "too many wrong keys"}
         if wait and wait.isascii() and wait.isdigit():

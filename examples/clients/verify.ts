@@ -1,13 +1,16 @@
 // A client of warder's POST /v1/keys:verify in one file without dependencies, for
-// Node 18 and later, Deno, Bun and workers. Copy it.
+// Node 18 and later, Deno, Bun and workers. Copy it. It is an ES module: for Node the
+// package.json beside it, or above it, has to say "type": "module", as the one here does.
 //
 //   const warder = new Warder({ server: "https://keys.example.com", token });
 //   const verdict = await warder.verify({ key, method: "GET", target: "/orders/17", address });
 //   if (!verdict.valid) return respond(verdict.status, verdict.code);
 //
-// A verdict is all that verify returns: it throws nothing. Whatever is no clear yes,
-// a server that does not answer in time too, is a verdict that is not valid, with
-// the code "unavailable" and the status 503. Never let such a request pass.
+// A verdict is all that verify returns. Whatever is no clear yes, a server that does
+// not answer in time too, is a verdict that is not valid, with the code "unavailable"
+// and the status 503. Never let such a request pass. It throws Misuse alone: the call
+// itself says something that the API does not take, such as a scope that is none, which
+// your tests find.
 
 /** What a key is shown for. The server's document, GET /openapi.json, says the rest. */
 export interface Use {
@@ -83,6 +86,18 @@ export interface Options {
   timeout?: number;
 }
 
+/** The API does not take what verify was called with. Nothing that was sent is repeated. */
+export class Misuse extends Error {
+  /** Each part that is wrong, and what is wanted instead. */
+  readonly fields: { field: string; message: string }[];
+
+  constructor(fields: { field: string; message: string }[]) {
+    super("warder: " + fields.map((f) => `${f.field}: ${f.message}`).join("; "));
+    this.name = "Misuse";
+    this.fields = fields;
+  }
+}
+
 const longestKey = 8192; // characters: the API takes no longer texts, of keys and of tokens
 const longestAnswer = 1 << 20; // bytes
 
@@ -118,16 +133,23 @@ export class Warder {
     if (typeof use.key !== "string" || use.key === "" || [...use.key].length > longestKey) {
       return { valid: false, code: "invalid", status: 401, reason: "malformed" };
     }
+    let text: string;
+    try {
+      text = JSON.stringify(use);
+    } catch {
+      throw new Misuse([{ field: "use", message: "want what JSON can say" }]);
+    }
     try {
       const answer = await fetch(this.#url, {
         method: "POST",
         headers: { Authorization: `Bearer ${this.#token}`, "Content-Type": "application/json", Accept: "application/json" },
-        body: JSON.stringify(use),
+        body: text,
         redirect: "error", // the token is for this server alone
         signal: AbortSignal.timeout(this.#timeout),
       });
       return judge(answer.status, answer.headers.get("Retry-After"), await read(answer));
-    } catch {
+    } catch (error) {
+      if (error instanceof Misuse) throw error;
       return unavailable("no answer"); // what the error says may hold an address: it is not passed on
     }
   }
@@ -155,6 +177,14 @@ function unavailable(reason: string): Verdict {
   return { valid: false, code: "unavailable", status: 503, reason };
 }
 
+/** What a problem of the API's says is wrong; none when it is no such problem. */
+function faults(body: any): { field: string; message: string }[] {
+  if (body?.status !== 400 || typeof body.type !== "string" || !Array.isArray(body.errors)) return [];
+  const all: any[] = body.errors.slice(0, 20);
+  if (!all.every((e) => typeof e?.field === "string" && typeof e.message === "string")) return [];
+  return all.map((e) => ({ field: e.field.slice(0, 200), message: e.message.slice(0, 200) }));
+}
+
 /** Takes an answer for a verdict only when it is one. */
 function judge(status: number, retryAfter: string | null, body: any): Verdict {
   if (status === 200) {
@@ -169,6 +199,8 @@ function judge(status: number, retryAfter: string | null, body: any): Verdict {
   if (status === 400 && fields.length > 0 && fields.every((f) => f === "target" || f === "method" || f === "origin" || f === "key")) {
     return { valid: false, code: "refused", status: 400, reason: "the request has what cannot be judged" };
   }
+  const wrong = status === 400 ? faults(body) : [];
+  if (wrong.length > 0) throw new Misuse(wrong);
   if (status === 429) {
     const wait = Number(retryAfter);
     return { valid: false, code: "rate-limited", status: 429, reason: "too many wrong keys", ...(wait > 0 ? { retry_after: wait } : {}) };

@@ -124,7 +124,7 @@ func (g *Gateway) addDocuments(routes func() *warder.Routes) error {
 			}
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("openapi_documents[%d] %q: %w", i, g.cfg.Config.OpenAPIDocuments[i].Name, err))
+			errs = append(errs, documentError(g.cfg.Config, i, err))
 		}
 		d.all = append(d.all, one)
 	}
@@ -363,7 +363,7 @@ func CheckDocuments(cfg *config.Config) error {
 			continue
 		}
 		if err := d.check(); err != nil {
-			errs = append(errs, fmt.Errorf("%s %q: %w", d.field, d.cfg.Name, err))
+			errs = append(errs, documentError(cfg, i, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -37,7 +37,7 @@ func clients(t *testing.T) []client {
 	if err != nil {
 		t.Fatalf("tsc: %v\n%s", err, out)
 	}
-	write(t, filepath.Join(folder, "package.json"), `{"type": "module"}`)
+	copyFile(t, "../../examples/clients/package.json", filepath.Join(folder, "package.json"))
 	return []client{
 		{"TypeScript", func(server, timeout string) []string {
 			return []string{"node", "testdata/run.mjs", filepath.Join(folder, "verify.js"), server, timeout}
@@ -74,6 +74,8 @@ type verdict struct {
 	Retry     int    `json:"retry_after"`
 	Principal struct{ ID, Owner string }
 	Header    map[string]string
+	Misuse    [][2]string // fields and messages of what was raised in place of a verdict
+	Text      string      // of that
 }
 
 // ask has c ask server for each use.
@@ -111,7 +113,7 @@ func (c client) ask(t *testing.T, server, token, timeout string, uses ...map[str
 }
 
 // A server is a warder that runs, with a key.
-type server struct{ admin, token, key, id string }
+type server struct{ admin, token, auditor, key, id string }
 
 // start builds warder and runs it with a route that wants orders:read.
 func start(t *testing.T) server {
@@ -136,6 +138,10 @@ func start(t *testing.T) server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	auditor, err := warder("admins", "keys", "create", "--role", "auditor", "--output", "secret").Output() // who may verify nothing
+	if err != nil {
+		t.Fatal(err)
+	}
 	write(t, filepath.Join(folder, "warder.yaml"), "listen: 127.0.0.1:0\nadmin_listen: 127.0.0.1:0\nupstreams: {api: {url: \"http://127.0.0.1:1\"}}\nroutes: [{match: /orders/, upstream: api, scopes: [\"orders:read\"]}, {match: /admin/, upstream: api, scopes: [\"admin\"]}]\n")
 	run := warder("serve", "--config", "warder.yaml")
 	stderr, err := run.StderrPipe()
@@ -145,7 +151,7 @@ func start(t *testing.T) server {
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := server{key: strings.TrimSpace(string(key)), id: strings.TrimSpace(string(id)), admin: found(t, stderr, regexp.MustCompile(`metrics and probes on (http://\S+)`))}
+	s := server{auditor: strings.TrimSpace(string(auditor)), key: strings.TrimSpace(string(key)), id: strings.TrimSpace(string(id)), admin: found(t, stderr, regexp.MustCompile(`metrics and probes on (http://\S+)`))}
 	token, err := os.ReadFile(filepath.Join(folder, "warder.db.admin"))
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +202,6 @@ func TestAgainstAServer(t *testing.T) {
 		{"a long key", with("key", strings.Repeat("k", 10_000)), "invalid", 401},
 		{"a target with two readings", with("target", "/orders/../admin"), "refused", 400},
 		{"no credits", with("cost", 1), "credits-exhausted", 429},
-		{"a member that there is not", with("colour", "red"), "unavailable", 503},
 		{"by the gateway", map[string]any{"key": s.key, "method": "GET", "target": "http://localhost/orders/17", "address": "192.0.2.7", "gateway": true}, "valid", 200},
 		{"by the gateway, another route", map[string]any{"key": s.key, "method": "GET", "target": "http://localhost/admin/", "address": "192.0.2.7", "gateway": true}, "insufficient-scope", 403},
 		{"by the gateway, no route", map[string]any{"key": s.key, "method": "GET", "target": "http://localhost/", "address": "192.0.2.7", "gateway": true}, "refused", 404},
@@ -216,15 +221,50 @@ func TestAgainstAServer(t *testing.T) {
 					t.Errorf("%s: %+v, want %s, %d", tt.name, v, tt.code, tt.status)
 				}
 			}
-			if got[0].Principal.ID != s.id || got[0].Principal.Owner != "acme" || got[9].Header["X-Request-Id"] == "" {
-				t.Errorf("%+v, %+v", got[0], got[9])
+			if got[0].Principal.ID != s.id || got[0].Principal.Owner != "acme" || got[8].Header["X-Request-Id"] == "" {
+				t.Errorf("%+v, %+v", got[0], got[8])
 			}
-			if v := c.ask(t, s.admin, "wrong-token", "60", good)[0]; v.Valid || v.Code != "unavailable" || v.Status != 503 || !strings.Contains(v.Reason, "401") {
-				t.Errorf("with a wrong token: %+v", v)
+			for token, status := range map[string]string{"wrong-token": "401", s.auditor: "403"} {
+				want := "the server refuses your token: it answered " + status
+				if v := c.ask(t, s.admin, token, "60", good)[0]; v.Valid || v.Code != "unavailable" || v.Status != 503 || v.Reason != want {
+					t.Errorf("with a token that may not: %+v, want the reason %q", v, want)
+				}
 			}
+			misused(t, c, s, with)
 		})
 	}
 	t.Run("the guide's lines", func(t *testing.T) { theGuide(t, s) })
+}
+
+// misused wants what the API does not take to be raised with its fields, and without
+// what was sent.
+func misused(t *testing.T, c client, s server, with func(string, any) map[string]any) {
+	t.Helper()
+	calls := []struct {
+		use    map[string]any
+		fields []string
+	}{
+		{with("colour", "wrd-red-canary"), []string{"colour"}},
+		{with("scopes", []any{"wrd-red canary", 7}), []string{"scopes[1]"}},
+		{with("cost", -1), []string{"cost"}},
+		{with("address", "wrd-red-canary"), []string{"address"}},
+	}
+	uses := make([]map[string]any, len(calls))
+	for i := range calls {
+		uses[i] = calls[i].use
+	}
+	for i, v := range c.ask(t, s.admin, s.token, "60", uses...) {
+		var fields []string
+		for _, pair := range v.Misuse {
+			fields = append(fields, pair[0])
+			if pair[1] == "" || !strings.Contains(v.Text, pair[0]+": "+pair[1]) {
+				t.Errorf("%v: %+v, want a message for each field", calls[i].use, v)
+			}
+		}
+		if v.Valid || v.Code != "" || !slices.Equal(fields, calls[i].fields) || strings.Contains(v.Text, "canary") || strings.Contains(v.Text, s.key) {
+			t.Errorf("%v: %+v, want the fields %v raised", calls[i].use, v, calls[i].fields)
+		}
+	}
 }
 
 // theGuide runs what the guide shows.
@@ -247,7 +287,7 @@ func theGuide(t *testing.T, s server) {
 		} else {
 			copyFile(t, "../../examples/clients/verify.ts", filepath.Join(folder, "verify.ts"))
 			write(t, filepath.Join(folder, "use.ts"), strings.Replace(text, "\n\n", fmt.Sprintf("\n\nconst token = %q, key = %q;\n", s.token, s.key), 1))
-			write(t, filepath.Join(folder, "package.json"), `{"type": "module"}`)
+			copyFile(t, "../../examples/clients/package.json", filepath.Join(folder, "package.json"))
 			compile := exec.CommandContext(t.Context(), "node", absolute(t, "../openapi/node_modules/typescript/bin/tsc"), "--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler", "--lib", "es2022,dom,dom.iterable", "use.ts")
 			compile.Dir = folder
 			if out, err := compile.CombinedOutput(); err != nil {
@@ -274,27 +314,27 @@ func copyFile(t *testing.T, from, to string) {
 
 // Whatever is no clear yes is 503, and never a pass.
 func TestFailsClosed(t *testing.T) {
-	const problem = `{"type":"x#y","title":"t","status":400,"errors":[{"field":"target","message":"m"},{"field":"scopes","message":"m"}]}`
 	answers := map[string]http.HandlerFunc{
-		"500":                   status(500, `{"valid":true,"code":"valid","status":200}`),
-		"201 with a pass":       status(201, `{"valid":true,"code":"valid","status":200}`),
-		"400 without errors":    status(400, `{}`),
-		"400 of several fields": status(400, problem),
-		"a page":                status(200, "<html>welcome</html>"),
-		"nothing":               status(200, ""),
-		"null":                  status(200, "null"),
-		"a list":                status(200, `[true]`),
-		"valid in words":        status(200, `{"valid":"true","code":"valid","status":200}`),
-		"valid as a number":     status(200, `{"valid":1,"code":"valid","status":200}`),
-		"valid with 401":        status(200, `{"valid":true,"code":"valid","status":401}`),
-		"valid and invalid":     status(200, `{"valid":true,"code":"invalid","status":200}`),
-		"invalid with 200":      status(200, `{"valid":false,"code":"invalid","status":200}`),
-		"a status in words":     status(200, `{"valid":true,"code":"valid","status":"200"}`),
-		"cut":                   status(200, `{"valid":true,"code":"valid","status":200`),
-		"no UTF-8":              status(200, "{\"valid\":true,\"code\":\"valid\",\"status\":200,\"reason\":\"\xff\"}"),
-		"two values":            status(200, `{"valid":true,"code":"valid","status":200}{}`),
-		"too long":              status(200, `{"valid":true,"code":"valid","status":200,"reason":"`+strings.Repeat("a", 2<<20)+`"}`),
-		"deep":                  status(200, strings.Repeat("[", 200_000)),
+		"500":                    status(500, `{"valid":true,"code":"valid","status":200}`),
+		"201 with a pass":        status(201, `{"valid":true,"code":"valid","status":200}`),
+		"400 without errors":     status(400, `{}`),
+		"400 of odd errors":      status(400, `{"type":"x#y","status":400,"errors":[{"field":1,"message":"m"}]}`),
+		"400 that is no problem": status(400, `{"errors":[{"field":"scopes","message":"m"}]}`),
+		"a page":                 status(200, "<html>welcome</html>"),
+		"nothing":                status(200, ""),
+		"null":                   status(200, "null"),
+		"a list":                 status(200, `[true]`),
+		"valid in words":         status(200, `{"valid":"true","code":"valid","status":200}`),
+		"valid as a number":      status(200, `{"valid":1,"code":"valid","status":200}`),
+		"valid with 401":         status(200, `{"valid":true,"code":"valid","status":401}`),
+		"valid and invalid":      status(200, `{"valid":true,"code":"invalid","status":200}`),
+		"invalid with 200":       status(200, `{"valid":false,"code":"invalid","status":200}`),
+		"a status in words":      status(200, `{"valid":true,"code":"valid","status":"200"}`),
+		"cut":                    status(200, `{"valid":true,"code":"valid","status":200`),
+		"no UTF-8":               status(200, "{\"valid\":true,\"code\":\"valid\",\"status\":200,\"reason\":\"\xff\"}"),
+		"two values":             status(200, `{"valid":true,"code":"valid","status":200}{}`),
+		"too long":               status(200, `{"valid":true,"code":"valid","status":200,"reason":"`+strings.Repeat("a", 2<<20)+`"}`),
+		"deep":                   status(200, strings.Repeat("[", 200_000)),
 		"broken off": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"valid":true,`) // the connection ends here

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const [file, server, timeout] = process.argv.slice(2);
-const { Warder } = await import(pathToFileURL(file).href);
+const { Misuse, Warder } = await import(pathToFileURL(file).href);
 let warder;
 try {
   warder = new Warder({ server, token: process.env.WARDER_TOKEN ?? "", timeout: Number(timeout) * 1000 });
@@ -12,5 +12,10 @@ try {
   process.exit(0);
 }
 for await (const line of createInterface({ input: process.stdin })) {
-  console.log(JSON.stringify(await warder.verify(JSON.parse(line))));
+  try {
+    console.log(JSON.stringify(await warder.verify(JSON.parse(line))));
+  } catch (error) {
+    if (!(error instanceof Misuse)) throw error;
+    console.log(JSON.stringify({ misuse: error.fields.map((f) => [f.field, f.message]), text: error.message }));
+  }
 }

@@ -16,4 +16,7 @@ except ValueError as error:
     sys.exit(0)
 for line in sys.stdin:
     use = json.loads(line)
-    print(json.dumps(warder.verify(use.pop("key"), **use)), flush=True)
+    try:
+        print(json.dumps(warder.verify(use.pop("key"), **use)), flush=True)
+    except verify.Misuse as error:
+        print(json.dumps({"misuse": error.fields, "text": str(error)}), flush=True)
