@@ -211,7 +211,7 @@ func (w *told) request() {
 	}
 	w.text("server.address", f.Host)
 	if port, err := strconv.ParseUint(x.Port, 10, 16); err == nil {
-		w.int("server.port", int64(port)) //nolint:gosec // 16 bits
+		w.int("server.port", int64(port))
 	}
 	w.text("client.address", f.Client)
 	w.text("network.protocol.version", versionOf(f.Proto))

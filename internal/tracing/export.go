@@ -67,8 +67,11 @@ func head(cfg *Config) []byte {
 	_, _ = rand.Read(instance[:]) // never fails
 	var s scratch
 	for _, a := range [][2]string{
-		{"service.name", cfg.Service}, {"service.version", cfg.Version}, {"service.instance.id", hex.EncodeToString(instance[:])},
-		{"telemetry.sdk.name", "warder"}, {"telemetry.sdk.language", "go"},
+		{"service.name", cfg.Service},
+		{"service.version", cfg.Version},
+		{"service.instance.id", hex.EncodeToString(instance[:])},
+		{"telemetry.sdk.name", "warder"},
+		{"telemetry.sdk.language", "go"},
 	} {
 		s.textOf(attributesOf, a[0], a[1])
 	}
@@ -221,7 +224,7 @@ func (e *exporter) body(spans []byte) []byte {
 	b = protowire.AppendVarint(b, uint64(outer)) //nolint:gosec // a length
 	b = append(b, e.head...)
 	b = protowire.AppendTag(b, scopeSpansOf, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size)) //nolint:gosec // a length
+	b = protowire.AppendVarint(b, uint64(size))
 	b = append(b, inner...)
 	return append(b, spans...)
 }
@@ -280,7 +283,7 @@ func retryAfter(text string) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return time.Duration(seconds) * time.Second //nolint:gosec // 16 bits
+	return time.Duration(seconds) * time.Second
 }
 
 // rejectedOf reads ExportTraceServiceResponse.partial_success.rejected_spans; 0 for
