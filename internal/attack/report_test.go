@@ -24,7 +24,7 @@ func small(t *testing.T) []attack.Entry {
 			e.Waits = "public keys" // the catalogue's own do not stay
 		}
 		if id == "FLOOD-02" {
-			e.Rest = "the rest" // the catalogue's own do not stay
+			e.Rest, e.At = "the rest", nil // the catalogue's own do not stay
 		}
 		entries = append(entries, e)
 	}
@@ -117,6 +117,26 @@ func TestCatalogueIsWhole(t *testing.T) {
 	}
 	if _, ok := attack.Find("KEY-39"); ok {
 		t.Error("Find knows a case that does not exist")
+	}
+}
+
+// TestTheGatewayIsAskedFor: what the edge refuses, it refuses as a whole, over a socket;
+// that a package does so alone says nothing of how it was joined to the others.
+func TestTheGatewayIsAskedFor(t *testing.T) {
+	elsewhere := map[string]string{
+		"TLS-09":   "of a file, told at the command line",
+		"HOST-10":  "of the admin listener",
+		"IP-09":    "of a configuration, which does not start",
+		"CORS-04":  "of a configuration, which does not start",
+		"FLOOD-05": "of reading a document, before requests are served",
+	}
+	for _, e := range attack.Catalogue() {
+		if !slices.Contains([]string{"TLS", "HOST", "IP", "CORS", "CSRF", "PROXY", "FLOOD"}, e.Area()) {
+			continue
+		}
+		if asked := slices.Contains(e.At, attack.Gateway); asked == (elsewhere[e.ID] != "") {
+			t.Errorf("%s: the gateway is asked for: %v; it is elsewhere because %q", e.ID, asked, elsewhere[e.ID])
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -22,6 +23,11 @@ func dialFrom(t *testing.T, local, addr string) *wire.Client {
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
+	return clientOn(conn)
+}
+
+// clientOn sends and reads over conn byte by byte.
+func clientOn(conn net.Conn) *wire.Client {
 	return &wire.Client{Conn: conn, Reader: bufio.NewReader(conn)}
 }
 
