@@ -17,6 +17,7 @@ import (
 	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/testpostgres"
+	"github.com/warder-dev/warder/secret"
 )
 
 // TestNoKeyTextInADump looks through dumps of both kinds, and through every file of
@@ -27,7 +28,7 @@ func TestNoKeyTextInADump(t *testing.T) {
 		server := testpostgres.Start(t, testpostgres.Options{})
 		name := server.Database(t, prepare(t))
 		keys := open(t, server.URL(testpostgres.Superuser, name)).APIKeys()
-		needles, ids := apikeytest.Live(t, keys, 20)
+		needles, ids := apikeytest.Live(t, keys, 20, secret.Text.Reveal)
 		server.Exec(t, name, `CHECKPOINT`)
 		dump := []string{"-h", server.Folder, "-p", portOf(server), "-U", testpostgres.Superuser}
 		plain := server.Program(t, "pg_dump", append(dump, name)...)

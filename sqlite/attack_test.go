@@ -19,6 +19,7 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/sqlite"
 )
 
@@ -26,7 +27,7 @@ func TestNoKeyTextInAnyFile(t *testing.T) {
 	attack.Case(t, "KEY-11", attack.Library, func(t *testing.T) {
 		path := newPath(t)
 		backup := path + ".backup"
-		texts, ids := apikeytest.Live(t, open(t, path).APIKeys(), 20)
+		texts, ids := apikeytest.Live(t, open(t, path).APIKeys(), 20, secret.Text.Reveal)
 		execRaw(t, path, `VACUUM INTO '`+backup+`'`)
 		files := []string{path, path + "-wal", path + "-shm", backup}
 		if bytes.Count(contentOf(t, path+"-wal"), []byte(ids[3])) == 0 || bytes.Count(contentOf(t, backup), []byte(ids[3])) == 0 {
