@@ -135,6 +135,7 @@
 //
 //   - internal/attack, internal/attack/report: the catalogue of attacks, and its report
 //   - internal/golden: files that a run is compared with
+//   - internal/hostile: texts that attackers send
 //   - internal/imports: who may import whom
 //   - internal/testcert: certificates of every sort
 //   - internal/testpostgres: a real PostgreSQL server for tests

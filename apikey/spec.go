@@ -122,6 +122,10 @@ func checkExpires(expires, now time.Time) error {
 	return nil
 }
 
+// CheckOwner reports a text that no key can have as its owner, by a [SpecError]: for
+// what is kept beside keys under the name of an owner.
+func CheckOwner(owner string) error { return checkText("owner", owner, maxText) }
+
 // checkText refuses what would read differently from what it is, or end a line
 // where it is shown or forwarded.
 func checkText(field, s string, most int) error {

@@ -9,7 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,9 +28,17 @@ const writerURL = "WARDER_TEST_WRITER_URL"
 // writersPerNode is how many goroutines of a process write at once.
 const writersPerNode = 16
 
-// writer creates and revokes keys, from the number on the first line of in, and
-// writes the number of each to out once it is acknowledged: n for created, -n for
-// revoked. It ends at the first error.
+// An ack is one change that was acknowledged: a key was created, rolled or revoked.
+type ack struct {
+	op apikey.Op
+	n  int // of the key
+}
+
+// life is what happens to each key.
+func life() []apikey.Op { return []apikey.Op{apikey.OpCreate, apikey.OpRoll, apikey.OpRevoke} }
+
+// writer creates, rolls and revokes keys, from the number on the first line of in, and
+// writes each change to out once it is acknowledged. It ends at the first error.
 func writer(url string, in io.Reader, out, stderr io.Writer) int {
 	var first, writers int
 	_, err := fmt.Fscanln(in, &first, &writers)
@@ -51,13 +59,13 @@ func writeForever(url string, first, writers int, out io.Writer) error {
 	for i := range writers {
 		go func() {
 			for n := first + i; ; n += writers {
-				for _, sign := range []int{1, -1} {
-					if err := writeOne(db.APIKeys(), sign*n); err != nil {
+				for _, op := range life() {
+					if err := writeOne(context.Background(), db.APIKeys(), ack{op, n}); err != nil {
 						failed <- err
 						return
 					}
 					mu.Lock()
-					_, err := fmt.Fprintln(out, sign*n)
+					_, err := fmt.Fprintln(out, op, n)
 					mu.Unlock()
 					if err != nil {
 						failed <- err
@@ -70,27 +78,32 @@ func writeForever(url string, first, writers int, out io.Writer) error {
 	return <-failed
 }
 
-// writeOne creates the nth key, or revokes it for a number below 0.
-func writeOne(keys *postgres.APIKeys, n int) error {
-	c, err := newKey(n), error(nil)
-	if n < 0 {
-		c, err = revocation(context.Background(), keys, -n)
+// writeOne makes one change.
+func writeOne(ctx context.Context, keys *postgres.APIKeys, a ack) error {
+	c := newKey(a.n)
+	if a.op != apikey.OpCreate {
+		before, err := keys.Lookup(ctx, keyID(a.n))
+		if err != nil {
+			return err
+		}
+		after := before
+		at := before.Created.Add(time.Hour)
+		if a.op == apikey.OpRoll {
+			after.Secrets = rolled(before.Secrets[0], a.n, at)
+		} else {
+			after.Revoked, after.Reason = at, "leaked"
+		}
+		c = apikey.Change{Actor: "user:ada", Source: "cli", Op: a.op, At: at, Before: &before, After: &after}
 	}
-	if err == nil {
-		_, err = keys.Apply(context.Background(), c)
-	}
+	_, err := keys.Apply(ctx, c)
 	return err
 }
 
-// revocation returns the change that revokes the nth key.
-func revocation(ctx context.Context, keys *postgres.APIKeys, n int) (apikey.Change, error) {
-	before, err := keys.Lookup(ctx, keyID(n))
-	if err != nil {
-		return apikey.Change{}, err
-	}
-	after := before
-	after.Revoked, after.Reason = before.Created.Add(time.Hour), "leaked"
-	return apikey.Change{Actor: "user:ada", Source: "cli", Op: apikey.OpRevoke, At: after.Revoked, Before: &before, After: &after}, nil
+// rolled are the secrets of the nth key after its roll.
+func rolled(old apikey.Secret, n int, at time.Time) []apikey.Secret {
+	fresh := apikey.Secret{Digest: [32]byte{byte(n), byte(n >> 8), byte(n >> 16), 2}, Pepper: old.Pepper, Created: at, Number: 2}
+	old.Retires = at.Add(time.Hour)
+	return []apikey.Secret{fresh, old}
 }
 
 // TestKilledWhileWriting kills the process that writes, and in every third round the
@@ -137,7 +150,7 @@ func TestKilledWhileWriting(t *testing.T) {
 
 // writeUntilKilled starts a process that writes keys from first on, by some writers
 // at once, calls kill after some acknowledgements, and returns all of these.
-func writeUntilKilled(ctx context.Context, url string, first, writers, after int, kill func(*os.Process)) (acknowledged []int, _ error) {
+func writeUntilKilled(ctx context.Context, url string, first, writers, after int, kill func(*os.Process)) (acknowledged []ack, _ error) {
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(cmd.Environ(), writerURL+"="+url)
 	cmd.Stdin = strings.NewReader(fmt.Sprintln(first, writers))
@@ -150,11 +163,11 @@ func writeUntilKilled(ctx context.Context, url string, first, writers, after int
 	}
 	var killing chan struct{}
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		n, err := strconv.Atoi(lines.Text())
-		if err != nil {
+		var one ack
+		if _, err := fmt.Sscanf(lines.Text(), "%s %d", &one.op, &one.n); err != nil || !slices.Contains(life(), one.op) {
 			return nil, fmt.Errorf("the writer said %q", lines.Text())
 		}
-		acknowledged = append(acknowledged, n)
+		acknowledged = append(acknowledged, one)
 		if len(acknowledged) > after && killing == nil {
 			killing = make(chan struct{})
 			go func() { kill(cmd.Process); close(killing) }()
@@ -180,7 +193,7 @@ func TestOneChain(t *testing.T) {
 			if round == 2 {
 				kill = func(*os.Process) { server.Kill() }
 			}
-			var acknowledged [2][]int
+			var acknowledged [2][]ack
 			var errs [2]error
 			var nodes sync.WaitGroup
 			for node := range acknowledged {
@@ -231,7 +244,7 @@ func wantChain(t *testing.T, server *testpostgres.Server, name string) {
 
 // wantAcknowledged reports a change that was acknowledged and is lost, and one that is
 // there by half.
-func wantAcknowledged(t *testing.T, url string, acknowledged []int) {
+func wantAcknowledged(t *testing.T, url string, acknowledged []ack) {
 	t.Helper()
 	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, Log: discard()})
 	if err != nil {
@@ -239,12 +252,9 @@ func wantAcknowledged(t *testing.T, url string, acknowledged []int) {
 	}
 	defer db.Close()
 	last := 0
-	for _, n := range acknowledged {
-		last = max(last, n, -n)
-		r, err := db.APIKeys().Lookup(t.Context(), keyID(max(n, -n)))
-		if err != nil || n < 0 && r.State(r.Created) != apikey.Revoked {
-			t.Errorf("acknowledged change %d: record is %q, %v", n, r.State(r.Created), err)
-		}
+	for _, a := range acknowledged {
+		last = max(last, a.n)
+		wantOne(t, db.APIKeys(), a)
 	}
 	// One change more than was acknowledged may be there; it is whole then, since
 	// Lookup refuses a key without a secret.
@@ -252,5 +262,19 @@ func wantAcknowledged(t *testing.T, url string, acknowledged []int) {
 		if _, err := db.APIKeys().Lookup(t.Context(), keyID(n)); err != nil && !errors.Is(err, apikey.ErrNotFound) {
 			t.Errorf("key %d: %v, want it whole or absent", n, err)
 		}
+	}
+}
+
+// wantOne reports that a change which was acknowledged is not there.
+func wantOne(t *testing.T, keys *postgres.APIKeys, a ack) {
+	t.Helper()
+	r, err := keys.Lookup(t.Context(), keyID(a.n))
+	switch {
+	case err != nil:
+		t.Errorf("%s of key %d was acknowledged: %v", a.op, a.n, err)
+	case a.op == apikey.OpRevoke && r.State(r.Created) != apikey.Revoked:
+		t.Errorf("key %d was revoked, and is %q", a.n, r.State(r.Created))
+	case a.op == apikey.OpRoll && (len(r.Secrets) != 2 || r.Secrets[0].Number != 2 || r.Secrets[0].Digest[3] != 2 || r.Secrets[1].Retires.IsZero()):
+		t.Errorf("key %d was rolled, and has the secrets %+v", a.n, r.Secrets)
 	}
 }

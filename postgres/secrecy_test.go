@@ -2,22 +2,22 @@ package postgres_test
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/testpostgres"
+	"github.com/warder-dev/warder/secret"
 )
 
 // TestNoKeyTextInADump looks through dumps of both kinds, and through every file of
@@ -28,27 +28,12 @@ func TestNoKeyTextInADump(t *testing.T) {
 		server := testpostgres.Start(t, testpostgres.Options{})
 		name := server.Database(t, prepare(t))
 		keys := open(t, server.URL(testpostgres.Superuser, name)).APIKeys()
-		var needles []string
-		for n := range 20 {
-			secret := rand.Text() + rand.Text()
-			text := "wrd_live_" + string(keyID(n)) + secret + "0a1b2c"
-			needles = append(needles, text, secret)
-			c := newKey(n)
-			c.After.Secrets[0].Digest = digestOf("first pepper", text)
-			apply(t, keys, c)
-			before, err := keys.Lookup(t.Context(), keyID(n))
-			if err != nil {
-				t.Fatal(err)
-			}
-			after := before
-			after.Secrets = []apikey.Secret{{Digest: digestOf("second pepper", text), Pepper: "feedf00d", Created: before.Created, Number: 1}}
-			apply(t, keys, apikey.Change{Actor: "system", Source: "cli", Op: apikey.OpRehash, At: before.Created, Before: &before, After: &after})
-		}
+		needles, ids := apikeytest.Live(t, keys, 20, secret.Text.Reveal)
 		server.Exec(t, name, `CHECKPOINT`)
 		dump := []string{"-h", server.Folder, "-p", portOf(server), "-U", testpostgres.Superuser}
 		plain := server.Program(t, "pg_dump", append(dump, name)...)
 		archive := server.Program(t, "pg_dump", append(dump, "--format=custom", "--compress=0", name)...)
-		if !strings.Contains(plain, string(keyID(3))) || !strings.Contains(archive, string(keyID(3))) {
+		if !strings.Contains(plain, string(ids[3])) || !strings.Contains(archive, string(ids[3])) {
 			t.Fatal("the dumps hold not even the id of a key: to look through them shows nothing")
 		}
 		wantNone(t, "pg_dump", []byte(plain), needles)
@@ -62,7 +47,7 @@ func TestNoKeyTextInADump(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if bytes.Contains(content, []byte(keyID(3))) {
+			if bytes.Contains(content, []byte(ids[3])) {
 				seen++
 				wantNone(t, path, content, needles)
 			}
@@ -70,6 +55,15 @@ func TestNoKeyTextInADump(t *testing.T) {
 		})
 		if err != nil || seen < 2 {
 			t.Errorf("%d files hold the id of a key, %v, want tables and the log of writes", seen, err)
+		}
+		planted := encodings(needles[0]) // as if a change had written it
+		delete(planted, "UTF-16")        // which is no text of SQL
+		server.Exec(t, name, `UPDATE warder.keys SET name = '`+strings.Join(slices.Collect(maps.Values(planted)), " ")+`' WHERE id = '`+string(ids[0])+`'`)
+		known := found([]byte(server.Program(t, "pg_dump", append(dump, "--table=warder.keys", name)...)), needles[:1])
+		for encoding := range planted {
+			if !slices.Contains(known, encoding) {
+				t.Errorf("a text that was planted as %s is found as %q", encoding, known)
+			}
 		}
 	})
 }
@@ -79,17 +73,17 @@ func portOf(server *testpostgres.Server) string {
 	return port
 }
 
-// digestOf returns what is kept of a key's text.
-func digestOf(pepper, text string) (digest [32]byte) {
-	mac := hmac.New(sha256.New, []byte(pepper))
-	_, _ = mac.Write([]byte(text)) // never fails
-	return [32]byte(mac.Sum(nil))
-}
-
-// wantNone reports each needle that content has, in any common encoding and whatever
-// the case of its letters.
+// wantNone reports each needle that content has, in any common encoding.
 func wantNone(t *testing.T, where string, content []byte, needles []string) {
 	t.Helper()
+	for _, encoding := range found(content, needles) {
+		t.Errorf("%s holds a key as %s", where, encoding)
+	}
+}
+
+// found returns the encodings in which content has one of the needles, whatever the
+// case of its letters.
+func found(content []byte, needles []string) (all []string) {
 	lower := bytes.Clone(content)
 	for i, b := range lower {
 		if 'A' <= b && b <= 'Z' {
@@ -99,10 +93,11 @@ func wantNone(t *testing.T, where string, content []byte, needles []string) {
 	for _, needle := range needles {
 		for encoding, form := range encodings(needle) {
 			if bytes.Contains(lower, []byte(strings.ToLower(form))) {
-				t.Errorf("%s holds a key as %s", where, encoding)
+				all = append(all, encoding)
 			}
 		}
 	}
+	return all
 }
 
 // encodings returns how a text may be hidden. Base64 has three forms, by the position

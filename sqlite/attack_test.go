@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/sqlite"
 )
 
@@ -25,24 +27,27 @@ func TestNoKeyTextInAnyFile(t *testing.T) {
 	attack.Case(t, "KEY-11", attack.Library, func(t *testing.T) {
 		path := newPath(t)
 		backup := path + ".backup"
-		keys := open(t, path).APIKeys()
-		var needles []string
-		for n := range 20 {
-			id, secret := keyID(n), rand.Text()+rand.Text()
-			text := "wrd_live_" + string(id) + secret + "0a1b2c"
-			needles = append(needles, text, secret)
-			keep(t, keys, n, text)
-		}
+		texts, ids := apikeytest.Live(t, open(t, path).APIKeys(), 20, secret.Text.Reveal)
 		execRaw(t, path, `VACUUM INTO '`+backup+`'`)
 		files := []string{path, path + "-wal", path + "-shm", backup}
-		if bytes.Count(contentOf(t, path+"-wal"), []byte(keyID(3))) == 0 || bytes.Count(contentOf(t, backup), []byte(keyID(3))) == 0 {
+		if bytes.Count(contentOf(t, path+"-wal"), []byte(ids[3])) == 0 || bytes.Count(contentOf(t, backup), []byte(ids[3])) == 0 {
 			t.Fatal("the scan does not even find the id of a key in the log and the backup: it shows nothing")
 		}
 		for _, file := range files {
-			scan(t, file, needles)
+			scan(t, file, texts)
 		}
 		execRaw(t, path, `PRAGMA wal_checkpoint(TRUNCATE)`)
-		scan(t, path, needles)
+		scan(t, path, texts)
+		planted := encodings(texts[0]) // as if a change had written it
+		delete(planted, "sha-256")     // bytes, which are no text of SQL
+		delete(planted, "utf-16")
+		execRaw(t, path, `UPDATE keys SET name = '`+strings.Join(slices.Collect(maps.Values(planted)), " ")+`' WHERE id = '`+string(ids[0])+`'`)
+		found := encodingsIn(slices.Concat(contentOf(t, path), contentOf(t, path+"-wal")), texts[0])
+		for name := range planted {
+			if !slices.Contains(found, name) {
+				t.Errorf("a text that was planted as %s is found as %q", name, found)
+			}
+		}
 	})
 }
 

@@ -1,7 +1,6 @@
 package login
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -130,7 +129,7 @@ func (rs *Routes) handle(pattern string, serve func(*call) error) {
 	})
 }
 
-// read reads the body into members.
+// read reads the body into members: a pointer to a struct as [faultsOf] wants it.
 func (d *Door) read(c *call, members any) error {
 	media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" || len(c.r.Header["Content-Type"]) != 1 {
@@ -143,12 +142,10 @@ func (d *Door) read(c *call, members any) error {
 	if err != nil {
 		return d.answers.body
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if decoder.Decode(members) != nil || bytes.HasPrefix(bytes.TrimSpace(body), []byte("null")) {
-		return d.answers.body
+	if wrong := faultsOf(body, members); wrong != "" {
+		return problem.New(problem.InvalidBody, wrong+".")
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+	if json.Unmarshal(body, members) != nil {
 		return d.answers.body
 	}
 	return nil

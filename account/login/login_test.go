@@ -193,7 +193,8 @@ func TestFreshLogins(t *testing.T) {
 		other := &person{h: h, name: "ada", shared: ada.shared, from: "198.51.100.1:1"}
 		other.login(t, 30*time.Second).want(t, "another browser", http.StatusOK)
 		ada.post(t, "/password", map[string]string{"old": goodPassword, "password": "short"}).want(t, "a short one", http.StatusBadRequest)
-		ada.post(t, "/password", map[string]string{"password": "eight quiet otters"}).want(t, "without the old one", http.StatusUnauthorized)
+		ada.post(t, "/password", map[string]string{"password": "eight quiet otters"}).want(t, "without the old one", http.StatusBadRequest)
+		ada.post(t, "/password", map[string]string{"old": "", "password": "eight quiet otters"}).want(t, "with none for it", http.StatusUnauthorized)
 		ada.post(t, "/password", map[string]string{"old": "wrong password", "password": "eight quiet otters"}).want(t, "with a wrong one", http.StatusUnauthorized)
 		ada.post(t, "/password", map[string]string{"old": goodPassword, "password": "eight quiet otters"}).want(t, "another password", http.StatusOK)
 		ada.me(t).want(t, "this session", http.StatusOK)
@@ -426,14 +427,44 @@ func TestBadRequests(t *testing.T) {
 		"1 MiB":               {"/login", `{"name":"` + strings.Repeat("a", 1<<20) + `"}`, nil, http.StatusRequestEntityTooLarge},
 		"deep":                {"/setup", `{"link":` + strings.Repeat("[", 8000) + `}`, nil, http.StatusBadRequest},
 		"no such path":        {"/other", `{}`, nil, http.StatusNotFound},
-		"a repeated cookie":   {"/password", map[string]string{"password": goodPassword}, []string{"Cookie", login.Cookie + "=a; " + login.Cookie + "=b"}, http.StatusBadRequest},
-		"no session":          {"/password", map[string]string{"password": goodPassword}, nil, http.StatusUnauthorized},
+		"a repeated cookie":   {"/password", map[string]string{"old": goodPassword, "password": goodPassword}, []string{"Cookie", login.Cookie + "=a; " + login.Cookie + "=b"}, http.StatusBadRequest},
+		"no session":          {"/password", map[string]string{"old": goodPassword, "password": goodPassword}, nil, http.StatusUnauthorized},
 		"a link that is none": {"/setup", map[string]string{"link": "x"}, nil, http.StatusGone},
 	} {
 		p.post(t, tt.path, tt.body, tt.header...).want(t, what, tt.want)
 	}
 	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
 		p.send(t, method, "/login", nil).want(t, method, http.StatusMethodNotAllowed)
+	}
+}
+
+// A body is read in one way only, and an answer to one that is not names the member.
+func TestMembers(t *testing.T) {
+	h := newHouse(t)
+	p := h.settle(t, "ada", account.Developer)
+	for body, want := range map[string]string{
+		`{}`:                      "link: is missing.",
+		`{"link":"x","link":"y"}`: "link: is there twice.",
+		`{"link":"x","Link":"y"}`: "Link: is no member that can be set here.",
+		`{"Link":"y"}`:            "Link: is no member that can be set here; link: is missing.",
+		`{"link":1,"code":null,"offer":{"a":[{}]},"password":[[],"x"]}`: "code: want a string; link: want a string; offer: want a string; password: want a string.",
+		`{"link":"\ud800"}`:                      "link: want whole characters: half of a surrogate pair is none.",
+		`{"link":"a\u0000"}`:                     "link: want no NUL.",
+		`{"link":"x","` + goodPassword + `":""}`: "(a name that is not repeated here): is no member that can be set here.",
+		"{\"link\":\"\xff\"}":                    "body: want one JSON object in UTF-8, and nothing behind it.",
+		"\ufeff{}":                               "body: want one JSON object in UTF-8, and nothing behind it.",
+		`[]`:                                     "body: want one JSON object in UTF-8, and nothing behind it.",
+	} {
+		answer := p.post(t, "/setup/finish", body)
+		answer.want(t, body, http.StatusBadRequest)
+		if got := answer.text("detail"); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+	many := p.post(t, "/login", "{"+strings.Repeat(`"x":1,`, 2000)+`"name":"ada"}`)
+	many.want(t, "many members", http.StatusBadRequest)
+	if n := len(many.text("detail")); n > 1000 {
+		t.Errorf("the answer to many members has %d characters", n)
 	}
 }
 

@@ -27,9 +27,9 @@ func (d *Door) setUp(c *call) error {
 func (d *Door) finish(c *call) error {
 	var sent struct {
 		Link     typed  `json:"link"`
-		Password typed  `json:"password"`
-		Offer    typed  `json:"offer"`
-		Code     string `json:"code"`
+		Password typed  `json:"password,omitzero"`
+		Offer    typed  `json:"offer,omitzero"`
+		Code     string `json:"code,omitzero"`
 	}
 	if err := d.read(c, &sent); err != nil {
 		return err

@@ -69,8 +69,8 @@ func (d *Door) password(c *call, name string, text typed) (account.Account, erro
 func (d *Door) second(c *call) error {
 	var sent struct {
 		Ticket   typed  `json:"ticket"`
-		Code     string `json:"code"`
-		Recovery typed  `json:"recovery_code"`
+		Code     string `json:"code,omitzero"`
+		Recovery typed  `json:"recovery_code,omitzero"`
 	}
 	if err := d.read(c, &sent); err != nil {
 		return err
@@ -145,8 +145,8 @@ func claims(a *account.Account, factor bool, at time.Time) map[string]any {
 func (d *Door) fresh(c *call) error {
 	var sent struct {
 		Password typed  `json:"password"`
-		Code     string `json:"code"`
-		Recovery typed  `json:"recovery_code"`
+		Code     string `json:"code,omitzero"`
+		Recovery typed  `json:"recovery_code,omitzero"`
 	}
 	if err := d.read(c, &sent); err != nil {
 		return err

@@ -80,6 +80,9 @@ func (o *creditsTarget) with(cmd *cobra.Command, p *process, args []string, use 
 	if err := s.Check(); err != nil {
 		return fail(exitUsage, "", "--owner: want 1 to 128 bytes of text")
 	}
+	if spec, ok := errors.AsType[*apikey.SpecError](apikey.CheckOwner(o.owner)); ok {
+		return fail(exitUsage, "", "--owner: %s", spec.Reason)
+	}
 	show := func(store usage.Store, find func(id apikey.ID) error) error {
 		if s.Kind == usage.Key {
 			if err := find(apikey.ID(s.ID)); err != nil {

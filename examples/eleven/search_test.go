@@ -12,23 +12,8 @@ import (
 
 	main "github.com/warder-dev/warder/examples/eleven"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/hostile"
 )
-
-// injections are texts that end a statement, widen it, or add another.
-func injections() []string {
-	return []string{
-		`"`, "`", `''`, `\'`, `\`, `;`, `--`, `/*`, `*/`, `#`, `' --`, `' #`, `')`, `'))`, `'; --`,
-		`' OR '1'='1`, `' OR 1=1 --`, `' OR 1=1#`, `' OR 1=1/*`, `') OR ('1'='1`, `')) OR 1=1 --`, `" OR "1"="1`, `" OR 1=1 --`, `1 OR 1=1`, `' OR TRUE --`,
-		`admin' --`, `admin'/*`, `' AND 1=0 UNION SELECT 1, password FROM users --`, `' UNION SELECT NULL --`, `' UNION SELECT NULL, NULL --`,
-		`' UNION SELECT 1, name FROM sqlite_master --`, `') UNION SELECT 1, sql FROM sqlite_master --`, `' UNION ALL SELECT 1, password FROM users; --`,
-		`'; DROP TABLE users; --`, `'); DROP TABLE users; --`, `Robert'); DELETE FROM users; --`, `'; UPDATE users SET name = 'x'; --`,
-		`'; INSERT INTO users (name, password) VALUES ('x', 'y'); --`, `'; ATTACH DATABASE '/tmp/x' AS x; --`, `'; PRAGMA writable_schema = 1; --`,
-		`'; SELECT load_extension('x'); --`, `' || (SELECT password FROM users LIMIT 1) || '`, `' AND randomblob(100000000) --`, `' AND (SELECT count(*) FROM users) > 0 --`,
-		`' AND substr((SELECT password FROM users), 1, 1) = 'n' --`, `' ORDER BY 10 --`, `' GROUP BY id HAVING 1=1 --`, `' LIMIT 1 OFFSET 1 --`, `'; WAITFOR DELAY '0:0:5' --`,
-		`' OR sleep(5) --`, `' AND pg_sleep(5) --`, `'; EXEC xp_cmdshell('dir') --`, `%27%20OR%201=1`, `%00' OR 1=1`, `' oR '1' lIkE '1`, `'/**/OR/**/1=1--`, "'\nOR\n1=1--",
-		`ʼ OR 1=1`, `＇ OR 1=1`, `$1`, `?`, `?1`, `:name`, `@name`, `{{1}}`, `${1}`, `0x27`, `char(39)`, `x'27'`, `NULL`,
-	}
-}
 
 // A searcher searches. It works in a bubble, where no time passes but what it
 // says, so that limits let it go on.
@@ -73,7 +58,7 @@ func TestNoSQLInjection(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newSearcher(t)
 			rows := w.Users(t)
-			for _, text := range injections() {
+			for _, text := range hostile.Statements() {
 				if got := w.find(t, text); len(got) != 0 {
 					t.Errorf("%q finds %q", text, got)
 				}
@@ -110,11 +95,11 @@ func TestWhatIsStoredIsText(t *testing.T) {
 	attack.Case(t, "SQL-09", attack.Library, func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newSearcher(t)
-			for _, text := range injections() {
+			for _, text := range hostile.Statements() {
 				w.AddUser(t, "<"+text+">")
 			}
 			rows := w.Users(t)
-			for _, text := range injections() {
+			for _, text := range hostile.Statements() {
 				stored := w.find(t, "<"+text+">")
 				if !slices.Equal(stored, []string{"<" + text + ">"}) {
 					t.Fatalf("%q finds %q", text, stored)

@@ -153,8 +153,8 @@ func table() map[string]row {
 		"session/password/known": {module: []string{"secret"}},
 		"session/password":       {module: vocabulary("authn", "openapi", "session"), third: x},
 		"session/oidc":           {module: vocabulary("authn", "internal/outgoing", "openapi", "session"), third: append([]string{"github.com/coreos/go-oidc/v3"}, x...)},
-		// the two places where rooms of identity meet: see ADR 25, and for keys whose tokens are signed ADR 33
-		"account/login":   {module: vocabulary("account", "apikey", "authn", "openapi", "session", "session/password")},
+		// the two places where rooms of identity meet: see ADR 25, for keys whose tokens are signed ADR 33, and for bodies ADR 45
+		"account/login":   {module: vocabulary("account", "apikey", "authn", "internal/jsonwalk", "openapi", "session", "session/password")},
 		"apikey/keytoken": {module: vocabulary("apikey", "authn", "internal/bearer", "jwt")},
 		// a conformance suite knows the concept that it tests
 		"account/accounttest":     {module: vocabulary("account")},
@@ -283,6 +283,7 @@ func table() map[string]row {
 		"internal/attack":        {},
 		"internal/attack/report": {module: []string{"internal/attack"}},
 		"internal/golden":        {},
+		"internal/hostile":       {},
 		"internal/imports":       {},
 		"internal/testcert":      {},
 		"internal/testpostgres":  {third: []string{"github.com/jackc/pgx/v5"}},

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -108,4 +110,38 @@ func (t Token) Text() string {
 	var s string
 	_ = json.Unmarshal(t.Raw, &s) // it is valid: see New
 	return s
+}
+
+// Half reports whether a string has an escape that is half of a surrogate pair
+// (RFC 8259, section 8.2): it stands for no character, and readers differ in what
+// they make of it. [Token.Text] has U+FFFD there.
+func (t Token) Half() bool {
+	for i := 1; i+1 < len(t.Raw); i++ {
+		if t.Raw[i] != '\\' {
+			continue
+		}
+		i++ // to what is escaped
+		if t.Raw[i] != 'u' {
+			continue
+		}
+		r := unit(t.Raw, i)
+		i += len("0000")
+		if !utf16.IsSurrogate(r) {
+			continue
+		}
+		if i+2 >= len(t.Raw) || t.Raw[i+1] != '\\' || t.Raw[i+2] != 'u' || utf16.DecodeRune(r, unit(t.Raw, i+2)) == utf8.RuneError {
+			return true
+		}
+		i += len(`\u0000`)
+	}
+	return false
+}
+
+// unit is the number of the escape whose u is at i.
+func unit(raw []byte, i int) rune {
+	n, err := strconv.ParseUint(string(raw[i+1:i+5]), 16, 16)
+	if err != nil {
+		return utf8.RuneError // it is valid: see New
+	}
+	return rune(n)
 }

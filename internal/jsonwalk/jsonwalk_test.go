@@ -101,6 +101,21 @@ func TestMore(t *testing.T) {
 	}
 }
 
+func TestHalf(t *testing.T) {
+	for text, want := range map[string]bool{
+		`""`: false, `"a"`: false, `"\u00e9"`: false, `"\ud83d\ude00"`: false, `"\uD83D\uDE00x"`: false, `"\\ud800"`: false, `"\\\\ud800"`: false, `"\ufffd"`: false, "\"\ufffd\"": false, `"\n\ud7ff\ue000"`: false,
+		`"\ud800"`: true, `"\udc00"`: true, `"\ude00\ud83d"`: true, `"\ud83d\u0041"`: true, `"\ud83dx\ude00"`: true, `"\ud83d\ud83d\ude00"`: true, `"\ud83d\n"`: true, `"\\\ud800"`: true, `"\ud83d\ude00\ude00"`: true,
+	} {
+		w, err := jsonwalk.New([]byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if got := w.Next().Half(); got != want {
+			t.Errorf("%s: half a pair %v, want %v", text, got, want)
+		}
+	}
+}
+
 // What encoding/json takes is taken, and read alike.
 func FuzzWalk(f *testing.F) {
 	for _, text := range texts() {
@@ -116,6 +131,18 @@ func FuzzWalk(f *testing.F) {
 		}
 		if got, want := walked(w), decoded(text); !slices.Equal(got, want) {
 			t.Errorf("%q: tokens %q, want %q", text, got, want)
+		}
+		again, err := jsonwalk.New(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for token := again.Next(); token.Kind != 0; token = again.Next() {
+			if token.Kind != '"' || !token.Half() {
+				continue
+			}
+			if !strings.Contains(token.Text(), "\ufffd") { // which is what encoding/json makes of it
+				t.Errorf("%q: half a pair in %s, which reads %q", text, token.Raw, token.Text())
+			}
 		}
 	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/hostile"
 	"github.com/warder-dev/warder/internal/keyservice"
 )
 
@@ -485,10 +486,15 @@ func TestTheSecretIsTold(t *testing.T) {
 			"a reason":           w.ask(t, http.MethodPost, "/v1/keys/"+made.Key.ID+":revoke", map[string]string{"reason": made.Text}),
 			"a parameter":        w.ask(t, http.MethodGet, "/v1/keys?"+made.Text+"=1", nil),
 			"a cursor":           w.ask(t, http.MethodGet, "/v1/keys?cursor="+made.Text, nil),
+			"an owner's credits": w.ask(t, http.MethodPost, "/v1/credits:set", map[string]any{"owner": made.Text, "credits": 1}),
+			"an owner's keys":    w.ask(t, http.MethodPost, "/v1/keys:batchRevoke", map[string]any{"owner": made.Text, "count": 1}),
 			"roll":               w.ask(t, http.MethodPost, "/v1/keys/"+made.Key.ID+":roll", `{"overlap":"1h"}`),
 		} {
 			if strings.Contains(r.text, secretPart) || r.status >= 500 {
 				t.Errorf("%s: %d %s", name, r.status, r.text)
+			}
+			if strings.HasPrefix(name, "an owner's") && (r.status != http.StatusBadRequest || !slices.Equal(r.fields(t), []string{"owner"})) {
+				t.Errorf("%s by the text of a key: %d %s, want 400 for the owner", name, r.status, r.text)
 			}
 		}
 	})
@@ -617,15 +623,18 @@ func TestLimitsOfLists(t *testing.T) {
 func TestHostileTexts(t *testing.T) {
 	w := newWorld(t)
 	k := w.made(t, keyservice.KeySpec{Name: "first"}).Key
-	texts := []string{
-		`'`, `"`, `\`, `';DROP TABLE keys;--`, `' OR '1'='1`, `1 OR 1=1`, `admin'--`, `%`, `_`, `%27`, `${jndi:ldap://x}`, `{{7*7}}`, `<script>`, `=cmd|' /C calc'!A0`,
-		`UNION SELECT * FROM secrets`, `0x27`, `');--`, `/*`, `;`, "`", `$$`, `? ? ?`, `:1`, `@x`, `NULL`, `true`, `[]`, `{"a":1}`, `\u0000`,
-	}
+	texts := slices.Concat(hostile.Statements(), hostile.Templates())
+	slices.Sort(texts)
+	texts = slices.Compact(texts)
 	attack.Case(t, "SQL-01", attack.Admin, func(t *testing.T) {
 		before := w.count(t)
 		for _, text := range texts {
 			var made keyservice.KeyMade
 			r := w.ask(t, http.MethodPost, "/v1/keys", map[string]any{"name": text, "owner": text, "metadata": map[string]string{"note": text}})
+			if strings.Contains(text, "\n") { // a text of one line is wanted
+				want(t, text, r, http.StatusBadRequest)
+				continue
+			}
 			if want(t, text, r, http.StatusCreated); r.status != http.StatusCreated {
 				continue
 			}

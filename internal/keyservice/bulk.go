@@ -23,7 +23,7 @@ type BulkRevoked struct {
 type BulkRevocation struct {
 	Keys        []string `json:"keys,omitempty" nullable:"false" doc:"ids, all different; all are revoked, or none" minItems:"1" maxItems:"1000" example:"[\"7HqLk2mVxWcP\"]"`
 	Owner       string   `json:"owner,omitempty" doc:"in place of keys: all of this owner" maxLength:"128"`
-	Environment string   `json:"environment,omitempty" doc:"in place of keys: all of this environment, of the owner where there is one" maxLength:"16"`
+	Environment string   `json:"environment,omitempty" doc:"in place of keys: all of this environment, of the owner where there is one" maxLength:"16" pattern:"^[a-z0-9]*$" patternDescription:"lower case letters and digits"`
 	Count       int      `json:"count,omitempty" doc:"in place of keys: how many of them are not revoked yet, as you have seen. Nothing is done when it is another number." minimum:"1" maximum:"10000"`
 	Reason      string   `json:"reason,omitempty" doc:"a word for the audit, such as key-compromise or cessation-of-operation; default unspecified" maxLength:"64" pattern:"^[a-z0-9-]*$" patternDescription:"lower case letters, digits and -" example:"key-compromise"`
 }
@@ -76,7 +76,7 @@ func (b *BulkRevocation) selection(c *caller) (which apikey.Selection, _ error) 
 	case len(b.Keys) == 0 && b.Count == 0:
 		r.fault("count", "is missing: say how many keys you have seen that are not revoked")
 	}
-	if err := r.err(); err != nil {
+	if err := errors.Join(r.err(), apikey.CheckOwner(b.Owner)); err != nil {
 		return which, err
 	}
 	if c.bound() != "" {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/problem"
 	"github.com/warder-dev/warder/usage"
 )
@@ -54,7 +55,7 @@ func (s *Service) subject(ctx context.Context, c *caller, h HolderOf) (usage.Sub
 	if subject.Check() != nil {
 		return usage.Subject{}, invalid(Fault{"owner", "want 1 to 128 bytes of text"})
 	}
-	return subject, nil
+	return subject, apikey.CheckOwner(h.Owner)
 }
 
 func accountAnswer(a *usage.Account) *answer[Account] {

@@ -21,8 +21,8 @@ const ImportPattern = "POST /v1/keys:import"
 // An ImportEntry is one key of another system: its text, or what that system has
 // of it.
 type ImportEntry struct {
-	Number      int64             `json:"number" doc:"of the entry in the file, from 0: the key's id is made of it" minimum:"0" maximum:"900000000"`
-	Key         string            `json:"key,omitempty" format:"password" doc:"the text; what is stored is its digest under the pepper" maxLength:"512"`
+	Number      int64             `json:"number" doc:"of the entry in the file, from 0: the key's id is made of it" minimum:"0" maximum:"900000000" example:"0"`
+	Key         string            `json:"key,omitempty" format:"password" doc:"the text; what is stored is its digest under the pepper" maxLength:"512" example:"k-5f2b9d0e7c41"`
 	Format      string            `json:"format,omitempty" doc:"of digest, where the text is not known" enum:"sha256,sha512"`
 	Digest      string            `json:"digest,omitempty" format:"password" doc:"in hexadecimal" maxLength:"128"`
 	Name        string            `json:"name,omitempty" maxLength:"128"`

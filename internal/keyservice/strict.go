@@ -27,6 +27,9 @@ const (
 // errSyntax means that a body is not one JSON value of UTF-8 text.
 var errSyntax = errors.New("keyservice: no JSON")
 
+// halfMessage is what is wrong with an escape such as \ud800.
+const halfMessage = "want whole characters: half of a surrogate pair is none"
+
 // A pattern is one of a schema, with what it wants in words.
 type pattern struct {
 	re    *regexp.Regexp
@@ -77,7 +80,9 @@ func (c *checker) value(path string, s *huma.Schema, depth int) error {
 	case '[':
 		return c.array(path, s, depth)
 	case '"':
-		if s != nil {
+		if token.Half() {
+			c.fault(path, halfMessage)
+		} else if s != nil {
 			c.text(path, s, token.Text())
 		}
 	case '0':
@@ -120,8 +125,12 @@ func kindName(kind string) string {
 func (c *checker) object(path string, s *huma.Schema, depth int) error {
 	seen := make(map[string]bool)
 	for c.walker.More() {
-		name := c.walker.Next().Text()
+		token := c.walker.Next()
+		name := token.Text()
 		at := member(path, name)
+		if token.Half() {
+			c.fault(at, halfMessage)
+		}
 		if seen[name] {
 			c.fault(at, "is there twice")
 		}

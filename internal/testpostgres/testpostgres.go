@@ -35,6 +35,7 @@ type Options struct {
 	Durable bool                               // what it acknowledged is on the disk: for tests that kill it
 	Args    []string                           // more of them, such as "-c", "ssl=on"
 	Prepare func(tb testing.TB, folder string) // puts files into the folder of the data before the first start
+	Disk    string                             // how large a disk of its own it has at [Server.Disk], such as "16m"; "" for none. What is there is gone when it stops.
 }
 
 // A Server is a PostgreSQL server. Its methods may be used by several tests at once,
@@ -43,6 +44,7 @@ type Server struct {
 	Port    int
 	Folder  string // of the Unix socket
 	Data    string // folder of the data
+	Disk    string // an empty folder for a tablespace, on the disk that [Options.Disk] asks for
 	options Options
 	bin     string
 	cmd     *exec.Cmd
@@ -122,9 +124,19 @@ func start(tb testing.TB, o Options) (*Server, error) {
 // init makes the files of an empty server.
 func (s *Server) init(tb testing.TB) error {
 	tb.Helper()
-	if who := s.credential(); who != nil {
-		if err := os.Chown(s.Folder, int(who.Uid), int(who.Gid)); err != nil {
+	folders := []string{s.Folder}
+	if s.options.Disk != "" {
+		s.Disk = filepath.Join(s.Folder, "disk")
+		if err := os.Mkdir(s.Disk, 0o700); err != nil {
 			return err
+		}
+		folders = append(folders, s.Disk)
+	}
+	if who := s.credential(); who != nil {
+		for _, folder := range folders {
+			if err := os.Chown(folder, int(who.Uid), int(who.Gid)); err != nil {
+				return err
+			}
 		}
 	}
 	out, err := s.command(tb, "initdb", "--pgdata", s.Data, "--username", Superuser, "--auth-local", "trust", "--auth-host", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync").CombinedOutput()
@@ -216,7 +228,13 @@ func (s *Server) launch(tb testing.TB) error {
 		return err
 	}
 	defer log.Close() //nolint:errcheck // the server has its own
-	s.cmd = s.command(tb, "postgres", append(args, s.options.Args...)...)
+	args = append(args, s.options.Args...)
+	s.cmd = s.command(tb, "postgres", args...)
+	if s.options.Disk != "" {
+		if err := s.mount(tb, args); err != nil {
+			return err
+		}
+	}
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if err := s.cmd.Start(); err != nil {
@@ -228,6 +246,21 @@ func (s *Server) launch(tb testing.TB) error {
 		close(ended)
 	}(s.cmd, s.ended)
 	return s.await(tb)
+}
+
+// mount has the server begin with a file system of its own. A namespace of users is what
+// lets anybody mount one; postgres refuses to be root in it, and is somebody else in
+// another one within.
+func (s *Server) mount(tb testing.TB, args []string) error {
+	tb.Helper()
+	unshare, err := exec.LookPath("unshare")
+	if err != nil {
+		return err
+	}
+	const script = `mount -t tmpfs -o size="$0" tmpfs "$1" && shift && exec unshare --user --map-user=1000 --map-group=1000 "$@"`
+	s.cmd.Args = append([]string{"unshare", "--map-root-user", "--mount", "sh", "-c", script, s.options.Disk, s.Disk, s.cmd.Path}, args...)
+	s.cmd.Path = unshare
+	return nil
 }
 
 func (s *Server) await(tb testing.TB) error {

@@ -17,6 +17,8 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/testpostgres"
+	"github.com/warder-dev/warder/postgres"
 	"github.com/warder-dev/warder/sqlite"
 )
 
@@ -63,6 +65,27 @@ func TestOperationsOnSQLite(t *testing.T) {
 	run(t, func(t *testing.T) store {
 		t.Helper()
 		db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "keys.db"), Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return db.APIKeys()
+	})
+}
+
+func TestOperationsOnPostgreSQL(t *testing.T) {
+	run(t, func(t *testing.T) store {
+		t.Helper()
+		server := testpostgres.Start(t, testpostgres.Options{})
+		cfg := postgres.Config{URL: server.URL(testpostgres.Superuser, server.Database(t, nil)), Log: slog.New(slog.DiscardHandler)}
+		if _, _, err := postgres.Migrate(t.Context(), cfg, ""); err != nil {
+			t.Fatal(err)
+		}
+		db, err := postgres.Open(t.Context(), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
