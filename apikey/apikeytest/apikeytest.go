@@ -21,6 +21,7 @@ type Full interface {
 	apikey.Finder
 	apikey.Feed
 	apikey.LegacyStore
+	apikey.DigestFinder
 }
 
 // TestStore tests the store that open returns. open is called once per subtest
