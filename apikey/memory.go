@@ -81,6 +81,14 @@ func (s *MemoryStore) LookupDigest(ctx context.Context, format string, digest [3
 	return Record{}, ErrNotFound
 }
 
+// HoldOwner calls within with the owner of the key id, "" for none or an unknown key,
+// and lets nobody change a key until it returns.
+func (s *MemoryStore) HoldOwner(id string, within func(owner string) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return within(s.records[ID(id)].Owner)
+}
+
 // HasDigests implements [DigestFinder].
 func (s *MemoryStore) HasDigests(ctx context.Context, digests []ImportedDigest) ([]bool, error) {
 	if err := ctx.Err(); err != nil {
