@@ -55,7 +55,7 @@ func creates(writes []write) bool {
 
 // create is run of writes that all make keys, table by table.
 func create(ctx context.Context, tx *transaction, writes []write, log *chain) ([]apikey.Revision, error) {
-	var changes, keys, secrets []any
+	changes, keys, secrets := make([]any, 0, len(writes)), make([]any, 0, keyColumns*len(writes)), make([]any, 0, secretColumns*len(writes))
 	for i := range writes {
 		changes = append(changes, string(writes[i].change.ID()))
 	}

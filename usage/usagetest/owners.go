@@ -45,7 +45,7 @@ func TestOwners(t *testing.T, open func(t *testing.T) (s usage.Store, own func(t
 		for range 4 {
 			writers.Go(func() {
 				for ctx.Err() == nil {
-					switch _, err := s.Apply(t.Context(), owned(change(key("a"), usage.OpAdd, 1), "acme")); {
+					switch _, err := s.Apply(ctx, owned(change(key("a"), usage.OpAdd, 1), "acme")); {
 					case errors.Is(err, usage.ErrOtherOwner):
 						return
 					case err != nil:
