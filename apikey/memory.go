@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -78,6 +79,47 @@ func (s *MemoryStore) LookupDigest(ctx context.Context, format string, digest [3
 		}
 	}
 	return Record{}, ErrNotFound
+}
+
+// HoldOwner calls within with the owner of the key id, "" for none or an unknown key,
+// and lets nobody change a key until it returns.
+func (s *MemoryStore) HoldOwner(id string, within func(owner string) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return within(s.records[ID(id)].Owner)
+}
+
+// HasDigests implements [DigestFinder].
+func (s *MemoryStore) HasDigests(ctx context.Context, digests []ImportedDigest) ([]bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := CheckDigests(digests); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	there := make(map[ImportedDigest]struct{})
+	for _, r := range s.records {
+		for i := range r.Secrets {
+			if one := &r.Secrets[i]; one.Format != "" {
+				there[ImportedDigest{one.Format, one.Digest}] = struct{}{}
+			}
+		}
+	}
+	has := make([]bool, len(digests))
+	for i, d := range digests {
+		_, has[i] = there[d]
+	}
+	return has, nil
+}
+
+// CheckDigests reports whether a [DigestFinder] may be asked for digests.
+func CheckDigests(digests []ImportedDigest) error {
+	if len(digests) < 1 || len(digests) > MaxImport {
+		return fmt.Errorf("apikey: %d digests, want 1 to %d", len(digests), MaxImport)
+	}
+	return nil
 }
 
 // imported reports whether r has a secret with this digest of an imported text.
@@ -186,16 +228,19 @@ func (s *MemoryStore) write(c *Change) Revision {
 
 var (
 	errChange = errors.New("apikey: a change wants Actor, Source, Op, At, and After with an id and a secret, of the same id as Before; or, to delete, Before alone")
-	errBatch  = errors.New("apikey: a batch wants 1 to 1000 changes, each of another key")
+	errBatch  = fmt.Errorf("apikey: a batch wants 1 to %d changes, or %d imports, each of another key", MaxBatch, MaxImport)
 )
 
 // CheckBatch reports what no [Batcher] may write, whatever it holds.
 func CheckBatch(changes []Change) error {
-	if len(changes) < 1 || len(changes) > MaxBatch {
+	if len(changes) < 1 || len(changes) > MaxImport {
 		return errBatch
 	}
 	seen := make(map[ID]struct{}, len(changes))
 	for i := range changes {
+		if len(changes) > MaxBatch && changes[i].Op != OpImport {
+			return errBatch
+		}
 		if err := changes[i].check(); err != nil {
 			return err
 		}

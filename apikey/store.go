@@ -72,13 +72,16 @@ const (
 	OpUpgrade    Op = "upgrade" // an imported digest became one of ours
 )
 
-// MaxBatch is the most changes that [Batcher.ApplyAll] takes.
-const MaxBatch = 1000
+// What [Batcher.ApplyAll] takes at most.
+const (
+	MaxBatch  = 1000 // changes
+	MaxImport = 4000 // changes that are all of OpImport: an index is written less often so
+)
 
 // A Batcher writes many changes at once. The stores of this module are Batchers.
 type Batcher interface {
-	// ApplyAll writes 1 to [MaxBatch] changes, of different keys, in one transaction:
-	// all, with their revisions in the same order, or none and an error of
+	// ApplyAll writes 1 to [MaxBatch] changes, or up to [MaxImport] that all are
+	// imports, of different keys, in one transaction: all, with their revisions in the same order, or none and an error of
 	// [Store.Apply].
 	ApplyAll(ctx context.Context, changes []Change) ([]Revision, error)
 }
@@ -89,6 +92,20 @@ type LegacyStore interface {
 	// LookupDigest returns the record with a secret of this Format, not empty, and
 	// Digest. Errors are those of [Store.Lookup].
 	LookupDigest(ctx context.Context, format string, digest [32]byte) (Record, error)
+}
+
+// An ImportedDigest is what a key of another system is found by.
+type ImportedDigest struct {
+	Format string   // not empty
+	Sum    [32]byte // [Secret.Digest]
+}
+
+// A DigestFinder finds many keys of other systems at once. The stores of this module
+// are DigestFinders.
+type DigestFinder interface {
+	// HasDigests reports for each of 1 to [MaxImport] digests, in their order, whether a
+	// key has it. The error is non-nil when the store could not answer.
+	HasDigests(ctx context.Context, digests []ImportedDigest) ([]bool, error)
 }
 
 // A Lister reads keys in pages. The stores of this module are Listers.

@@ -106,21 +106,40 @@ func (e *Entry) Head() Head { return Head{Seq: e.Seq, Hash: e.Hash} }
 // Seal returns the entry of e that follows prev. What in its texts looks like a
 // secret is hidden. It fails when the event is not complete, or cannot be stored.
 func Seal(prev Head, e Event) (Entry, error) {
-	if err := e.check(); err != nil {
+	d, err := Prepare(e)
+	if err != nil {
 		return Entry{}, err
+	}
+	return d.Seal(prev), nil
+}
+
+// A Draft is an event that lacks nothing but its place in the chain. It is made by
+// [Prepare], and may be sealed while others wait: that takes only a hash.
+type Draft struct{ event Event }
+
+// Prepare does of [Seal] what does not depend on the entry before: it fails when
+// the event is not complete, or cannot be stored, and hides what looks like a secret.
+func Prepare(e Event) (Draft, error) {
+	if err := e.check(); err != nil {
+		return Draft{}, err
 	}
 	e.At = e.At.UTC().Truncate(time.Microsecond)
 	e.Actor, e.Source, e.Subject = hideText(e.Actor), hideText(e.Source), hideID(e.Subject)
 	var err error
 	if e.Before, err = hideState(e.Before); err != nil {
-		return Entry{}, err
+		return Draft{}, err
 	}
 	if e.After, err = hideState(e.After); err != nil {
-		return Entry{}, err
+		return Draft{}, err
 	}
-	sealed := Entry{Seq: prev.Seq + 1, Event: e, Prev: prev.Hash}
+	return Draft{e}, nil
+}
+
+// Seal returns the entry of d that follows prev.
+func (d Draft) Seal(prev Head) Entry {
+	sealed := Entry{Seq: prev.Seq + 1, Event: d.event, Prev: prev.Hash}
 	sealed.Hash = sealed.Sum()
-	return sealed, nil
+	return sealed
 }
 
 // Sum returns what Hash must be.

@@ -240,6 +240,7 @@ func (v ImportEntry) wire() ([]byte, error) {
 
 // ImportKeysRequest is that of the API's document.
 type ImportKeysRequest struct {
+	DryRun  bool          `json:"dry_run,omitempty"` // judge the entries, look which keys are there already, and write nothing
 	Entries []ImportEntry `json:"entries"`
 	Resume  bool          `json:"resume,omitempty"` // pass over keys that are there already: of an import that was interrupted
 }
@@ -260,8 +261,9 @@ func (v ImportKeysRequest) wire() ([]byte, error) {
 
 // Imported is that of the API's document.
 type Imported struct {
-	Imported int64 `json:"imported"` // keys that were written
-	Present  int64 `json:"present"`  // keys that were there already, and are as they were
+	Imported       int64   `json:"imported"`                  // keys that were written, or would be
+	Present        int64   `json:"present"`                   // keys that were there already, and are as they were
+	PresentEntries []int64 `json:"present_entries,omitempty"` // of a dry run with resume: the places of those in entries, from 0
 }
 
 // Key is that of the API's document.

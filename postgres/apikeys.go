@@ -24,6 +24,8 @@ var (
 	_ apikey.Feed        = (*APIKeys)(nil)
 	_ apikey.Notifier    = (*APIKeys)(nil)
 	_ apikey.LegacyStore = (*APIKeys)(nil)
+
+	_ apikey.DigestFinder = (*APIKeys)(nil)
 )
 
 // Columns of a record with one of its secrets per row. The outer join finds a
@@ -37,6 +39,10 @@ const (
 
 	lookupDigest = selectRecords + `keys k LEFT JOIN secrets s ON s.key_id = k.id
 		WHERE k.id = (SELECT key_id FROM secrets WHERE format = $1 AND digest = $2 AND format <> '') ORDER BY s.position`
+
+	// The places, from 1, of those that a key has.
+	hasDigests = `SELECT e.n FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS e (format, digest, n)
+		WHERE EXISTS (SELECT 1 FROM secrets s WHERE s.format = e.format AND s.digest = e.digest AND s.format <> '')`
 
 	// Jumps from one pepper to the next in the index, however many keys use it. An
 	// imported digest may have none.
@@ -62,6 +68,37 @@ func (s *APIKeys) LookupDigest(ctx context.Context, format string, digest [32]by
 		return apikey.Record{}, apikey.ErrNotFound
 	}
 	return s.record(ctx, "look up imported digest", lookupDigest, format, digest[:])
+}
+
+// HasDigests implements apikey.DigestFinder.
+func (s *APIKeys) HasDigests(ctx context.Context, digests []apikey.ImportedDigest) ([]bool, error) {
+	const what = "look up imported digests"
+	if err := apikey.CheckDigests(digests); err != nil {
+		return nil, err
+	}
+	formats, sums := make([]string, len(digests)), make([][]byte, len(digests))
+	for i := range digests {
+		formats[i], sums[i] = digests[i].Format, digests[i].Sum[:]
+	}
+	has := make([]bool, len(digests))
+	err := again(ctx, func() error {
+		rows, err := s.db.pool.Query(ctx, hasDigests, formats, sums)
+		if err != nil {
+			return err
+		}
+		return eachRow(rows, func() error {
+			var n int
+			if rows.Scan(&n) != nil || n < 1 || n > len(has) {
+				return errRow
+			}
+			has[n-1] = true
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, answer(ctx, what, err)
+	}
+	return has, nil
 }
 
 // record runs a query of [selectRecords] for one key.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -138,20 +139,21 @@ func (t *turn) readBefore(rows pgx.Rows) error {
 	})
 }
 
-// event is what a change leaves in the audit. What was before is taken from the log,
+// entry is what a change leaves in the audit. What was before is taken from the log,
 // and only for a key that it does not have from the caller.
-func (t *turn) event(w *write) (e audit.Event, err error) {
+func (t *turn) entry(w *write) (audit.Entry, error) {
 	c := &w.change
-	e = audit.Event{At: c.At, Actor: c.Actor, Source: c.Source, Op: string(c.Op), Kind: audit.KindKey, Subject: string(c.ID()), After: w.snapshot}
 	if c.Before == nil {
-		return e, nil
+		return t.log.put(w.draft), nil
 	}
+	e := w.event()
 	if e.Before = t.before[e.Subject]; e.Before == nil {
+		var err error
 		if e.Before, err = c.Before.Snapshot(); err != nil {
-			return e, plain("a time of the record is out of range")
+			return audit.Entry{}, plain("a time of the record is out of range")
 		}
 	}
-	return e, nil
+	return t.log.seal(e)
 }
 
 // send writes everything in one round trip.
@@ -168,13 +170,18 @@ func (t *turn) send(ctx context.Context, tx pgx.Tx, writes []write) error {
 		ids[i] = string(writes[i].change.ID())
 	}
 	batch.Queue(insertChanges, t.revisions, ids)
-	for i := range writes {
-		writes[i].queue(batch, t.revisions[i], refuse)
-		e, err := t.event(&writes[i])
-		if err != nil {
+	together := creates(writes)
+	if together {
+		if err := queueCreates(batch, tx.Conn().TypeMap(), writes, t.revisions, refuse); err != nil {
 			return err
 		}
-		if entries[i], err = t.log.seal(e); err != nil {
+	}
+	for i := range writes {
+		if !together {
+			writes[i].queue(batch, t.revisions[i], refuse)
+		}
+		var err error
+		if entries[i], err = t.entry(&writes[i]); err != nil {
 			return err
 		}
 	}
@@ -232,6 +239,7 @@ type write struct {
 	scopes   []string
 	detail   string
 	snapshot json.RawMessage // nil for a key that is deleted
+	draft    audit.Draft     // of the entry, for a key that is made
 }
 
 func newWrite(c apikey.Change) (*write, error) {
@@ -252,7 +260,18 @@ func newWrite(c apikey.Change) (*write, error) {
 	if w.snapshot, err = c.After.Snapshot(); err != nil {
 		return nil, errors.New("postgres: a time of the record is out of range")
 	}
+	if c.Before == nil {
+		if w.draft, err = audit.Prepare(w.event()); err != nil {
+			return nil, fmt.Errorf("postgres: %w", err)
+		}
+	}
 	return w, nil
+}
+
+// event is what the change leaves in the audit, but what was before.
+func (w *write) event() audit.Event {
+	c := &w.change
+	return audit.Event{At: c.At, Actor: c.Actor, Source: c.Source, Op: string(c.Op), Kind: audit.KindKey, Subject: string(c.ID()), After: w.snapshot}
 }
 
 // queue puts the change, the record and its secrets into the batch.
@@ -273,20 +292,20 @@ func (w *write) queue(batch *pgx.Batch, rev apikey.Revision, refuse func(w *writ
 	case before != nil:
 		query, args = updateKey, append(args, *before)
 	}
-	batch.Queue(query, args...).Exec(wantOne(func() { refuse(w, false) }))
+	batch.Queue(query, args...).Exec(wantRows(1, func() { refuse(w, false) }))
 	if c.After == nil {
 		return
 	}
 	for i, s := range c.After.Secrets {
 		batch.Queue(insertDigest, id, i, s.Digest[:], s.Pepper, stored(s.Created), stored(s.Retires), s.Number, s.IdleRetire.Milliseconds(), s.Format).
-			Exec(wantOne(func() { refuse(w, true) }))
+			Exec(wantRows(1, func() { refuse(w, true) }))
 	}
 }
 
-// wantOne calls otherwise when a statement has not written its row.
-func wantOne(otherwise func()) func(pgconn.CommandTag) error {
+// wantRows calls otherwise when a statement has not written n rows.
+func wantRows(n int, otherwise func()) func(pgconn.CommandTag) error {
 	return func(done pgconn.CommandTag) error {
-		if done.RowsAffected() != 1 {
+		if done.RowsAffected() != int64(n) {
 			otherwise()
 		}
 		return nil

@@ -66,12 +66,18 @@ func lockChain(ctx context.Context, tx pgx.Tx) (*chain, error) {
 
 // seal makes the next entry.
 func (c *chain) seal(e audit.Event) (audit.Entry, error) {
-	sealed, err := audit.Seal(c.head, e)
+	draft, err := audit.Prepare(e)
 	if err != nil {
 		return audit.Entry{}, &plainError{err.Error()}
 	}
+	return c.put(draft), nil
+}
+
+// put makes the next entry, of an event that is prepared.
+func (c *chain) put(draft audit.Draft) audit.Entry {
+	sealed := draft.Seal(c.head)
 	c.head = sealed.Head()
-	return sealed, nil
+	return sealed
 }
 
 // queue puts the entry of e into the batch.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/account/accounttest"
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/audit/audittest"
@@ -66,6 +67,18 @@ func TestSessions(t *testing.T) {
 func TestCredits(t *testing.T) {
 	db := emptied(t)
 	usagetest.TestStore(t, func(t *testing.T) usage.Store { t.Helper(); return db(t).Credits() })
+}
+
+func TestCreditsOfOwners(t *testing.T) {
+	db := emptied(t)
+	usagetest.TestOwners(t, func(t *testing.T) (usage.Store, func(t *testing.T, id, owner string)) {
+		t.Helper()
+		of := db(t)
+		return of.Credits(), func(t *testing.T, id, owner string) {
+			t.Helper()
+			apikeytest.Own(t, of.APIKeys(), apikey.ID(id), owner)
+		}
+	})
 }
 
 func TestAccounts(t *testing.T) {

@@ -26,6 +26,8 @@ const (
 	selectReservations = `SELECT r.kind, r.id, r.lease, r.granted, r.spent, r.returned, r.epoch, r.expires, r.favour
 		FROM credit_reservations r JOIN unnest($1::text[], $2::text[]) AS ask (kind, id) ON r.kind = ask.kind AND r.id = ask.id ORDER BY r.lease`
 
+	ownerOfKey = `SELECT owner FROM keys WHERE id = $1`
+
 	// An account that does not exist cannot be locked: whoever may make it takes this.
 	lockSubject = `SELECT pg_advisory_xact_lock(hashtextextended($1 || ':' || $2, 7240))`
 
@@ -121,6 +123,9 @@ func (c *Credits) Apply(ctx context.Context, change usage.Change) (usage.Account
 		if err != nil {
 			return err
 		}
+		if err := checkOwner(ctx, tx, &change); err != nil {
+			return err
+		}
 		batch := new(pgx.Batch)
 		b.queue(batch)
 		if _, err := log.queue(batch, e); err != nil {
@@ -134,9 +139,24 @@ func (c *Credits) Apply(ctx context.Context, change usage.Change) (usage.Account
 	return after, nil
 }
 
+// checkOwner refuses a change of another owner's key. The transaction has its turn to
+// write to the audit, as every change of a key has: who owns the key stays so until its
+// end.
+func checkOwner(ctx context.Context, tx pgx.Tx, c *usage.Change) error {
+	if c.Owner == "" {
+		return nil
+	}
+	var owner string
+	err := tx.QueryRow(ctx, ownerOfKey, c.Subject.ID).Scan(&owner)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && owner != c.Owner {
+		return usage.ErrOtherOwner
+	}
+	return err
+}
+
 // creditError passes the errors by which a store answers and names the others.
 func creditError(ctx context.Context, what string, err error) error {
-	for _, known := range []error{usage.ErrNoAccount, usage.ErrTooMany} {
+	for _, known := range []error{usage.ErrNoAccount, usage.ErrTooMany, usage.ErrOtherOwner} {
 		if errors.Is(err, known) {
 			return err
 		}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -24,6 +25,8 @@ var (
 	_ apikey.Finder      = (*APIKeys)(nil)
 	_ apikey.Feed        = (*APIKeys)(nil)
 	_ apikey.LegacyStore = (*APIKeys)(nil)
+
+	_ apikey.DigestFinder = (*APIKeys)(nil)
 )
 
 // Columns of a record with one of its secrets per row. The outer join finds a
@@ -36,6 +39,10 @@ const (
 
 	lookupDigest = selectRecords + `keys k LEFT JOIN secrets s ON s.key_id = k.id
 		WHERE k.id = (SELECT key_id FROM secrets WHERE format = ?1 AND digest = ?2 AND format <> '') ORDER BY s.position`
+
+	// Of a list of [format, digest in hex], the places of those that a key has.
+	hasDigests = `SELECT e.key FROM json_each(?1) e
+		WHERE EXISTS (SELECT 1 FROM secrets WHERE format = e.value ->> 0 AND digest = unhex(e.value ->> 1) AND format <> '')`
 
 	// Jumps from one pepper to the next in the index, however many keys use it. An
 	// imported digest may have none.
@@ -99,6 +106,39 @@ func (s *APIKeys) LookupDigest(ctx context.Context, format string, digest [32]by
 		return apikey.Record{}, apikey.ErrNotFound
 	}
 	return found[0], nil
+}
+
+// HasDigests implements apikey.DigestFinder.
+func (s *APIKeys) HasDigests(ctx context.Context, digests []apikey.ImportedDigest) (has []bool, err error) {
+	const what = "look up imported digests"
+	if err := apikey.CheckDigests(digests); err != nil {
+		return nil, err
+	}
+	if err := s.db.file.look(); err != nil {
+		return nil, err
+	}
+	pairs := make([][2]string, len(digests))
+	for i, d := range digests {
+		pairs[i] = [2]string{d.Format, hex.EncodeToString(d.Sum[:])}
+	}
+	text, err := jsonOf(pairs)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %s: %w", what, err)
+	}
+	rows, err := s.db.read.QueryContext(ctx, hasDigests, text)
+	if err != nil {
+		return nil, answer(ctx, what, err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	has = make([]bool, len(digests))
+	for rows.Next() {
+		var i int
+		if rows.Scan(&i) != nil || i < 0 || i >= len(has) {
+			return nil, answer(ctx, what, errRow)
+		}
+		has[i] = true
+	}
+	return has, answer(ctx, what, rows.Err())
 }
 
 // List implements apikey.Lister.

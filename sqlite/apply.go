@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/warder-dev/warder/apikey"
@@ -47,14 +48,8 @@ func (s *APIKeys) ApplyAll(ctx context.Context, changes []apikey.Change) ([]apik
 	if err != nil {
 		return nil, answer(ctx, what, err)
 	}
-	revisions := make([]apikey.Revision, len(writes))
 	in := newTransaction(tx, len(writes))
-	log := chain{tx: in}
-	for i := range writes {
-		if revisions[i], err = writes[i].run(ctx, in, &log); err != nil {
-			break
-		}
-	}
+	revisions, err := run(ctx, in, writes)
 	if err == nil {
 		err = tx.Commit()
 	}
@@ -65,6 +60,22 @@ func (s *APIKeys) ApplyAll(ctx context.Context, changes []apikey.Change) ([]apik
 		// A failed commit may have rolled back by itself; ErrTxDone says so.
 		_ = tx.Rollback()
 		return nil, changeError(ctx, what, err)
+	}
+	return revisions, nil
+}
+
+// run writes everything, and returns the revisions.
+func run(ctx context.Context, tx *transaction, writes []write) ([]apikey.Revision, error) {
+	log := chain{tx: tx}
+	if creates(writes) {
+		return create(ctx, tx, writes, &log)
+	}
+	revisions := make([]apikey.Revision, len(writes))
+	for i := range writes {
+		var err error
+		if revisions[i], err = writes[i].run(ctx, tx, &log); err != nil {
+			return nil, err
+		}
 	}
 	return revisions, nil
 }
@@ -115,6 +126,7 @@ type write struct {
 	scopes   string
 	detail   string
 	snapshot json.RawMessage // nil for a key that is deleted
+	draft    audit.Draft     // of the entry, for a key that is made
 }
 
 func newWrite(c apikey.Change) (*write, error) {
@@ -137,7 +149,18 @@ func newWrite(c apikey.Change) (*write, error) {
 	if w.snapshot, err = c.After.Snapshot(); err != nil {
 		return nil, errors.New("sqlite: a time of the record is out of range")
 	}
+	if c.Before == nil {
+		if w.draft, err = audit.Prepare(w.event()); err != nil {
+			return nil, fmt.Errorf("sqlite: %w", err)
+		}
+	}
 	return w, nil
+}
+
+// event is what the change leaves in the audit, but what was before.
+func (w *write) event() audit.Event {
+	c := &w.change
+	return audit.Event{At: c.At, Actor: c.Actor, Source: c.Source, Op: string(c.Op), Kind: audit.KindKey, Subject: string(c.ID()), After: w.snapshot}
 }
 
 // run writes the change, the record and its secrets, and the entry of the audit.
@@ -160,20 +183,22 @@ func (w *write) run(ctx context.Context, tx *transaction, log *chain) (apikey.Re
 // audit writes the entry of the change. What was before is taken from the log, and
 // only for a key that it does not have from the caller.
 func (w *write) audit(ctx context.Context, log *chain) error {
-	c := w.change
-	e := audit.Event{At: c.At, Actor: c.Actor, Source: c.Source, Op: string(c.Op), Kind: audit.KindKey, Subject: string(c.ID()), After: w.snapshot}
-	if c.Before != nil {
-		var err error
-		if e.Before, err = log.before(ctx, e.Kind, e.Subject); err != nil {
+	c := &w.change
+	if c.Before == nil {
+		_, err := log.put(ctx, w.draft)
+		return err
+	}
+	e := w.event()
+	var err error
+	if e.Before, err = log.before(ctx, e.Kind, e.Subject); err != nil {
+		return err
+	}
+	if e.Before == nil {
+		if e.Before, err = c.Before.Snapshot(); err != nil {
 			return err
 		}
-		if e.Before == nil {
-			if e.Before, err = c.Before.Snapshot(); err != nil {
-				return err
-			}
-		}
 	}
-	_, err := log.add(ctx, e)
+	_, err = log.add(ctx, e)
 	return err
 }
 
@@ -210,11 +235,7 @@ func (w *write) next(ctx context.Context, tx *transaction) (apikey.Revision, err
 
 // record writes the record, if it is what Before says.
 func (w *write) record(ctx context.Context, tx *transaction, rev apikey.Revision) error {
-	r := w.change.After
-	args := []any{
-		string(r.ID), r.Prefix, string(r.Environment), r.Name, r.Owner, w.scopes, micros(r.Created), micros(r.Expires), r.Disabled, micros(r.Revoked),
-		r.Reason, certificate(r), int64(rev), string(r.KindOf()), r.Plan, micros(r.Updated), w.detail,
-	}
+	args := w.columns(rev)
 	query := insertKey
 	if w.change.Before != nil {
 		query, args = updateKey, append(args, int64(w.change.Before.Revision))
@@ -224,6 +245,30 @@ func (w *write) record(ctx context.Context, tx *transaction, rev apikey.Revision
 		return err
 	}
 	return w.one(ctx, tx, done)
+}
+
+// keyColumns is how many values columns has.
+const keyColumns = 17
+
+// columns are the values of the record.
+func (w *write) columns(rev apikey.Revision) []any {
+	r := w.change.After
+	return []any{
+		string(r.ID), r.Prefix, string(r.Environment), r.Name, r.Owner, w.scopes, micros(r.Created), micros(r.Expires), r.Disabled, micros(r.Revoked),
+		r.Reason, certificate(r), int64(rev), string(r.KindOf()), r.Plan, micros(r.Updated), w.detail,
+	}
+}
+
+// secretColumns is how many values digests has of each secret.
+const secretColumns = 9
+
+// digests are the values of the secrets, one after the other.
+func (w *write) digests() (all []any) {
+	for i := range w.change.After.Secrets {
+		s := &w.change.After.Secrets[i]
+		all = append(all, string(w.change.After.ID), i, s.Digest[:], s.Pepper, micros(s.Created), micros(s.Retires), s.Number, s.IdleRetire.Milliseconds(), s.Format)
+	}
+	return all
 }
 
 // refusal tells why no row was written.
@@ -249,9 +294,8 @@ func (w *write) secrets(ctx context.Context, tx *transaction) error {
 			return err
 		}
 	}
-	for i, s := range w.change.After.Secrets {
-		done, err := tx.ExecContext(ctx, insertDigest, id, i, s.Digest[:], s.Pepper, micros(s.Created), micros(s.Retires),
-			s.Number, s.IdleRetire.Milliseconds(), s.Format)
+	for row := range slices.Chunk(w.digests(), secretColumns) {
+		done, err := tx.ExecContext(ctx, insertDigest, row...)
 		if err != nil {
 			return err
 		}

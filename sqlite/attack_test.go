@@ -198,7 +198,7 @@ func TestStoreWithoutAnAnswer(t *testing.T) {
 			"digest is missing":   asIs + `UPDATE secrets SET digest = NULL`,
 			"pepper is missing":   asIs + `UPDATE secrets SET pepper = NULL`,
 			"secrets are lost":    `DELETE FROM secrets`,
-			"a column is missing": `ALTER TABLE keys DROP COLUMN name`,
+			"a column is missing": `DROP INDEX keys_created; ALTER TABLE keys DROP COLUMN name`,
 			"a table is missing":  `DROP TABLE secrets`,
 		} {
 			t.Run(name, func(t *testing.T) {

@@ -54,22 +54,43 @@ type chain struct {
 	read bool // head is that of the log
 }
 
-// add writes the entry of e.
-func (c *chain) add(ctx context.Context, e audit.Event) (audit.Entry, error) {
-	if !c.read {
-		head, err := readHead(c.tx.QueryRowContext(ctx, headOfAudit))
-		if err != nil {
-			return audit.Entry{}, err
-		}
+// begin reads the end of the log, once.
+func (c *chain) begin(ctx context.Context) error {
+	if c.read {
+		return nil
+	}
+	head, err := readHead(c.tx.QueryRowContext(ctx, headOfAudit))
+	if err == nil {
 		c.head, c.read = head, true
 	}
-	sealed, err := audit.Seal(c.head, e)
+	return err
+}
+
+// entryColumns is how many values entryRow has.
+const entryColumns = 11
+
+func entryRow(e *audit.Entry) []any {
+	return []any{
+		e.Seq, e.At.UnixMicro(), e.Actor, e.Source, e.Op, e.Kind, e.Subject, state(e.Before), state(e.After), e.Prev[:], e.Hash[:],
+	}
+}
+
+// add writes the entry of e.
+func (c *chain) add(ctx context.Context, e audit.Event) (audit.Entry, error) {
+	draft, err := audit.Prepare(e)
 	if err != nil {
 		return audit.Entry{}, err
 	}
-	_, err = c.tx.ExecContext(ctx, insertEntry, sealed.Seq, sealed.At.UnixMicro(), sealed.Actor, sealed.Source, sealed.Op, sealed.Kind, sealed.Subject,
-		state(sealed.Before), state(sealed.After), sealed.Prev[:], sealed.Hash[:])
-	if err != nil {
+	return c.put(ctx, draft)
+}
+
+// put writes the entry of an event that is prepared.
+func (c *chain) put(ctx context.Context, draft audit.Draft) (audit.Entry, error) {
+	if err := c.begin(ctx); err != nil {
+		return audit.Entry{}, err
+	}
+	sealed := draft.Seal(c.head)
+	if _, err := c.tx.ExecContext(ctx, insertEntry, entryRow(&sealed)...); err != nil {
 		return audit.Entry{}, err
 	}
 	c.head = sealed.Head()

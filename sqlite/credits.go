@@ -17,6 +17,7 @@ type Credits struct{ db *DB }
 var _ usage.Store = (*Credits)(nil)
 
 const (
+	ownerOfKey    = `SELECT owner FROM keys WHERE id = ?1`
 	selectAccount = `SELECT balance, spent, lost, pending, epoch, every, amount, cap, begins, next FROM credits WHERE kind = ?1 AND id = ?2`
 	upsertAccount = `INSERT INTO credits (kind, id, balance, spent, lost, pending, epoch, every, amount, cap, begins, next)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
@@ -86,6 +87,9 @@ func (c *Credits) Apply(ctx context.Context, change usage.Change) (usage.Account
 	}
 	var after usage.Account
 	err := c.transact(ctx, "change credits", func(tx *sql.Tx) error {
+		if err := checkOwner(ctx, tx, &change); err != nil {
+			return err
+		}
 		b, before, err := readBook(ctx, tx, change.Subject)
 		if err != nil {
 			return err
@@ -118,6 +122,23 @@ func (c *Credits) Apply(ctx context.Context, change usage.Change) (usage.Account
 	return after, nil
 }
 
+// checkOwner refuses a change of another owner's key. There is one writer: who owns
+// the key stays so until the end of the transaction.
+func checkOwner(ctx context.Context, tx *sql.Tx, c *usage.Change) error {
+	if c.Owner == "" {
+		return nil
+	}
+	var owner string
+	err := tx.QueryRowContext(ctx, ownerOfKey, c.Subject.ID).Scan(&owner)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && owner != c.Owner:
+		return usage.ErrOtherOwner
+	case err != nil:
+		return rowError(err)
+	}
+	return nil
+}
+
 // transact runs do in a transaction. What went into a file without a name is not
 // acknowledged.
 func (c *Credits) transact(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
@@ -136,7 +157,7 @@ func (c *Credits) transact(ctx context.Context, what string, do func(tx *sql.Tx)
 	}
 	// A failed commit may have rolled back by itself; ErrTxDone says so.
 	_ = tx.Rollback()
-	for _, known := range []error{usage.ErrNoAccount, usage.ErrTooMany} {
+	for _, known := range []error{usage.ErrNoAccount, usage.ErrTooMany, usage.ErrOtherOwner} {
 		if errors.Is(err, known) {
 			return err
 		}

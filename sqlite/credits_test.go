@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warder-dev/warder/apikey"
+	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage"
 	"github.com/warder-dev/warder/usage/usagetest"
@@ -17,6 +19,17 @@ func TestCredits(t *testing.T) {
 	usagetest.TestStore(t, func(t *testing.T) usage.Store {
 		t.Helper()
 		return open(t, newPath(t)).Credits()
+	})
+}
+
+func TestCreditsOfOwners(t *testing.T) {
+	usagetest.TestOwners(t, func(t *testing.T) (usage.Store, func(t *testing.T, id, owner string)) {
+		t.Helper()
+		db := open(t, newPath(t))
+		return db.Credits(), func(t *testing.T, id, owner string) {
+			t.Helper()
+			apikeytest.Own(t, db.APIKeys(), apikey.ID(id), owner)
+		}
 	})
 }
 

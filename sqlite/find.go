@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
@@ -11,16 +12,16 @@ import (
 // What a filter asks for. Each condition is off while its parameter is empty; the
 // order and the owner, which an index serves, are statements of their own.
 const (
-	filterKeys = `(?1 = '' OR owner = ?1) AND (?2 = '' OR environment = ?2) AND (?3 = '' OR kind = ?3) AND (?4 = '' OR plan = ?4)
+	filterRest = `(?1 = '' OR owner = ?1) AND (?2 = '' OR environment = ?2) AND (?3 = '' OR kind = ?3) AND (?4 = '' OR plan = ?4)
 		AND (?5 = '' OR ?5 = CASE
 			WHEN revoked IS NOT NULL THEN 'revoked'
 			WHEN disabled THEN 'disabled'
 			WHEN expires <= ?6 THEN 'expired'
 			WHEN EXISTS (SELECT 1 FROM secrets WHERE key_id = keys.id AND retires > ?6) THEN 'retiring'
 			ELSE 'active' END)
-		AND (?7 = '' OR instr(lower(name), lower(?7)) OR instr(lower(owner), lower(?7)) OR instr(lower(id), lower(?7)))
 		AND (?8 IS NULL OR expires < ?8)
 		AND (NOT ?12 OR detail <> '{}' AND detail ->> '$.idle_revoke_ms' > 0)`
+	filterKeys = filterRest + ` AND (?7 = '' OR name LIKE ?7 ESCAPE '\' OR owner LIKE ?7 ESCAPE '\' OR id LIKE ?7 ESCAPE '\')`
 
 	byID      = ` AND id > ?9 ORDER BY id LIMIT ?11`
 	byCreated = ` AND (?9 = '' OR (-coalesce(created, 0), id) > (-?10, ?9)) ORDER BY -coalesce(created, 0), id LIMIT ?11`
@@ -30,6 +31,14 @@ const (
 		ORDER BY -coalesce(k.created, 0), k.id, s.position`
 	findOwned = selectRecords + `(SELECT * FROM keys WHERE owner = ?1 AND ` + filterKeys + byCreated + `) k LEFT JOIN secrets s ON s.key_id = k.id
 		ORDER BY -coalesce(k.created, 0), k.id, s.position`
+
+	// A text is looked for in the index alone, which has what is needed for it; the rows
+	// are read of what is found.
+	findText = selectRecords + `(SELECT keys.* FROM (SELECT id AS found, -coalesce(created, 0) AS place FROM keys INDEXED BY keys_created
+				WHERE (name LIKE ?7 ESCAPE '\' OR owner LIKE ?7 ESCAPE '\' OR id LIKE ?7 ESCAPE '\')
+					AND (?9 = '' OR (-coalesce(created, 0), id) > (-?10, ?9))) t
+			CROSS JOIN keys ON keys.id = t.found WHERE ` + filterRest + ` ORDER BY t.place, t.found LIMIT ?11) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY -coalesce(k.created, 0), k.id, s.position`
 
 	// Of few among many: the index is named, since without statistics that of all keys
 	// looks as good.
@@ -74,7 +83,7 @@ func (s *APIKeys) Find(ctx context.Context, f apikey.Filter) (apikey.Page, error
 // find asks for one record more than the page holds.
 func (s *APIKeys) find(ctx context.Context, f *apikey.Filter) (*sql.Rows, error) {
 	args := []any{
-		f.Owner, string(f.Environment), string(f.Kind), f.Plan, string(f.State), f.At.UnixMicro(), f.Text, micros(f.ExpiresBefore),
+		f.Owner, string(f.Environment), string(f.Kind), f.Plan, string(f.State), f.At.UnixMicro(), like(f.Text), micros(f.ExpiresBefore),
 		string(f.After.ID), microsOrZero(f.After.Created), f.Limit + 1, f.IdleRevoke,
 	}
 	switch {
@@ -88,9 +97,20 @@ func (s *APIKeys) find(ctx context.Context, f *apikey.Filter) (*sql.Rows, error)
 		return s.db.read.QueryContext(ctx, findRevoked, args...)
 	case f.State == apikey.Disabled:
 		return s.db.read.QueryContext(ctx, findDisabled, args...)
+	case f.Text != "":
+		return s.db.read.QueryContext(ctx, findText, args...)
 	default:
 		return s.db.read.QueryContext(ctx, findByCreated, args...)
 	}
+}
+
+// like returns the pattern of texts that hold text, as it stands but for the case of
+// ASCII letters; "" for "".
+func like(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%"
 }
 
 // microsOrZero returns t as the order of creation has it: nothing is 0.

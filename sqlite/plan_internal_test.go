@@ -22,6 +22,7 @@ func TestFindUsesAnIndex(t *testing.T) {
 	for query, want := range map[string]string{
 		findByID: "USING PRIMARY KEY", findByCreated: "USING INDEX keys_created", findOwned: "USING INDEX keys_owner",
 		findRevoked: "USING INDEX keys_revoked", findDisabled: "USING INDEX keys_disabled", findPlanned: "USING INDEX keys_plan (plan=?)",
+		findText: "SCAN keys USING COVERING INDEX keys_created",
 	} {
 		plan, err := planOf(t, db, query)
 		if err != nil {

@@ -10,6 +10,11 @@ import (
 // credits that need not outlive it. The zero value is empty and ready to use. It
 // grows with the number of accounts.
 type MemoryStore struct {
+	// HoldOwner calls within with the owner of the key id, "" for none, and lets nobody
+	// change who that is until it returns: a change with an Owner asks it, and is
+	// refused without it. apikey.MemoryStore has one. It must not be changed later.
+	HoldOwner func(id string, within func(owner string) error) error
+
 	mu    sync.Mutex
 	books map[Subject]*Book
 }
@@ -47,11 +52,32 @@ func (m *MemoryStore) Account(ctx context.Context, s Subject, at time.Time) (Acc
 
 // Apply implements [Store]. It keeps no record of who changed what.
 func (m *MemoryStore) Apply(ctx context.Context, c Change) (Account, error) {
+	if err := c.Check(); err != nil {
+		return Account{}, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return Account{}, err
 	}
+	if c.Owner == "" {
+		return m.apply(c)
+	}
+	if m.HoldOwner == nil {
+		return Account{}, ErrOtherOwner
+	}
+	var after Account
+	err := m.HoldOwner(c.Subject.ID, func(owner string) (err error) {
+		if owner != c.Owner {
+			return ErrOtherOwner
+		}
+		after, err = m.apply(c)
+		return err
+	})
+	return after, err
+}
+
+func (m *MemoryStore) apply(c Change) (Account, error) {
 	b := m.book(c.Subject)
 	if err := b.Apply(c); err != nil {
 		return Account{}, err

@@ -12,6 +12,10 @@ var (
 	// ErrNoAccount means that the subject has no account.
 	ErrNoAccount = errors.New("usage: the subject has no account")
 
+	// ErrOtherOwner means that the key whose account is to be changed does not exist, or
+	// is not that owner's any more.
+	ErrOtherOwner = errors.New("usage: the key is not this owner's")
+
 	// ErrTooMany means that a change would make an account hold more than
 	// [MaxCredits].
 	ErrTooMany = fmt.Errorf("usage: an account holds at most %d credits", int64(MaxCredits))
@@ -38,7 +42,7 @@ type Store interface {
 	Account(ctx context.Context, s Subject, at time.Time) (Account, error)
 
 	// Apply makes a change, and keeps who made it, in one transaction: [ErrNoAccount],
-	// [ErrTooMany], or another error when the store could not answer. It returns the
+	// [ErrTooMany], [ErrOtherOwner], or another error when the store could not answer. It returns the
 	// account after it.
 	Apply(ctx context.Context, c Change) (Account, error)
 }
@@ -62,6 +66,10 @@ type Change struct {
 	Op      Op        // required
 	Amount  int64     // of set: 0 to MaxCredits; of add: 1 to MaxCredits; else 0
 	Refill  Refill    // of refill
+
+	// Owner is whose key it has to be when the change is made, for those who may change
+	// what is this owner's alone; "": whosever it is. Of a key's account only.
+	Owner string
 }
 
 // Check reports everything that is wrong with c at once.
@@ -82,6 +90,9 @@ func (c *Change) Check() error {
 	}
 	if c.Amount < least || c.Amount > most {
 		errs = append(errs, fmt.Errorf("usage: the amount to %s is %d, want %d to %d", c.Op, c.Amount, least, most))
+	}
+	if c.Owner != "" && c.Subject.Kind != Key {
+		errs = append(errs, errors.New("usage: a change that wants an owner is not of a key's account"))
 	}
 	if c.Op != OpRefill && c.Refill != (Refill{}) {
 		errs = append(errs, fmt.Errorf("usage: to %s an account changes no refill", c.Op))

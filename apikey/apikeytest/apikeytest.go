@@ -4,6 +4,7 @@
 package apikeytest
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -21,6 +22,7 @@ type Full interface {
 	apikey.Finder
 	apikey.Feed
 	apikey.LegacyStore
+	apikey.DigestFinder
 }
 
 // TestStore tests the store that open returns. open is called once per subtest
@@ -102,6 +104,25 @@ func digest(seed byte) (d [32]byte) {
 
 // testID returns the nth id, in ascending order.
 func testID(n int) apikey.ID { return apikey.ID(fmt.Sprintf("Key%09d", n)) }
+
+// Own makes a key of this owner, or gives the key to it: for tests of what depends on
+// whose a key is.
+func Own(t *testing.T, s apikey.Store, id apikey.ID, owner string) {
+	t.Helper()
+	c := createOf(plainRecord(id))
+	before, err := s.Lookup(t.Context(), id)
+	switch {
+	case err == nil:
+		after := before
+		c.Before, c.After, c.Op = &before, &after, apikey.OpUpdate
+	case !errors.Is(err, apikey.ErrNotFound):
+		t.Fatalf("Lookup(%q) = %v", id, err)
+	}
+	c.After.Owner = owner
+	if _, err := s.Apply(t.Context(), c); err != nil {
+		t.Fatalf("the key %q of %q: %v", id, owner, err)
+	}
+}
 
 // createOf returns the change that creates r.
 func createOf(r apikey.Record) apikey.Change {

@@ -71,6 +71,7 @@ func findFilters(t *testing.T, s Full) {
 		{apikey.Filter{State: apikey.Expired}, []int{3, 8}},
 		{apikey.Filter{Text: "OFF"}, []int{5}},
 		{apikey.Filter{Text: "ob"}, []int{2}},
+		{apikey.Filter{Text: "AD", State: apikey.Active}, []int{0}},
 		{apikey.Filter{Text: string(testID(7))}, []int{7}},
 		{apikey.Filter{ExpiresBefore: at.Add(time.Minute)}, []int{3, 8}},
 		{apikey.Filter{ExpiresBefore: at.Add(2 * time.Hour)}, []int{3, 4, 8}},
@@ -179,10 +180,15 @@ func findText(t *testing.T, s Full) {
 		for _, n := range want {
 			ids = append(ids, testID(n))
 		}
-		page, err := s.Find(t.Context(), apikey.Filter{Text: text, Sort: apikey.SortID, Limit: 100})
-		if got := idsOf(page.Records); err != nil || !slices.Equal(got, ids) {
-			t.Errorf("Find(text %q) = %q, %v, want %q", text, got, err, ids)
+		for _, sort := range []apikey.Sort{apikey.SortID, apikey.SortCreated} { // all were created at one time
+			page, err := s.Find(t.Context(), apikey.Filter{Text: text, Sort: sort, Limit: 100})
+			if got := idsOf(page.Records); err != nil || !slices.Equal(got, ids) {
+				t.Errorf("Find(text %q, in order %v) = %q, %v, want %q", text, sort, got, err, ids)
+			}
 		}
+	}
+	for _, sort := range []apikey.Sort{apikey.SortID, apikey.SortCreated} {
+		wantWhole(t, s, apikey.Filter{Text: "uNder", Sort: sort, Limit: 1}, 2)
 	}
 	for _, text := range append(brokenTexts(), hostileTexts()...) {
 		for _, f := range []apikey.Filter{{Text: text}, {Owner: text}, {Plan: text}, {Environment: apikey.Environment(text)}, {After: apikey.Cursor{ID: apikey.ID(text)}}} {

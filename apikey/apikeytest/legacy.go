@@ -2,6 +2,7 @@ package apikeytest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ func legacyRules() []rule {
 			mustCreate(t, s, plainRecord(testID(1)))
 			mustCreate(t, s, plainRecord(testID(2)))
 		}},
+		{"of many digests those are told that a key has", legacyMany},
 		{"an imported digest needs no pepper", func(t *testing.T, s Full) {
 			mustCreate(t, s, importedRecord(testID(1), 1))
 			wantPepperIDs(t, s)
@@ -57,6 +59,34 @@ func legacyFound(t *testing.T, s Full) {
 	wantNoDigest(t, s, "sha256", digest(3))
 	wantNoDigest(t, s, "", digest(1))
 	wantNoDigest(t, s, "sha256\x00", digest(1))
+}
+
+func legacyMany(t *testing.T, s Full) {
+	const n = apikey.MaxImport
+	digests := make([]apikey.ImportedDigest, n)
+	for i := range digests {
+		digests[i] = apikey.ImportedDigest{Format: "sha256", Sum: [32]byte{1, byte(i), byte(i >> 8)}}
+	}
+	want := make([]bool, n)
+	for i := 0; i < n; i += 1333 {
+		r := importedRecord(testID(1+i), 1)
+		r.Secrets[0].Format, r.Secrets[0].Digest, want[i] = "sha256", digests[i].Sum, true
+		mustCreate(t, s, r)
+	}
+	ours := plainRecord(testID(n + 1))
+	ours.Secrets[0].Digest = digests[1].Sum // under no format
+	mustCreate(t, s, ours)
+	digests[1333].Format, want[1333] = "sha512", false
+	digests[n-2], want[n-2] = digests[0], true // asked twice
+	got, err := s.HasDigests(t.Context(), digests)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("HasDigests = %v, %v, want %v", got, err, want)
+	}
+	for _, bad := range [][]apikey.ImportedDigest{nil, append(digests, digests[0])} {
+		if got, err := s.HasDigests(t.Context(), bad); err == nil {
+			t.Errorf("HasDigests of %d = %d, want an error", len(bad), len(got))
+		}
+	}
 }
 
 func legacyTaken(t *testing.T, s Full) {

@@ -28,6 +28,7 @@ type keyTable interface {
 	apikey.Finder
 	apikey.Feed
 	apikey.LegacyStore
+	apikey.DigestFinder
 }
 
 // A sessionTable is what every database can do with sessions.

@@ -32,7 +32,8 @@ func newKeysImport(p *process) *cobra.Command {
 
 The file is checked as a whole before anything is written. Keys that it has in the
 clear are stored as digests under the pepper, and of those it has digests of these
-are stored; --dry-run tells what would be, and what has no place in warder.
+are stored; --dry-run tells what would be, which keys the database has already, and
+what has no place in warder.
 
 An import that was interrupted goes on with --resume, and makes no key twice.
 
@@ -82,11 +83,12 @@ func importKeys(cmd *cobra.Command, p *process, o *importOptions, file string, f
 	if err != nil {
 		return err
 	}
-	if o.dryRun {
-		return printImport(p, form, checked, true)
-	}
-	if isRemote(cmd) {
+	into.Look = o.dryRun
+	switch {
+	case isRemote(cmd):
 		return importRemote(cmd, p, into, checked, form)
+	case o.dryRun && noDatabase(cfg): // there is nothing to look into, and a look makes none
+		return printImport(p, form, checked, true)
 	}
 	store, err := openStore(cmd.Context(), cfg, stderrLog(p))
 	if err != nil {
@@ -100,6 +102,14 @@ func importKeys(cmd *cobra.Command, p *process, o *importOptions, file string, f
 	}
 	done.Store(0)
 	bar := newProgress(p, func() string { return importBar(done.Load(), int64(checked.Read)) })
+	if o.dryRun {
+		report, err := importer.Check(cmd.Context())
+		bar.end()
+		if err != nil {
+			return fail(exitServer, "nothing was imported", "%w", err)
+		}
+		return lookedUp(p, report, report.Errors, form)
+	}
 	report, err := importer.Import(cmd.Context())
 	bar.end()
 	if err != nil {
@@ -142,13 +152,27 @@ func checkImport(ctx context.Context, p *process, cfg keyimport.Config) (*keyimp
 		return nil, fail(exitUsage, "nothing was imported", "%w", err)
 	}
 	if report.Wrong > 0 {
-		all := slices.Clone(report.Errors)
-		if report.Wrong > len(all) {
-			all = append(all, fmt.Errorf("and more: %d keys cannot be taken over", report.Wrong))
-		}
-		return nil, fail(exitUsage, "nothing was imported", "%w", errors.Join(all...))
+		return nil, wrongImport(report.Errors, report.Wrong)
 	}
 	return report, nil
+}
+
+// wrongImport tells what is wrong with that many keys of a file.
+func wrongImport(errs []error, wrong int) error {
+	all := slices.Clone(errs[:min(len(errs), keyimport.MaxErrors)])
+	if wrong > len(all) {
+		all = append(all, fmt.Errorf("and more: %d keys cannot be taken over", wrong))
+	}
+	return fail(exitUsage, "nothing was imported", "%w", errors.Join(all...))
+}
+
+// lookedUp tells what an import would do, and fails with what it would fail with:
+// there are the keys that would end it.
+func lookedUp(p *process, r *keyimport.Report, there []error, form format) error {
+	if len(there) > 0 {
+		return wrongImport(there, max(len(there), r.Wrong))
+	}
+	return printImport(p, form, r, true)
 }
 
 // checkingImporter reads a file, and writes nothing.
@@ -205,10 +229,7 @@ func printImport(p *process, form format, r *keyimport.Report, dry bool) error {
 		if dry {
 			done = "to be imported"
 		}
-		rows := [][]string{{"keys in the file", itoa(v.Read)}, {done, itoa(v.Imported)}}
-		if !dry {
-			rows = append(rows, []string{"there already", itoa(v.Present)})
-		}
+		rows := [][]string{{"keys in the file", itoa(v.Read)}, {done, itoa(v.Imported)}, {"there already", itoa(v.Present)}}
 		rows = append(rows, []string{"expired, left out", itoa(v.Expired)}, []string{"with their text", itoa(v.Texts)})
 		for _, format := range slices.Sorted(maps.Keys(v.Digests)) {
 			rows = append(rows, []string{"as " + format, itoa(v.Digests[format])})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -32,11 +31,21 @@ func importRemote(cmd *cobra.Command, p *process, into keyimport.Config, checked
 	}
 	into.Done.Store(0)
 	bar := newProgress(p, func() string { return importBar(into.Done.Load(), int64(checked.Read)) })
+	var there []error
 	report, err := importer.Send(cmd.Context(), importSize, weighEntry, func(ctx context.Context, entries []keyimport.Numbered) (imported, present int, err error) {
-		return r.sendEntries(ctx, entries, &into)
+		answer, err := r.sendEntries(ctx, entries, &into)
+		for _, i := range answer.PresentEntries {
+			if !into.Resume && i >= 0 && int(i) < len(entries) {
+				there = append(there, keyimport.IsPresent(entries[i].At))
+			}
+		}
+		return int(answer.Imported), int(answer.Present), err
 	})
 	bar.end()
-	if err != nil {
+	switch {
+	case into.Look && err == nil:
+		return lookedUp(p, report, there, form)
+	case err != nil:
 		return importFailure(report, err)
 	}
 	if err := printImport(p, form, report, false); err != nil {
@@ -60,16 +69,17 @@ func weighEntry(e *keyimport.Entry) int {
 
 // sendEntries sends one batch. A server that is away is told apart from one that
 // refuses.
-func (r *remote) sendEntries(ctx context.Context, entries []keyimport.Numbered, into *keyimport.Config) (imported, present int, err error) {
-	body := client.ImportKeysRequest{Entries: make([]client.ImportEntry, len(entries)), Resume: into.Resume}
+func (r *remote) sendEntries(ctx context.Context, entries []keyimport.Numbered, into *keyimport.Config) (client.Imported, error) {
+	// A dry run goes on behind keys that are there: all are told.
+	body := client.ImportKeysRequest{Entries: make([]client.ImportEntry, len(entries)), Resume: into.Resume || into.Look, DryRun: into.Look}
 	for i := range entries {
 		body.Entries[i] = remoteEntry(&entries[i], into)
 	}
 	answer, err := r.ImportKeys(ctx, body)
 	if err != nil {
-		return 0, 0, r.entriesFailure(ctx, err, entries)
+		return client.Imported{}, r.entriesFailure(ctx, err, entries)
 	}
-	return int(answer.Value.Imported), int(answer.Value.Present), nil
+	return answer.Value, nil
 }
 
 func remoteEntry(e *keyimport.Numbered, into *keyimport.Config) client.ImportEntry {
@@ -100,11 +110,14 @@ func (r *remote) entriesFailure(ctx context.Context, err error, entries []keyimp
 	var errs []error
 	for _, f := range p.Errors {
 		place, field, _ := strings.Cut(strings.TrimPrefix(f.Field, "entries["), "].")
+		there := strings.HasPrefix(f.Message, "is there already")
 		if i, err := strconv.Atoi(strings.TrimSuffix(place, "]")); err == nil && i >= 0 && i < len(entries) {
-			place = entries[i].At
+			if place = entries[i].At; !there {
+				place = entries[i].Place(field)
+			}
 		}
-		if strings.HasPrefix(f.Message, "is there already") {
-			errs = append(errs, fmt.Errorf("%s: %w", place, keyimport.ErrPresent))
+		if there {
+			errs = append(errs, keyimport.IsPresent(place))
 			continue
 		}
 		errs = append(errs, &keyimport.FieldError{At: place, Field: printable(field), Reason: printable(f.Message)})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,11 +42,14 @@ func newTable(r io.Reader, known, wanted []string, metadata bool) (*table, error
 		name = strings.ToLower(strings.TrimSpace(name))
 		_, twice := t.columns[name]
 		note := metadata && len(name) > len(metadataColumn) && strings.HasPrefix(name, metadataColumn)
-		if twice || !note && !slices.Contains(known, name) {
-			errs = append(errs, fmt.Errorf("keyimport: line 1: column %d is there twice or is not known: want %s", i+1, strings.Join(known, ", ")))
-			continue
+		switch {
+		case twice:
+			errs = append(errs, fmt.Errorf("keyimport: line 1, column %d: has the name of column %d", i+1, t.columns[name]+1))
+		case !note && !slices.Contains(known, name): // it may be a key, in a file without names
+			errs = append(errs, fmt.Errorf("keyimport: line 1, column %d: is no name that is known: the first line names the columns, each one of %s", i+1, strings.Join(known, ", ")))
+		default:
+			t.columns[name] = i
 		}
-		t.columns[name] = i
 	}
 	if !slices.ContainsFunc(wanted, func(name string) bool { _, ok := t.columns[name]; return ok }) {
 		errs = append(errs, fmt.Errorf("keyimport: line 1: want a column %s", strings.Join(wanted, " or ")))
@@ -53,47 +57,63 @@ func newTable(r io.Reader, known, wanted []string, metadata bool) (*table, error
 	return t, errors.Join(errs...)
 }
 
-// broken is an error of the file's form. What the reader says quotes nothing but
-// places.
+// broken is an error of the file's form, which ends it. What it says quotes nothing
+// but places.
 func (*table) broken(err error) error {
 	parse, ok := errors.AsType[*csv.ParseError](err)
-	if ok {
-		return fmt.Errorf("keyimport: line %d: %w", parse.Line, parse.Err)
+	if !ok {
+		return err
 	}
-	return err
+	at := fmt.Sprintf("keyimport: line %d, character %d: ", parse.Line, parse.Column)
+	switch {
+	case errors.Is(parse, csv.ErrBareQuote):
+		return errors.New(at + `has a quote (") in a column that does not begin with one: put the column in quotes, and write each quote in it twice`)
+	case errors.Is(parse, csv.ErrQuote) && parse.StartLine < parse.Line:
+		return fmt.Errorf(`%sthe quote (") that opens a column in line %d is not closed well: want a comma or the line's end behind the closing one, and each quote within written twice`, at, parse.StartLine)
+	case errors.Is(parse, csv.ErrQuote):
+		return errors.New(at + `the quote (") that opens a column is not closed well: want a comma or the line's end behind the closing one, and each quote within written twice`)
+	default:
+		return fmt.Errorf("%s%w", at, parse.Err)
+	}
 }
 
-// next returns the next line as a func of column names, and its number.
-func (t *table) next() (get func(name string) string, line int, err error) {
-	record, err := t.r.Read()
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil, 0, io.EOF
-		}
+// next returns the next line and its number. One that has not as many columns as
+// the first is returned all the same.
+func (t *table) next() (record []string, line int, err error) {
+	record, err = t.r.Read()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, 0, io.EOF
+	case err != nil && !errors.Is(err, csv.ErrFieldCount):
 		return nil, 0, t.broken(err)
 	}
 	line, _ = t.r.FieldPos(0)
-	return func(name string) string {
-		i, ok := t.columns[name]
-		if !ok {
-			return ""
-		}
-		return strings.Clone(strings.TrimSpace(record[i])) // not with the line around it
-	}, line, nil
+	return record, line, nil
 }
 
 // each sends an entry of every line.
 func (t *table) each(yield func(Entry, error) bool, fill func(e *entry, get func(string) string)) error {
 	for {
-		get, line, err := t.next()
+		record, line, err := t.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		e := at("line %d", line)
-		fill(e, get)
+		e := &entry{Entry: Entry{At: "line " + strconv.Itoa(line), columns: t.columns}}
+		if want := t.r.FieldsPerRecord; len(record) != want {
+			// Which column is which is not known: nothing else of it is judged.
+			e.errs = append(e.errs, &FieldError{e.At, "the line", fmt.Sprintf("want %d columns as in line 1, not %d", want, len(record))})
+		} else {
+			fill(e, func(name string) string {
+				i, ok := t.columns[name]
+				if !ok {
+					return ""
+				}
+				return strings.Clone(strings.TrimSpace(record[i])) // not with the line around it
+			})
+		}
 		if err := e.send(yield); err != nil {
 			return err
 		}
@@ -110,7 +130,7 @@ func (e *entry) flag(field, value string, missing bool) bool {
 	case "false", "no", "0":
 		return false
 	default:
-		e.wrong(field, "want true or false")
+		e.wrong(field, "want true or false (also yes or no, 1 or 0), or nothing")
 		return missing
 	}
 }
@@ -144,7 +164,7 @@ func readCSV(r io.Reader, yield func(Entry, error) bool) error {
 		if text := get("expires"); text != "" {
 			expires, err := time.Parse(time.RFC3339, text)
 			if err != nil {
-				e.wrong("expires", "want a time such as 2027-01-31T00:00:00Z")
+				e.wrong("expires", "want a time such as 2027-01-31T00:00:00Z, or nothing for never")
 			}
 			e.Expires = expires.UTC()
 		}
@@ -156,6 +176,15 @@ func readCSV(r io.Reader, yield func(Entry, error) bool) error {
 	})
 }
 
+// missing reports that there is neither key nor hash, at the column that there is.
+func (e *entry) missing() {
+	field := "key"
+	if _, ok := e.columns[field]; !ok {
+		field = "hash"
+	}
+	e.wrong(field, "is missing")
+}
+
 // keyOrHash takes the one that is there.
 func (e *entry) keyOrHash(key, hash, format string) {
 	if format == "" {
@@ -165,11 +194,11 @@ func (e *entry) keyOrHash(key, hash, format string) {
 	digest, err := hex.DecodeString(hash)
 	switch {
 	case key != "" && hash != "":
-		e.wrong("hash", "is given together with key")
+		e.wrong("hash", "is given together with key: want one of both")
 	case key != "":
 		e.text("key", key)
 	case hash == "":
-		e.wrong("key", "is missing")
+		e.missing()
 	case length == 0:
 		e.wrong("format", "want %s or %s", apikey.FormatSHA256, apikey.FormatSHA512)
 	case err != nil || len(digest) != length:

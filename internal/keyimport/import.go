@@ -21,6 +21,7 @@ type Store interface {
 	apikey.Store
 	apikey.Batcher
 	apikey.LegacyStore
+	apikey.DigestFinder
 }
 
 // Config configures an [Importer]. Store, Peppers, Open and By are required.
@@ -34,7 +35,10 @@ type Config struct {
 	Prefix      string             // of the secrets that the keys get when they are rolled. Default "wrd".
 	Environment apikey.Environment // of keys for which the file names none. Default "live".
 	Resume      bool               // passes over what is there already, from an import that was interrupted
+	Look        bool               // [Importer.Check] and [Take] ask the store which keys are there already; Take writes nothing then
 	Done        *atomic.Int64      // counts entries while they are read; nil for nobody
+
+	held int // in place of MaxHeld, in tests
 }
 
 // An Importer brings the keys of one file into a store.
@@ -45,6 +49,7 @@ type Report struct {
 	Read     int            // entries in the file
 	Imported int            // or that would be
 	Present  int            // were there already, and are as they were
+	There    []int          // of [Take] with Look: which of the entries are, from 0
 	Expired  int            // have ended, and are left out
 	Texts    int            // of those to be imported: with their text, which becomes an HMAC at once
 	Digests  map[string]int // of those: with a digest only, by its format
@@ -57,7 +62,7 @@ type Report struct {
 const MaxErrors = 50
 
 const (
-	batchSize   = apikey.MaxBatch
+	batchSize   = apikey.MaxBatch // at first, and where time is short
 	maxPairs    = 50
 	maxPairName = 64  // bytes
 	maxPair     = 512 // bytes
@@ -67,7 +72,7 @@ const (
 )
 
 // ErrPresent means that a key of the file is in the store already: the file was
-// imported before, or has the key twice.
+// imported before.
 var ErrPresent = errors.New("is there already: go on with an import that was interrupted by --resume, or take it out of the file")
 
 // New reports everything that is wrong with cfg at once.
@@ -90,6 +95,9 @@ func (c *Config) complete() error {
 	if c.Prefix == "" {
 		c.Prefix = "wrd"
 	}
+	if c.held == 0 {
+		c.held = MaxHeld
+	}
 	if c.Environment == "" {
 		c.Environment = "live"
 	}
@@ -103,12 +111,31 @@ func (c *Config) complete() error {
 	return errors.Join(missing, (&apikey.Spec{Environment: c.Environment}).Check(time.Now()))
 }
 
-// Check reads the whole file and says what an import would do, without the store:
-// whether a key is there already it does not know. The error is non-nil when the
-// file cannot be read to its end.
+// Check reads the whole file and says what an import would do: whatever is wrong
+// with an entry, and which keys are there twice. With Look it asks the store, too,
+// which are there already: without Resume they are wrong. The error is non-nil when
+// the file cannot be read to its end, or the store gives no answer.
+//
+// Of each key it holds 16 bytes, up to [MaxHeld] keys, and those of more in a
+// temporary file.
 func (m *Importer) Check(ctx context.Context) (*Report, error) {
 	r := newReport()
-	err := m.each(ctx, r, func(apikey.Change, *Entry) error { r.Imported++; return nil })
+	twice := newRepeats(m.cfg.held)
+	defer twice.close()
+	look := lookout{m: m, report: r}
+	err := m.each(ctx, r, func(c apikey.Change, e *Entry) error {
+		r.Imported++
+		if err := twice.add(digestOf(&c)); err != nil {
+			return err
+		}
+		return look.add(ctx, &c, e)
+	})
+	if err == nil {
+		err = look.ask(ctx)
+	}
+	if err == nil {
+		err = m.repeated(ctx, r, twice)
+	}
 	return r, err
 }
 
@@ -118,15 +145,15 @@ func (m *Importer) Check(ctx context.Context) (*Report, error) {
 // over the latter. What was written before stays, and the report tells it.
 func (m *Importer) Import(ctx context.Context) (*Report, error) {
 	r := newReport()
-	b := batch{m: m, report: r, at: make(map[digest]string)}
-	err := m.each(ctx, r, func(c apikey.Change, e *Entry) error { return b.add(ctx, c, e.At) })
+	b := batch{m: m, report: r, size: batchSize, at: make(map[apikey.ImportedDigest]string)}
+	err := m.each(ctx, r, func(c apikey.Change, e *Entry) error { return b.add(ctx, c, e) })
 	if err == nil && r.Wrong > 0 {
 		err = r.Errors[0]
 	}
 	if err == nil {
 		err = b.flush(ctx)
 	}
-	if written := b.wait(); err == nil { // whatever else went wrong: what is under way belongs to the report
+	if written := b.wait(0); err == nil { // whatever else went wrong: what is under way belongs to the report
 		err = written
 	}
 	return r, err
@@ -144,6 +171,43 @@ func (r *Report) wrong(err error) {
 			r.Errors = append(r.Errors, one)
 		}
 	}
+}
+
+// besides joins what reading an entry found with what else is wrong with it: one
+// fault of each field, since a field that cannot be read is not judged as well.
+func besides(read, found error) error {
+	switch {
+	case read == nil:
+		return found
+	case found == nil || whole(read):
+		return read
+	}
+	all := unjoin(read)
+	for _, one := range unjoin(found) {
+		field, ok := errors.AsType[*FieldError](one)
+		if ok && !slices.ContainsFunc(all, func(err error) bool { return field.of(err) }) {
+			all = append(all, one)
+		}
+	}
+	return errors.Join(all...)
+}
+
+// whole reports whether err is of an entry as a whole, of which no field is known.
+func whole(err error) bool {
+	field, ok := errors.AsType[*FieldError](err)
+	return ok && strings.HasPrefix(field.Field, "the ")
+}
+
+// of reports whether err is of the same field, or of the key, which has two names.
+func (e *FieldError) of(err error) bool {
+	other, ok := errors.AsType[*FieldError](err)
+	key := func(field string) bool { return field == "key" || field == "hash" }
+	return ok && (other.Field == e.Field || key(e.Field) && slices.Contains(keyFields(), other.Field))
+}
+
+// keyFields are what formats call the key, or what it is read with.
+func keyFields() []string {
+	return []string{"key", "hash", "format", "key_id", "key_hash", "plaintext", "plugins.key-auth.key"}
 }
 
 func unjoin(err error) []error {
@@ -178,11 +242,8 @@ func (m *Importer) each(ctx context.Context, r *Report, use func(c apikey.Change
 			r.Expired++
 			continue
 		}
-		var record apikey.Record
-		if err == nil {
-			record, err = m.record(&e, r.Read-1, now)
-		}
-		if err != nil {
+		record, found := m.record(&e, r.Read-1, now)
+		if err := besides(err, found); err != nil {
 			r.wrong(err)
 			continue
 		}
@@ -218,7 +279,7 @@ func (m *Importer) record(e *Entry, n int, now time.Time) (apikey.Record, error)
 		environment = m.cfg.Environment
 	}
 	spec := apikey.Spec{Environment: environment, Name: e.Name, Owner: e.Owner, Scopes: e.Scopes, Expires: e.Expires}
-	errs := append([]error{err}, named(e.At, spec.Check(now))...)
+	errs := append([]error{err}, named(e, spec.Check(now))...)
 	errs = append(errs, checkMetadata(e), checkPlan(e), checkLimits(e))
 	if err := errors.Join(errs...); err != nil {
 		return apikey.Record{}, err
@@ -234,26 +295,26 @@ func (m *Importer) secret(e *Entry, now time.Time) (apikey.Secret, error) {
 	if e.Format != "" {
 		s, err := apikey.ImportDigest(e.Format, e.Digest, now)
 		if err != nil {
-			return s, &FieldError{e.At, "hash", "is the digest of nothing, or has not the length of its format"}
+			return s, e.fault("hash", "is the digest of nothing, or has not the length of its format")
 		}
 		return s, nil
 	}
 	s, err := m.cfg.Peppers.ImportText(e.Text, now)
 	if err != nil {
-		return s, &FieldError{e.At, "key", strings.TrimPrefix(err.Error(), "apikey: ")}
+		return s, e.fault("key", "%s", strings.TrimPrefix(err.Error(), "apikey: "))
 	}
 	return s, nil
 }
 
 // named gives the errors of a spec their place.
-func named(at string, err error) []error {
+func named(e *Entry, err error) []error {
 	if err == nil {
 		return nil
 	}
 	var all []error
 	for _, one := range unjoin(err) {
 		if spec, ok := errors.AsType[*apikey.SpecError](one); ok {
-			one = &FieldError{at, spec.Field, spec.Reason}
+			one = e.fault(spec.Field, "%s", spec.Reason)
 		}
 		all = append(all, one)
 	}
@@ -262,15 +323,20 @@ func named(at string, err error) []error {
 
 func checkMetadata(e *Entry) error {
 	if len(e.Metadata) > maxPairs {
-		return &FieldError{e.At, "metadata", fmt.Sprintf("want at most %d pairs", maxPairs)}
+		return e.fault("metadata", "want at most %d pairs", maxPairs)
 	}
+	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(e.Metadata)) {
 		value := e.Metadata[name]
 		if len(name) > maxPairName || len(value) > maxPair || !printable(name) || !printable(value) {
-			return &FieldError{e.At, "metadata", fmt.Sprintf("want names of 1 to %d bytes and values of at most %d, both printable UTF-8", maxPairName, maxPair)}
+			reason := fmt.Sprintf("want names of 1 to %d bytes and values of at most %d, both printable UTF-8", maxPairName, maxPair)
+			errs = append(errs, &FieldError{e.Place(metadataColumn + name), "metadata", reason})
 		}
 	}
-	return nil
+	if len(e.columns) == 0 && len(errs) > 1 {
+		errs = errs[:1] // they do not differ
+	}
+	return errors.Join(errs...)
 }
 
 func printable(s string) bool {
@@ -279,119 +345,22 @@ func printable(s string) bool {
 
 func checkPlan(e *Entry) error {
 	if len(e.Plan) > maxPlan || strings.Trim(e.Plan, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
-		return &FieldError{e.At, "plan", fmt.Sprintf("want at most %d lower-case letters, digits and ._-", maxPlan)}
+		return e.fault("plan", "want at most %d lower-case letters, digits and ._-", maxPlan)
 	}
 	return nil
 }
 
 func checkLimits(e *Entry) error {
 	if len(e.Limits) > maxLimits {
-		return &FieldError{e.At, "ratelimits", fmt.Sprintf("want at most %d", maxLimits)}
+		return e.fault("ratelimits", "want at most %d", maxLimits)
 	}
 	seen := make(map[string]struct{})
 	for _, q := range e.Limits {
 		_, twice := seen[q.Name]
 		seen[q.Name] = struct{}{}
 		if twice || len(q.Name) > maxPlan || strings.Trim(q.Name, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" || q.Count > maxLimit {
-			return &FieldError{e.At, "ratelimits", fmt.Sprintf("want names of at most %d lower-case letters, digits and ._-, each once, and limits of at most %d", maxPlan, maxLimit)}
+			return e.fault("ratelimits", "want names of at most %d lower-case letters, digits and ._-, each once, and limits of at most %d", maxPlan, maxLimit)
 		}
 	}
 	return nil
-}
-
-// batch is what is written at once, while the next is read.
-type batch struct {
-	m       *Importer
-	report  *Report
-	changes []apikey.Change
-	at      map[digest]string
-	writing chan error // of the batch before; nil when it is written
-}
-
-// digest is what tells keys of a file apart.
-type digest struct {
-	format string
-	sum    [32]byte
-}
-
-func digestOf(c *apikey.Change) digest {
-	s := &c.After.Secrets[0]
-	return digest{s.Format, s.Digest}
-}
-
-func (b *batch) add(ctx context.Context, c apikey.Change, at string) error {
-	if b.report.Wrong > 0 {
-		return b.report.Errors[0]
-	}
-	of := digestOf(&c)
-	if first, twice := b.at[of]; twice {
-		return fmt.Errorf("%s: is the same key as %s", at, first)
-	}
-	b.at[of] = at
-	b.changes = append(b.changes, c)
-	if len(b.changes) < batchSize {
-		return nil
-	}
-	return b.flush(ctx)
-}
-
-// flush begins to write the batch, once the one before is written.
-func (b *batch) flush(ctx context.Context) error {
-	if err := b.wait(); err != nil || len(b.changes) == 0 {
-		return err
-	}
-	changes, at := b.changes, b.at
-	b.changes, b.at = make([]apikey.Change, 0, batchSize), make(map[digest]string, batchSize)
-	b.writing = make(chan error, 1)
-	go func(done chan<- error) { done <- b.write(ctx, changes, at) }(b.writing)
-	return nil
-}
-
-// wait waits for the batch that is being written, and returns what came of it.
-func (b *batch) wait() error {
-	if b.writing == nil {
-		return nil
-	}
-	err := <-b.writing
-	b.writing = nil
-	return err
-}
-
-// write writes changes. Of the report it counts what nobody else does.
-func (b *batch) write(ctx context.Context, changes []apikey.Change, at map[digest]string) error {
-	_, err := b.m.cfg.Store.ApplyAll(ctx, changes)
-	switch {
-	case err == nil:
-		b.report.Imported += len(changes)
-	case errors.Is(err, apikey.ErrExists):
-		err = b.oneByOne(ctx, changes, at)
-	}
-	return err
-}
-
-// oneByOne finds out which keys of a batch are there, and writes the others.
-func (b *batch) oneByOne(ctx context.Context, changes []apikey.Change, at map[digest]string) error {
-	var missing []apikey.Change
-	for i := range changes {
-		of := digestOf(&changes[i])
-		_, err := b.m.cfg.Store.LookupDigest(ctx, of.format, of.sum)
-		switch {
-		case errors.Is(err, apikey.ErrNotFound):
-			missing = append(missing, changes[i])
-		case err != nil:
-			return err
-		case !b.m.cfg.Resume:
-			return fmt.Errorf("%s: %w", at[of], ErrPresent)
-		default:
-			b.report.Present++
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	_, err := b.m.cfg.Store.ApplyAll(ctx, missing)
-	if err == nil {
-		b.report.Imported += len(missing)
-	}
-	return err
 }

@@ -104,7 +104,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("a second import: %+v, %v, want that line 2 is there", done, err)
 		}
 		twice := importer(t, new(apikey.MemoryStore), p, "key\nother-system-key-one\nother-system-key-two\nother-system-key-one\n", false)
-		if done, err := twice.Import(t.Context()); err == nil || done.Imported != 0 || err.Error() != "line 4: is the same key as line 2" {
+		if done, err := twice.Import(t.Context()); err == nil || done.Imported != 0 || err.Error() != "line 4, column 1: key: is the same key as line 2" {
 			t.Errorf("a key that is there twice: %+v, %v", done, err)
 		}
 	})
@@ -123,8 +123,8 @@ func TestImportReportsEverythingThatIsWrong(t *testing.T) {
 	}
 	all := errors.Join(r.Errors...).Error()
 	for _, want := range []string{
-		"line 2: key: want a text of 16 to 512", "line 3: hash: is the digest of nothing", "line 4: name: ", "line 4: owner: ", "line 4: environment: ",
-		"line 4: scopes: ", "line 4: plan: ", "line 4: metadata: ",
+		"line 2, column 1: key: want a text of 16 to 512", "line 3, column 2: hash: is the digest of nothing", "line 4, column 3: name: ", "line 4, column 4: owner: ",
+		"line 4, column 5: environment: ", "line 4, column 6: scopes: ", "line 4, column 7: plan: ", "line 4, column 8: metadata: ",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the errors lack %q:\n%s", want, all)

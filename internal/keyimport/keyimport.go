@@ -49,12 +49,28 @@ type Entry struct {
 	Limits      []exchange.Quota
 	Metadata    map[string]string
 	Left        []string // fields that say something and have no place in warder
+
+	columns map[string]int // of a table, by their names: which, from 0
+}
+
+// Place returns where the entry has a field: with its column, in a table that has
+// one of the name.
+func (e *Entry) Place(field string) string {
+	if i, ok := e.columns[field]; ok {
+		return fmt.Sprintf("%s, column %d", e.At, i+1)
+	}
+	return e.At
+}
+
+// fault returns what is wrong with a field.
+func (e *Entry) fault(field, format string, args ...any) *FieldError {
+	return &FieldError{e.Place(field), field, fmt.Sprintf(format, args...)}
 }
 
 // A FieldError tells of one field that cannot be taken over. The entry is left
 // out, and reading goes on.
 type FieldError struct {
-	At     string // as [Entry.At]
+	At     string // as [Entry.Place]
 	Field  string // as the file calls it
 	Reason string // what is wrong with it, or wanted instead; never a key
 }
@@ -117,7 +133,7 @@ func at(format string, args ...any) *entry {
 
 // wrong reports a field that cannot be taken over.
 func (e *entry) wrong(field, format string, args ...any) {
-	e.errs = append(e.errs, &FieldError{e.At, field, fmt.Sprintf(format, args...)})
+	e.errs = append(e.errs, e.fault(field, format, args...))
 }
 
 // text takes the key's text, which may not be a reference to another place.

@@ -131,7 +131,7 @@ consumers:
 		},
 		{
 			"aws", keyimport.AWS, "Name,key,description,Enabled,usageplanIds\nMyFirst,aws-key-one,\"a, b\",TRUE,\"c7,d8\"\nSecond,,,FALSE,\nThird,k,,perhaps,\n",
-			[]string{"line 2 text=aws-key-one name=MyFirst aws_usage_plans=c7,d8 description=a, b", "error: line 3: key: is missing", "error: line 4: enabled: want true or false"},
+			[]string{"line 2 text=aws-key-one name=MyFirst aws_usage_plans=c7,d8 description=a, b", "error: line 3, column 2: key: is missing", "error: line 4, column 4: enabled: want true or false (also yes or no, 1 or 0), or nothing"},
 		},
 		{
 			"unkey", keyimport.Unkey, `{"migrationId":"m","apiId":"a","keys":[
@@ -152,9 +152,9 @@ consumers:
 			[]string{
 				"line 2 text=k1 name=n owner=o env=test plan=gold scopes=a:read,b:read expires=2027-01-30T23:00:00Z disabled team=x",
 				"line 3 sha256=a665a459",
-				"error: line 4: hash: want the sha512 of the key in hex: 128 digits",
-				"error: line 5: format: want sha256 or sha512",
-				"error: line 6: hash: is given together with key\nline 6: enabled: want true or false\nline 6: expires: want a time such as 2027-01-31T00:00:00Z",
+				"error: line 4, column 2: hash: want the sha512 of the key in hex: 128 digits",
+				"error: line 5, column 3: format: want sha256 or sha512",
+				"error: line 6, column 2: hash: is given together with key: want one of both\nline 6, column 9: enabled: want true or false (also yes or no, 1 or 0), or nothing\nline 6, column 8: expires: want a time such as 2027-01-31T00:00:00Z, or nothing for never",
 			},
 		},
 		{"csv with a mark of UTF-8", keyimport.CSV, "\ufeffkey\nk\n", []string{"line 2 text=k"}},
@@ -188,7 +188,7 @@ func TestReadRefusesOtherFiles(t *testing.T) {
 		{keyimport.AWS, "name,description\n", "want a column key"},
 		{keyimport.AWS, "key,surprise\n", "column 2"},
 		{keyimport.CSV, "key,key\n", "column 2"},
-		{keyimport.CSV, "key,name\nhunter2\n", "line 2: wrong number of fields"},
+		{keyimport.CSV, "key,name\nhunter2\n", "line 2: the line: want 2 columns as in line 1, not 1"},
 		{keyimport.CSV, "key\n\"hunter2\n", "line 2"},
 		{"other", "x", "want one of kong"},
 	} {

@@ -60,15 +60,17 @@ func (m *Importer) Send(ctx context.Context, size int, weigh func(*Entry) int, p
 }
 
 // Take writes entries that another process has read: all that are not there yet, in
-// one transaction, or none. Of cfg it needs neither Format nor Open. Errors are one
-// or more [*FieldError], joined; one that wraps [ErrPresent]; what the store returns.
+// one transaction, or none. With Look it writes nothing, and says which are there.
+// Of cfg it needs neither Format nor Open. Errors are one or more [*FieldError],
+// joined; one or more that wrap [ErrPresent], joined; what the store returns.
 func Take(ctx context.Context, cfg Config, entries []Numbered) (*Report, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
 	m := &Importer{cfg}
 	r := newReport()
-	b := batch{m: m, report: r, at: make(map[digest]string)}
+	at := make(map[apikey.ImportedDigest]string)
+	var changes []apikey.Change
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	var errs []error
 	for i := range entries {
@@ -81,18 +83,39 @@ func Take(ctx context.Context, cfg Config, entries []Numbered) (*Report, error) 
 		}
 		c := m.change(&record, now)
 		of := digestOf(&c)
-		if first, twice := b.at[of]; twice {
-			errs = append(errs, &FieldError{e.At, "key", "is the same as that of " + first})
+		if first, twice := at[of]; twice {
+			errs = append(errs, sameAs(&e.Entry, first))
 			continue
 		}
 		r.note(&e.Entry)
-		b.at[of], b.changes = e.At, append(b.changes, c)
+		at[of], changes = e.At, append(changes, c)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(errs...); err != nil || len(changes) == 0 {
 		return r, err
 	}
-	if len(b.changes) == 0 {
-		return r, nil
+	if cfg.Look {
+		return r, m.look(ctx, r, changes, entries)
 	}
-	return r, b.write(ctx, b.changes, b.at)
+	done := m.write(ctx, changes, at)
+	r.Imported, r.Present = done.imported, done.present
+	return r, done.err
+}
+
+// look tells of changes, one of each entry, which are there already.
+func (m *Importer) look(ctx context.Context, r *Report, changes []apikey.Change, entries []Numbered) error {
+	present, err := m.present(ctx, changes)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i, there := range present {
+		if !there {
+			continue
+		}
+		if r.There = append(r.There, i); !m.cfg.Resume && len(errs) < MaxErrors {
+			errs = append(errs, IsPresent(entries[i].At))
+		}
+	}
+	r.Imported, r.Present = len(changes)-len(r.There), len(r.There)
+	return errors.Join(errs...)
 }

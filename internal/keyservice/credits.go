@@ -2,6 +2,7 @@ package keyservice
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -99,8 +100,14 @@ func (s *Service) changeCredits(ctx context.Context, c *caller, h HolderOf, chan
 	}
 	by := c.by()
 	change.Actor, change.Source, change.At, change.Subject = by.Actor, by.Source, time.Now(), subject
+	if subject.Kind == usage.Key {
+		change.Owner = c.bound() // it may become another's before the change
+	}
 	a, err := s.cfg.Credits.Apply(ctx, change)
-	if err != nil {
+	switch {
+	case errors.Is(err, usage.ErrOtherOwner):
+		return nil, apikey.ErrNotFound
+	case err != nil:
 		return nil, err
 	}
 	return s.told(ctx, c, h, &a)

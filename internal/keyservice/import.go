@@ -38,14 +38,17 @@ type ImportEntry struct {
 
 // Imported is what came of an import.
 type Imported struct {
-	Imported int `json:"imported" doc:"keys that were written" example:"998"`
+	Imported int `json:"imported" doc:"keys that were written, or would be" example:"998"`
 	Present  int `json:"present" doc:"keys that were there already, and are as they were" example:"2"`
+
+	PresentEntries []int `json:"present_entries,omitempty" nullable:"false" doc:"of a dry run with resume: the places of those in entries, from 0"`
 }
 
 func (s *Service) importKeys(ctx context.Context, c *caller, in *struct {
 	Body struct {
 		Entries []ImportEntry `json:"entries" nullable:"false" minItems:"1" maxItems:"1000"`
 		Resume  bool          `json:"resume,omitempty" doc:"pass over keys that are there already: of an import that was interrupted"`
+		DryRun  bool          `json:"dry_run,omitempty" doc:"judge the entries, look which keys are there already, and write nothing"`
 	}
 },
 ) (*answer[Imported], error) {
@@ -62,12 +65,12 @@ func (s *Service) importKeys(ctx context.Context, c *caller, in *struct {
 		return nil, err
 	}
 	report, err := keyimport.Take(ctx, keyimport.Config{
-		Store: store, Peppers: s.cfg.Peppers, By: c.by(), Prefix: s.cfg.Prefix, Resume: in.Body.Resume,
+		Store: store, Peppers: s.cfg.Peppers, By: c.by(), Prefix: s.cfg.Prefix, Resume: in.Body.Resume, Look: in.Body.DryRun,
 	}, entries)
 	if err != nil {
 		return nil, importFailure(err)
 	}
-	return &answer[Imported]{Body: Imported{report.Imported, report.Present}}, nil
+	return &answer[Imported]{Body: Imported{report.Imported, report.Present, report.There}}, nil
 }
 
 // entry is e for the importer, at its place in the body.
@@ -99,10 +102,6 @@ func (e *ImportEntry) entry(r *reader, at string) keyimport.Numbered {
 // importFailure names the entries by their places in the body, which is all that
 // the errors say beside words of ours.
 func importFailure(err error) error {
-	if errors.Is(err, keyimport.ErrPresent) {
-		at, _, _ := strings.Cut(err.Error(), ": ")
-		return invalid(Fault{at, "is there already: say resume to pass over it"})
-	}
 	faults := importFaults(err)
 	if len(faults) == 0 {
 		return err
@@ -116,6 +115,10 @@ func importFaults(err error) (faults []Fault) {
 			faults = append(faults, importFaults(one)...)
 		}
 		return faults
+	}
+	if errors.Is(err, keyimport.ErrPresent) {
+		at, _, _ := strings.Cut(err.Error(), ": ")
+		return []Fault{{at, "is there already: say resume to pass over it"}}
 	}
 	if field, ok := errors.AsType[*keyimport.FieldError](err); ok {
 		name := field.Field

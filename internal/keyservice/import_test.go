@@ -30,7 +30,7 @@ func TestImport(t *testing.T) {
 	var done keyservice.Imported
 	r := w.ask(t, http.MethodPost, "/v1/keys:import", body)
 	want(t, "import", r, http.StatusOK)
-	if r.json(t, &done); done != (keyservice.Imported{Imported: 2}) || strings.Contains(r.text, "kong-key") {
+	if r.json(t, &done); done.Imported != 2 || done.Present != 0 || strings.Contains(r.text, "kong-key") {
 		t.Errorf("imported %s", r.text)
 	}
 	var page keyservice.KeyPage
@@ -42,13 +42,39 @@ func TestImport(t *testing.T) {
 
 	r = w.ask(t, http.MethodPost, "/v1/keys:import", body)
 	want(t, "again", r, http.StatusBadRequest)
-	if got := r.fields(t); !slices.Equal(got, []string{"entries[0]"}) {
+	if got := r.fields(t); !slices.Equal(got, []string{"entries[0]", "entries[1]"}) {
 		t.Errorf("again: %s", r.text)
 	}
 	body["resume"] = true
 	r = w.ask(t, http.MethodPost, "/v1/keys:import", body)
-	if r.json(t, &done); done != (keyservice.Imported{Present: 2}) {
+	if r.json(t, &done); done.Imported != 0 || done.Present != 2 {
 		t.Errorf("resumed: %s", r.text)
+	}
+}
+
+// A dry run writes nothing, and tells the keys that are there: as what an import would
+// refuse, or by their places.
+func TestImportDry(t *testing.T) {
+	w := imports(t)
+	entry := func(n int, key string) map[string]any { return map[string]any{"number": n, "key": key} }
+	want(t, "import", w.ask(t, http.MethodPost, "/v1/keys:import", map[string]any{"entries": []any{entry(0, "kong-key-of-alice-1"), entry(1, "kong-key-of-alice-2")}}), http.StatusOK)
+	body := map[string]any{"dry_run": true, "entries": []any{entry(0, "kong-key-of-alice-1"), entry(1, "kong-key-of-bob-001"), entry(2, "kong-key-of-alice-2")}}
+	r := w.ask(t, http.MethodPost, "/v1/keys:import", body)
+	want(t, "a dry run", r, http.StatusBadRequest)
+	if got := r.fields(t); !slices.Equal(got, []string{"entries[0]", "entries[2]"}) {
+		t.Errorf("a dry run: %s", r.text)
+	}
+	body["resume"] = true
+	var done keyservice.Imported
+	r = w.ask(t, http.MethodPost, "/v1/keys:import", body)
+	want(t, "a dry run with resume", r, http.StatusOK)
+	if r.json(t, &done); done.Imported != 1 || done.Present != 2 || !slices.Equal(done.PresentEntries, []int{0, 2}) {
+		t.Errorf("a dry run with resume: %s", r.text)
+	}
+	body["entries"] = []any{entry(0, "kong-key-of-bob-001"), entry(1, "kong-key-of-bob-001")}
+	r = w.ask(t, http.MethodPost, "/v1/keys:import", body)
+	if got := r.fields(t); !slices.Equal(got, []string{"entries[1].key"}) || w.count(t) != 2 {
+		t.Errorf("the same twice: %s; %d keys, want 2", r.text, w.count(t))
 	}
 }
 

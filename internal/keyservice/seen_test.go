@@ -3,6 +3,7 @@ package keyservice_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/keyservice"
+	"github.com/warder-dev/warder/usage"
 )
 
 // verbs are the changes of one key, as they are asked for. Each changes a key that
@@ -207,5 +209,36 @@ func TestCreditsOfOwnersThatChangeBetween(t *testing.T) {
 			}
 		})
 		want(t, "credits of what is another's meanwhile", w.ask(t, http.MethodGet, "/v1/credits?key="+id, nil, "X-Person", "admin:evil"), http.StatusNotFound)
+	})
+}
+
+// Nor does one with the right to change credits, which no role gives to those who are
+// bound, change what such a key has to spend: the owner is judged within the change.
+func TestCreditsOfAnothersKeyStayAsTheyAre(t *testing.T) {
+	attack.Case(t, "ADMIN-03", attack.Admin, func(t *testing.T) {
+		for path, more := range map[string]map[string]any{
+			"/v1/credits:set": {"credits": 9}, "/v1/credits:grant": {"credits": 9}, "/v1/credits:setRefill": {"every": "day", "amount": 9},
+		} {
+			t.Run(path, func(t *testing.T) {
+				m := new(meddler)
+				w := newWorldOf(t, m)
+				id := w.made(t, keyservice.KeySpec{Name: "a", Owner: "evil"}).Key.ID
+				body := map[string]any{"key": id}
+				maps.Copy(body, more)
+				want(t, "set", w.ask(t, http.MethodPost, "/v1/credits:set", map[string]any{"key": id, "credits": 7}), http.StatusOK)
+				want(t, "its own", w.ask(t, http.MethodPost, path, body, "X-Person", "admin:evil", "X-Unbound", "yes"), http.StatusOK)
+				want(t, "set", w.ask(t, http.MethodPost, "/v1/credits:set", map[string]any{"key": id, "credits": 7}), http.StatusOK)
+				m.arm(func() {
+					if _, err := apikey.Update(t.Context(), w.store, apikey.By{Actor: "t", Source: "t"}, apikey.ID(id), 0, apikey.Patch{Owner: new("acme")}); err != nil {
+						t.Error(err)
+					}
+				})
+				want(t, "what is another's meanwhile", w.ask(t, http.MethodPost, path, body, "X-Person", "admin:evil", "X-Unbound", "yes"), http.StatusNotFound)
+				a, err := w.credits.Account(t.Context(), usage.Subject{Kind: usage.Key, ID: id}, time.Now())
+				if err != nil || a.Balance != 7 {
+					t.Errorf("account = %+v, %v, want 7 credits", a, err)
+				}
+			})
+		}
 	})
 }

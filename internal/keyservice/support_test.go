@@ -83,7 +83,7 @@ func (*people) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 	}
 	return exchange.Principal{
 		Issuer: "test", Subject: who, Owner: owner, Scheme: "person", Ambient: x.Request.Header.Get("X-Ambient") != "",
-		Scopes: keyservice.Scopes(keyservice.Role(role), owner != ""), Claims: map[string]any{"role": role},
+		Scopes: keyservice.Scopes(keyservice.Role(role), owner != "" && x.Request.Header.Get("X-Unbound") == ""), Claims: map[string]any{"role": role},
 	}, nil
 }
 
@@ -123,6 +123,7 @@ func newWorld(tb testing.TB, more ...func(*keyservice.Config)) *world {
 func newWorldOf(tb testing.TB, m *meddler, more ...func(*keyservice.Config)) *world {
 	tb.Helper()
 	w := &world{store: new(apikey.MemoryStore), credits: new(usage.MemoryStore), attempts: new(idempotency.Memory), people: new(people)}
+	w.credits.HoldOwner = w.store.HoldOwner
 	line, err := apikey.NewPepper(rand.Reader)
 	must(tb, err)
 	peppers, err := apikey.ParsePeppers(line)
