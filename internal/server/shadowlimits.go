@@ -27,7 +27,7 @@ func newShadowLimits(cfg *config.Config) (*ratelimits.Service, error) {
 	limits, err := makeDescriptors(cfg, nil, func(settings *config.DescriptorLimit) (*ratelimit.Limit, error) {
 		rate := settings.Rate()
 		rate.Store, rate.Lease = config.StoreMemory, 0
-		return gateway.NewDescriptorLimit(settings.Name, &rate, ratelimits.Part(settings.Name), nil)
+		return gateway.NewDescriptorLimit(settings.Name, &rate, ratelimits.Part(settings.Name), nil, nil)
 	})
 	if err != nil {
 		return nil, err
