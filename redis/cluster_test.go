@@ -34,8 +34,14 @@ func slotsOf(r [2]int) (all []string) {
 // startCluster starts three servers that divide the slots, without replicas.
 func startCluster(tb testing.TB) (servers []*server) {
 	tb.Helper()
+	return joined(tb, func(args ...string) *server { return startServer(tb, args...) })
+}
+
+// joined is a cluster of servers that start starts.
+func joined(tb testing.TB, start func(args ...string) *server) (servers []*server) {
+	tb.Helper()
 	for range 3 {
-		servers = append(servers, startServer(tb, "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"))
+		servers = append(servers, start("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"))
 	}
 	for i, r := range ranges() {
 		must(tb, servers[i], append([]string{"CLUSTER", "ADDSLOTS"}, slotsOf(r)...)...)
