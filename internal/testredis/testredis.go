@@ -49,7 +49,7 @@ const busAbove = 10_000
 // fixesBus reports whether the program is so old.
 func fixesBus(tb testing.TB, program string) bool {
 	tb.Helper()
-	said, err := exec.CommandContext(tb.Context(), program, "--version").Output()
+	said, err := exec.CommandContext(tb.Context(), program, "--version").Output() //nolint:gosec // whoever runs the test names it
 	if err != nil {
 		tb.Fatalf("%s --version: %v (see .ci/needs)", program, err)
 	}
