@@ -12,7 +12,7 @@ import (
 func (p *program) sends(t *testing.T, target string) int {
 	t.Helper()
 	client := wire.Dial(t, p.gateway)
-	defer client.Close() //nolint:errcheck // of this request alone
+	defer client.Close()
 	client.Send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + p.key + "\r\nConnection: close\r\n\r\n")
 	response, body := client.Response(http.MethodGet)
 	if response == nil {
