@@ -57,7 +57,7 @@ func (l *Limit) broughtBy(p *exchange.Principal) *Limit {
 // none, or when there are too many.
 func (l *Limit) withQuota(q Quota) *Limit {
 	f := l.brought
-	if v := f.find(q); v != nil {
+	if v := f.find(q); v != nil && v.made == l.made {
 		return v
 	}
 	r, err := q.rule()
@@ -67,6 +67,10 @@ func (l *Limit) withQuota(q Quota) *Limit {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if v := f.known[q]; v != nil {
+		if v.made != l.made { // of the limit whose place l took
+			v = l.counting(v.rule, q, v.table)
+			f.known[q] = v
+		}
 		return v
 	}
 	if len(f.known) >= maxBrought {
@@ -76,8 +80,7 @@ func (l *Limit) withQuota(q Quota) *Limit {
 	if len(f.known) >= maxBrought {
 		return nil
 	}
-	v := l.variant(r, q, 1)
-	v.table = f.newTable(r)
+	v := l.counting(r, q, f.newTable(r))
 	f.known[q] = v
 	return v
 }

@@ -174,6 +174,46 @@ func TestNear(t *testing.T) {
 	}
 }
 
+// Whoever is told of subjects that are near is told of each limit, with the quota
+// that the subject has, and never of a request that is not counted.
+func TestNearIsTold(t *testing.T) {
+	soft := func(name string, by ratelimit.Part) *ratelimit.Limit {
+		return newLimit(t, ratelimit.LimitConfig{Name: name, Quota: yearly(10), By: []ratelimit.Part{by}, Soft: true, Plans: []ratelimit.Plan{gold(20)}})
+	}
+	told := map[string]int{}
+	s, err := ratelimit.New(ratelimit.Config{
+		Limits: []*ratelimit.Limit{soft("key", ratelimit.ByKey()), soft("owner", ratelimit.ByOwner())},
+		Near: func(x *exchange.Exchange, l *ratelimit.Limit) {
+			d, ok := l.Digest(x)
+			if !ok {
+				t.Error("a subject that is counted has no digest")
+			}
+			told[fmt.Sprintf("%s %d %x", l.Name(), l.Quota().Count, d)]++
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 40 {
+		x := request(key(fmt.Sprint("k", n%2)), owner("silver"))
+		s.Check(x)
+		x.Dry = true
+		s.Check(x)
+	}
+	for range 21 {
+		s.Check(request(key("k"), owner("gold")))
+	}
+	var counts []string
+	for what, n := range told {
+		counts = append(counts, fmt.Sprint(strings.Fields(what)[:2], n))
+	}
+	slices.Sort(counts)
+	// Five of ten of each key are those of the owner, of whom the last three are near.
+	if got, want := strings.Join(counts, " "), "[key 20] 5 [owner 10] 3 [owner 20] 5"; got != want {
+		t.Errorf("told of %s, want %s", got, want)
+	}
+}
+
 func TestBypass(t *testing.T) {
 	s, err := ratelimit.New(ratelimit.Config{Limits: []*ratelimit.Limit{byKey(t, "a", once())}, Bypass: func(x *exchange.Exchange) bool { return x.Principal.KeyID == "free" }})
 	if err != nil {

@@ -82,6 +82,13 @@ type LimitConfig struct {
 	// cluster. Exact limits of one stage have the same Spread, since they are asked for in
 	// one call. None: all counters of limits without Spread are on one server.
 	Spread []Part
+
+	// Previous is a limit whose place this one takes, such as that of the settings
+	// before. Nobody has a burst anew by that: where both have one Name, By, Capacity
+	// and Store, each quota counts on that both have, their own and those of plans of
+	// one name, and so do quotas that principals bring along and overrides. By [ByFunc]
+	// counts as the same by its name. Both may be used at once. nil for none.
+	Previous *Limit
 }
 
 const (
@@ -113,6 +120,7 @@ type Limit struct {
 	counts    *counts
 	top       *top
 
+	made   *made
 	seed   maphash.Seed // keys are known to this process alone: nobody can make two alike
 	table  *table
 	began  time.Time // with the monotonic clock: setting the wall clock changes nothing
@@ -148,11 +156,16 @@ func NewLimit(cfg LimitConfig) (*Limit, error) {
 		remote: shared, soft: cfg.Soft, costs: http.CanonicalHeaderKey(cfg.CostHeader), overrides: new(overrides), counts: new(counts), top: new(top),
 		refusal: problem.New(problem.RateLimited, "The limit "+cfg.Name+" is reached. Send fewer requests: Retry-After says in how many seconds the next one passes."),
 	}
-	l.step = r.cost(l.cost)
+	l.step, l.made = r.cost(l.cost), new(made)
 	if l.personal() {
 		l.brought = newFamily(cfg.Capacity)
 	}
-	if err := l.addPlans(&cfg); err != nil {
+	before := cfg.Previous
+	if before != nil && !before.continues(l) {
+		before = nil
+	}
+	l.succeed(before)
+	if err := l.addPlans(&cfg, before); err != nil {
 		return nil, fmt.Errorf("ratelimit: limit %q: %w", cfg.Name, err)
 	}
 	return l, nil

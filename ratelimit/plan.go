@@ -28,8 +28,9 @@ type plan struct {
 
 const maxPlans = 16
 
-// addPlans makes the limits of the plans.
-func (l *Limit) addPlans(cfg *LimitConfig) error {
+// addPlans makes the limits of the plans. Those that before had count on; it may be
+// nil.
+func (l *Limit) addPlans(cfg *LimitConfig, before *Limit) error {
 	if n := len(cfg.Plans); n > maxPlans {
 		return fmt.Errorf("there are %d Plans, want at most %d", n, maxPlans)
 	}
@@ -47,7 +48,11 @@ func (l *Limit) addPlans(cfg *LimitConfig) error {
 		case l.cost > r.burst:
 			errs = append(errs, fmt.Errorf("plan %q: the Cost is %d, more than its burst, %d", p.Name, l.cost, r.burst))
 		default:
-			l.plans = append(l.plans, plan{Plan: p, limit: l.variant(r, p.Quota, cfg.Capacity)})
+			own := l.variant(r, p.Quota, cfg.Capacity)
+			if t := before.tableOfPlan(p.Name, r); t != nil {
+				own.table = t
+			}
+			l.plans = append(l.plans, plan{Plan: p, limit: own})
 		}
 		names = append(names, p.Name)
 	}

@@ -113,21 +113,28 @@ func TestNodesWithClocksOfTheirOwn(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store := newFlaky(t)
 			q := ratelimit.Quota{Count: 10, Per: time.Hour}
+			var limits []*ratelimit.Limit
 			var stages []*ratelimit.Stage
-			for _, off := range []time.Duration{0, -time.Hour, -2 * time.Hour} {
-				l := stored(t, "a", q, store)
-				ratelimit.SetClock(l, time.Now().Add(off))
-				stages = append(stages, newStage(t, l))
+			for range 3 {
+				limits = append(limits, stored(t, "a", q, store))
+				stages = append(stages, newStage(t, limits[len(limits)-1]))
 			}
-			for hour, want := range []int{10, 10, 10} {
+			began := time.Now().Add(-24 * time.Hour) // of right clocks; they show that time since then
+			for hour, off := range [][3]time.Duration{
+				{0, -time.Hour, time.Hour}, {0, -time.Hour, time.Hour}, // as they are
+				{time.Hour, time.Hour, -time.Hour}, {-time.Hour, 0, 0}, {0, 0, 0}, // set on, and back
+			} {
+				for i, l := range limits {
+					ratelimit.SetClock(l, began.Add(-off[i]))
+				}
 				got := 0
 				for range 20 {
 					for _, s := range stages {
 						got += count(t, s, 1, anyone)
 					}
 				}
-				if got != want {
-					t.Errorf("hour %d: %d passed, want %d", hour, got, want)
+				if got != 10 {
+					t.Errorf("hour %d: %d passed, want 10", hour, got)
 				}
 				<-time.After(time.Hour)
 			}

@@ -49,6 +49,12 @@ type Config struct {
 	// once. nil for nobody.
 	BadCost func(x *exchange.Exchange, limit string)
 
+	// Near is told of each request that counts and after which four fifths of the
+	// burst are spent, of a limit that is Soft: l is that limit, with the quota that its
+	// subject has. It is called by many at once, before the request is answered. nil
+	// for nobody.
+	Near func(x *exchange.Exchange, l *Limit)
+
 	// Bypass leaves a request alone, neither judged nor counted. It is called by many
 	// at once. nil for none.
 	Bypass func(x *exchange.Exchange) bool
@@ -199,6 +205,9 @@ func (s *Stage) note(x *exchange.Exchange, all []wish, passed bool) {
 			w.limit.counts.passed.Add(1)
 			if w.limit.near(w) {
 				x.NearLimit = w.limit.name
+				if s.cfg.Near != nil {
+					s.cfg.Near(x, w.limit)
+				}
 			}
 		case !w.ok:
 			w.limit.counts.refused.Add(1)

@@ -142,6 +142,9 @@ func TestShadow(t *testing.T) {
 	if !slices.Equal(told, []string{"tried", "tried"}) {
 		t.Errorf("was told %q, want of the two that passed and would not have", told)
 	}
+	if got, want := l.Counts(), (ratelimit.Counts{Passed: 1, Shadowed: 2}); got != want {
+		t.Errorf("LIMIT-15: counted %+v, want %+v", got, want)
+	}
 	h := http.Header{}
 	s.Headers(request(), h)
 	if got := h.Get("RateLimit-Policy"); got != `"a";q=3;w=3600` {

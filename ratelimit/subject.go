@@ -34,6 +34,15 @@ func (l *Limit) Subject(x *exchange.Exchange) (Subject, bool) {
 	return Subject(key), ok
 }
 
+// Digest returns what stands for the subject of x in every process; false when the
+// limit does not count x.
+func (l *Limit) Digest(x *exchange.Exchange) (Digest, bool) {
+	if _, counts := l.key(x); !counts {
+		return Digest{}, false
+	}
+	return digest(l.by, x), true
+}
+
 // Name returns the limit's name.
 func (l *Limit) Name() string { return l.name }
 

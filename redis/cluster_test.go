@@ -34,8 +34,14 @@ func slotsOf(r [2]int) (all []string) {
 // startCluster starts three servers that divide the slots, without replicas.
 func startCluster(tb testing.TB) (servers []*server) {
 	tb.Helper()
+	return joined(tb, func(args ...string) *server { return startServer(tb, args...) })
+}
+
+// joined is a cluster of servers that start starts.
+func joined(tb testing.TB, start func(args ...string) *server) (servers []*server) {
+	tb.Helper()
 	for range 3 {
-		servers = append(servers, startServer(tb, "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"))
+		servers = append(servers, start("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"))
 	}
 	for i, r := range ranges() {
 		must(tb, servers[i], append([]string{"CLUSTER", "ADDSLOTS"}, slotsOf(r)...)...)
@@ -143,7 +149,18 @@ func TestCluster(t *testing.T) {
 		attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) { movedSlot(t, servers, addresses) })
 	})
 	t.Run("a server that is paused", func(t *testing.T) {
-		attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) { pausedServer(t, servers, addresses) })
+		attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) {
+			lostServer(t, servers, addresses, "paused", func() { servers[1].Signal(t, syscall.SIGSTOP) }, func() { servers[1].Signal(t, syscall.SIGCONT) })
+		})
+	})
+	t.Run("a server that is killed", func(t *testing.T) {
+		attack.Case(t, "LIMIT-08", attack.Library, func(t *testing.T) {
+			lostServer(t, servers, addresses, "killed", servers[1].Kill, func() {
+				if !servers[1].Restart(t) { // it knows its slots still
+					t.Fatal("the server does not start again")
+				}
+			})
+		})
 	})
 	t.Run("a server that has nothing any more", func(t *testing.T) { emptiedServer(t, servers, addresses) })
 }
@@ -172,10 +189,17 @@ func emptiedServer(t *testing.T, servers []*server, addresses []string) {
 	}
 	moved := slotsOf(ranges()[2])
 	must(t, servers[2], "FLUSHALL")
-	for _, s := range servers {
+	must(t, servers[2], append([]string{"CLUSTER", "DELSLOTS"}, moved...)...)
+	for _, s := range servers[:2] {
 		must(t, s, append([]string{"CLUSTER", "DELSLOTS"}, moved...)...)
 	}
-	must(t, servers[0], append([]string{"CLUSTER", "ADDSLOTS"}, moved...)...)
+	waitFor(t, "the slots to be free", func() bool { // what the third told of them before may arrive now, and gives them back to it
+		err := servers[0].do(t, append([]string{"CLUSTER", "ADDSLOTS"}, moved...)...).Error()
+		if err != nil {
+			_ = servers[0].do(t, append([]string{"CLUSTER", "DELSLOTS"}, moved...)...) // looked at by the next try
+		}
+		return err == nil
+	})
 	if err := servers[0].do(t, "CLUSTER", "BUMPEPOCH").Error(); err != nil {
 		t.Fatal(err)
 	}
@@ -237,12 +261,12 @@ func movedSlot(t *testing.T, servers []*server, addresses []string) {
 	waitFor(t, "its counters to go by the other lane", func() bool { return redis.SameLane(db.Limits(), "limits", tagOn((from+1)%3)) })
 }
 
-// A server of three is paused: its subjects go by the rule, all of them, and the
-// others do not notice.
-func pausedServer(t *testing.T, servers []*server, addresses []string) {
+// The second server of three is lost: its subjects go by the rule, all of them, and
+// the others do not notice.
+func lostServer(t *testing.T, servers []*server, addresses []string, how string, down, up func()) {
 	t.Helper()
 	const subjects, rounds = 60, 12
-	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = "paused", 2*time.Second }, addresses...) // a busy machine is no server that is away
+	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = how, 2*time.Second }, addresses...) // a busy machine is no server that is away
 	limit := func(outage ratelimit.Outage) *ratelimit.Stage {
 		l, err := ratelimit.NewLimit(ratelimit.LimitConfig{
 			Name: "a", Quota: ratelimit.Quota{Count: 10_000, Per: 24 * time.Hour}, By: []ratelimit.Part{ratelimit.ByKey()}, Spread: []ratelimit.Part{ratelimit.ByKey()},
@@ -278,12 +302,12 @@ func pausedServer(t *testing.T, servers []*server, addresses []string) {
 		return which, why
 	}
 	waitFor(t, "all to pass", func() bool { which, _ := fails(closed); return len(which) == 0 })
-	counters, err := servers[1].do(t, "KEYS", "paused:{*}:a:*").AsStrSlice()
+	counters, err := servers[1].do(t, "KEYS", how+":{*}:a:*").AsStrSlice()
 	if err != nil || len(counters) == 0 || len(counters) == subjects {
 		t.Fatalf("%d of %d subjects are on the server, %v", len(counters), subjects, err)
 	}
 
-	servers[1].Signal(t, syscall.SIGSTOP)
+	down()
 	waitFor(t, "the breaker to open", func() bool { fails(closed); return !db.Status().Up })
 	first, why := fails(closed)
 	if len(first) != len(counters) {
@@ -300,6 +324,6 @@ func pausedServer(t *testing.T, servers []*server, addresses []string) {
 			t.Errorf("%d of %d subjects fail that share: %v", len(which), subjects, why)
 		}
 	}
-	servers[1].Signal(t, syscall.SIGCONT)
+	up()
 	waitFor(t, "all to pass again", func() bool { which, _ := fails(closed); return len(which) == 0 && db.Status().Up })
 }

@@ -106,9 +106,11 @@ func against(t *testing.T, s *scripted, claims []ratelimit.Claim, oracles []*rat
 }
 
 // The same by the server's own clock, and through everything that is between.
-func TestAgainstTheOracleByTheServersClock(t *testing.T) {
+func TestAgainstTheOracleByTheServersClock(t *testing.T) { againstTheOracle(t, startServer(t)) }
+
+func againstTheOracle(t *testing.T, s *server) {
+	t.Helper()
 	r := rand.New(rand.NewPCG(7, 8))
-	s := startServer(t)
 	store := openDB(t, nil, s.Address).Limits()
 	for i, q := range []ratelimit.Quota{{Count: 10_000, Per: 7 * time.Second, Burst: 3}, {Count: 300, Per: time.Second, Burst: 40}, {Count: 999_983, Per: time.Minute, Burst: 7}} {
 		o := ratelimittest.NewOracle(q)

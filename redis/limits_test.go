@@ -38,8 +38,10 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-func TestStore(t *testing.T) {
-	s := startServer(t)
+func TestStore(t *testing.T) { keepsTheContract(t, startServer(t)) }
+
+func keepsTheContract(t *testing.T, s *server) {
+	t.Helper()
 	n := 0
 	ratelimittest.TestStore(t, func(t *testing.T) ratelimit.Store {
 		t.Helper()

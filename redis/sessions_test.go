@@ -15,8 +15,10 @@ import (
 	"github.com/warder-dev/warder/session/sessiontest"
 )
 
-func TestSessions(t *testing.T) {
-	s := startServer(t)
+func TestSessions(t *testing.T) { keepsSessions(t, startServer(t)) }
+
+func keepsSessions(t *testing.T, s *server) {
+	t.Helper()
 	n := 0
 	sessiontest.TestStore(t, func(t *testing.T) session.Store {
 		t.Helper()

@@ -52,14 +52,17 @@ type Config struct {
 	Version   string       // of the program, for User-Agent
 }
 
+// Remembered is for how long an event is not announced twice, after it was delivered
+// or given up.
+const Remembered = 60 * 24 * time.Hour
+
 const (
-	timeout     = 10 * time.Second // of one delivery
-	hiddenFor   = 2 * time.Minute  // how long nobody else gets what a sender claimed
-	pollEvery   = time.Second
-	batch       = 16
-	keepSettled = 60 * 24 * time.Hour
-	maxWait     = 24 * time.Hour // that a receiver may ask for
-	maxAnswer   = 64 << 10
+	timeout   = 10 * time.Second // of one delivery
+	hiddenFor = 2 * time.Minute  // how long nobody else gets what a sender claimed
+	pollEvery = time.Second
+	batch     = 16
+	maxWait   = 24 * time.Hour // that a receiver may ask for
+	maxAnswer = 64 << 10
 )
 
 // pauses are the times between attempts.
@@ -242,7 +245,7 @@ func (s *Sender) forget(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if _, err := s.cfg.Outbox.Forget(ctx, time.Now().Add(-keepSettled)); err != nil {
+			if _, err := s.cfg.Outbox.Forget(ctx, time.Now().Add(-Remembered)); err != nil {
 				s.complain(ctx, "webhooks: old deliveries could not be dropped", err)
 			}
 		}

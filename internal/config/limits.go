@@ -31,7 +31,7 @@ type RateLimit struct {
 	Capacity int `yaml:"capacity" default:"100000" min:"1" max:"16777216"`
 	// Shadow counts and logs what would be refused, and lets it pass. Default false.
 	Shadow bool `yaml:"shadow" default:"false"`
-	// Soft tells the upstream in X-Warder-Limit-Near once four fifths of the burst are spent. Default false.
+	// Soft tells the upstream in X-Warder-Limit-Near, and webhooks in limit.near, once four fifths of the burst are spent. Default false.
 	Soft bool `yaml:"soft" default:"false"`
 	// Store is where the limit counts: in memory, each node for itself; in redis, exactly, asked for each request; or leased, of which each node takes some ahead, so that nodes admit at most lease each more than the limit says. Default memory.
 	Store string `yaml:"store" default:"memory" enum:"memory|redis|leased"`

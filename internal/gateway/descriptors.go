@@ -8,11 +8,12 @@ import (
 )
 
 // NewDescriptorLimit makes a limit of rate_limit_domains, which tells its subjects
-// apart by one part. store is nil when nodes share no limit.
-func NewDescriptorLimit(name string, settings *config.RateLimit, by ratelimit.Part, store ratelimit.Store) (*ratelimit.Limit, error) {
+// apart by one part. store is nil when nodes share no limit, and before when there
+// was none of the name: see [ratelimit.LimitConfig].
+func NewDescriptorLimit(name string, settings *config.RateLimit, by ratelimit.Part, store ratelimit.Store, before *ratelimit.Limit) (*ratelimit.Limit, error) {
 	cfg := ratelimit.LimitConfig{
 		Name: name, Quota: ratelimit.Quota{Count: settings.Count, Per: settings.Per, Burst: settings.Burst}, By: []ratelimit.Part{by},
-		Capacity: settings.Capacity, Shadow: settings.Shadow,
+		Capacity: settings.Capacity, Shadow: settings.Shadow, Previous: before,
 	}
 	if settings.Shared() {
 		if store == nil {

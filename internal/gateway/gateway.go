@@ -58,6 +58,10 @@ type Config struct {
 	// made are good here, where both configurations say the same of them. nil for none.
 	Beside *Gateway
 
+	// Near is told of each request after which a limit that is soft is nearly reached:
+	// see [ratelimit.Config]. nil for nobody.
+	Near func(x *exchange.Exchange, l *ratelimit.Limit)
+
 	// Shadowed is told of each request that a stage in shadow would have refused.
 	// nil for nobody.
 	Shadowed func(x *exchange.Exchange, stage, reason string)
@@ -127,7 +131,7 @@ func New(cfg Config) (*Gateway, error) {
 		g.inheritTokens(beside)
 	}
 	err := g.build()
-	g.offered, g.described, g.drifts = nil, nil, nil
+	g.offered, g.described, g.drifts, g.limits.former = nil, nil, nil, nil
 	if err != nil {
 		return nil, errors.Join(err, g.release(before))
 	}

@@ -51,6 +51,9 @@ func (g *Gateway) inheritLimits(before *Gateway) {
 	wasNear, isNear := spreads(was), spreads(is)
 	sameBypass := config.SameBypass(was.RateLimitBypass, is.RateLimitBypass)
 	for name, settings := range is.RateLimits {
+		if slices.Equal(was.RateLimits[name].By, settings.By) { // where cel:EXPRESSION is one by its words
+			g.limits.former[name] = before.limits.rates[name]
+		}
 		if !config.SameLimit(was.RateLimits[name], settings) || !slices.Equal(wasNear[name], isNear[name]) {
 			continue
 		}

@@ -21,10 +21,12 @@ type limits struct {
 	concurrent map[string]*ratelimit.Concurrency
 	everybody  *ratelimit.Stage // the limits of requests that no route matches; nil for none
 	bypass     func(x *exchange.Exchange) bool
+
+	former map[string]*ratelimit.Limit // of the gateway before, by which those with other settings count on; nil once built
 }
 
 func newLimits() limits {
-	return limits{rates: make(map[string]*ratelimit.Limit), concurrent: make(map[string]*ratelimit.Concurrency)}
+	return limits{rates: make(map[string]*ratelimit.Limit), concurrent: make(map[string]*ratelimit.Concurrency), former: make(map[string]*ratelimit.Limit)}
 }
 
 // addLimits makes those limits that are not there yet. Routes that name the same
@@ -70,6 +72,7 @@ func (g *Gateway) addLimit(name string, settings *config.RateLimit, spread []str
 		Name: name, Quota: ratelimit.Quota{Count: settings.Count, Per: settings.Per, Burst: settings.Burst}, By: by, Cost: settings.Cost,
 		CostHeader: settings.CostHeader, SkipMissing: settings.SkipMissing, Capacity: settings.Capacity, Shadow: settings.Shadow, Soft: settings.Soft,
 	}
+	cfg.Previous = g.limits.former[name]
 	if settings.Shared() {
 		if g.cfg.LimitStore == nil {
 			return errors.New("it is shared by nodes, and there is no store")
@@ -149,7 +152,7 @@ func (g *Gateway) limitStage(names []string, stage string, cost int, innermost b
 	}
 	fields := cfg.RateLimitFields
 	return ratelimit.New(ratelimit.Config{
-		Limits: chosen, Bypass: g.limits.bypass, Shadowed: g.shadowedLimit(stage), BadCost: g.badCost,
+		Limits: chosen, Bypass: g.limits.bypass, Shadowed: g.shadowedLimit(stage), BadCost: g.badCost, Near: g.cfg.Near,
 		Quiet:   fields != config.FieldsStandard && fields != config.FieldsBoth,
 		Legacy:  fields == config.FieldsLegacy || fields == config.FieldsBoth,
 		Replace: innermost && fields != config.Off, KeepCostHeaders: true, // until the edge takes them away

@@ -101,7 +101,7 @@ func makeDescriptors(cfg *config.Config, before *descriptorLimits, one func(*con
 
 func (p *program) newDescriptorLimit(settings *config.DescriptorLimit) (*ratelimit.Limit, error) {
 	rate := settings.Rate()
-	return gateway.NewDescriptorLimit(settings.Name, &rate, ratelimits.Part(settings.Name), p.options.LimitStore)
+	return gateway.NewDescriptorLimit(settings.Name, &rate, ratelimits.Part(settings.Name), p.options.LimitStore, p.descriptors.all()[settings.Name])
 }
 
 // rules are those of descriptors below entries of which some are left open.

@@ -65,9 +65,11 @@ const before = `
 rate_limits:
   kept: {count: 3, per: 366d, by: [key]}
   dropped: {count: 2, per: 366d, by: [key]}
+  softer: {count: 4, per: 366d, by: [key], plans: [{name: gold, plans: [gold], count: 2}]}
 cors: {default: {origins: ["https://a.example"]}}
 routes:
   - {match: "/kept", upstream: api, rate_limits: [kept]}
+  - {match: "/softer", upstream: api, rate_limits: [softer]}
   - {match: "/changed", upstream: api, rate_limits: [dropped]}
   - {match: "/gone", upstream: api, scopes: ["orders:read"]}
 `
@@ -77,6 +79,7 @@ rate_limits:
   kept: {count: 3, per: 366d, by: [key]}
   dropped: {count: 1, per: 366d, by: [key]}
   added: {count: 1, per: 366d, by: [key]}
+  softer: {count: 4, per: 366d, by: [key], soft: true, cost: 2, cost_header: X-Cost, plans: [{name: silver, plans: [silver], count: 9}, {name: gold, plans: [gold], count: 2}]}
 cors: {default: {origins: ["https://b.example"]}}
 headers: {frame_options: SAMEORIGIN}
 routes:
@@ -84,6 +87,7 @@ routes:
   - {match: "/changed", upstream: api, rate_limits: [dropped]}
   - {match: "/new", upstream: api, rate_limits: [added]}
   - {match: "/scoped", upstream: api, scopes: ["others:read"]}
+  - {match: "/softer", upstream: api, rate_limits: [softer]}
 `
 
 // readers are the origins that may read /kept.
@@ -106,6 +110,7 @@ func TestReload(t *testing.T) {
 	p := start(t, one, settings{yaml: before})
 	wantStatuses(t, "before", p.statuses(t, "/kept", p.key, 2), 200, 200)
 	wantStatuses(t, "before", p.statuses(t, "/changed", p.key, 3), 200, 200, 429)
+	wantStatuses(t, "before", p.statuses(t, "/softer", p.key, 2), 200, 200)
 	wantStatuses(t, "before", p.statuses(t, "/new", p.key, 1), 404)
 	wantStatuses(t, "before", p.statuses(t, "/gone", p.key, 1), 200)
 	if got := p.readers(t); !slices.Equal(got, []string{"https://a.example"}) {
@@ -115,6 +120,7 @@ func TestReload(t *testing.T) {
 	p.write(t, two, after)
 	p.reload(t)
 	wantStatuses(t, "a limit that is the same has counted on", p.statuses(t, "/kept", p.key, 2), 200, 429)
+	wantStatuses(t, "a limit of which the quota is the same has counted on", p.statuses(t, "/softer", p.key, 2), 200, 429)
 	wantStatuses(t, "a limit that changed began anew", p.statuses(t, "/changed", p.key, 2), 200, 429)
 	wantStatuses(t, "a new route with a new limit", p.statuses(t, "/new", p.key, 2), 200, 429)
 	wantStatuses(t, "a route that is gone, and one with other scopes", append(p.statuses(t, "/gone", p.key, 1), p.statuses(t, "/scoped", p.key, 1)...), 404, 403)

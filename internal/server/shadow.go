@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
-
 	"github.com/warder-dev/warder"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
@@ -59,8 +57,8 @@ type shadowed struct {
 	said    gateway.Decision
 	asked   bool // by a proxy that only asks
 
-	question *rlsv3.RateLimitRequest // an Envoy's, about limits; of a request all else is
-	limits   *ratelimits.Service     // which answered it
+	question *ratelimits.Question // an Envoy's, about limits; of a request all else is
+	limits   *ratelimits.Service  // which answered it
 }
 
 // A shadowTap is told of every outcome of one gateway, and hands the requests on.

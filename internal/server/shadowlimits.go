@@ -3,8 +3,6 @@ package server
 import (
 	"log/slog"
 
-	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
-
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/decision/ratelimits"
@@ -27,7 +25,7 @@ func newShadowLimits(cfg *config.Config) (*ratelimits.Service, error) {
 	limits, err := makeDescriptors(cfg, nil, func(settings *config.DescriptorLimit) (*ratelimit.Limit, error) {
 		rate := settings.Rate()
 		rate.Store, rate.Lease = config.StoreMemory, 0
-		return gateway.NewDescriptorLimit(settings.Name, &rate, ratelimits.Part(settings.Name), nil)
+		return gateway.NewDescriptorLimit(settings.Name, &rate, ratelimits.Part(settings.Name), nil, nil)
 	})
 	if err != nil {
 		return nil, err
@@ -36,13 +34,13 @@ func newShadowLimits(cfg *config.Config) (*ratelimits.Service, error) {
 }
 
 // asked hands an Envoy's question on to be compared. No Envoy waits for it.
-func (s *shadow) asked(live *descriptors) func(*exchange.Exchange, *rlsv3.RateLimitRequest) {
+func (s *shadow) asked(live *descriptors) func(*exchange.Exchange, ratelimits.Question) {
 	if s == nil {
 		return nil
 	}
-	return func(x *exchange.Exchange, question *rlsv3.RateLimitRequest) {
+	return func(x *exchange.Exchange, question ratelimits.Question) {
 		select {
-		case s.queue <- shadowed{question: question, limits: live.service, id: x.ID}:
+		case s.queue <- shadowed{question: &question, limits: live.service, id: x.ID}:
 		default:
 			s.differences.drop()
 		}
@@ -52,7 +50,7 @@ func (s *shadow) asked(live *descriptors) func(*exchange.Exchange, *rlsv3.RateLi
 // judgeLimits compares which limits count a question: what is left of them is no
 // matter of the configuration.
 func (s *shadow) judgeLimits(one *shadowed, current *generation) {
-	d, same := one.limits.Compare(current.limits, one.question)
+	d, same := one.limits.Compare(current.limits, *one.question)
 	if same {
 		s.differences.agree()
 		return

@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +34,7 @@ type announcer struct {
 const (
 	announceQueue  = 256
 	announceRecent = 4096
-	announceEvery  = time.Hour // the same subject near the same limit
+	announceEvery  = time.Hour // the same again
 	announceTime   = 5 * time.Second
 )
 
@@ -159,36 +157,6 @@ func (a *announcer) lost() uint64 {
 	return a.dropped
 }
 
-// nearLimit is the data of [webhook.LimitNear].
-type nearLimit struct {
-	Limit   string `json:"limit"`
-	Route   string `json:"route"`
-	Issuer  string `json:"issuer,omitempty"`
-	Subject string `json:"subject,omitempty"`
-	KeyID   string `json:"key_id,omitempty"`
-	Owner   string `json:"owner,omitempty"`
-	Client  string `json:"client,omitempty"` // of nobody who is known
-}
-
-// Done announces who is near a limit, once an hour. It is an [exchange.Finisher].
-func (a *announcer) Done(x *exchange.Exchange, _ exchange.Outcome) {
-	if x.NearLimit == "" || x.Dry {
-		return
-	}
-	d := nearLimit{Limit: x.NearLimit, Route: x.Route}
-	who := "client " + x.Client.String()
-	if p := &x.Principal; p.IsZero() {
-		d.Client = x.Client.String()
-	} else {
-		who = fmt.Sprintf("%q %q", p.Issuer, p.Subject)
-		d.Issuer, d.Subject, d.KeyID, d.Owner = p.Issuer, p.Subject, p.KeyID, p.Owner
-	}
-	now := time.Now()
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s", x.NearLimit, who))
-	id := fmt.Sprintf("limit-near:%s:%d", hex.EncodeToString(sum[:16]), now.Unix()/int64(announceEvery/time.Second))
-	a.offer(id, webhook.LimitNear, now, d)
-}
-
 // keepHouse begins what is done each hour.
 func (p *program) keepHouse() (err error) {
 	keys, ok := p.options.Store.(housekeeping.Keys)
@@ -223,9 +191,6 @@ func (p *program) finisher(tap *shadowTap) exchange.Finisher {
 	all := finishers{p.metrics}
 	if tap != nil {
 		all = append(all, tap)
-	}
-	if p.announcer != nil {
-		all = append(all, p.announcer)
 	}
 	if p.tally != nil {
 		all = append(all, p.tally)

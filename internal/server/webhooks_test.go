@@ -91,23 +91,44 @@ func TestEventsAreTold(t *testing.T) {
 webhooks:
   ops: {url: "%s/hook", secret: "${HOOK_SECRET}", ca_file: "%s", insecure_private: true}
   other: {url: "%[1]s/other", secret: "${HOOK_SECRET}", ca_file: "%[2]s", insecure_private: true, events: [key.leaked]}
-rate_limits: {few: {count: 10, per: 1h, by: [key], soft: true}}
-routes: [{match: "/", upstream: api, rate_limits: [few]}]
+rate_limits:
+  few: {count: 10, per: 1h, by: [key], soft: true, plans: [{name: gold, plans: [gold], count: 20}]}
+  owners: {count: 20, per: 1d, by: [owner], soft: true}
+  addresses: {count: 40, per: 1h, by: [address], soft: true}
+routes: [{match: "/", upstream: api, rate_limits: [few, owners, addresses]}]
 `, in.URL, ca), environ: []string{"HOOK_SECRET=" + webhookSecret}, before: func(t *testing.T, p *program) {
 		t.Helper()
 		p.change(t, p.record.ID, apikey.OpUpdate, func(r *apikey.Record) { // it was made a month ago, and has two days left
 			r.Created, r.Expires = time.Now().Add(-30*24*time.Hour), time.Now().Add(48*time.Hour)
 		})
 	}})
+	_, gold := p.create(t, apikey.Spec{Environment: "live", Owner: "acme", Plan: "gold", Scopes: []string{"orders:*"}})
 	for range 12 {
 		p.get(t, "/", p.key)
 	}
-	near := eventually(t, func() ([]map[string]any, bool) {
-		all := in.of(webhook.LimitNear)
-		return all, len(all) > 0
+	for range 30 {
+		p.get(t, "/", gold)
+	}
+	want := []string{ // the key with a plan was not near its own
+		"addresses 40/1h0m0s of 127.0.0.1", "few 10/1h0m0s of " + string(p.record.ID) + " acme", "owners 20/24h0m0s of acme",
+	}
+	near := eventually(t, func() ([]string, bool) {
+		var all []string
+		for _, e := range in.of(webhook.LimitNear) {
+			who := e["client"]
+			switch e["limit"] {
+			case "few":
+				who = fmt.Sprint(e["key_id"], " ", e["owner"])
+			case "owners":
+				who = e["owner"]
+			}
+			all = append(all, fmt.Sprintf("%v %v/%v of %v", e["limit"], e["count"], e["per"], who))
+		}
+		slices.Sort(all)
+		return all, len(all) >= len(want)
 	})
-	if len(near) != 1 || near[0]["limit"] != "few" || near[0]["key_id"] != string(p.record.ID) || near[0]["owner"] != "acme" {
-		t.Errorf("near = %v, want one of the key", near)
+	if !slices.Equal(near, want) {
+		t.Errorf("near = %q, want %q", near, want)
 	}
 	expiring := eventually(t, func() ([]map[string]any, bool) {
 		all := in.of(webhook.KeyExpiring)

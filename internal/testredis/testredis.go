@@ -27,6 +27,7 @@ type Server struct {
 	BusPort int      // of a server of a cluster
 	Args    []string // more of them; as they are at the next Restart
 
+	program  string
 	dir      string
 	fixedBus bool // its bus is at its port and busAbove
 
@@ -38,32 +39,36 @@ type Server struct {
 // redis-server: an older Redis, or Valkey.
 const ProgramVariable = "WARDER_REDIS_SERVER"
 
-// program is the server's.
-func program() string {
-	return cmp.Or(os.Getenv(ProgramVariable), "redis-server") //nolint:forbidigo // of tests alone
-}
+// Valkey is the server that Debian has of Redis' other line.
+const Valkey = "valkey-server"
 
 // busAbove is where Redis before 7 has the bus of a cluster, and cannot be told
 // otherwise.
 const busAbove = 10_000
 
 // fixesBus reports whether the program is so old.
-func fixesBus(tb testing.TB) bool {
+func fixesBus(tb testing.TB, program string) bool {
 	tb.Helper()
-	said, err := exec.CommandContext(tb.Context(), program(), "--version").Output() //nolint:gosec // whoever runs the test names it
+	said, err := exec.CommandContext(tb.Context(), program, "--version").Output() //nolint:gosec // whoever runs the test names it
 	if err != nil {
-		tb.Fatalf("%s --version: %v (package redis-server, see .ci/needs)", program(), err)
+		tb.Fatalf("%s --version: %v (see .ci/needs)", program, err)
 	}
 	return bytes.Contains(said, []byte(" v=6."))
 }
 
-// Start starts redis-server with args on a free port, and waits until it answers. It
-// is killed when the test ends.
+// Start starts redis-server, or what the variable names, with args on a free port,
+// and waits until it answers. It is killed when the test ends.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
-	s := &Server{dir: tb.TempDir(), Args: args}
+	return StartProgram(tb, cmp.Or(os.Getenv(ProgramVariable), "redis-server"), args...) //nolint:forbidigo // of tests alone
+}
+
+// StartProgram is Start for a program that is named.
+func StartProgram(tb testing.TB, program string, args ...string) *Server {
+	tb.Helper()
+	s := &Server{program: program, dir: tb.TempDir(), Args: args}
 	bus := slices.Contains(args, "--cluster-enabled")
-	s.fixedBus = bus && fixesBus(tb)
+	s.fixedBus = bus && fixesBus(tb, program)
 	for range 20 { // somebody else may take the port between
 		s.Port, s.BusPort = freePort(tb), 0
 		switch {
@@ -80,7 +85,7 @@ func Start(tb testing.TB, args ...string) *Server {
 			return s
 		}
 	}
-	tb.Fatal("redis-server does not start")
+	tb.Fatal(program + " does not start")
 	return nil
 }
 
@@ -103,13 +108,13 @@ func (s *Server) Restart(tb testing.TB) bool {
 		args = append(args, "--cluster-port", strconv.Itoa(s.BusPort))
 	}
 	var log bytes.Buffer
-	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), program(), args...) //nolint:gosec // the test's own arguments
+	s.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), s.program, args...) //nolint:gosec // the test's own arguments
 	s.cmd.Stdout, s.cmd.Stderr = &log, &log
 	// A group of its own: a kernel continues stopped processes of a group that lost its
 	// shell, whoever stopped them.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := s.cmd.Start(); err != nil {
-		tb.Fatalf("%s: %v (package redis-server, see .ci/needs)", program(), err)
+		tb.Fatalf("%s: %v (see .ci/needs)", s.program, err)
 	}
 	s.ended = make(chan struct{})
 	go func(cmd *exec.Cmd, ended chan struct{}) {
@@ -119,7 +124,7 @@ func (s *Server) Restart(tb testing.TB) bool {
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		select {
 		case <-s.ended:
-			tb.Logf("redis-server ended: %s", log.String())
+			tb.Logf("%s ended: %s", s.program, log.String())
 			return false
 		case <-time.After(5 * time.Millisecond):
 		}

@@ -10,6 +10,9 @@ import (
 	"github.com/warder-dev/warder/exchange"
 )
 
+// A Question is what an Envoy asked, for [Service.Compare].
+type Question struct{ request *rlsv3.RateLimitRequest }
+
 // A Difference is how two configurations count one question, in their own words:
 // no value of the question is in it.
 type Difference struct {
@@ -19,12 +22,12 @@ type Difference struct {
 
 // Compare reports how other would count a question otherwise than s does. It counts
 // nothing. same is for two that count alike, and for questions that name none.
-func (s *Service) Compare(other *Service, request *rlsv3.RateLimitRequest) (d Difference, same bool) {
-	one, err := s.rules.Load().read(request)
+func (s *Service) Compare(other *Service, q Question) (d Difference, same bool) {
+	one, err := s.rules.Load().read(q.request)
 	if err != nil {
 		return d, true // by its form, which both judge alike
 	}
-	two, err := other.rules.Load().read(request)
+	two, err := other.rules.Load().read(q.request)
 	if err != nil { // two descriptors are of one limit there
 		return Difference{Route: one.route, By: "counted", Other: "refused: its descriptors cannot be counted together"}, false
 	}

@@ -49,9 +49,8 @@ type Config struct {
 	// Required.
 	Shadowed func(x *exchange.Exchange, limit string)
 
-	// Asked is told of each question once it is judged. It may keep the question, and
-	// changes nothing in it. nil for nobody.
-	Asked func(x *exchange.Exchange, request *rlsv3.RateLimitRequest)
+	// Asked is told of each question once it is judged, and may keep it. nil for nobody.
+	Asked func(x *exchange.Exchange, q Question)
 }
 
 // Path is that of the question in gRPC.
@@ -117,7 +116,7 @@ func (s *Service) ShouldRateLimit(ctx context.Context, request *rlsv3.RateLimitR
 		}
 		s.end(a, err)
 		if s.cfg.Asked != nil {
-			s.cfg.Asked(a.x, request)
+			s.cfg.Asked(a.x, Question{request})
 		}
 	}()
 	return s.answer(a, request) //nolint:contextcheck // the exchange carries it
