@@ -136,6 +136,7 @@
 //   - internal/golden: files that a run is compared with
 //   - internal/imports: who may import whom
 //   - internal/testcert: certificates of every sort
+//   - internal/testotlp: a collector of traces, for tests
 //   - internal/testpostgres: a real PostgreSQL server for tests
 //   - internal/testredis: a real redis-server for one test
 //   - internal/testscan: sqlmap and wapiti against one server of a test
