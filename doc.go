@@ -138,6 +138,7 @@
 //   - internal/hostile: texts that attackers send
 //   - internal/imports: who may import whom
 //   - internal/testcert: certificates of every sort
+//   - internal/testotlp: a collector of traces, for tests
 //   - internal/testpostgres: a real PostgreSQL server for tests
 //   - internal/testredis: a real redis-server for one test
 //   - internal/testscan: sqlmap and wapiti against one server of a test

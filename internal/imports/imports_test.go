@@ -288,6 +288,7 @@ func table() map[string]row {
 		"internal/testcert":      {},
 		"internal/testpostgres":  {third: []string{"github.com/jackc/pgx/v5"}},
 		"internal/testredis":     {},
+		"internal/testotlp":      {third: []string{"google.golang.org/protobuf/encoding/protowire"}},
 		"internal/testscan":      {},
 		"internal/wire":          {third: x},
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +44,13 @@ type script struct {
 	answers []func(*http.Request) (*http.Response, error)
 	at      []time.Duration
 	spans   []int
+}
+
+// came returns when posts came, and how many spans each had.
+func (s *script) came() (at []time.Duration, spans []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.at), slices.Clone(s.spans)
 }
 
 func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -99,12 +107,13 @@ func TestPosts(t *testing.T) {
 				tracer := newTracer(t, tracing.Config{Ratio: 1, Client: &http.Client{Transport: s}})
 				do(tracer.Stage("test"), exchangeOf("192.0.2.7:5"), nil)
 				time.Sleep(time.Minute) //nolint:forbidigo // the time of the bubble
-				if len(s.at) != len(tt.at) {
-					t.Fatalf("posts at %v, want %v", s.at, tt.at)
+				at, spans := s.came()
+				if len(at) != len(tt.at) {
+					t.Fatalf("posts at %v, want %v", at, tt.at)
 				}
-				for i := range s.at {
-					if s.at[i] != tt.at[i] || s.spans[i] != 3 {
-						t.Errorf("post %d at %v with %d spans, want %v with 3", i, s.at[i], s.spans[i], tt.at[i])
+				for i := range at {
+					if at[i] != tt.at[i] || spans[i] != 3 {
+						t.Errorf("post %d at %v with %d spans, want %v with 3", i, at[i], spans[i], tt.at[i])
 					}
 				}
 				if got := tracer.Counts(); got != tt.want {
@@ -237,8 +246,8 @@ func TestAFullQueueIsPostedAtOnce(t *testing.T) {
 			do(tracer.Stage("test"), exchangeOf("192.0.2.7:5"), nil)
 		}
 		synctest.Wait()
-		if len(s.at) == 0 || s.at[0] != 0 {
-			t.Errorf("posts at %v, want one at once", s.at)
+		if at, _ := s.came(); len(at) == 0 || at[0] != 0 {
+			t.Errorf("posts at %v, want one at once", at)
 		}
 		if err := tracer.Close(); err != nil {
 			t.Error(err)

@@ -288,7 +288,7 @@ func TestQuestionsAreHeard(t *testing.T) {
 			judged.Header.Set("Traceparent", "00-ffffffffffffffffffffffffffffffff-ffffffffffffffff-01") // the client's own
 			x = exchange.New(judged)
 			x.Peer = netip.MustParseAddrPort("10.9.9.9:1") // the client
-			tracer.Asked("decision").Check(x) //nolint:contextcheck // the exchange has it
+			tracer.Asked("decision").Check(x)              //nolint:contextcheck // the exchange has it
 		}))
 		r := httptest.NewRequest(http.MethodGet, "/authz", http.NoBody)
 		r.RemoteAddr = remote

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/tracing"
+	"github.com/warder-dev/warder/problem"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -21,10 +24,6 @@ import (
 	"google.golang.org/protobuf/reflect/protopath"
 	"google.golang.org/protobuf/reflect/protorange"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	"github.com/warder-dev/warder/exchange"
-	"github.com/warder-dev/warder/internal/tracing"
-	"github.com/warder-dev/warder/problem"
 )
 
 const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -102,7 +101,7 @@ func TestThePostIsOTLP(t *testing.T) {
 	if root.GetFlags() != remote|1 {
 		t.Errorf("flags %x", root.GetFlags())
 	}
-	if at := time.Unix(0, int64(root.GetStartTimeUnixNano())); time.Since(at) > time.Hour || root.GetEndTimeUnixNano() < up.GetEndTimeUnixNano() { //nolint:gosec // of now
+	if at := time.Unix(0, int64(root.GetStartTimeUnixNano())); time.Since(at) > time.Hour || root.GetEndTimeUnixNano() < up.GetEndTimeUnixNano() {
 		t.Errorf("times %v", root)
 	}
 	for _, a := range root.GetAttributes() {
