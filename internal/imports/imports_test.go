@@ -223,7 +223,7 @@ func table() map[string]row {
 		"internal/portallink":                {module: vocabulary("audit")},
 		"internal/portallink/portallinktest": {module: []string{"audit", "internal/portallink"}},
 		"internal/portal": {
-			module: vocabulary("", "apikey", "audit", "bodylimit", "csrf", "internal/fleet", "internal/idempotency", "internal/portallink", "securityheaders", "usage/tally"),
+			module: vocabulary("", "apikey", "audit", "bodylimit", "csrf", "internal/fleet", "internal/idempotency", "internal/portallink", "ratelimit", "securityheaders", "usage/tally"),
 			third:  []string{"maragu.dev/gomponents"},
 		},
 		"internal/keyservice": {
