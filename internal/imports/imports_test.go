@@ -236,7 +236,7 @@ func table() map[string]row {
 		// a client of the admin API, within the process
 		"internal/adminui": {
 			module: vocabulary("", "account", "apikey", "bodylimit", "client", "csrf", "securityheaders", "session", "usage/tally"),
-			third:  []string{"maragu.dev/gomponents"},
+			third:  []string{"maragu.dev/gomponents", "rsc.io/qr"}, // the code of an authenticator's secret: ADR 49
 		},
 		"internal/decision": {module: vocabulary("", "ticket", "upstream")},
 		"internal/decision/extauthz": {
