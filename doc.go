@@ -115,6 +115,7 @@
 //   - internal/policytest: tables of requests and the answers that are expected
 //   - client: the Go client of the admin API
 //   - internal/clientgen: what writes it from the API's document
+//   - internal/portal: the pages on which holders see to their keys
 //   - internal/portallink: links to the holders' portal, good once, and their sessions
 //   - internal/idempotency: what came of requests that a client may send again
 //   - internal/jsonwalk: JSON, token by token

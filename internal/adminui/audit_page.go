@@ -42,12 +42,12 @@ func (e *event) row() g.Node {
 		subject = linkTo(keyAddress(e.Subject), code(e.Subject))
 	}
 	return h.Tr(
-		h.Td(h.Class("number dim"), g.Text(number(e.Seq))), h.Td(clock(e.At)), rowHead(g.Text(e.Op)), h.Td(g.Text(e.Kind+" "), subject),
-		h.Td(actorText(e)), h.Td(g.Text(e.Source)), h.Td(h.Class("diff"), changeList(e.Changes)),
+		cell("No.", h.Class("number dim"), g.Text(number(e.Seq))), cell("When", clock(e.At)), rowHead(g.Text(e.Op)), cell("Of", g.Text(e.Kind+" "), subject),
+		cell("Who", actorText(e)), cell("From", g.Text(e.Source)), cell("", h.Class("diff"), changeList(e.Changes)),
 	)
 }
 
 // ofKey is an entry on the page of its key.
 func (e *event) ofKey() g.Node {
-	return h.Tr(h.Td(clock(e.At)), rowHead(g.Text(e.Op)), h.Td(actorText(e)), h.Td(g.Text(e.Source)), h.Td(h.Class("diff"), changeList(e.Changes)))
+	return h.Tr(cell("When", clock(e.At)), rowHead(g.Text(e.Op)), cell("Who", actorText(e)), cell("From", g.Text(e.Source)), cell("", h.Class("diff"), changeList(e.Changes)))
 }

@@ -66,7 +66,7 @@ func (r *row) node() g.Node {
 			g.If(r.Kind != string(apikey.KindSecret), g.Group{blank(), h.Span(h.Class("badge kind"), g.Text(r.Kind))}),
 			h.Code(h.Class("under"), g.Text(r.Masked)),
 		),
-		h.Td(apartText(r.Owner)), h.Td(g.Text(r.Environment)), h.Td(h.Class("scopes"), scopes), h.Td(badge(r.Badge)),
-		h.Td(g.Text(day(r.Created))), h.Td(lastUsed(r)), h.Td(expires),
+		cell("Owner", apartText(r.Owner)), cell("Env", g.Text(r.Environment)), cell("Scopes", h.Class("scopes"), scopes), cell("State", badge(r.Badge)),
+		cell("Created", g.Text(day(r.Created))), cell("Last used", lastUsed(r)), cell("Expires", expires),
 	)
 }

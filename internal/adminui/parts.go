@@ -134,6 +134,12 @@ func numberHeads(names ...string) g.Node {
 	return g.Map(names, func(name string) g.Node { return h.Th(h.Scope("col"), h.Class("number"), g.Text(name)) })
 }
 
+// cell is one of a row of a list. Where a row stands in lines, on a phone, its label is
+// shown with it.
+func cell(label string, what ...g.Node) g.Node {
+	return h.Td(h.Data("label", label), g.Group(what))
+}
+
 func numberCell(n int64) g.Node { return h.Td(h.Class("number"), g.Text(number(n))) }
 
 func rowHead(what ...g.Node) g.Node { return h.Th(h.Scope("row"), g.Group(what)) }
@@ -226,10 +232,11 @@ func toldOnce(more ...g.Node) g.Node {
 func authenticator(secret string, opens address) g.Node {
 	return g.Group{
 		h.P(
-			g.Text("Add this secret to an authenticator, such as an app on a phone"),
+			g.Text("Scan this by an authenticator, such as an app on a phone, or add the secret to it"),
 			g.If(!opens.none(), g.Group{g.Text(", or "), linkTo(opens, g.Text("open it in one on this device"))}),
 			g.Text(":"),
 		),
+		g.Iff(!opens.none(), func() g.Node { return qrCode(opens.text, "The secret as a QR code") }),
 		h.Pre(h.Class("secret"), g.Text(secret)),
 		(&field{Name: "code", Label: "Its code", Hint: "6 digits.", Kind: "text", Required: true, Complete: "one-time-code", Max: 16}).node(),
 	}

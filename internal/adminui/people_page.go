@@ -20,8 +20,8 @@ func personRow(a account.View) g.Node { //nolint:gocritic // people are shown on
 		factor = g.Text("yes")
 	}
 	return h.Tr(
-		rowHead(linkTo(personAddress(a.ID), apartText(a.Name))), h.Td(apartText(a.Email)), h.Td(g.Text(string(a.Role))), h.Td(badge(string(a.State))),
-		h.Td(factor), h.Td(lastLogin(&a)),
+		rowHead(linkTo(personAddress(a.ID), apartText(a.Name))), cell("E-mail", apartText(a.Email)), cell("Role", g.Text(string(a.Role))), cell("State", badge(string(a.State))),
+		cell("Second factor", factor), cell("Last login", lastLogin(&a)),
 	)
 }
 

@@ -225,7 +225,7 @@ func table() map[string]row {
 		"internal/portallink":                {module: vocabulary("audit")},
 		"internal/portallink/portallinktest": {module: []string{"audit", "internal/portallink"}},
 		"internal/portal": {
-			module: vocabulary("", "apikey", "audit", "bodylimit", "csrf", "internal/fleet", "internal/idempotency", "internal/portallink", "securityheaders", "usage/tally"),
+			module: vocabulary("", "apikey", "audit", "bodylimit", "csrf", "internal/fleet", "internal/idempotency", "internal/portallink", "ratelimit", "securityheaders", "usage/tally"),
 			third:  []string{"maragu.dev/gomponents"},
 		},
 		"internal/keyservice": {
@@ -238,7 +238,7 @@ func table() map[string]row {
 		// a client of the admin API, within the process
 		"internal/adminui": {
 			module: vocabulary("", "account", "apikey", "bodylimit", "client", "csrf", "securityheaders", "session", "usage/tally"),
-			third:  []string{"maragu.dev/gomponents"},
+			third:  []string{"maragu.dev/gomponents", "rsc.io/qr"}, // the code of an authenticator's secret: ADR 49
 		},
 		"internal/decision": {module: vocabulary("", "ticket", "upstream")},
 		"internal/decision/extauthz": {

@@ -28,6 +28,7 @@ import (
 	"github.com/warder-dev/warder/internal/fleet"
 	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/internal/keyservice"
+	"github.com/warder-dev/warder/internal/portallink"
 	"github.com/warder-dev/warder/openapi"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/target"
@@ -52,6 +53,7 @@ type world struct {
 	service  *keyservice.Service
 	handler  http.Handler
 	fault    func() error // of the registry of nodes
+	passes   portallink.Memory
 }
 
 // people is a scheme of tokens such as "person:admin" and "person:developer:acme".
@@ -157,6 +159,7 @@ func newWorldOf(tb testing.TB, m *meddler, more ...func(*keyservice.Config)) *wo
 	cfg := keyservice.Config{
 		Store: store, Issuer: w.issuer, Verifier: w.verifier, Registry: nodes{w}, Attempts: w.attempts, Schemes: []authn.Scheme{token, w.people, w.machines.Scheme()},
 		Log: log, Credits: w.credits, Ledger: ledger, Tokens: w.tokens, People: w.admins, AdminKeys: w.machines,
+		Portal: &keyservice.Portal{Passes: &w.passes, Open: "https://keys.test/open", Returns: func(address string) bool { return address == "https://app.test/" }},
 	}
 	for _, change := range more {
 		change(&cfg)

@@ -8,8 +8,7 @@ import (
 	h "maragu.dev/gomponents/html"
 )
 
-// This file alone makes what a browser follows, sends to or loads: a test reads the
-// other files for it.
+// This file alone makes what a browser follows, sends to or loads.
 
 // An address is where a link leads. It is made here, of constants and escaped parts.
 type address struct{ text string }

@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"time"
@@ -123,7 +124,7 @@ func (v *visit) giveBack(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.site.cfg.Timeout)
 	defer cancel()
 	if err := v.site.cfg.Passes.GiveBack(ctx, v.pass.ID); err != nil {
-		v.site.cfg.Log.ErrorContext(ctx, "a key that was not made stays counted for a link to the portal") //nolint:sloglint // there is nothing to name
+		v.site.cfg.Log.LogAttrs(ctx, slog.LevelError, "a key that was not made stays counted for a link to the portal", slog.String("link", string(v.pass.ID)), slog.Any("error", err))
 	}
 }
 

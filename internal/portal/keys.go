@@ -261,7 +261,8 @@ func (v *visit) roll() error {
 // reasons are why a holder revokes.
 func reasons() []option {
 	return []option{
-		{apikey.ReasonCessationOfOperation, "it is not needed any more"}, {apikey.ReasonSuperseded, "another key took its place"},
+		{apikey.ReasonCessationOfOperation, "it is not needed any more"},
+		{apikey.ReasonSuperseded, "another key took its place"},
 		{apikey.ReasonKeyCompromise, "somebody else may have it"},
 	}
 }

@@ -151,15 +151,15 @@ func TestThePolicyOfKeysHolds(t *testing.T) {
 func TestTheAPIsLinks(t *testing.T) {
 	h := start(t)
 	for field, spec := range map[string]object{
-		"return":           {"owner": "acme", "return": "https://evil.test/"},
-		"life":             {"owner": "acme", "life": "2d"},
-		"session":          {"owner": "acme", "session": "1s"},
-		"create.keys":      {"owner": "acme", "create": object{"keys": 101}},
-		"create.scopes":    {"owner": "acme", "create": object{"keys": 1, "scopes": []string{"a b"}}},
-		"create.max_ttl":   {"owner": "acme", "create": object{"keys": 1, "max_ttl": "soon"}},
-		"may[0]":           {"owner": "acme", "may": []string{"everything"}},
-		"owner":            {"owner": "a\x01b"},
-		"admin":            {"owner": "acme", "admin": true},
+		"return":         {"owner": "acme", "return": "https://evil.test/"},
+		"life":           {"owner": "acme", "life": "2d"},
+		"session":        {"owner": "acme", "session": "1s"},
+		"create.keys":    {"owner": "acme", "create": object{"keys": 101}},
+		"create.scopes":  {"owner": "acme", "create": object{"keys": 1, "scopes": []string{"a b"}}},
+		"create.max_ttl": {"owner": "acme", "create": object{"keys": 1, "max_ttl": "soon"}},
+		"may[0]":         {"owner": "acme", "may": []string{"everything"}},
+		"owner":          {"owner": "a\x01b"},
+		"admin":          {"owner": "acme", "admin": true},
 	} {
 		answer := h.api(t, "/v1/portalLinks", spec, 400)
 		faults, _ := answer["errors"].([]any)

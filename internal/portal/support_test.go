@@ -379,4 +379,3 @@ func (h *house) ops(t *testing.T, subject string) (all []string) {
 	}
 	return all
 }
-

@@ -82,6 +82,11 @@ func (o *office) settle(t *testing.T, b *browser.Browser) {
 	var shared string
 	b.Eval(`document.querySelector("input[name=secret]").value`, &shared)
 	o.shared = secret.New(shared)
+	var address string
+	b.Eval(`document.querySelector("input[name=address]").value`, &address)
+	if got := scanned(t, b); got != address || !strings.HasPrefix(got, "otpauth://totp/warder:ada?") || !strings.Contains(got, "secret="+shared) {
+		t.Errorf("a phone reads %q, want %q", got, address)
+	}
 	b.Fill("/ui/setup/finish", map[string]string{"password": adminPassword, "again": adminPassword, "code": o.code(t, 0)})
 	o.want(t, b.Send("/ui/setup/finish"), 200, "Recovery codes.")
 	o.codes = strings.Fields(o.told(b))
@@ -133,6 +138,7 @@ func TestTheAdminPage(t *testing.T) {
 		o.clean(t, b)
 	})
 	attack.Case(t, "UI-07", attack.Browser, func(t *testing.T) { o.shownOnce(t, b) })
+	o.phone(t, b)
 	attack.Case(t, "UI-01", attack.Browser, func(t *testing.T) { o.markup(t, b) })
 	attack.Case(t, "UI-03", attack.Browser, func(t *testing.T) { o.others(t, b) })
 	attack.Case(t, "UI-02", attack.Browser, func(t *testing.T) { o.frames(t, b) })

@@ -123,3 +123,16 @@ func (b *Browser) Back() (html string) {
 	b.tb.Fatal("browser: back leads nowhere")
 	return ""
 }
+
+// Narrow makes the window as wide as a phone's, in CSS pixels; 0 makes it what it was.
+func (b *Browser) Narrow(width int64) {
+	b.tb.Helper()
+	b.do("make the window narrow", func(ctx context.Context, t *chromedp.Target) error {
+		if width == 0 {
+			_, err := cdp.Call(ctx, t, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+			return err
+		}
+		_, err := cdp.Call(ctx, t, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 844, DeviceScaleFactor: 1, Mobile: true})
+		return err
+	})
+}
