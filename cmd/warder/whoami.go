@@ -107,7 +107,7 @@ func askWhoami(cmd *cobra.Command, p *process, form format) error {
 			{"actor", shown(v.Actor)},
 			{"role", dash(shown(v.Role))},
 			{"owner", dash(shown(v.Owner))},
-			{"proved by", shown(v.Scheme)},
+			{"proved by", dash(shown(v.Scheme))},
 			{"rights", dash(strings.Join(v.Rights, " "))},
 		})
 	})

@@ -267,6 +267,8 @@ func (s *Service) keyUsage(ctx context.Context, c *caller, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
 	routes, err := s.cfg.Counts.Top(ctx, countsOf(&q), tally.ByRoute, mostRoutes)
 	if err != nil {
 		return nil, err
