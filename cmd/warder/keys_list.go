@@ -189,7 +189,11 @@ func (o *listOptions) find(ctx context.Context, keys keyTable, f apikey.Filter) 
 		f.After = page.Next
 	}
 	if o.sort == sortOldest {
-		slices.SortStableFunc(all, func(a, b apikey.Record) int { return a.Created.Compare(b.Created) })
+		// By whole seconds, as they are shown and as a server tells them, and of one second by id:
+		// the list is the same on the database and from a server.
+		slices.SortStableFunc(all, func(a, b apikey.Record) int {
+			return a.Created.Truncate(time.Second).Compare(b.Created.Truncate(time.Second))
+		})
 	}
 	return all, nil
 }
