@@ -99,17 +99,11 @@ func (s *MemoryStore) HasDigests(ctx context.Context, digests []ImportedDigest) 
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	there := make(map[ImportedDigest]struct{})
-	for _, r := range s.records {
-		for i := range r.Secrets {
-			if one := &r.Secrets[i]; one.Format != "" {
-				there[ImportedDigest{one.Format, one.Digest}] = struct{}{}
-			}
-		}
-	}
 	has := make([]bool, len(digests))
-	for i, d := range digests {
-		_, has[i] = there[d]
+	for _, r := range s.records {
+		for i := range digests {
+			has[i] = has[i] || r.imported(digests[i].Format, &digests[i].Sum)
+		}
 	}
 	return has, nil
 }

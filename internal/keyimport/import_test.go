@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,12 +146,12 @@ func TestImportReportsEverythingThatIsWrong(t *testing.T) {
 // breaking is a store that ends its context, or fails, after some batches.
 type breaking struct {
 	*apikey.MemoryStore
-	left int
+	left atomic.Int32 // batches are written side by side
 	stop func() error
 }
 
 func (s *breaking) ApplyAll(ctx context.Context, changes []apikey.Change) ([]apikey.Revision, error) {
-	if s.left--; s.left < 0 {
+	if s.left.Add(-1) < 0 {
 		if err := s.stop(); err != nil {
 			return nil, err
 		}
@@ -169,7 +170,8 @@ func TestImportGoesOn(t *testing.T) {
 			store, p := new(apikey.MemoryStore), peppers(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			b := &breaking{store, 2, func() error { return stop(cancel) }}
+			b := &breaking{MemoryStore: store, stop: func() error { return stop(cancel) }}
+			b.left.Store(2)
 			first, err := importer(t, b, p, file(n), false).Import(ctx)
 			if err == nil || first.Imported != count(t, store) || first.Imported >= n || first.Imported < 1000 {
 				t.Fatalf("Import = %+v, %v, with %d keys in the store", first, err, count(t, store))

@@ -56,7 +56,8 @@ const stored = `SELECT (SELECT coalesce(group_concat(id || name || owner || disa
 	|| (SELECT coalesce(group_concat(key_id || hex(digest) || coalesce(retires, 0)), '') FROM secrets) || ';' || (SELECT count(*) FROM changes) || ';'
 	|| (SELECT coalesce(group_concat(kind || id || balance || coalesce(amount, 0)), '') FROM credits) || ';'
 	|| (SELECT coalesce(group_concat(id || name || detail || revision), '') FROM accounts) || ';'
-	|| (SELECT coalesce(group_concat(id || detail || revision), '') FROM admin_keys) || ';' || (SELECT count(*) FROM account_changes)`
+	|| (SELECT coalesce(group_concat(id || detail || revision), '') FROM admin_keys) || ';' || (SELECT count(*) FROM account_changes) || ';'
+	|| (SELECT coalesce(group_concat(id || owner || coalesce(ended, 0)), '') FROM portal_passes)`
 
 // A step is an operation of the admin API that changes something. What stands in
 // braces is a member of an answer before it.
@@ -98,6 +99,8 @@ func steps() []step {
 		{"resetPerson", "POST", one + ":reset", map[string]bool{"password": true}, account("reset"), ""},
 		{"removePerson", "DELETE", one, nil, account("remove"), ""},
 		{"createAdminKey", "POST", "/v1/adminKeys", map[string]string{"role": "auditor"}, []string{"create-key admin-key {admin}"}, "admin"},
+		{"createPortalLink", "POST", "/v1/portalLinks", map[string]string{"owner": "acme"}, []string{"create portal *"}, "pass"},
+		{"endPortalLink", "POST", "/v1/portalLinks/{pass}:end", nil, []string{"end portal {pass}"}, ""},
 		{"revokeAdminKey", "POST", admin + "{admin}:revoke", struct{}{}, []string{"revoke-key admin-key {admin}"}, ""},
 	}
 }
@@ -135,7 +138,8 @@ func TestTheAdminAPILeavesOneEntry(t *testing.T) {
 	attack.Case(t, "AUDIT-01", attack.Admin, func(t *testing.T) {
 		upstream := wire.Listen(t, wire.Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
 		const token = "ADMINTOKENADMINTOKENADMINTOKEN"
-		p := start(t, upstream.URL(), settings{token: secret.New(token), spec: apikey.Spec{Environment: "live"}})
+		const withPortal = "routes: [{match: \"/\", upstream: api}]\nportal: {listen: 127.0.0.1:0, url: 'http://localhost:8084'}\n"
+		p := start(t, upstream.URL(), settings{yaml: withPortal, token: secret.New(token), spec: apikey.Spec{Environment: "live"}})
 		raw := p.raw(t)
 		exec := func(query string) {
 			t.Helper()
@@ -214,7 +218,7 @@ func TestTheAdminAPILeavesOneEntry(t *testing.T) {
 func keep(t *testing.T, name, answer string, made map[string]string) {
 	t.Helper()
 	var members struct {
-		Link        string
+		ID, Link    string
 		Key, Person struct{ ID string }
 	}
 	if err := json.Unmarshal([]byte(answer), &members); err != nil {
@@ -223,7 +227,7 @@ func keep(t *testing.T, name, answer string, made map[string]string) {
 	if members.Link != "" {
 		made["link"] = members.Link
 	}
-	if id := members.Key.ID + members.Person.ID; name != "" {
+	if id := members.ID + members.Key.ID + members.Person.ID; name != "" {
 		made[name] = id
 	}
 }

@@ -28,6 +28,7 @@ rate_limits:
   shared: {count: 100, per: 1h, by: [address], store: redis, on_store_failure: insecure_open}
 default_rate_limits: [one]
 credits: {cost: 1}
+tracing: {endpoint: "https://127.0.0.1:1/v1/traces"}
 webhooks: {ops: {url: "https://127.0.0.1:1", secret: "${HOOK_SECRET}"}}
 `
 
