@@ -30,12 +30,13 @@ func (b *besieged) made(t *testing.T, path string, body map[string]any) subject 
 	var got struct {
 		Key    struct{ ID string }
 		Person struct{ ID string }
+		ID     string
 		Text   string
 	}
 	if err := json.Unmarshal([]byte(answer.text), &got); answer.status != http.StatusCreated || err != nil {
 		t.Fatalf("%s: %d %s", path, answer.status, answer.text)
 	}
-	return subject{got.Key.ID + got.Person.ID, got.Text, answer.header.Get("Etag")}
+	return subject{got.Key.ID + got.Person.ID + got.ID, got.Text, answer.header.Get("Etag")}
 }
 
 func (b *besieged) newKey(t *testing.T) subject {
@@ -54,6 +55,10 @@ func makers() map[string]func(t *testing.T, b *besieged) subject {
 		"/v1/adminKeys/{id}": func(t *testing.T, b *besieged) subject {
 			t.Helper()
 			return b.made(t, "/v1/adminKeys", map[string]any{"name": newWord(), "role": "developer"})
+		},
+		"/v1/portalLinks/{id}": func(t *testing.T, b *besieged) subject {
+			t.Helper()
+			return b.made(t, "/v1/portalLinks", map[string]any{"owner": newWord()})
 		},
 	}
 }
@@ -112,6 +117,8 @@ func preparations() map[string]func(t *testing.T, b *besieged, a *aim, s subject
 		}
 	}
 	return map[string]func(t *testing.T, b *besieged, a *aim, s subject){
+		// One owner has a bounded number of links.
+		"createPortalLink": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["owner"] = newWord() },
 		"createPerson": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["name"] = newWord() },
 		"getCredits": func(t *testing.T, b *besieged, a *aim, s subject) {
 			t.Helper()
