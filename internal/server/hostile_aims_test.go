@@ -119,7 +119,7 @@ func preparations() map[string]func(t *testing.T, b *besieged, a *aim, s subject
 	return map[string]func(t *testing.T, b *besieged, a *aim, s subject){
 		// One owner has a bounded number of links.
 		"createPortalLink": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["owner"] = newWord() },
-		"createPerson": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["name"] = newWord() },
+		"createPerson":     func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["name"] = newWord() },
 		"getCredits": func(t *testing.T, b *besieged, a *aim, s subject) {
 			t.Helper()
 			post(t, b, s, "/v1/credits:set", map[string]any{"key": s.id, "credits": 5})

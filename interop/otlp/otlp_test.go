@@ -13,9 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warder-dev/warder/exchange"
-	"github.com/warder-dev/warder/internal/tracing"
-	"github.com/warder-dev/warder/problem"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -24,6 +21,10 @@ import (
 	"google.golang.org/protobuf/reflect/protopath"
 	"google.golang.org/protobuf/reflect/protorange"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/tracing"
+	"github.com/warder-dev/warder/problem"
 )
 
 const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
