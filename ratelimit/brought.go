@@ -13,8 +13,7 @@ import (
 // a table for each quota, since arrival times of one quota say nothing under
 // another. They share room, so that it is bounded however many there are.
 type family struct {
-	capacity int64
-	used     atomic.Int64
+	used atomic.Int64
 
 	mu    sync.RWMutex
 	known map[Quota]*Limit
@@ -23,9 +22,7 @@ type family struct {
 // maxBrought is how many different quotas a limit knows at a time.
 const maxBrought = 4096
 
-func newFamily(capacity int) *family {
-	return &family{capacity: int64(capacity), known: make(map[Quota]*Limit)}
-}
+func newFamily() *family { return &family{known: make(map[Quota]*Limit)} }
 
 func (f *family) find(q Quota) *Limit {
 	f.mu.RLock()
@@ -88,7 +85,7 @@ func (l *Limit) withQuota(q Quota) *Limit {
 // newTable returns a table of the family.
 func (f *family) newTable(r rule) *table {
 	t := newTable(r, 1) // one shard: there may be thousands
-	t.capacity, t.used, t.family = f.capacity, &f.used, f
+	t.used, t.family = &f.used, f
 	return t
 }
 
@@ -106,22 +103,6 @@ func (f *family) tables() (all []*table) {
 		}
 	}
 	return all
-}
-
-// makeRoom lets go of one subject of any table; see [table.makeRoom].
-func (f *family) makeRoom(now int64, whole bool) bool {
-	for _, t := range f.tables() {
-		for i := range t.shards {
-			s := &t.shards[i]
-			s.mu.Lock()
-			done := t.evict(s, now, whole)
-			s.mu.Unlock()
-			if done {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // idle lets go of everybody whose burst is whole, and reports whether nobody is

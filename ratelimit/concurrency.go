@@ -35,6 +35,12 @@ type ConcurrencyConfig struct {
 
 	// Bypass leaves a request alone. It is called by many at once. nil for none.
 	Bypass func(x *exchange.Exchange) bool
+
+	// Previous is a Concurrency whose place this one takes, such as that of the
+	// settings before. Where both have one Name and By, the requests that it let in keep
+	// their places in both, which may be used at once. By [ByFunc] counts as the same
+	// by its name. nil for none.
+	Previous *Concurrency
 }
 
 // A Concurrency bounds how many requests of a subject are under way at once. A
@@ -45,10 +51,24 @@ type ConcurrencyConfig struct {
 type Concurrency struct {
 	cfg     ConcurrencyConfig
 	keys    Limit // for its subjects
-	counts  counts
 	refusal *problem.Problem
+	*places
+}
+
+// places are those that are taken, and what was decided about them.
+type places struct {
+	counts  counts
 	taken   [manyPlaces]taken
 	holders [manyPlaces]holders
+}
+
+func newPlaces() *places {
+	p := new(places)
+	for i := range manyPlaces {
+		p.taken[i].by = make(map[uint64]int)
+		p.holders[i].key = make(map[*exchange.Exchange]uint64)
+	}
+	return p
 }
 
 // manyPlaces is into how many parts the requests under way are divided, each with
@@ -82,13 +102,14 @@ func NewConcurrency(cfg ConcurrencyConfig) (*Concurrency, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("ratelimit: concurrency %q: %w", cfg.Name, err)
 	}
-	c := &Concurrency{cfg: cfg, keys: Limit{by: slices.Clone(cfg.By), skip: cfg.SkipMissing, seed: maphash.MakeSeed()}}
+	before := cfg.Previous
+	cfg.Previous = nil // one of each reload would be kept
+	c := &Concurrency{cfg: cfg, keys: Limit{by: slices.Clone(cfg.By), skip: cfg.SkipMissing, seed: maphash.MakeSeed()}, places: newPlaces()}
+	if before != nil && before.cfg.Name == cfg.Name && sameParts(before.keys.by, c.keys.by) {
+		c.keys.seed, c.places = before.keys.seed, before.places
+	}
 	c.refusal = problem.New(problem.RateLimited,
 		"The limit "+cfg.Name+" of requests under way at once is reached. Wait for the answer of an earlier one.").With("Retry-After", "1")
-	for i := range manyPlaces {
-		c.taken[i].by = make(map[uint64]int)
-		c.holders[i].key = make(map[*exchange.Exchange]uint64)
-	}
 	return c, nil
 }
 

@@ -85,6 +85,38 @@ func TestConcurrencyInShadow(t *testing.T) {
 	}
 }
 
+// One that takes another's place, with another number of places, knows who is under
+// way; one of other subjects or another name does not.
+func TestConcurrencyAfterAnother(t *testing.T) {
+	old := newConcurrency(t, 3)
+	a, b := request(), request()
+	if !old.Check(a).Passed() || !old.Check(b).Passed() {
+		t.Fatal("refused")
+	}
+	for _, other := range []*ratelimit.Concurrency{
+		newConcurrency(t, 1, func(c *ratelimit.ConcurrencyConfig) { c.Name, c.Previous = "other", old }),
+		newConcurrency(t, 1, func(c *ratelimit.ConcurrencyConfig) { c.By, c.Previous = []ratelimit.Part{ratelimit.ByOwner()}, old }),
+	} {
+		if other.UnderWay() != 0 || !other.Check(request()).Passed() {
+			t.Error("another one knows of the places")
+		}
+	}
+	fewer := newConcurrency(t, 1, func(c *ratelimit.ConcurrencyConfig) { c.Previous = old })
+	more := newConcurrency(t, 4, func(c *ratelimit.ConcurrencyConfig) { c.Previous = fewer })
+	old.Done(a, exchange.Outcome{})
+	if fewer.Check(request()).Passed() {
+		t.Error("there is a place beside the one that is left")
+	}
+	more.Done(b, exchange.Outcome{}) // whoever let it in
+	c, d := request(), request()
+	if !fewer.Check(c).Passed() || old.UnderWay() != 1 || fewer.Check(d).Passed() || !old.Check(d).Passed() {
+		t.Error("there is no place though all were given back")
+	}
+	if got := more.Counts(); got.Passed != 4 || got.Refused != 2 {
+		t.Errorf("counted %+v of all", got)
+	}
+}
+
 func TestConcurrencyThatIsNone(t *testing.T) {
 	if _, err := ratelimit.NewConcurrency(ratelimit.ConcurrencyConfig{Name: "A", Max: -1, Shadow: true}); err == nil {
 		t.Error("accepted")

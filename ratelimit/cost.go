@@ -94,7 +94,7 @@ func (w *wish) charge(x *exchange.Exchange, n uint64) {
 	if !next.after(tat) {
 		return
 	}
-	if slot < 0 && !w.limit.table.reserve(w.shard, now) {
+	if slot < 0 && !w.limit.table.reserve(w.shard, now, w.limit.room) {
 		return // everybody who is remembered is over the limit: so is whoever comes next
 	}
 	w.shard.set(w.key, slot, next)

@@ -52,7 +52,11 @@ func Remembered(l *Limit) int {
 }
 
 // Sound reports whether the parts of l's table agree with each other.
-func Sound(l *Limit) bool {
+func Sound(l *Limit) bool { return SoundBelow(l, 0) }
+
+// SoundBelow is Sound while there are at most most subjects, which may be more than l
+// has room for.
+func SoundBelow(l *Limit, most int64) bool {
 	used := int64(0)
 	for i := range l.table.shards {
 		s := &l.table.shards[i]
@@ -68,7 +72,13 @@ func Sound(l *Limit) bool {
 			return false
 		}
 	}
-	return used == l.table.used.Load() && used <= l.table.capacity
+	return used == l.table.used.Load() && used <= max(most, l.room)
+}
+
+// ShardOf is in which shard l counts the subject of x.
+func ShardOf(l *Limit, x *exchange.Exchange) int {
+	key, _ := l.key(x)
+	return int(key & uint64(len(l.table.shards)-1))
 }
 
 // Charge counts n requests more of x in a limit with a store.

@@ -181,7 +181,7 @@ func (w *wish) plan(c *Claim) uint64 {
 	defer s.mu.Unlock()
 	e := s.leases[w.key]
 	if e == nil {
-		s.makeLeaseRoom(l.table)
+		s.makeLeaseRoom(int(l.room) / len(l.table.shards))
 		e = &lease{subject: c.Subject, near: c.Near}
 		s.leases[w.key] = e
 	}
@@ -189,13 +189,13 @@ func (w *wish) plan(c *Claim) uint64 {
 	return e.ask(l, tat, w.now, l.cost)
 }
 
-// makeLeaseRoom lets go of any one lease when there are as many as subjects may be:
+// makeLeaseRoom lets go of any one lease when there are more than most:
 // its units are lost, and it is asked for again.
-func (s *shard) makeLeaseRoom(t *table) {
+func (s *shard) makeLeaseRoom(most int) {
 	if s.leases == nil {
 		s.leases = make(map[uint64]*lease)
 	}
-	if len(s.leases) <= int(t.capacity)/len(t.shards) {
+	if len(s.leases) <= most {
 		return
 	}
 	for key := range s.leases {

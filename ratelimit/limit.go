@@ -84,10 +84,12 @@ type LimitConfig struct {
 	Spread []Part
 
 	// Previous is a limit whose place this one takes, such as that of the settings
-	// before. Nobody has a burst anew by that: where both have one Name, By, Capacity
-	// and Store, each quota counts on that both have, their own and those of plans of
-	// one name, and so do quotas that principals bring along and overrides. By [ByFunc]
-	// counts as the same by its name. Both may be used at once. nil for none.
+	// before. Nobody has a burst anew by that: where both have one Name, By and Store,
+	// each quota counts on that both have, their own and those of plans of one name,
+	// and so do quotas that principals bring along and overrides. By [ByFunc] counts as
+	// the same by its name. Both may be used at once. Where Capacity is less than
+	// before, those go first who have spent least, as others come; their memory is
+	// free when the process ends. nil for none.
 	Previous *Limit
 }
 
@@ -125,6 +127,7 @@ type Limit struct {
 	table  *table
 	began  time.Time // with the monotonic clock: setting the wall clock changes nothing
 	remote *remote   // nil for a limit that counts in memory
+	room   int64     // LimitConfig.Capacity
 	order  uint64    // in which limits are locked, so that two stages with the same ones never wait for each other
 }
 
@@ -151,14 +154,14 @@ func NewLimit(cfg LimitConfig) (*Limit, error) {
 	seed := maphash.MakeSeed()
 	l := &Limit{
 		name: cfg.Name, rule: r, by: slices.Clone(cfg.By), cost: uint64(cfg.Cost), skip: cfg.SkipMissing, shadow: cfg.Shadow, //nolint:gosec // 1 at least
-		policy: policy(cfg.Name, cfg.Quota), seed: seed, table: newTable(r, cfg.Capacity), began: time.Now(),
+		policy: policy(cfg.Name, cfg.Quota), seed: seed, table: newTable(r, cfg.Capacity), room: int64(cfg.Capacity), began: time.Now(),
 		order:  maphash.String(seed, cfg.Name), // of 64 random bits
 		remote: shared, soft: cfg.Soft, costs: http.CanonicalHeaderKey(cfg.CostHeader), overrides: new(overrides), counts: new(counts), top: new(top),
 		refusal: problem.New(problem.RateLimited, "The limit "+cfg.Name+" is reached. Send fewer requests: Retry-After says in how many seconds the next one passes."),
 	}
 	l.step, l.made = r.cost(l.cost), new(made)
 	if l.personal() {
-		l.brought = newFamily(cfg.Capacity)
+		l.brought = newFamily()
 	}
 	before := cfg.Previous
 	if before != nil && !before.continues(l) {

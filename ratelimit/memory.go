@@ -53,7 +53,7 @@ func (m *Memory) Take(_ context.Context, claims []Claim, dry bool) error {
 			return err
 		}
 		p.next, c.OK = p.table.rule.take(p.tat, now, uint64(c.Cost)) //nolint:gosec // find has checked it
-		if !dry && (c.OK || c.Kind == Forced) && !p.room(now) {
+		if !dry && (c.OK || c.Kind == Forced) && !p.room(now, int64(m.capacity)) {
 			c.OK = false
 		}
 		pass = pass && (c.OK || c.Kind != Together)
@@ -81,13 +81,13 @@ type place struct {
 }
 
 // room sees to it that there is a slot; false when there is none.
-func (p *place) room(now int64) bool {
+func (p *place) room(now, capacity int64) bool {
 	s := p.table.shard(p.key)
 	for range attempts {
 		if _, p.slot = s.find(p.key); p.slot >= 0 || p.promised {
 			return true
 		}
-		if p.promised = p.table.reserve(s, now); !p.promised && !p.table.makeRoom(now) {
+		if p.promised = p.table.reserve(s, now, capacity); !p.promised && !p.table.makeRoom(now, capacity) {
 			return false
 		}
 	}

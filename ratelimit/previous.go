@@ -9,11 +9,15 @@ import (
 // own, and its plans and those with another cost have that of theirs.
 type made struct{ _ byte }
 
-// continues reports whether next tells the same subjects apart in as much room, and
-// counts in the same place.
+// continues reports whether next tells the same subjects apart, and counts in the
+// same place.
 func (l *Limit) continues(next *Limit) bool {
-	return l.name == next.name && l.table.capacity == next.table.capacity && sameStore(l.remote, next.remote) &&
-		slices.EqualFunc(l.by, next.by, func(a, b Part) bool { return alike(&a, &b) })
+	return l.name == next.name && sameStore(l.remote, next.remote) &&
+		sameParts(l.by, next.by)
+}
+
+func sameParts(a, b []Part) bool {
+	return slices.EqualFunc(a, b, func(p, q Part) bool { return alike(&p, &q) })
 }
 
 func sameStore(a, b *remote) bool {

@@ -48,7 +48,8 @@ func TestPrevious(t *testing.T) {
 		{"the time", func(c *ratelimit.LimitConfig) { c.Quota.Per = 300 * 24 * time.Hour }, "4 7 5 2 "},
 		{"the burst", func(c *ratelimit.LimitConfig) { c.Quota.Burst = 9 }, "9 7 5 2 "},
 		{"by whom", func(c *ratelimit.LimitConfig) { c.By = append(c.By, ratelimit.ByOwner()) }, "4 8 6 4 "},
-		{"the capacity", func(c *ratelimit.LimitConfig) { c.Capacity = 50 }, "4 8 6 4 "},
+		{"less capacity", func(c *ratelimit.LimitConfig) { c.Capacity = 50 }, "3 7 5 2 "},
+		{"more capacity", func(c *ratelimit.LimitConfig) { c.Capacity = 1_000_000 }, "3 7 5 2 "},
 		{"the name", func(c *ratelimit.LimitConfig) { c.Name = "b" }, "4 8 4 4 "},
 		{"the store", func(c *ratelimit.LimitConfig) { c.Store = newMemory(t, 100) }, "4 8 6 4 "},
 	}
@@ -71,10 +72,96 @@ func TestPrevious(t *testing.T) {
 				t.Errorf("%sare left, want %s", got, tt.want)
 			}
 			goesOn := after.Counts().Passed > passed+uint64(len(spend))
-			if same := after.Name() == "a" && tt.name != "by whom" && tt.name != "the capacity" && tt.name != "the store"; same && !goesOn {
+			if same := after.Name() == "a" && tt.name != "by whom" && tt.name != "the store"; same && !goesOn {
 				t.Errorf("%d passed in all, %d before", after.Counts().Passed, passed)
 			}
 		})
+	}
+}
+
+// Where a limit that takes another's place has room for other numbers, nobody who is
+// over it is forgotten: those go who have spent least, as others come.
+func TestPreviousWithAnotherCapacity(t *testing.T) {
+	for _, was := range []int{4000, 5000} { // one shard, and many
+		t.Run(fmt.Sprint(was), func(t *testing.T) {
+			limit := func(capacity int, before *ratelimit.Limit) (*ratelimit.Limit, *ratelimit.Stage) {
+				l := newLimit(t, ratelimit.LimitConfig{Name: "a", Quota: yearly(2), By: []ratelimit.Part{ratelimit.ByKey()}, Capacity: capacity, Previous: before})
+				return l, newStage(t, l)
+			}
+			come := func(s *ratelimit.Stage, kind string, n, times int) (passed int) {
+				for i := range n {
+					for range times {
+						if passes(t, s, request(key(fmt.Sprint(kind, i)))) {
+							passed++
+						}
+					}
+				}
+				return passed
+			}
+			old, s := limit(was, nil)
+			const over, fewer = 300, 500
+			if n := come(s, "over", over, 3) + come(s, "once", was-over, 1); n != was+over || ratelimit.Remembered(old) != was {
+				t.Fatalf("%d passed and %d are remembered", n, ratelimit.Remembered(old))
+			}
+			less, s := limit(fewer, old)
+			if n := come(s, "new", was, 1); n != was {
+				t.Errorf("%d of %d who are new passed, while there is who may go", n, was)
+			}
+			if n := ratelimit.Remembered(less); n != fewer || !ratelimit.Sound(less) {
+				t.Errorf("%d are remembered, want %d", n, fewer)
+			}
+			if n := come(s, "over", over, 2); n != 0 {
+				t.Errorf("%d passed who were over the limit", n)
+			}
+			more, s := limit(was, less)
+			if n := come(s, "newer", was-over, 2); n != 2*(was-over) || ratelimit.Remembered(more) != was {
+				t.Errorf("%d passed and %d are remembered, want %d of %d", n, ratelimit.Remembered(more), 2*(was-over), was)
+			}
+			none, s := limit(fewer, more) // and all of them are over it
+			if n := come(s, "none", 50, 1) + come(s, "over", over, 1) + come(s, "newer", was-over, 1); n != 0 || !ratelimit.SoundBelow(none, int64(was)) {
+				t.Errorf("%d passed while all are over the limit", n)
+			}
+			subject, _ := none.Subject(request(key("newer0")))
+			none.Reset(subject)
+			if ratelimit.Remembered(none) != was-1 || come(s, "newer", 2, 3) != 0 {
+				t.Error("there is room before as many are gone as are too many")
+			}
+		})
+	}
+}
+
+// A shard of which nobody may go takes the place of somebody in another, and those go
+// with them who are too many.
+func TestFewerThanAreOverTheLimit(t *testing.T) {
+	l := newLimit(t, ratelimit.LimitConfig{Name: "a", Quota: yearly(2), By: []ratelimit.Part{ratelimit.ByKey()}, Capacity: 5000})
+	s := newStage(t, l)
+	shard := func(n int) bool { return ratelimit.ShardOf(l, request(key(fmt.Sprint(n)))) == 0 }
+	over, once := 0, 0
+	for n := 0; over < 20 || once < 400; n++ {
+		switch {
+		case shard(n) && over < 20:
+			over++
+			for passes(t, s, request(key(fmt.Sprint(n)))) {
+				continue
+			}
+		case !shard(n) && once < 400:
+			once++
+			passes(t, s, request(key(fmt.Sprint(n))))
+		}
+	}
+	fewer := newLimit(t, ratelimit.LimitConfig{Name: "a", Quota: yearly(2), By: []ratelimit.Part{ratelimit.ByKey()}, Capacity: 50, Previous: l})
+	s = newStage(t, fewer)
+	for n := 1 << 20; ; n++ {
+		if !shard(n) {
+			continue
+		}
+		if !passes(t, s, request(key(fmt.Sprint(n)))) {
+			t.Error("refused, while there is who may go")
+		}
+		break
+	}
+	if n := ratelimit.Remembered(fewer); n != 50 || !ratelimit.Sound(fewer) {
+		t.Errorf("%d are remembered, want 50", n)
 	}
 }
 

@@ -44,7 +44,7 @@ func (l *Limit) learn(key uint64, tat instant, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, slot := s.find(key)
-	if !tat.after(before) || slot < 0 && !l.table.reserve(s, now) {
+	if !tat.after(before) || slot < 0 && !l.table.reserve(s, now, l.room) {
 		return // what is not remembered is asked for again
 	}
 	s.set(key, slot, tat)
@@ -75,7 +75,7 @@ func (t *table) spare() *table {
 	if o := t.outage.Load(); o != nil {
 		return o
 	}
-	o := newTable(t.rule, int(t.capacity))
+	o := newShards(t.rule, len(t.shards))
 	if t.family != nil {
 		o = t.family.newTable(t.rule)
 	}

@@ -12,13 +12,16 @@ import (
 // spent least: one whose burst is whole again, which loses nothing, or else one
 // which gains what it has spent. One that is over its limit never leaves; a shard
 // where all are takes room from another. When all of all are, there is none.
+//
+// How much room there is its limit says, of which there may be two with one table:
+// see [LimitConfig.Previous]. Where there is less than before, each that comes lets
+// two others go until all have room again.
 type table struct {
-	rule     rule
-	capacity int64
-	used     *atomic.Int64 // slots of all shards, and those promised
-	own      atomic.Int64  // used, but for tables of a family
-	family   *family       // with which capacity and used are shared; nil for none
-	shards   []shard
+	rule   rule
+	used   *atomic.Int64 // slots of all shards, and those promised
+	own    atomic.Int64  // used, but for tables of a family
+	family *family       // with which used is shared; nil for none
+	shards []shard
 
 	// of limits with a store
 	epoch  atomic.Uint64         // of the store, in which all of this was learnt
@@ -56,7 +59,11 @@ func newTable(r rule, capacity int) *table {
 	if capacity <= fewSlots {
 		n = 1
 	}
-	t := &table{rule: r, capacity: int64(capacity), shards: make([]shard, n)}
+	return newShards(r, n)
+}
+
+func newShards(r rule, n int) *table {
+	t := &table{rule: r, shards: make([]shard, n)}
 	for i := range t.shards {
 		t.shards[i].index = make(map[uint64]int32)
 	}
@@ -94,15 +101,15 @@ func (s *shard) set(key uint64, i int32, tat instant) {
 }
 
 // reserve promises a slot of s, which is locked. It reports false when the table
-// is full and everybody in s is over the limit.
-func (t *table) reserve(s *shard, now int64) bool {
+// is full, with room for capacity, and everybody in s is over the limit.
+func (t *table) reserve(s *shard, now, capacity int64) bool {
 	for range 2 { // two go for one that comes: what is spent does not pile up
-		if !t.evict(s, now, true) {
+		if !t.evict(s, now, t.used.Load() <= capacity) {
 			break
 		}
 		t.used.Add(-1)
 	}
-	if t.used.Add(1) <= t.capacity {
+	if t.used.Add(1) <= capacity {
 		return true
 	}
 	t.used.Add(-1)
@@ -130,21 +137,36 @@ func (t *table) over(tat instant, now int64) bool {
 	return !ok
 }
 
-// makeRoom lets go of one subject, whichever shard it is in. It reports false
-// when all are over their limit. No shard is locked.
-func (t *table) makeRoom(now int64) bool {
+// makeRoom lets go of one subject, whichever shard it is in, and of as many as are
+// too many. It reports false when all that are left are over their limit. No shard is
+// locked.
+func (t *table) makeRoom(now, capacity int64) bool {
+	tables := []*table{t}
+	if t.family != nil {
+		tables = append(tables, t.family.tables()...)
+	}
 	for _, whole := range []bool{true, false} {
-		if t.family != nil && t.family.makeRoom(now, whole) {
-			t.used.Add(-1)
-			return true
+		for _, one := range tables {
+			if one.letGo(now, capacity, whole) {
+				return true
+			}
 		}
-		for i := range t.shards {
-			s := &t.shards[i]
+	}
+	return false
+}
+
+// letGo lets go of subjects until there is room for one more. It reports false when
+// there are none left that may go.
+func (t *table) letGo(now, capacity int64, whole bool) bool {
+	for i := range t.shards {
+		for s := &t.shards[i]; ; {
 			s.mu.Lock()
-			done := t.evict(s, now, whole)
+			gone := t.evict(s, now, whole)
 			s.mu.Unlock()
-			if done {
-				t.used.Add(-1)
+			if !gone {
+				break
+			}
+			if t.used.Add(-1) < capacity {
 				return true
 			}
 		}

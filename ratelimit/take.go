@@ -65,7 +65,7 @@ func take(all []wish, dry bool) bool {
 		if full == nil {
 			return passed
 		}
-		if !full.table().makeRoom(full.now) {
+		if !full.table().makeRoom(full.now, full.limit.room) {
 			full.ok = false
 			return false
 		}
@@ -83,7 +83,7 @@ func (w *wish) take(dry bool) (passed bool, full *wish) {
 	var next instant
 	next, w.ok = l.rule.move(w.tat, w.now, l.step)
 	if w.ok && !dry {
-		if w.slot < 0 && !l.table.reserve(s, w.now) {
+		if w.slot < 0 && !l.table.reserve(s, w.now, l.room) {
 			w.ok, full = false, w
 		} else {
 			w.tat = next
@@ -121,7 +121,7 @@ func try(all []wish, dry bool) (passed bool, full *wish) {
 	}
 	for i := range all {
 		w := &all[i]
-		if w.slot >= 0 || w.table().reserve(w.shard, w.now) {
+		if w.slot >= 0 || w.table().reserve(w.shard, w.now, w.limit.room) {
 			continue
 		}
 		w.ok = false

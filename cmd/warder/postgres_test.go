@@ -95,8 +95,15 @@ func (c *cluster) serve(t *testing.T, upstream string) (gateway string, process 
 // listeners.
 func (c *cluster) node(t *testing.T, upstream string, args ...string) *served {
 	t.Helper()
+	return c.nodeIn(t, c.folder, upstream, args...)
+}
+
+// nodeIn is node in a folder of its own, as on another machine.
+func (c *cluster) nodeIn(t *testing.T, folder, upstream string, args ...string) *served {
+	t.Helper()
 	args = append([]string{"serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
-	s := &served{folder: c.folder, process: c.command(t.Context(), "warder_app", appPassword, args...)}
+	s := &served{folder: folder, process: c.command(t.Context(), "warder_app", appPassword, args...)}
+	s.process.Dir = folder
 	s.begin(t)
 	return s
 }

@@ -131,7 +131,7 @@ func New(cfg Config) (*Gateway, error) {
 		g.inheritTokens(beside)
 	}
 	err := g.build()
-	g.offered, g.described, g.drifts, g.limits.former = nil, nil, nil, nil
+	g.offered, g.described, g.drifts, g.limits.former, g.limits.busy = nil, nil, nil, nil, nil
 	if err != nil {
 		return nil, errors.Join(err, g.release(before))
 	}

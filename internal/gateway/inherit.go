@@ -52,7 +52,7 @@ func (g *Gateway) inheritLimits(before *Gateway) {
 	sameBypass := config.SameBypass(was.RateLimitBypass, is.RateLimitBypass)
 	for name, settings := range is.RateLimits {
 		if slices.Equal(was.RateLimits[name].By, settings.By) { // where cel:EXPRESSION is one by its words
-			g.limits.former[name] = before.limits.rates[name]
+			g.limits.former[name], g.limits.busy[name] = before.limits.rates[name], before.limits.concurrent[name]
 		}
 		if !config.SameLimit(was.RateLimits[name], settings) || !slices.Equal(wasNear[name], isNear[name]) {
 			continue

@@ -22,11 +22,13 @@ type limits struct {
 	everybody  *ratelimit.Stage // the limits of requests that no route matches; nil for none
 	bypass     func(x *exchange.Exchange) bool
 
-	former map[string]*ratelimit.Limit // of the gateway before, by which those with other settings count on; nil once built
+	// of the gateway before, by which those with other settings count on; nil once built
+	former map[string]*ratelimit.Limit
+	busy   map[string]*ratelimit.Concurrency
 }
 
 func newLimits() limits {
-	return limits{rates: make(map[string]*ratelimit.Limit), concurrent: make(map[string]*ratelimit.Concurrency), former: make(map[string]*ratelimit.Limit)}
+	return limits{rates: make(map[string]*ratelimit.Limit), concurrent: make(map[string]*ratelimit.Concurrency), former: make(map[string]*ratelimit.Limit), busy: make(map[string]*ratelimit.Concurrency)}
 }
 
 // addLimits makes those limits that are not there yet. Routes that name the same
@@ -64,7 +66,7 @@ func (g *Gateway) addLimit(name string, settings *config.RateLimit, spread []str
 	if settings.Concurrent > 0 {
 		g.limits.concurrent[name], err = ratelimit.NewConcurrency(ratelimit.ConcurrencyConfig{
 			Name: name, Max: settings.Concurrent, By: by, SkipMissing: settings.SkipMissing, Bypass: g.limits.bypass,
-			Shadow: settings.Shadow, Shadowed: g.shadowedLimit("concurrency"),
+			Shadow: settings.Shadow, Shadowed: g.shadowedLimit("concurrency"), Previous: g.limits.busy[name],
 		})
 		return err
 	}

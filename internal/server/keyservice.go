@@ -40,7 +40,7 @@ func (p *program) openKeyService() error {
 	if err != nil {
 		return err
 	}
-	issuer, err := p.issuer()
+	issuer, err := p.issuer(p.verifier.Invalidate)
 	if err != nil {
 		return err
 	}
@@ -75,12 +75,13 @@ func stale(p *exchange.Principal, right keyservice.Right) bool {
 	return again
 }
 
-// issuer makes and changes keys of this node, which sees each change at once.
-func (p *program) issuer() (*apikey.Issuer, error) {
+// issuer makes and changes keys of this node, which sees each change at once: changed
+// is told of it.
+func (p *program) issuer(changed func(apikey.ID)) (*apikey.Issuer, error) {
 	o := &p.options
 	keys := &o.Config.Keys
 	return apikey.NewIssuer(apikey.IssuerConfig{
-		Store: o.Store, Peppers: o.Peppers, Prefix: keys.Prefix, Changed: p.verifier.Invalidate,
+		Store: o.Store, Peppers: o.Peppers, Prefix: keys.Prefix, Changed: changed,
 		Policy: apikey.Policy{DefaultTTL: keys.DefaultTTL, MaxTTL: keys.MaxTTL, MaxSecrets: keys.MaxSecrets},
 	})
 }
@@ -91,7 +92,7 @@ func (p *program) holder() (gateway.HolderCommands, error) {
 	if o.Config.Holder.Path == "" {
 		return nil, nil //nolint:nilnil // nobody answers
 	}
-	issuer, err := p.issuer()
+	issuer, err := p.issuer(p.lineage.settled(p.verifier.Invalidate))
 	if err != nil {
 		return nil, err
 	}

@@ -310,6 +310,13 @@ func TestPlacesThroughTheGateway(t *testing.T) {
 				<-r.Context().Done()
 			case "/cut":
 				panic(http.ErrAbortHandler)
+			case "/half": // the gateway's own handler can then only panic
+				w.Header().Set("Content-Length", "10")
+				_, _ = io.WriteString(w, "half")
+				_ = http.NewResponseController(w).Flush()
+				panic(http.ErrAbortHandler)
+			case "/body":
+				_, _ = io.Copy(io.Discard, r.Body)
 			case "/upgrade":
 				conn, rw, err := http.NewResponseController(w).Hijack()
 				if err != nil {
@@ -323,7 +330,9 @@ func TestPlacesThroughTheGateway(t *testing.T) {
 			}
 		}))
 		defer upstream.Close()
-		p := start(t, upstream.URL, settings{yaml: "rate_limits:\n  busy: {concurrent: 1, by: [key]}\nroutes:\n  - {match: \"/\", upstream: api, rate_limits: [busy]}\n"})
+		const yaml = "rate_limits:\n  busy: {concurrent: 1, by: [key]}\ncredits: {cost: 1}\nroutes:\n  - {match: /, upstream: api, rate_limits: [busy], body_bytes: 1KiB, credits: {free: true}}\n" +
+			"  - {match: /dear, upstream: api, rate_limits: [busy]}\n  - {match: /others, upstream: api, rate_limits: [busy], scopes: [\"others:read\"]}\n"
+		p := start(t, upstream.URL, settings{yaml: yaml})
 		free := func(what string) {
 			t.Helper()
 			eventually(t, func() (struct{}, bool) { return struct{}{}, p.get(t, "/", p.key).StatusCode == 200 })
@@ -341,11 +350,38 @@ func TestPlacesThroughTheGateway(t *testing.T) {
 		wantStatuses(t, "an upstream that cuts", p.statuses(t, "/cut", p.key, 1), 502)
 		free("an upstream that cut")
 		client = wire.Dial(t, p.gateway)
+		client.Send(head("/half", ""))
+		if response, body := client.Response(http.MethodGet); response != nil && body != "half" {
+			t.Errorf("an answer that is cut: %q", body)
+		}
+		free("an answer that was cut")
+		wantStatuses(t, "a credit that is missing, and a scope", append(p.statuses(t, "/dear", p.key, 2), p.statuses(t, "/others", p.key, 2)...), 429, 429, 403, 403)
+		free("refusals further in")
+		client = wire.Dial(t, p.gateway)
+		client.Send(strings.Replace(head("/body", "Transfer-Encoding: chunked\r\n"), "GET", "POST", 1) + "800\r\n" + strings.Repeat("x", 2048) + "\r\n0\r\n\r\n")
+		if response, _ := client.Response(http.MethodPost); response == nil || response.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("a body that is too long: %v", response)
+		}
+		free("a body that was refused while it came")
+		client = wire.Dial(t, p.gateway)
 		client.Send(head("/upgrade", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"))
 		if response, _ := client.Response(http.MethodGet); response == nil || response.StatusCode != http.StatusSwitchingProtocols {
 			t.Fatalf("upgrade: %v", response)
 		}
 		wantStatuses(t, "while it is open", p.statuses(t, "/", p.key, 2), 429, 429)
+		p.write(t, upstream.URL, strings.Replace(yaml, "concurrent: 1", "concurrent: 2", 1))
+		p.reload(t)
+		second := wire.Dial(t, p.gateway)
+		second.Send(head("/wait", ""))
+		<-inside
+		wantStatuses(t, "while it is open, by other settings, and beside another", p.statuses(t, "/", p.key, 2), 429, 429)
+		p.write(t, upstream.URL, yaml)
+		p.reload(t)
+		second.Close()
+		eventually(t, func() (struct{}, bool) {
+			return struct{}{}, p.metric(t, `warder_rate_limit_subjects{limit="busy"}`) == "1"
+		})
+		wantStatuses(t, "while it is open, by the settings before", p.statuses(t, "/", p.key, 2), 429, 429)
 		client.Close()
 		free("an upgraded connection")
 	})

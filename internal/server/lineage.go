@@ -23,12 +23,14 @@ type SeenOptions struct {
 }
 
 // A lineage looks whether the database still has what was seen, and what is newer,
-// every lookInterval, and after a change of keys, but not oftener than lookPause. It
-// writes what it saw at most every keepPause.
+// every lookInterval, and after a change of keys, but by itself not oftener than
+// lookPause; also before it is told that somebody changed something, see settling.
+// What a look saw is kept before anything else is done: a process may be killed at any
+// time. That is a file of a hundred bytes, some five times a second at most while
+// others change keys without a break.
 const (
 	lookInterval = 2 * time.Second
 	lookPause    = 200 * time.Millisecond
-	keepPause    = time.Second
 )
 
 var errRestored = errors.New("server: the database lacks changes that this node has seen")
@@ -44,13 +46,13 @@ type lineage struct {
 	log     *slog.Logger
 	timeout time.Duration
 	lost    atomic.Bool
+	looks   atomic.Uint64 // that were begun
 
 	mu     sync.Mutex // one look at a time
 	last   audit.Head
-	kept   audit.Head
-	when   time.Time // of the newest attempt to keep one
-	stuck  bool      // it failed
-	asking bool      // the feed went back, and has not been believed since
+	kept   audit.Head // the zero Head until one was kept by this process
+	stuck  bool       // the newest attempt to keep one failed
+	asking bool       // the feed went back, and has not been believed since
 
 	news chan struct{} // holds one token: keys were changed
 	stop context.CancelFunc
@@ -63,7 +65,7 @@ func (p *program) followLineage(ctx context.Context) {
 	if o.Seen == nil {
 		return
 	}
-	l := &lineage{options: *o.Seen, follow: o.Config.Keys.InsecureFollowRestored, log: o.Log, timeout: o.Config.Timeouts.Store, last: o.Seen.Last, kept: o.Seen.Last, news: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &lineage{options: *o.Seen, follow: o.Config.Keys.InsecureFollowRestored, log: o.Log, timeout: o.Config.Timeouts.Store, last: o.Seen.Last, news: make(chan struct{}, 1), done: make(chan struct{})}
 	p.lineage = l
 	l.logFailure(l.look(ctx))
 	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -118,6 +120,7 @@ func (l *lineage) look(ctx context.Context) error {
 }
 
 func (l *lineage) learn(ctx context.Context) error {
+	l.looks.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	head, err := l.options.Store.Head(ctx)
@@ -142,14 +145,25 @@ func (l *lineage) learn(ctx context.Context) error {
 	if l.lost.Swap(false) {
 		l.log.Info("the database has again what this node has seen of it")
 	}
-	if time.Since(l.when) >= keepPause {
-		l.keep()
-	}
+	l.keep()
 	return nil
 }
 
-// lose ends all service, and tells what it takes to begin again.
+// settle looks, unless somebody else begins to after it was called: then the newest
+// entry of before the call is kept when it returns, or a look has failed.
+func (l *lineage) settle(ctx context.Context) {
+	before := l.looks.Load()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.looks.Load() == before {
+		l.logFailure(l.learn(ctx))
+	}
+}
+
+// lose ends all service, and tells what it takes to begin again. What was seen is kept
+// first: whoever starts the program again must hear of it too.
 func (l *lineage) lose(head audit.Head) {
+	l.keep()
 	if l.lost.Swap(true) {
 		return
 	}
@@ -157,12 +171,11 @@ func (l *lineage) lose(head audit.Head) {
 		slog.Int64("seen", l.last.Seq), slog.Int64("newest", head.Seq), slog.String("accept_restored", l.last.Name()))
 }
 
-// keep writes what was seen for the next start.
+// keep writes what was seen for the next start. Of an empty log there is nothing.
 func (l *lineage) keep() {
-	if l.last == l.kept {
+	if l.last == l.kept || l.last.Seq == 0 {
 		return
 	}
-	l.when = time.Now()
 	err := l.options.Keep(l.last)
 	if err == nil {
 		l.kept = l.last
@@ -188,7 +201,6 @@ func (l *lineage) rewound(ctx context.Context) error {
 	if !l.lost.Load() && !l.asking && !l.follow {
 		l.last = audit.Head{Seq: l.last.Seq + 1}
 		l.lose(audit.Head{Seq: l.last.Seq - 1})
-		l.keep()
 	}
 	l.asking = l.lost.Load()
 	if l.asking {

@@ -1,7 +1,10 @@
 package server_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,4 +71,83 @@ func TestAChangeThatWasGoneBeforeItsEntryWasSeen(t *testing.T) {
 			t.Errorf("kept is %s, which the database has: %v, %v; want one entry more than was seen, which none has", kept.Name(), holds, err)
 		}
 	})
+}
+
+// A cuttable log is the older state of itself, up to an entry, when a test wants it.
+type cuttable struct {
+	*audit.MemoryStore
+	cut  atomic.Int64 // the newest entry that is left; 0 for all
+	told [8]atomic.Int64
+}
+
+// Head counts how often each of the first entries was told of as the newest.
+func (c *cuttable) Head(ctx context.Context) (audit.Head, error) {
+	head, err := c.MemoryStore.Head(ctx)
+	if cut := c.cut.Load(); err == nil && cut > 0 {
+		var entries []audit.Entry
+		if entries, err = c.MemoryStore.List(ctx, audit.Query{After: cut - 1, Limit: 1}); err == nil {
+			head = entries[0].Head()
+		}
+	}
+	if err == nil {
+		c.told[head.Seq].Add(1)
+	}
+	return head, err
+}
+
+func (c *cuttable) List(ctx context.Context, q audit.Query) ([]audit.Entry, error) {
+	entries, err := c.MemoryStore.List(ctx, q)
+	if cut := c.cut.Load(); cut > 0 {
+		entries = slices.DeleteFunc(entries, func(e audit.Entry) bool { return e.Seq > cut })
+	}
+	return entries, err
+}
+
+// TestWhatWasSeenIsKeptAtOnce: entries come faster than files should be written, and
+// the database goes back right after. As soon as anybody is told so, the newest entry
+// that was seen is kept, whatever becomes of the process; a failure to keep it is made
+// up for.
+func TestWhatWasSeenIsKeptAtOnce(t *testing.T) {
+	t.Parallel() // it waits for looks
+	for name, failures := range map[string]int64{"kept": 0, "kept later": 2} {
+		attack.Case(t, "FLEET-15", attack.Gateway, func(t *testing.T) {
+			log := &cuttable{MemoryStore: new(audit.MemoryStore)}
+			add := func() audit.Head {
+				entry, err := log.Append(t.Context(), audit.Event{At: time.Unix(1, 0), Actor: "a", Source: "s", Op: "o", Kind: "k", Subject: "x"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return entry.Head()
+			}
+			var kept atomic.Pointer[audit.Head]
+			kept.Store(new(audit.Head))
+			var failing atomic.Int64
+			keep := func(h audit.Head) error {
+				if failing.Add(-1) >= 0 {
+					return errors.New("no room")
+				}
+				kept.Store(&h)
+				return nil
+			}
+			p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{seen: &server.SeenOptions{Store: log, Last: add(), Keep: keep}})
+			for range 3 {
+				last := add()
+				failing.Store(failures)
+				eventually(t, func() (int64, bool) {
+					p.create(t, apikey.Spec{Environment: "live"}) // which has the log looked at
+					n := log.told[last.Seq].Load()
+					return n, n > 1 // the look that saw it first is over
+				})
+			}
+			log.cut.Store(1)
+			eventually(t, func() (int, bool) {
+				p.create(t, apikey.Spec{Environment: "live"})
+				got := p.get(t, "/", p.key).StatusCode
+				return got, got == http.StatusServiceUnavailable
+			})
+			if want, err := log.MemoryStore.Head(t.Context()); err != nil || *kept.Load() != want {
+				t.Errorf("%s: 503 is answered, and kept is entry %d, want %d, the newest that was seen", name, kept.Load().Seq, want.Seq)
+			}
+		})
+	}
 }

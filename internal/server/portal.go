@@ -44,7 +44,7 @@ func (p *program) addPortal() error {
 	if o.Portal == nil || !finds {
 		return errors.New("portal.listen: the store of keys cannot keep links to the portal")
 	}
-	issuer, err := p.issuer()
+	issuer, err := p.issuer(p.verifier.Invalidate)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (p *program) addPortal() error {
 		secure = p.publicTLS()
 	}
 	front := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.portal.handler.Load()).ServeHTTP(w, r) })
-	return p.addPublic("portal", o.Listeners.Portal, front, secure)
+	return p.addPublic("portal", o.Listeners.Portal, p.lineage.settling(front), secure)
 }
 
 // attempts keeps what came of requests that may be sent again.

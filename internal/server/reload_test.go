@@ -79,7 +79,7 @@ rate_limits:
   kept: {count: 3, per: 366d, by: [key]}
   dropped: {count: 1, per: 366d, by: [key]}
   added: {count: 1, per: 366d, by: [key]}
-  softer: {count: 4, per: 366d, by: [key], soft: true, cost: 2, cost_header: X-Cost, plans: [{name: silver, plans: [silver], count: 9}, {name: gold, plans: [gold], count: 2}]}
+  softer: {count: 4, per: 366d, by: [key], soft: true, capacity: 50, cost: 2, cost_header: X-Cost, plans: [{name: silver, plans: [silver], count: 9}, {name: gold, plans: [gold], count: 2}]}
 cors: {default: {origins: ["https://b.example"]}}
 headers: {frame_options: SAMEORIGIN}
 routes:

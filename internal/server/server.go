@@ -284,7 +284,7 @@ func (p *program) build() error {
 		if err == nil {
 			admin, err = p.withPage(admin)
 		}
-		errs = append(errs, err, p.add("admin", o.Listeners.Admin, admin, nil))
+		errs = append(errs, err, p.add("admin", o.Listeners.Admin, p.lineage.settling(admin), nil))
 	}
 	if o.Listeners.Health != nil {
 		health, err := newHealth(p.probes, p.keySet(), o.Log)
