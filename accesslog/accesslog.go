@@ -59,6 +59,10 @@ type Config struct {
 
 	// Path is what of the path is logged; "" is PathMasked.
 	Path PathMode
+
+	// Tail shows each record to those who follow it, also the records that the
+	// logger's level leaves out. nil: nobody can.
+	Tail *Tail
 }
 
 // A Stage passes every request and logs it when it is over. It is safe for
@@ -66,6 +70,7 @@ type Config struct {
 type Stage struct {
 	handler slog.Handler
 	path    PathMode
+	tail    *Tail
 	entries *sync.Pool // nil when the handler may keep what it gets
 }
 
@@ -88,7 +93,7 @@ func New(cfg Config) (*Stage, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s := &Stage{handler: cfg.Logger.Handler(), path: cfg.Path}
+	s := &Stage{handler: cfg.Logger.Handler(), path: cfg.Path, tail: cfg.Tail}
 	switch s.handler.(type) {
 	case *slog.JSONHandler, *slog.TextHandler:
 		s.entries = &sync.Pool{New: func() any { return new(entry) }}
@@ -103,7 +108,7 @@ func (s *Stage) Check(*exchange.Exchange) exchange.Verdict { return exchange.Pas
 func (s *Stage) Wrap(next http.Handler) http.Handler { return exchange.Wrap(s, next) }
 
 // Done writes the record of x, unless x is a dry run or the logger's level
-// leaves it out. What the handler reports is lost: there is no other place to
+// leaves it out, and shows it to those who follow the Tail. What the handler reports is lost: there is no other place to
 // tell it, so the writer behind it counts its failures (see [Writer]).
 func (s *Stage) Done(x *exchange.Exchange, o exchange.Outcome) {
 	if x.Dry {
@@ -114,18 +119,33 @@ func (s *Stage) Done(x *exchange.Exchange, o exchange.Outcome) {
 		level = slog.LevelError
 	}
 	ctx := x.Request.Context()
-	if !s.handler.Enabled(ctx, level) {
+	logged, ring := s.handler.Enabled(ctx, level), s.followed()
+	if !logged && ring == nil {
 		return
 	}
 	e := s.entry()
 	e.fill(s, x, &o)
-	record := slog.NewRecord(x.Start.Add(o.Duration), level, "request", 0)
-	record.AddAttrs(slog.Attr{Value: slog.GroupValue(e.attrs[:e.n]...)}) // no key: handlers put the group's attributes in its place
-	_ = s.handler.Handle(ctx, record)
+	at := x.Start.Add(o.Duration)
+	if ring != nil {
+		ring.tell(x, e, at)
+	}
+	if logged {
+		record := slog.NewRecord(at, level, "request", 0)
+		record.AddAttrs(slog.Attr{Value: slog.GroupValue(e.attrs[:e.n]...)}) // no key: handlers put the group's attributes in its place
+		_ = s.handler.Handle(ctx, record)
+	}
 	if s.entries != nil {
 		clear(e.attrs[:e.n])
 		s.entries.Put(e)
 	}
+}
+
+// followed is where records are kept for those who follow; nil while nobody does.
+func (s *Stage) followed() *ring {
+	if s.tail == nil {
+		return nil
+	}
+	return s.tail.ring.Load()
 }
 
 func (s *Stage) entry() *entry {

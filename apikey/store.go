@@ -75,7 +75,7 @@ const (
 // What [Batcher.ApplyAll] takes at most.
 const (
 	MaxBatch  = 1000 // changes
-	MaxImport = 4000 // changes that are all of OpImport: an index is written less often so
+	MaxImport = 8000 // changes that are all of OpImport: an index is written less often so
 )
 
 // A Batcher writes many changes at once. The stores of this module are Batchers.

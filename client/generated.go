@@ -101,6 +101,30 @@ type CreateKeysRequest struct {
 	Keys []KeySpec `json:"keys"`
 }
 
+// Decision is that of the API's document.
+type Decision struct {
+	Aborted        bool      `json:"aborted,omitempty"`         // true when the answer was cut
+	Bytes          int64     `json:"bytes"`                     // of the answer's body
+	Client         string    `json:"client,omitempty"`          // the client's address
+	ClientDoubtful bool      `json:"client_doubtful,omitempty"` // true when a proxy did not say whose it is
+	Credits        *int64    `json:"credits,omitempty"`         // what it cost
+	DurationUs     int64     `json:"duration_us"`               // microseconds
+	Error          string    `json:"error,omitempty"`           // what failed inside, masked
+	Host           string    `json:"host,omitempty"`
+	ID             string    `json:"id,omitempty"`     // the request's id
+	KeyID          string    `json:"key_id,omitempty"` // of the key that was used, or that the request claimed to have
+	Method         string    `json:"method"`
+	Path           string    `json:"path,omitempty"` // without query, and masked, as the configuration has it logged
+	Proto          string    `json:"proto,omitempty"`
+	Reason         string    `json:"reason,omitempty"`   // the word for why
+	Route          string    `json:"route,omitempty"`    // the pattern that matched
+	Stage          string    `json:"stage,omitempty"`    // the stage that refused
+	Status         int64     `json:"status"`             // 0 when the client got none
+	Time           time.Time `json:"time"`               // when the last byte was written
+	TraceID        string    `json:"trace_id,omitempty"` // the trace that it belongs to
+	Upgraded       bool      `json:"upgraded,omitempty"` // true when the connection left HTTP
+}
+
 // Deleted is that of the API's document.
 type Deleted struct {
 	ID      string  `json:"id"`
@@ -399,6 +423,11 @@ type Limit struct {
 type LinkFrom struct {
 	Anywhere bool   `json:"anywhere,omitempty"` // in its place: from every address
 	From     string `json:"from,omitempty"`     // the address from where alone the link may be used; default: yours
+}
+
+// Missed is that of the API's document.
+type Missed struct {
+	Count *int64 `json:"count,omitempty"` // how many, of all that were made; absent for who is bound to an owner, whom others' are no business of
 }
 
 // Node is that of the API's document.
@@ -972,6 +1001,32 @@ func (c *Client) SetRefill(ctx context.Context, p SetRefillParams, body SetRefil
 	r := request{method: "POST", path: "/v1/credits:setRefill", body: body}
 	r.query, r.header = p.fields()
 	return call[Account](ctx, c, r)
+}
+
+// WatchDecisionsParams are those of [Client.WatchDecisions]. A field that is zero is not sent.
+type WatchDecisionsParams struct {
+	Route   string // of this route alone: the pattern, as the configuration has it
+	Key     string // with this key alone, used or claimed; none for those without one
+	Outcome string // refused are those that have a reason; one of refused, passed
+	Code    string // a status such as 429, or a reason such as revoked
+	For     string // for how long, 1ms to 24h; default: until one of both leaves
+}
+
+func (p WatchDecisionsParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "route", p.Route)
+	set(query, "key", p.Key)
+	set(query, "outcome", p.Outcome)
+	set(query, "code", p.Code)
+	set(query, "for", p.For)
+	return query, header
+}
+
+// WatchDecisions: watch what becomes of requests, while they come. Of this node alone: of several, each tells its own. What is told is what the access log says, and nothing of what came before. Who reads too slowly misses the oldest, and is told how many. It ends with the right to it. Who is bound to an owner sees the requests of that owner's keys.
+func (c *Client) WatchDecisions(ctx context.Context, p WatchDecisionsParams) (io.ReadCloser, error) {
+	r := request{method: "GET", path: "/v1/decisions:watch", body: nil}
+	r.query, r.header = p.fields()
+	return c.stream(ctx, &r)
 }
 
 // ExplainRequest: say what would become of a request, and why. The configuration in force judges, and its limits and credits as they stand. Nothing is sent to an upstream, counted, spent or changed.

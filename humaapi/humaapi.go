@@ -26,6 +26,7 @@
 package humaapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -240,4 +241,31 @@ func (g *Guard) serve(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	next(&judged{humaContext: ctx, x: x})
+}
+
+var errOther = errors.New("humaapi: the credential proves somebody else now")
+
+// Recheck judges anew whether the sender of a request for op that was passed, and
+// whose answer is still under way, keeps the right to it, as the Recheck of a
+// warder.Stack does: for exchange.Watch, while an operation streams. It passes when
+// the operation's Security does, and the principal and its owner are the same.
+// Nothing is written.
+//
+// The header of the request must not be changed while Recheck runs.
+func (g *Guard) Recheck(ctx context.Context, op *huma.Operation, x *exchange.Exchange) exchange.Verdict {
+	j := g.of(op)
+	if j.err != nil {
+		return exchange.Fail(j.err)
+	}
+	if j.stage == nil {
+		return exchange.Pass()
+	}
+	again := x.Again(ctx)
+	if v := j.stage.Check(again); !v.Passed() {
+		return v
+	}
+	if again.Principal.IsZero() != x.Principal.IsZero() || again.Principal.Owner != x.Principal.Owner || !again.Principal.IsZero() && !again.Principal.Same(&x.Principal) {
+		return exchange.Fail(errOther)
+	}
+	return exchange.Pass()
 }

@@ -51,7 +51,8 @@ func (t told) Error() string { return fmt.Sprintf("exit code %d", t.code) }
 
 // report prints err in the form "warder: what (how to mend it)" and returns the
 // exit code. An error that is no failure is the server's. It is the one place
-// that errors of commands go through, and shows nothing that looks like a key.
+// that errors of commands go through, and shows nothing that looks
+// like a key, and nothing that a terminal would take for a command.
 func report(w io.Writer, err error) int {
 	if err == nil {
 		return 0
@@ -65,10 +66,10 @@ func report(w io.Writer, err error) int {
 		code = f.code
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		_, _ = fmt.Fprintf(w, "warder: %s\n", clean(line))
+		_, _ = fmt.Fprintf(w, "warder: %s\n", onTerminal(clean(line)))
 	}
 	if f != nil && f.hint != "" {
-		_, _ = fmt.Fprintf(w, "hint: %s\n", clean(f.hint))
+		_, _ = fmt.Fprintf(w, "hint: %s\n", onTerminal(clean(f.hint)))
 	}
 	return code
 }

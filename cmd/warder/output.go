@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -144,14 +143,14 @@ func secretViews(secrets []apikey.Secret) []secretView {
 func (f format) print(w io.Writer, value any, ids []apikey.ID, table func(w io.Writer) error) error {
 	switch f {
 	case asJSON:
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(value)
+		return printJSON(w, value)
 	case asYAML:
 		text, err := yaml.Marshal(value)
 		if err != nil {
 			return err
+		}
+		if unshown(string(text)) {
+			return printJSON(w, value) // which is YAML as well, and escapes them
 		}
 		_, err = w.Write(text)
 		return err
@@ -169,11 +168,16 @@ func (f format) print(w io.Writer, value any, ids []apikey.ID, table func(w io.W
 	}
 }
 
-// printRows writes aligned columns.
+// printRows writes aligned columns. What a terminal would take for a command is escaped:
+// a server may say anything.
 func printRows(w io.Writer, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		if _, err := fmt.Fprintln(t, strings.Join(row, "\t")); err != nil {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = shown(cell)
+		}
+		if _, err := fmt.Fprintln(t, strings.Join(cells, "\t")); err != nil {
 			return err
 		}
 	}

@@ -347,8 +347,9 @@ func (g *generator) operation(method, path string, o operation) error {
 
 // streams reports whether the answer is one that is read as it comes.
 func (o *operation) streams() bool {
-	_, ok := o.Responses["200"].Content["application/x-ndjson"]
-	return ok
+	_, lines := o.Responses["200"].Content["application/x-ndjson"]
+	_, events := o.Responses["200"].Content["text/event-stream"]
+	return lines || events
 }
 
 // parameters writes the struct of those in the query and the header; false for

@@ -177,6 +177,8 @@ type Limits struct {
 	BodyBytes Size `yaml:"body_bytes" default:"10MiB" min:"1" max:"unlimited"`
 	// Connections is the largest number of client connections open at once, 0 to 1,000,000; 0 means no limit of warder's own. Default 0.
 	Connections int `yaml:"connections" default:"0" min:"0" max:"1000000"`
+	// Viewers is the largest number of people and programs that watch decisions live at once, each over a connection to the admin listener, 1 to 10,000. Default 100.
+	Viewers int `yaml:"viewers" default:"100" min:"1" max:"10000"`
 }
 
 // Timeouts bound how long each part of a request may last.

@@ -28,7 +28,7 @@ func (g *Gateway) edge() (warder.Edge, error) {
 	var errs [7]error
 	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.cfg.Metrics, Tracing: g.cfg.Tracing}
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
-	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path)})
+	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path), Tail: g.cfg.Tail})
 	edge.SecurityHeaders, errs[2] = g.headers(cfg.Headers)
 	edge.Forwarded, errs[3] = newForwarded(&cfg.Forwarded)
 	edge.Target, errs[4] = target.New(target.Config{MaxLength: int(cfg.Limits.TargetBytes), Allow: allow})

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/warder-dev/warder"
+	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/bruteforce"
 	"github.com/warder-dev/warder/cors"
@@ -43,6 +44,7 @@ type Config struct {
 	TokenKeys  http.Handler      // answers with the public keys of tokens that are made from keys; nil when none are
 	Holder     HolderCommands    // answers holders of keys; nil when they may do nothing with them
 	AccessLog  *slog.Logger      // one record per request
+	Tail       *accesslog.Tail   // shows each record to those who look on; nil: nobody can
 	Log        *slog.Logger      // everything else
 	Metrics    exchange.Finisher // told of every outcome; nil for none
 

@@ -230,7 +230,7 @@ func table() map[string]row {
 		},
 		"internal/keyservice": {
 			module: vocabulary(
-				"account", "account/login", "apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency", "internal/jsonwalk", "internal/keyimport", "internal/portallink",
+				"accesslog", "account", "account/login", "apikey", "audit", "authn", "bodylimit", "bruteforce", "humaapi", "internal/bearer", "internal/config", "internal/fleet", "internal/idempotency", "internal/jsonwalk", "internal/keyimport", "internal/portallink",
 				"openapi", "ratelimit", "target", "usage", "usage/tally",
 			),
 			third: []string{"github.com/danielgtaylor/huma/v2"},

@@ -13,11 +13,12 @@ import (
 // writes one, another is made ready.
 const underWay = 2
 
-// How long a batch may take, with its wait for the one before: others who write
-// wait as long. A machine that is quick gets more at once, which costs less.
+// How long a batch may take, with its wait for the one before, which is about as
+// long: others who write wait for one. A machine that is quick gets more at once,
+// which costs less.
 const (
-	quick = 150 * time.Millisecond
-	slow  = 500 * time.Millisecond
+	quick = 250 * time.Millisecond
+	slow  = 750 * time.Millisecond
 )
 
 // batch is what is written at once, while the next is read.

@@ -18,7 +18,7 @@ func tags() []*huma.Tag {
 	return []*huma.Tag{
 		{Name: "keys", Description: "The whole life of keys"},
 		{Name: "verification", Description: "What a key is good for, asked by a service in any language"},
-		{Name: "requests", Description: "What would become of a request"},
+		{Name: "requests", Description: "What would become of a request, and what becomes of those that come"},
 		{Name: "credits", Description: "What keys and owners have to spend"},
 		{Name: "audit", Description: "Who changed what"},
 		{Name: "usage", Description: "What keys were used for"},
@@ -42,6 +42,7 @@ func (s *Service) addOperations() {
 	registerDirect(s, "verifyKey", s.verifyKey)
 	s.addTokens()
 	s.addExplain()
+	s.addWatch()
 	s.addCredits()
 	s.addAudit()
 	s.addUsage()

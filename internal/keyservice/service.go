@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/apikey"
@@ -87,6 +88,11 @@ type Config struct {
 	// nobody has to.
 	Stale func(p *exchange.Principal, right Right) bool
 
+	// Tail tells what becomes of requests on this node, and at most Viewers may watch at
+	// once, default 100. nil Tail: nothing is told, and watchDecisions answers 503.
+	Tail    *accesslog.Tail
+	Viewers int
+
 	// Timeout bounds what is done after a client went away. Default 5s.
 	Timeout time.Duration
 }
@@ -104,6 +110,7 @@ type Service struct {
 
 	explaining chan struct{} // has room for those that are under way
 	direct     map[string]direct
+	watching   watching
 }
 
 // New reports everything that is wrong with cfg at once.
@@ -111,7 +118,7 @@ func New(cfg Config) (*Service, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, adapter: newAdapter(), direct: make(map[string]direct)}
+	s := &Service{cfg: cfg, log: cfg.Log, adapter: newAdapter(), direct: make(map[string]direct), watching: watching{stopped: make(chan struct{})}}
 	var err error
 	if s.verify, err = newVerification(&cfg); err != nil {
 		return nil, err
@@ -135,6 +142,9 @@ func New(cfg Config) (*Service, error) {
 func (c *Config) complete() error {
 	if c.Timeout == 0 {
 		c.Timeout = 5 * time.Second
+	}
+	if c.Viewers == 0 {
+		c.Viewers = 100
 	}
 	if c.Limits == nil {
 		memory, err := ratelimit.NewMemory(100_000)

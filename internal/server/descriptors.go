@@ -40,7 +40,7 @@ func (d *descriptors) all() map[string]*ratelimit.Limit {
 // answerLimits makes what answers Envoys that ask about limits.
 func (p *program) answerLimits() error {
 	c := p.options.Config
-	log, err := accesslog.New(accesslog.Config{Logger: p.options.AccessLog, Path: accesslog.PathMode(c.Log.Path)})
+	log, err := accesslog.New(accesslog.Config{Logger: p.options.AccessLog, Path: accesslog.PathMode(c.Log.Path), Tail: p.tail})
 	if err != nil {
 		return err
 	}

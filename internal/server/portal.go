@@ -90,7 +90,7 @@ func (p *program) renewPortal(cfg *config.Config) error {
 	edge := warder.Edge{Recover: httpserver.NewRecover(p.options.Log)}
 	var errs [5]error
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
-	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: p.options.AccessLog, Path: accesslog.PathMode(cfg.Log.Path)})
+	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: p.options.AccessLog, Path: accesslog.PathMode(cfg.Log.Path), Tail: p.tail})
 	edge.Forwarded, errs[2] = gateway.Forwarded(&cfg.Forwarded)
 	edge.TrustedHost, errs[3] = trustedhost.New(trustedhost.Config{Hosts: []string{own.Host}})
 	edge.Target, errs[4] = target.New(target.Config{MaxLength: int(cfg.Limits.TargetBytes)})

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/audit"
@@ -119,6 +120,7 @@ type program struct {
 	holding     gateway.HolderCommands // what holders of keys ask for their own; nil when they may not
 	probes      *readiness
 	metrics     *Metrics
+	tail        *accesslog.Tail // of what becomes of requests, for those who watch
 	servers     []service
 	http3       *http3.Server // nil when it is off
 	announcer   *announcer    // nil when nobody is told of events
@@ -147,7 +149,7 @@ type service struct {
 // delay no connection is accepted any more, and running requests and upgraded
 // connections get the configured time. It returns nil after a stop in good order.
 func Run(ctx context.Context, o Options) error {
-	p := &program{options: o, metrics: NewMetrics(o.Version, limitReasons(o.Config)...)}
+	p := &program{options: o, tail: new(accesslog.Tail), metrics: NewMetrics(o.Version, limitReasons(o.Config)...)}
 	defer o.Listeners.Close()
 	defer p.close() //nolint:contextcheck // it closes what has contexts of its own
 	if err := p.join(ctx); err != nil {
@@ -391,6 +393,7 @@ func (p *program) watch() error {
 		p.watchWebhooks(),
 		p.watchShadow(),
 		p.watchTracing(),
+		p.watchTail(),
 	)
 }
 
@@ -412,6 +415,9 @@ func (p *program) drain(ctx context.Context) error {
 	var errs []error
 	http3Ended := p.drainHTTP3(ctx)
 	for _, s := range p.servers {
+		if s.name == "admin" {
+			p.keys.stopWatching() // who watches has seen the others drain
+		}
 		err := s.server.Shutdown(ctx)
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
