@@ -10,6 +10,7 @@ import (
 
 // Exit codes, by cause. Scripts may branch on them.
 const (
+	exitUnwell   = 1 // what ping asked is not ready, or does not answer
 	exitUsage    = 2 // the command line or the configuration is wrong
 	exitDenied   = 3 // a right is missing, or a file may be read by others
 	exitNotFound = 4 // no such key, file or database

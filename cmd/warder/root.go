@@ -52,7 +52,7 @@ Protect an API:    warder serve --upstream http://127.0.0.1:8000
 Make a key:        warder keys create --name first
 
 Every flag can be set by the environment: --admin-listen is WARDER_ADMIN_LISTEN.
-Exit codes: 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 a check
+Exit codes: 1 warder ping: not well, 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 a check
 found something (leaked keys, a broken audit log), 7 changed meanwhile.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -98,6 +98,7 @@ found something (leaked keys, a broken audit log), 7 changed meanwhile.`,
 		newShadow(p),
 		newConfig(p),
 		newImport(p),
+		newPing(p),
 		newVersion(p),
 		newWhoami(p),
 	)
