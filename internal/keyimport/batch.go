@@ -168,7 +168,19 @@ func (m *Importer) present(ctx context.Context, changes []apikey.Change) ([]bool
 	for i := range changes {
 		of[i] = digestOf(&changes[i])
 	}
-	return m.cfg.Store.HasDigests(ctx, of)
+	if many, ok := m.cfg.Store.(apikey.DigestFinder); ok {
+		return many.HasDigests(ctx, of)
+	}
+	present := make([]bool, len(of))
+	for i := range of {
+		switch _, err := m.cfg.Store.LookupDigest(ctx, of[i].Format, of[i].Sum); {
+		case err == nil:
+			present[i] = true
+		case !errors.Is(err, apikey.ErrNotFound):
+			return nil, err
+		}
+	}
+	return present, nil
 }
 
 // A lookout asks the store which keys of a file are there, for a check.

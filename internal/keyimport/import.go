@@ -16,12 +16,13 @@ import (
 	"github.com/warder-dev/warder/apikey"
 )
 
-// A Store is where keys are imported to. The stores of this module are Stores.
+// A Store is where keys are imported to. The stores of this module are Stores. One
+// that is an [apikey.DigestFinder] too, as they are, is asked for many keys at once;
+// another, such as one wrapped around them, for one after the other.
 type Store interface {
 	apikey.Store
 	apikey.Batcher
 	apikey.LegacyStore
-	apikey.DigestFinder
 }
 
 // Config configures an [Importer]. Store, Peppers, Open and By are required.

@@ -1,6 +1,7 @@
 package keyimport_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -80,20 +81,60 @@ func TestCheckOfARandomOrder(t *testing.T) {
 	}
 }
 
-// A check that asks the store tells the keys that are there, and changes nothing.
+// A check that asks the store tells the keys that are there, and changes nothing. One
+// that cannot be asked for many at once is asked for each.
 func TestCheckAsksTheStore(t *testing.T) {
-	store, p := new(apikey.MemoryStore), peppers(t)
-	if _, err := importer(t, store, p, "key\nother-system-key-000002\nother-system-key-001500\n", false).Import(t.Context()); err != nil {
+	for name, of := range map[string]func(*apikey.MemoryStore) keyimport.Store{
+		"many at once": func(s *apikey.MemoryStore) keyimport.Store { return s },
+		"one by one":   func(s *apikey.MemoryStore) keyimport.Store { return wrapped{Store: s, Batcher: s, LegacyStore: s} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := new(apikey.MemoryStore)
+			asked(t, store, of(store))
+		})
+	}
+}
+
+// wrapped is a store that adds something to one of ours, and passes on what it knows.
+type wrapped struct {
+	apikey.Store
+	apikey.Batcher
+	apikey.LegacyStore
+}
+
+// away is a store that does not answer whose a digest is.
+type away struct{ apikey.LegacyStore }
+
+func (away) LookupDigest(context.Context, string, [32]byte) (apikey.Record, error) {
+	return apikey.Record{}, errAway
+}
+
+func TestCheckOfAStoreThatIsAway(t *testing.T) {
+	store := new(apikey.MemoryStore)
+	m := importer(t, wrapped{Store: store, Batcher: store, LegacyStore: away{store}}, peppers(t), file(2), true)
+	m.Look()
+	if _, err := m.Check(t.Context()); !errors.Is(err, errAway) {
+		t.Errorf("Check = %v, want %v", err, errAway)
+	}
+}
+
+// asked checks and imports files into seen, of which store is what it holds.
+func asked(t *testing.T, store *apikey.MemoryStore, seen keyimport.Store) {
+	t.Helper()
+	const n, there = 2000, 1500
+	p := peppers(t)
+	text := fmt.Sprintf("key\nother-system-key-000002\nother-system-key-%06d\n", there)
+	if _, err := importer(t, seen, p, text, false).Import(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, resume := range []bool{false, true} {
-		m := importer(t, store, p, file(2000), resume)
+		m := importer(t, seen, p, file(n), resume)
 		m.Look()
 		r, err := m.Check(t.Context())
-		if err != nil || r.Present != 2 || r.Imported != 1998 || count(t, store) != 2 {
+		if err != nil || r.Present != 2 || r.Imported != n-2 || count(t, store) != 2 {
 			t.Errorf("Check = %+v, %v, with %d keys", r, err, count(t, store))
 		}
-		want := "line 4: " + keyimport.ErrPresent.Error() + "\nline 1502: " + keyimport.ErrPresent.Error()
+		want := fmt.Sprintf("line 4: %v\nline %d: %v", keyimport.ErrPresent, there+2, keyimport.ErrPresent)
 		if resume {
 			want = ""
 		}
@@ -102,9 +143,13 @@ func TestCheckAsksTheStore(t *testing.T) {
 		}
 	}
 	// An import tells all of a batch that are there.
-	_, err := importer(t, store, p, file(5)+"other-system-key-001500,a,b\n", false).Import(t.Context())
+	last := fmt.Sprintf("other-system-key-%06d,a,b\n", there)
+	_, err := importer(t, seen, p, file(5)+last, false).Import(t.Context())
 	if want := "line 4: " + keyimport.ErrPresent.Error() + "\nline 7: " + keyimport.ErrPresent.Error(); err == nil || err.Error() != want {
 		t.Errorf("Import = %v, want %s", err, want)
+	}
+	if r, err := importer(t, seen, p, file(5)+last, true).Import(t.Context()); err != nil || r.Imported != 4 || r.Present != 2 || count(t, store) != 6 {
+		t.Errorf("Import with Resume = %+v, %v", r, err)
 	}
 }
 

@@ -11,13 +11,13 @@ import (
 )
 
 // imports is a world that takes keys of other systems.
-func imports(t *testing.T) *world {
+func imports(t *testing.T, more ...func(*keyservice.Config)) *world {
 	t.Helper()
 	line, err := apikey.NewPepper(nil)
 	must(t, err)
 	peppers, err := apikey.ParsePeppers(line)
 	must(t, err)
-	return newWorld(t, func(c *keyservice.Config) { c.Peppers, c.Prefix = peppers, "acme" })
+	return newWorld(t, append(more, func(c *keyservice.Config) { c.Peppers, c.Prefix = peppers, "acme" })...)
 }
 
 func TestImport(t *testing.T) {
@@ -49,6 +49,31 @@ func TestImport(t *testing.T) {
 	r = w.ask(t, http.MethodPost, "/v1/keys:import", body)
 	if r.json(t, &done); done.Imported != 0 || done.Present != 2 {
 		t.Errorf("resumed: %s", r.text)
+	}
+}
+
+// A store that is wrapped, and cannot be asked for many digests at once, takes them too.
+func TestImportIntoAWrappedStore(t *testing.T) {
+	w := imports(t, func(c *keyservice.Config) {
+		s, ok := c.Store.(*apikey.MemoryStore)
+		if !ok {
+			t.Fatalf("the store is %T", c.Store)
+		}
+		c.Store = struct {
+			apikey.Store
+			apikey.Finder
+			apikey.Batcher
+			apikey.LegacyStore
+		}{s, s, s, s}
+	})
+	body := map[string]any{"entries": []map[string]any{{"number": 0, "key": "kong-key-of-alice-1"}}}
+	want(t, "import", w.ask(t, http.MethodPost, "/v1/keys:import", body), http.StatusOK)
+	body["dry_run"], body["resume"] = true, true
+	var done keyservice.Imported
+	r := w.ask(t, http.MethodPost, "/v1/keys:import", body)
+	want(t, "a dry run", r, http.StatusOK)
+	if r.json(t, &done); done.Imported != 0 || done.Present != 1 {
+		t.Errorf("a dry run: %s", r.text)
 	}
 }
 
