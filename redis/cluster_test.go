@@ -20,6 +20,9 @@ import (
 	"github.com/warder-dev/warder/session/sessiontest"
 )
 
+// beat is for nodes that are to learn soon of slots that move.
+const beat = 50 * time.Millisecond
+
 // ranges are the slots of the three servers of a cluster.
 func ranges() [3][2]int { return [3][2]int{{0, 5460}, {5461, 10922}, {10923, 16383}} }
 
@@ -179,7 +182,7 @@ func tagOn(i int) string {
 // counted is counted there.
 func emptiedServer(t *testing.T, servers []*server, addresses []string) {
 	t.Helper()
-	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = "emptied", 2*time.Second }, addresses...)
+	db := openDB(t, func(c *redis.Config) { c.Prefix, c.Budget = "emptied", 2*time.Second; c.Beat(beat) }, addresses...)
 	limits := db.Limits()
 	if n := redis.Lanes(limits); n != len(servers) {
 		t.Errorf("there are %d lanes to %d servers", n, len(servers))
@@ -219,7 +222,7 @@ func emptiedServer(t *testing.T, servers []*server, addresses []string) {
 // A slot is given to another server while nobody told this node.
 func movedSlot(t *testing.T, servers []*server, addresses []string) {
 	t.Helper()
-	db := openDB(t, func(c *redis.Config) { c.Prefix = "moved" }, addresses...)
+	db := openDB(t, func(c *redis.Config) { c.Prefix = "moved"; c.Beat(beat) }, addresses...)
 	c := claim("a", 1, ratelimit.Quota{Count: 1, Per: 24 * time.Hour}, 1)
 	key := redis.Key(db.Limits(), c)
 	slot, err := servers[0].do(t, "CLUSTER", "KEYSLOT", key).AsInt64()

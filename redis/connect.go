@@ -37,7 +37,7 @@ func (db *DB) run(ctx context.Context) {
 	db.sessions.client.Store(&client)
 	_ = db.beat(ctx, client, false)
 	follower := db.open(ctx, client, sha)
-	for n := 1; pause(ctx, beatEvery); n++ {
+	for n := 1; pause(ctx, db.cfg.beat); n++ {
 		_ = db.beat(ctx, client, false) // what was last seen holds
 		follower.keep(ctx, n)
 	}

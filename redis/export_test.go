@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -49,6 +50,10 @@ func Key(l *Limits, c ratelimit.Claim) string { return l.name(l.tag(c.Near), c.L
 
 // Slot is the slot of a hash tag.
 func Slot(tag string) int { return int(slot(tag)) }
+
+// Beat has a node look at the others, and at a cluster's slots, more often than each
+// second.
+func (c *Config) Beat(every time.Duration) { c.beat = every }
 
 // A Breaker is a breaker whose probe the test answers.
 type Breaker struct{ b *breaker }

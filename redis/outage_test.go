@@ -175,6 +175,7 @@ func TestServerUnderLoad(t *testing.T) {
 // The same with the budget that is the default. How long requests take is told and
 // not judged: a machine with other work is late in all it does.
 func TestServerUnderLoadWithinTheDefaultBudget(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	for _, fault := range faults(t, s) {
 		t.Run(fault.name, func(t *testing.T) {

@@ -59,6 +59,8 @@ type Config struct {
 	Nodes int
 
 	Log *slog.Logger // told of outages and their ends. Required.
+
+	beat time.Duration // between two looks at the others; a second, but in tests
 }
 
 const (
@@ -119,6 +121,9 @@ func (c *Config) check() error {
 	}
 	if c.Nodes == 0 {
 		c.Nodes = 1
+	}
+	if c.beat == 0 {
+		c.beat = beatEvery
 	}
 	var errs []error
 	if len(c.Addresses) == 0 {
