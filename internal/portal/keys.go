@@ -52,7 +52,7 @@ func (v *visit) list() error {
 	if err != nil || len(q) > 1 || len(q) == 1 && len(q["after"]) != 1 {
 		return errNotFound
 	}
-	filter := apikey.Filter{Owner: v.pass.Owner, Limit: pageSize}
+	filter := apikey.Filter{Owner: v.pass.Owner, Limit: pageSize + 1}
 	if text := q.Get("after"); text != "" {
 		if filter.After, err = parsePlace(text); err != nil {
 			return errNotFound
@@ -60,28 +60,47 @@ func (v *visit) list() error {
 	}
 	ctx, cancel := v.bounded()
 	defer cancel()
-	page, err := v.site.cfg.Keys.Find(ctx, filter)
+	records, err := v.page(ctx, filter)
 	if err != nil {
 		return err
 	}
+	next := ""
+	if len(records) > pageSize {
+		records = records[:pageSize]
+		last := &records[pageSize-1]
+		next = formatPlace(apikey.Cursor{Created: last.Created, ID: last.ID})
+	}
 	now := time.Now()
 	var rows []row
-	for i := range page.Records {
-		if !v.mine(&page.Records[i]) {
-			continue
-		}
-		one, err := v.rowOf(ctx, &page.Records[i], now)
+	for i := range records {
+		one, err := v.rowOf(ctx, &records[i], now)
 		if err != nil {
 			return err
 		}
 		rows = append(rows, one)
 	}
-	next := ""
-	if page.More {
-		next = formatPlace(page.Next)
-	}
 	v.render(http.StatusOK, "API keys", listPage(v, rows, next, filter.After.ID != ""))
 	return nil
+}
+
+// page is as many of the holder's keys as the filter takes. Neither their number nor
+// the place of the last one tells of what is not shown.
+func (v *visit) page(ctx context.Context, filter apikey.Filter) (records []apikey.Record, _ error) {
+	for {
+		page, err := v.site.cfg.Keys.Find(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Records {
+			if v.mine(&page.Records[i]) {
+				records = append(records, page.Records[i])
+			}
+		}
+		if len(records) >= filter.Limit || !page.More {
+			return records[:min(len(records), filter.Limit)], nil
+		}
+		filter.After = page.Next
+	}
 }
 
 // formatPlace writes a place in the list: it says nothing that the list does not.

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -36,6 +37,12 @@ func (v *visit) open() error {
 	}
 	now := time.Now()
 	if !p.Opens(link, now) {
+		return v.dead()
+	}
+	switch vouched, err := v.vouched(ctx, &p); {
+	case err != nil:
+		return err
+	case !vouched:
 		return v.dead()
 	}
 	session, sum := p.NewSession()
@@ -87,8 +94,22 @@ func (v *visit) enter() error {
 	case err != nil:
 		return err
 	}
+	switch vouched, err := v.vouched(ctx, &p); {
+	case err != nil:
+		return err
+	case !vouched:
+		return errNoSession
+	}
 	v.pass = p
 	return nil
+}
+
+// vouched reports whether whoever made the link still may.
+func (v *visit) vouched(ctx context.Context, p *portallink.Pass) (bool, error) {
+	if v.site.cfg.Vouches == nil {
+		return true, nil
+	}
+	return v.site.cfg.Vouches(ctx, p)
 }
 
 // errNoSession means that the browser has no session that holds.

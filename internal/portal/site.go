@@ -60,6 +60,10 @@ type Config struct {
 	// to none.
 	Returns func(address string) bool
 
+	// Vouches reports whether whoever made a link still may: else neither it nor what
+	// came of it holds. nil: always.
+	Vouches func(ctx context.Context, p *portallink.Pass) (bool, error)
+
 	// PerMinute is how many requests one address may send: at least 2. Half of them at
 	// once. Required.
 	PerMinute int

@@ -50,7 +50,7 @@ func (p *program) addPortal() error {
 	}
 	cfg := portal.Config{
 		Passes: o.Portal, Keys: keys, Issuer: issuer, Registry: o.Registry, Attempts: p.attempts(), Log: o.Log, URL: c.URL, Parents: c.Parents,
-		Returns: c.Returns, PerMinute: c.RequestsPerMinute, Timeout: o.Config.Timeouts.Store,
+		Vouches: vouches(o.Accounts), Returns: c.Returns, PerMinute: c.RequestsPerMinute, Timeout: o.Config.Timeouts.Store,
 	}
 	if o.Usage != nil && !o.Config.Usage.Off {
 		cfg.Uses = o.Usage
