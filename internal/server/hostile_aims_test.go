@@ -28,6 +28,7 @@ func (b *besieged) made(t *testing.T, path string, body map[string]any) subject 
 	o := &besiegedOperation{ID: path, method: http.MethodPost, path: path}
 	answer := b.send(t, o, path, jsonOf(t, body))
 	var got struct {
+		ID     string
 		Key    struct{ ID string }
 		Person struct{ ID string }
 		Text   string
@@ -35,7 +36,7 @@ func (b *besieged) made(t *testing.T, path string, body map[string]any) subject 
 	if err := json.Unmarshal([]byte(answer.text), &got); answer.status != http.StatusCreated || err != nil {
 		t.Fatalf("%s: %d %s", path, answer.status, answer.text)
 	}
-	return subject{got.Key.ID + got.Person.ID, got.Text, answer.header.Get("Etag")}
+	return subject{got.ID + got.Key.ID + got.Person.ID, got.Text, answer.header.Get("Etag")}
 }
 
 func (b *besieged) newKey(t *testing.T) subject {
@@ -50,6 +51,10 @@ func makers() map[string]func(t *testing.T, b *besieged) subject {
 		"/v1/people/{id}": func(t *testing.T, b *besieged) subject {
 			t.Helper()
 			return b.made(t, "/v1/people", map[string]any{"name": newWord(), "role": "developer", "anywhere": true})
+		},
+		"/v1/portalLinks/{id}": func(t *testing.T, b *besieged) subject {
+			t.Helper()
+			return b.made(t, "/v1/portalLinks", map[string]any{"owner": newWord()})
 		},
 		"/v1/adminKeys/{id}": func(t *testing.T, b *besieged) subject {
 			t.Helper()
@@ -112,7 +117,8 @@ func preparations() map[string]func(t *testing.T, b *besieged, a *aim, s subject
 		}
 	}
 	return map[string]func(t *testing.T, b *besieged, a *aim, s subject){
-		"createPerson": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["name"] = newWord() },
+		"createPortalLink": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["owner"] = newWord() }, // who has only so many at once
+		"createPerson":     func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["name"] = newWord() },
 		"getCredits": func(t *testing.T, b *besieged, a *aim, s subject) {
 			t.Helper()
 			post(t, b, s, "/v1/credits:set", map[string]any{"key": s.id, "credits": 5})
