@@ -93,6 +93,18 @@ const (
 	linger = time.Second           // for net/http to take the rest of a body, and for a tunnel's other half
 )
 
+// interrupt lets no further byte pass, and has the Read that is under way fail, which it
+// does not wait for. It may be called while others use the body.
+func (b *clientBody) interrupt(rc *http.ResponseController) {
+	b.mu.Lock()
+	b.stopped = true
+	reading := b.reading != nil
+	b.mu.Unlock()
+	if reading {
+		_ = rc.SetReadDeadline(time.Now()) // an error means a writer without connection: a test's
+	}
+}
+
 // stop lets no further byte pass, and ends the Read that is under way: the
 // connection to the client gets a read deadline, since it is not used again.
 func (b *clientBody) stop(rc *http.ResponseController) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/problem"
@@ -22,6 +23,9 @@ type flight struct {
 	upgrade bool        // the client asked for WebSocket
 	before  http.Header // of the answer, without what the upstream said
 	guarded bool        // as a stream, from its beginning
+
+	mu   sync.Mutex
+	over bool // the request is
 }
 
 // run forwards the request to target and answers.
@@ -35,7 +39,7 @@ func (f *flight) run(target *url.URL) {
 	}
 	out := f.request(target, identity)
 	if f.body != nil {
-		defer func() { f.body.stop(f.rc) }()
+		defer func() { f.land(); f.body.stop(f.rc) }()
 		if r.ProtoMajor == 1 {
 			// Without it net/http takes the rest of the body for itself when the
 			// response begins, and the upstream would see a body that ends early. An

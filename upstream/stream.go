@@ -30,7 +30,7 @@ func (f *flight) guard(after time.Duration) (stop func()) {
 	f.guarded = after == 0
 	var stops []func()
 	if f.u.maxAge > 0 {
-		timer := time.AfterFunc(max(f.u.maxAge-time.Since(f.x.Start), 0), func() { f.cancel(errTooOld) })
+		timer := time.AfterFunc(max(f.u.maxAge-time.Since(f.x.Start), 0), func() { f.end(errTooOld) })
 		stops = append(stops, func() { timer.Stop() })
 	}
 	if f.u.recheck != nil && !f.x.Principal.IsZero() {
@@ -72,7 +72,26 @@ func (f *flight) watch(after time.Duration) (stop func()) {
 
 // lost cuts the stream.
 func (f *flight) lost(v exchange.Verdict) {
-	f.cancel(&ending{reason: "stream-" + v.Reason()})
+	f.end(&ending{reason: "stream-" + v.Reason()})
+}
+
+// end cuts the stream on both sides: the transport gives no answer before the Read of
+// the body that is under way has returned, which a client that sends nothing would have
+// wait for as long as a body may pause.
+func (f *flight) end(why *ending) {
+	f.cancel(why)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.body != nil && !f.over {
+		f.body.interrupt(f.rc)
+	}
+}
+
+// land keeps end from touching the connection, which goes on to another request.
+func (f *flight) land() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
 }
 
 // ended is why the stream was cut from our side; "" when it was not.

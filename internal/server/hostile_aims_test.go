@@ -28,15 +28,15 @@ func (b *besieged) made(t *testing.T, path string, body map[string]any) subject 
 	o := &besiegedOperation{ID: path, method: http.MethodPost, path: path}
 	answer := b.send(t, o, path, jsonOf(t, body))
 	var got struct {
+		ID     string
 		Key    struct{ ID string }
 		Person struct{ ID string }
-		ID     string
 		Text   string
 	}
 	if err := json.Unmarshal([]byte(answer.text), &got); answer.status != http.StatusCreated || err != nil {
 		t.Fatalf("%s: %d %s", path, answer.status, answer.text)
 	}
-	return subject{got.Key.ID + got.Person.ID + got.ID, got.Text, answer.header.Get("Etag")}
+	return subject{got.ID + got.Key.ID + got.Person.ID, got.Text, answer.header.Get("Etag")}
 }
 
 func (b *besieged) newKey(t *testing.T) subject {
@@ -52,13 +52,13 @@ func makers() map[string]func(t *testing.T, b *besieged) subject {
 			t.Helper()
 			return b.made(t, "/v1/people", map[string]any{"name": newWord(), "role": "developer", "anywhere": true})
 		},
-		"/v1/adminKeys/{id}": func(t *testing.T, b *besieged) subject {
-			t.Helper()
-			return b.made(t, "/v1/adminKeys", map[string]any{"name": newWord(), "role": "developer"})
-		},
 		"/v1/portalLinks/{id}": func(t *testing.T, b *besieged) subject {
 			t.Helper()
 			return b.made(t, "/v1/portalLinks", map[string]any{"owner": newWord()})
+		},
+		"/v1/adminKeys/{id}": func(t *testing.T, b *besieged) subject {
+			t.Helper()
+			return b.made(t, "/v1/adminKeys", map[string]any{"name": newWord(), "role": "developer"})
 		},
 	}
 }
@@ -117,8 +117,7 @@ func preparations() map[string]func(t *testing.T, b *besieged, a *aim, s subject
 		}
 	}
 	return map[string]func(t *testing.T, b *besieged, a *aim, s subject){
-		// One owner has a bounded number of links.
-		"createPortalLink": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["owner"] = newWord() },
+		"createPortalLink": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["owner"] = newWord() }, // who has only so many at once
 		"createPerson":     func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["name"] = newWord() },
 		"getCredits": func(t *testing.T, b *besieged, a *aim, s subject) {
 			t.Helper()
@@ -152,7 +151,6 @@ func preparations() map[string]func(t *testing.T, b *besieged, a *aim, s subject
 			}
 			a.body["offer"] = offered.Offer
 		},
-		"watchDecisions": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.path += "?for=1ms" }, // else it has no end
 		"changePassword": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["old"] = "another password" },
 	}
 }

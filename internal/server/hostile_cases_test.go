@@ -43,20 +43,22 @@ func (f *form) strict() bool {
 	return f.Type != "string" || f.Pattern != "" || len(f.Enum) > 0 || f.Format == "date-time"
 }
 
-// likes reports whether a text is of the shape: some of those that are sent are words.
-func (f *form) likes(text string) bool {
-	return f.Pattern != "" && len(f.Enum) == 0 && regexp.MustCompile(f.Pattern).MatchString(text)
+// fits reports whether a text has the shape that it has to have: one that does is a
+// word like any other.
+func (f *form) fits(text string) bool {
+	return f.Type == "string" && f.Pattern != "" && len(f.Enum) == 0 && f.Format == "" && regexp.MustCompile(f.Pattern).MatchString(text) &&
+		len(text) >= deref(f.MinLength) && len(text) <= cmp.Or(deref(f.MaxLength), len(text))
 }
 
-// beyond are the integers next to those that a parameter takes, by its bounds.
-func (f *form) beyond() (texts []string) {
+// beyond are the numbers next to those that it may be.
+func (f *form) beyond() (numbers []string) {
 	if f.Minimum != nil {
-		texts = append(texts, strconv.FormatInt(int64(*f.Minimum)-1, 10))
+		numbers = append(numbers, strconv.FormatFloat(*f.Minimum-1, 'f', 0, 64))
 	}
 	if f.Maximum != nil {
-		texts = append(texts, strconv.FormatInt(int64(*f.Maximum)+1, 10))
+		numbers = append(numbers, strconv.FormatFloat(*f.Maximum+1, 'f', 0, 64))
 	}
-	return texts
+	return numbers
 }
 
 // resolve follows a reference.
@@ -523,8 +525,8 @@ func (b *besieged) wrongParameters(t *testing.T, o *besiegedOperation, a *aim) {
 		case p.In != "query":
 			continue
 		case p.Schema.Type == "integer":
-			texts = p.Schema.beyond()
-			texts = append(texts, "", "1e3", "1.0", "0x10", "99999999999999999999", "1 OR 1=1", "٣")
+			texts = []string{"", "-1", "1e3", "1.0", "0x10", "99999999999999999999", "1 OR 1=1", "٣"}
+			texts = append(texts, p.Schema.beyond()...)
 		case p.Name == "cursor":
 			texts = []string{"a", "' OR 1=1 --", "AQAB", strings.Repeat("A", 100)}
 		case p.Schema.strict():
@@ -653,7 +655,7 @@ func (b *besieged) statement(t *testing.T, a *aim, at *place, text string) bool 
 	what := fmt.Sprintf("%s: %s: %q", a.o.ID, at.path, text)
 	answer := b.send(t, a.o, a.path, []byte(at.put(text)), a.fields...)
 	switch {
-	case at.form.strict() && !at.form.likes(text):
+	case at.form.strict() && !at.form.fits(text):
 		answer.refused(t, what, wanted{[]int{http.StatusBadRequest}, at.names()})
 	case answer.status/100 == 2:
 		if !questions()[a.o.ID] && at.form.Format != "password" && !strings.Contains(answer.text, string(jsonOf(t, text))) && !b.holds(t, text) {

@@ -204,31 +204,110 @@ func TestStreamsEndWithTheirRights(t *testing.T) {
 }
 
 // TestAStreamThatIsOnlySentEnds: a call that sends for a long time, and has no answer
-// before its end, is a stream too.
+// before its end, is a stream too. Its client hears of the end as the upstream does, and
+// not when its body has been silent for too long: that is longer than anybody waits here.
 func TestAStreamThatIsOnlySentEnds(t *testing.T) {
-	t.Parallel() // it waits for the body's idle time
-	arrived, gone := make(chan struct{}, 1), make(chan struct{})
-	upstream := wire.Listen(t, func(c *wire.Conn) {
-		if _, err := c.Head(); err != nil {
-			return
+	t.Parallel() // it waits for each change to be told
+	secure, trust := overTLS(t)
+	for name, tt := range map[string]struct {
+		yaml   string
+		upload func(t *testing.T, p *program, key string) (ended <-chan struct{})
+	}{
+		"HTTP/1.1": {"", uploadPlainly},
+		"HTTP/2": {secure, func(t *testing.T, p *program, key string) <-chan struct{} {
+			t.Helper()
+			return uploadBy(t, "https://"+p.gateway, key, &http.Transport{TLSClientConfig: trust, Protocols: protocols((*http.Protocols).SetHTTP2)})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			arrived, gone := make(chan struct{}, 1), make(chan struct{})
+			upstream := wire.Listen(t, func(c *wire.Conn) {
+				if _, err := c.Head(); err != nil {
+					return
+				}
+				arrived <- struct{}{}
+				c.Drain() // without a word
+				close(gone)
+			})
+			p := start(t, upstream.URL(), settings{yaml: tt.yaml + fmt.Sprintf("timeouts: {body_idle: %v}\nroutes: [{match: \"/\", upstream: api}]\n", 10*patience)})
+			attack.Case(t, "KEY-37", attack.Gateway, func(t *testing.T) {
+				record, key := p.create(t, apikey.Spec{Environment: "live"})
+				ended := tt.upload(t, p, key)
+				if !within(arrived) {
+					t.Fatal("the upstream was not asked")
+				}
+				p.change(t, record.ID, apikey.OpRevoke, func(r *apikey.Record) { r.Revoked, r.Reason = time.Now(), "key-compromise" })
+				if !within(gone) {
+					t.Error("the upstream is sent more")
+				}
+				if !within(ended) {
+					t.Error("the client is not told")
+				}
+			})
+			p.logged(t, `"stream-revoked"`, 1)
+		})
+	}
+}
+
+// within reports whether something comes, or the channel is closed, within patience.
+func within(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	case <-time.After(patience):
+		return false
+	}
+}
+
+// protocols is the one that set sets.
+func protocols(set func(*http.Protocols, bool)) *http.Protocols {
+	p := new(http.Protocols)
+	set(p, true)
+	return p
+}
+
+// uploadPlainly begins to send a body, and sends no more of it. ended is closed with
+// the connection.
+func uploadPlainly(t *testing.T, p *program, key string) <-chan struct{} {
+	t.Helper()
+	c := wire.Dial(t, p.gateway)
+	c.Send("POST /upload HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + key + "\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+	if err := c.SetReadDeadline(time.Now().Add(2 * patience)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		if _, closed := c.Rest(); closed {
+			close(ended)
 		}
-		arrived <- struct{}{}
-		c.Drain() // without a word
-		close(gone)
-	})
-	p := start(t, upstream.URL(), settings{yaml: "routes: [{match: \"/\", upstream: api}]\n"})
-	attack.Case(t, "KEY-37", attack.Gateway, func(t *testing.T) {
-		record, key := p.create(t, apikey.Spec{Environment: "live"})
-		c := wire.Dial(t, p.gateway)
-		c.Send("POST /upload HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + key + "\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-		<-arrived
-		p.change(t, record.ID, apikey.OpRevoke, func(r *apikey.Record) { r.Revoked, r.Reason = time.Now(), "key-compromise" })
-		if !ends(t, c) {
-			t.Error("the stream goes on")
+	}()
+	return ended
+}
+
+// uploadBy is the same by a transport, which wants no answer.
+func uploadBy(t *testing.T, base, key string, transport *http.Transport) <-chan struct{} {
+	t.Helper()
+	body, rest := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/upload", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", key)
+	r.Header.Set("Content-Type", "application/grpc")
+	ended := make(chan struct{})
+	go func() {
+		if answer, err := transport.RoundTrip(r); err == nil {
+			t.Errorf("the client got %s", answer.Status)
+			_ = answer.Body.Close()
 		}
-		<-gone
-	})
-	p.logged(t, `"stream-revoked"`, 1)
+		close(ended)
+	}()
+	t.Cleanup(func() { _ = rest.Close(); <-ended; transport.CloseIdleConnections() })
+	if _, err := io.WriteString(rest, "first"); err != nil {
+		t.Fatal(err)
+	}
+	return ended
 }
 
 // TestStreamsEndWithTheirSession logs somebody out who has streams open.
