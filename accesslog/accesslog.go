@@ -16,6 +16,7 @@
 //	bytes        of the response body
 //	duration_us  whole microseconds from the first stage to the last byte
 //	client       the client's address
+//	client_doubtful  true when a listed proxy did not say readably whose address it is
 //	key_id       the id of the key that was used, or that the request claimed to have
 //	credits      what the request cost, when it cost any
 //	stage        the stage that refused

@@ -44,6 +44,9 @@ func (a address) href() g.Node   { return h.Href(a.text) }
 func (a address) action() g.Node { return h.Action(a.text) }
 func (a address) src() g.Node    { return h.Src(a.text) }
 
+// feed is from where the script of a page reads events.
+func (a address) feed() g.Node { return h.Data("feed", a.text) }
+
 // within is the address of an element of the same page.
 func within(id string) address { return address{"#" + url.PathEscape(id)} }
 

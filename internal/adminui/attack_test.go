@@ -25,7 +25,7 @@ func screens(id string) []string {
 	of := "/ui/keys/" + id
 	return []string{
 		"/ui/keys", "/ui/keys?text=a&owner=b", "/ui/keys/new", of, of + "/edit", of + "/roll", of + "/end-overlap", of + "/disable", of + "/enable", of + "/revoke", of + "/delete",
-		"/ui/audit", "/ui/audit?subject=" + id, "/ui/health", "/ui/people", "/ui/people/new", "/ui/me", "/ui/me/password", "/ui/me/factor", "/ui/login", "/ui/setup", "/ui/none",
+		"/ui/audit", "/ui/audit?subject=" + id, "/ui/health", "/ui/live", "/ui/live?outcome=refused", "/ui/people", "/ui/people/new", "/ui/me", "/ui/me/password", "/ui/me/factor", "/ui/login", "/ui/setup", "/ui/none",
 	}
 }
 

@@ -1,6 +1,7 @@
 // Package adminui is the admin web page: what people who administer warder see in a
 // browser, on the admin listener. Everything is rendered here, nothing is loaded from
-// another host, and every page works without JavaScript.
+// another host, and every page works without JavaScript, but for the one that is fed
+// while it is open.
 //
 // A page is a client of the admin API, within the process: it asks the very handler
 // that scripts ask over the network, with the cookie that the browser sent. So who

@@ -34,6 +34,7 @@ func (p *page) top() g.Node {
 		h.Nav(h.Aria("label", "Pages"),
 			h.A(to("keys").href(), current("keys"), g.Text("Keys")),
 			h.A(to("health").href(), current("health"), g.Text("Health")),
+			h.A(to("live").href(), current("live"), g.Text("Live")),
 			g.If(p.Audit, h.A(to("audit").href(), current("audit"), g.Text("Audit"))),
 			g.If(p.People, h.A(to("people").href(), current("people"), g.Text("People"))),
 		),

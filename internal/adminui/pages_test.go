@@ -113,9 +113,9 @@ func TestRolesSeeWhatTheyMay(t *testing.T) {
 	r, _ := h.key(t, apikey.Spec{Name: "ci", Owner: "acme"})
 	page := "/ui/keys/" + string(r.ID)
 	for role, allowed := range map[account.Role]map[string]int{
-		account.Owner:     {"/ui/keys/new": 200, page + "/edit": 200, page + "/roll": 200, page + "/revoke": 200, page + "/delete": 200, "/ui/audit": 200, "/ui/audit.csv": 200, "/ui/health": 200},
-		account.Developer: {"/ui/keys/new": 200, page + "/edit": 200, page + "/roll": 200, page + "/revoke": 200, page + "/delete": 403, "/ui/audit": 403, "/ui/audit.csv": 403, "/ui/health": 200},
-		account.Auditor:   {"/ui/keys/new": 403, page + "/edit": 403, page + "/roll": 403, page + "/revoke": 403, page + "/delete": 403, "/ui/audit": 200, "/ui/audit.csv": 200, "/ui/health": 200},
+		account.Owner:     {"/ui/keys/new": 200, page + "/edit": 200, page + "/roll": 200, page + "/revoke": 200, page + "/delete": 200, "/ui/audit": 200, "/ui/audit.csv": 200, "/ui/health": 200, "/ui/live": 200},
+		account.Developer: {"/ui/keys/new": 200, page + "/edit": 200, page + "/roll": 200, page + "/revoke": 200, page + "/delete": 403, "/ui/audit": 403, "/ui/audit.csv": 403, "/ui/health": 200, "/ui/live": 200},
+		account.Auditor:   {"/ui/keys/new": 403, page + "/edit": 403, page + "/roll": 403, page + "/revoke": 403, page + "/delete": 403, "/ui/audit": 200, "/ui/audit.csv": 200, "/ui/health": 200, "/ui/live": 200},
 	} {
 		who := h.settle(t, string(role), role).login(t)
 		shown := who.get(t, page).want(t, string(role), 200)

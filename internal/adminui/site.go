@@ -107,6 +107,8 @@ func (s *Site) addPages() {
 	s.member("GET /ui/keys/{id}/{action}", (*visit).showAction)
 	s.member("POST /ui/keys/{id}/{action}", (*visit).act)
 	s.member("GET /ui/health", (*visit).health)
+	s.member("GET /ui/live", (*visit).live)
+	s.member("GET /ui/live/events", (*visit).liveEvents)
 	s.member("GET /ui/audit", (*visit).listAudit)
 	s.member("GET /ui/audit.csv", (*visit).exportAudit)
 	s.member("GET /ui/people", (*visit).listPeople)

@@ -2,6 +2,7 @@ package browser_test
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ const adminPassword = "seven quiet otters"
 // owner.
 type office struct {
 	origin string
+	public string // the gateway's address
 	folder string
 	link   string
 	shared secret.Text // of the owner's authenticator
@@ -38,7 +40,7 @@ func openOffice(t *testing.T) *office {
 	}
 	build(t, folder)
 	new(whole).serve(t, folder, admin)
-	o := &office{folder: folder}
+	o := &office{folder: folder, public: listen}
 	o.link = o.run(t, "admins", "setup", "--name", "ada", "--output", "secret")
 	_, port, err := net.SplitHostPort(admin)
 	if err != nil {
@@ -137,6 +139,7 @@ func TestTheAdminPage(t *testing.T) {
 		o.life(t, b, true)
 		o.clean(t, b)
 	})
+	attack.Case(t, "UI-10", attack.Browser, func(t *testing.T) { o.watches(t, b) })
 	attack.Case(t, "UI-07", attack.Browser, func(t *testing.T) { o.shownOnce(t, b) })
 	o.phone(t, b)
 	attack.Case(t, "UI-01", attack.Browser, func(t *testing.T) { o.markup(t, b) })
@@ -185,6 +188,41 @@ func (o *office) life(t *testing.T, b *browser.Browser, scripts bool) {
 	o.want(t, b.Open(o.origin+"/ui/people"), 200, "Add somebody")
 	o.want(t, b.Open(o.origin+"/ui/me"), 200, "recovery codes left")
 	o.want(t, b.Open(o.origin+"/ui/keys"), 200, "ci")
+}
+
+// watches has the page Live show a request, as text, and nothing secret of it.
+func (o *office) watches(t *testing.T, b *browser.Browser) {
+	t.Helper()
+	o.want(t, b.Open(o.origin+"/ui/live?outcome=refused"), 200, "Of several gateways, each shows its own.")
+	var said string
+	b.Eval(`new Promise(done => {
+		const live = document.getElementById("live");
+		const look = () => live.textContent === "Watching." ? done(live.textContent) : setTimeout(look, 20);
+		look();
+	})`, &said)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+o.public+"/%3Cb%3E?token=canary7", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = answer.Body.Close(); answer.StatusCode != http.StatusUnauthorized {
+		t.Fatalf("the gateway answers %d", answer.StatusCode)
+	}
+	var row string
+	b.Eval(`new Promise(done => {
+		const look = () => {
+			const row = document.querySelector("#decisions tr");
+			row ? done(row.innerText + (row.querySelector("b") ? " as HTML" : "")) : setTimeout(look, 20);
+		};
+		look();
+	})`, &row)
+	if !strings.Contains(row, "/%3Cb%3E") || !strings.Contains(row, "authn: no-credential") || strings.Contains(row, "canary7") || strings.Contains(row, "as HTML") {
+		t.Errorf("the page shows %q", row)
+	}
+	o.clean(t, b)
 }
 
 // told is the text of the key that the page shows.

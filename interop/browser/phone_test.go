@@ -61,7 +61,7 @@ func (o *office) phone(t *testing.T, b *browser.Browser) {
 	var id string
 	b.Open(o.origin + "/ui/keys")
 	b.Eval(`document.querySelector(".rows th a").getAttribute("href")`, &id)
-	for _, path := range []string{"/ui/keys", "/ui/audit", "/ui/health", "/ui/people", "/ui/me", "/ui/keys/new", id, id + "/edit"} {
+	for _, path := range []string{"/ui/keys", "/ui/audit", "/ui/health", "/ui/live", "/ui/people", "/ui/me", "/ui/keys/new", id, id + "/edit"} {
 		if page := b.Open(o.origin + path); page.Status != 200 {
 			t.Errorf("%s: %d", path, page.Status)
 		}

@@ -38,3 +38,54 @@ addEventListener("keydown", event => {
   event.preventDefault();
   field.focus();
 });
+
+// Live: decisions are shown while they come, the newest first. Nothing of them is read
+// as HTML.
+const live = document.querySelector("[data-feed]");
+if (live) {
+  const most = 500, rows = document.getElementById("decisions"), pause = document.getElementById("pause");
+  let feed = null, gone = false, missed = 0;
+  const say = text => { live.textContent = missed ? `${text} Missed: ${missed}, which came faster than they were shown.` : text; };
+  const show = d => {
+    const row = document.createElement("tr");
+    for (const [label, text] of [
+      ["When", d.time.slice(11, 23)], ["Status", String(d.status)], ["Method", d.method], ["Path", d.path || d.route || ""],
+      ["Refused by", d.reason ? `${d.stage || "handler"}: ${d.reason}` : ""], ["Key", d.key_id || ""], ["From", d.client || ""], ["Took", `${d.duration_us} µs`],
+    ]) {
+      const cell = document.createElement("td");
+      cell.dataset.label = label;
+      cell.textContent = text;
+      row.append(cell);
+    }
+    row.title = d.id ? `Request ${d.id}` : "";
+    rows.prepend(row);
+    while (rows.childElementCount > most) rows.lastElementChild.remove();
+  };
+  const watch = () => {
+    feed = new EventSource(live.dataset.feed);
+    feed.addEventListener("open", () => {
+      say(gone ? "Watching again. What was decided meanwhile is not shown." : "Watching.");
+      gone = true;
+    });
+    feed.addEventListener("decision", event => show(JSON.parse(event.data)));
+    feed.addEventListener("missed", event => {
+      missed += JSON.parse(event.data).count || 1;
+      say("Watching.");
+    });
+    feed.addEventListener("error", () => {
+      say(feed.readyState === EventSource.CLOSED ? "It was refused: the filter is wrong, too many watch, or your session is over. Load the page again." : "The connection is gone. It is made again.");
+    });
+  };
+  pause.hidden = false;
+  pause.addEventListener("click", () => {
+    if (feed) {
+      feed.close();
+      feed = null;
+      say("Paused. What is decided meanwhile is not shown.");
+    } else {
+      watch();
+    }
+    pause.textContent = feed ? "Pause" : "Go on";
+  });
+  watch();
+}
