@@ -8,15 +8,15 @@ func Show(ctx context.Context, db *DB, name string) (value string, err error) {
 	return value, err
 }
 
-// Plan returns how the server finds a page of keys, by its order and with an owner,
-// once it plans a statement for all its values.
+// Plan returns how the server finds a page of keys, by its order, with an owner, and of
+// those that end or have an old secret that is still good, once it plans a statement for all its values.
 func Plan(ctx context.Context, db *DB, statement string) (plan string, err error) {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Release()
-	query := map[string]string{"id": findByID, "created": findByCreated, "owned": findOwned}[statement]
+	query := map[string]string{"id": findByID, "created": findByCreated, "owned": findOwned, "ending": findEnding, "retiring": findRetiring}[statement]
 	for _, s := range []string{`DEALLOCATE ALL`, `SET plan_cache_mode = force_generic_plan`, `PREPARE page AS ` + query} {
 		if _, err := conn.Conn().PgConn().Exec(ctx, s).ReadAll(); err != nil {
 			return "", err

@@ -41,6 +41,12 @@ const (
 		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
 	findDisabled = selectRecords + `(SELECT ` + keyColumns + ` FROM keys k WHERE disabled AND ` + filterKeys + byCreated + `) k
 		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
+	findEnding = selectRecords + `(SELECT ` + keyColumns + ` FROM keys k WHERE expires IS NOT NULL
+			AND expires <= CASE WHEN $5 = 'expired' THEN $6 ELSE 'infinity'::timestamptz END AND ` + filterKeys + byCreated + `) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
+	// Old secrets that are still good are few: their keys are sorted.
+	findRetiring = selectRecords + `(SELECT ` + keyColumns + ` FROM keys k WHERE id = ANY (ARRAY(SELECT DISTINCT key_id FROM secrets WHERE retires > $6)) AND ` + filterKeys + byCreated + `) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
 	findPlanned = selectRecords + `(SELECT ` + keyColumns + ` FROM keys k WHERE plan <> '' AND plan = $4 AND ` + filterKeys + byCreated + `) k
 		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY coalesce(k.created, '-infinity') DESC, k.id, s.position`
 )
@@ -85,6 +91,10 @@ func (s *APIKeys) find(ctx context.Context, f *apikey.Filter) ([]apikey.Record, 
 		return s.records(ctx, findRevoked, args...)
 	case f.State == apikey.Disabled:
 		return s.records(ctx, findDisabled, args...)
+	case f.State == apikey.Retiring:
+		return s.records(ctx, findRetiring, args...)
+	case f.State == apikey.Expired, !f.ExpiresBefore.IsZero():
+		return s.records(ctx, findEnding, args...)
 	default:
 		return s.records(ctx, findByCreated, args...)
 	}

@@ -271,7 +271,7 @@ func TestFindUsesAnIndex(t *testing.T) {
 	url := newURL(t)
 	db := open(t, url)
 	pool.Server(t).Exec(t, database(url), fill(20_000))
-	for statement, want := range map[string]string{"id": "keys_pkey", "created": "keys_created", "owned": "keys_owner"} {
+	for statement, want := range map[string]string{"id": "keys_pkey", "created": "keys_created", "owned": "keys_owner", "ending": "keys_expires", "retiring": "secrets_retires"} {
 		plan, err := postgres.Plan(t.Context(), db, statement)
 		if err != nil || !strings.Contains(plan, want+" ") {
 			t.Errorf("by %s: %v\n%s\nwant the index %s", statement, err, plan, want)

@@ -7,7 +7,7 @@ import (
 )
 
 // Many new keys are written by statements of several rows: what a statement costs
-// by itself is a fifth of what a row costs. No parameter has a number, since the
+// by itself is paid once for all of them. No parameter has a number, since the
 // driver would look for each by its name.
 const (
 	rowsAtOnce = 10

@@ -46,6 +46,19 @@ const (
 		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY -coalesce(k.created, 0), k.id, s.position`
 	findDisabled = selectRecords + `(SELECT * FROM keys INDEXED BY keys_disabled WHERE disabled = 1 AND ` + filterKeys + byCreated + `) k
 		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY -coalesce(k.created, 0), k.id, s.position`
+	// Of those that end, the index alone says which have ended; the rows are read of what
+	// is found.
+	findEnding = selectRecords + `(SELECT keys.* FROM (SELECT id AS found, -coalesce(created, 0) AS place FROM keys INDEXED BY keys_expires
+				WHERE expires IS NOT NULL AND (?5 <> 'expired' OR expires <= ?6) AND (?8 IS NULL OR expires < ?8)
+					AND (?9 = '' OR (-coalesce(created, 0), id) > (-?10, ?9))) t
+			CROSS JOIN keys ON keys.id = t.found WHERE ` + filterKeys + ` ORDER BY t.place, t.found LIMIT ?11) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY -coalesce(k.created, 0), k.id, s.position`
+
+	// Old secrets that are still good are few: their keys are sorted.
+	findRetiring = selectRecords + `(SELECT keys.* FROM (SELECT DISTINCT key_id AS found FROM secrets INDEXED BY secrets_retires WHERE retires > ?6) t
+			CROSS JOIN keys ON keys.id = t.found WHERE ` + filterKeys + byCreated + `) k
+		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY -coalesce(k.created, 0), k.id, s.position`
+
 	findPlanned = selectRecords + `(SELECT * FROM keys INDEXED BY keys_plan WHERE plan <> '' AND plan = ?4 AND ` + filterKeys + byCreated + `) k
 		LEFT JOIN secrets s ON s.key_id = k.id ORDER BY -coalesce(k.created, 0), k.id, s.position`
 )
@@ -97,6 +110,10 @@ func (s *APIKeys) find(ctx context.Context, f *apikey.Filter) (*sql.Rows, error)
 		return s.db.read.QueryContext(ctx, findRevoked, args...)
 	case f.State == apikey.Disabled:
 		return s.db.read.QueryContext(ctx, findDisabled, args...)
+	case f.State == apikey.Retiring:
+		return s.db.read.QueryContext(ctx, findRetiring, args...)
+	case f.State == apikey.Expired, !f.ExpiresBefore.IsZero():
+		return s.db.read.QueryContext(ctx, findEnding, args...)
 	case f.Text != "":
 		return s.db.read.QueryContext(ctx, findText, args...)
 	default:

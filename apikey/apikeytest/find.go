@@ -14,6 +14,7 @@ func findRules() []rule {
 		{"every filter finds what it says, alone and together", findFilters},
 		{"the newest come first, and the id decides between equals", findOrder},
 		{"pages follow each other in both orders", findPages},
+		{"pages of those that have ended, and of those that retire, follow each other", findPagesOfStates},
 		{"text is taken as it stands", findText},
 		{"a filter that is not valid is refused", findInvalid},
 	}
@@ -131,6 +132,31 @@ func findPages(t *testing.T, s Full) {
 		for _, limit := range []int{1, 4, n, n + 1} {
 			t.Run(fmt.Sprintf("%s owner %q limit %d", f.Sort, f.Owner, limit), func(t *testing.T) {
 				f.Limit, f.After = limit, apikey.Cursor{}
+				wantWhole(t, s, f, n)
+			})
+		}
+	}
+}
+
+// findPagesOfStates: those that have ended, and those with an old secret that is good.
+func findPagesOfStates(t *testing.T, s Full) {
+	at := time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
+	const n = 7
+	for i := range 2 * n {
+		r := fullRecord(testID(i))
+		r.Disabled, r.Revoked, r.Reason = false, time.Time{}, ""
+		r.Created = at.Add(time.Duration(i/5) * time.Millisecond)
+		r.Expires = at.Add(2 * time.Hour)
+		if i%2 == 0 {
+			r.Expires = at.Add(time.Minute)
+		}
+		r.Secrets[1].Retires, r.Secrets[2].Retires = at.Add(3*time.Hour), at.Add(4*time.Hour) // the key comes once
+		mustApply(t, s, createOf(r))
+	}
+	for name, f := range map[string]apikey.Filter{"expired": {State: apikey.Expired}, "retiring": {State: apikey.Retiring}, "expires before": {ExpiresBefore: at.Add(time.Hour)}} {
+		for _, limit := range []int{1, 4, n, n + 1} {
+			t.Run(fmt.Sprintf("%s limit %d", name, limit), func(t *testing.T) {
+				f.Limit, f.At = limit, at.Add(time.Hour)
 				wantWhole(t, s, f, n)
 			})
 		}
