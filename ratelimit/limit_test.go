@@ -84,6 +84,15 @@ func TestSubjects(t *testing.T) {
 			if got := !passes(t, s, request(tt.b)); got != tt.same {
 				t.Errorf("the same subject = %v, want %v", got, tt.same)
 			}
+			store := newMemory(t, 10) // knows subjects by their digests
+			one := newStage(t, newLimit(t, ratelimit.LimitConfig{Name: "a", Quota: once(), By: tt.by, Store: store}))
+			two := newStage(t, newLimit(t, ratelimit.LimitConfig{Name: "a", Quota: once(), By: tt.by, Store: store}))
+			if !passes(t, one, request(tt.a)) {
+				t.Fatal("the first request of two nodes was refused")
+			}
+			if got := !passes(t, two, request(tt.b)); got != tt.same {
+				t.Errorf("the same subject to two nodes = %v, want %v", got, tt.same)
+			}
 		})
 	}
 }

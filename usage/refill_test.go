@@ -35,6 +35,7 @@ func TestNextRefill(t *testing.T) {
 		{"week, by its own day", usage.Refill{Every: usage.Week, From: utc("2026-11-26 08:00:00")}, utc("2026-11-28 00:00:00"), utc("2026-12-03 08:00:00")},
 		{"month", usage.Refill{Every: usage.Month}, utc("2026-12-31 23:59:59"), utc("2027-01-01 00:00:00")},
 		{"month, in a zone ahead", usage.Refill{Every: usage.Month}, time.Date(2027, 1, 1, 1, 0, 0, 0, east), utc("2027-01-01 00:00:00")},
+		{"month, in a zone behind", usage.Refill{Every: usage.Month}, time.Date(2026, 12, 31, 13, 0, 0, 0, west), utc("2027-02-01 00:00:00")},
 		{"month, the 31st in February", end, utc("2026-02-01 00:00:00"), utc("2026-02-28 23:30:00")},
 		{"month, the 31st on a leap day", end, utc("2028-02-01 00:00:00"), utc("2028-02-29 23:30:00")},
 		{"month, the 31st on no leap day of a century", end, utc("2100-02-01 00:00:00"), utc("2100-02-28 23:30:00")},
