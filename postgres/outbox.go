@@ -15,7 +15,7 @@ import (
 
 // Outbox keeps deliveries of webhooks. It is a webhook.Outbox and safe for
 // concurrent use, by many nodes too. Nodes that add at once may each add one more
-// than webhook.MaxPending.
+// than webhook.MostPending.
 type Outbox struct{ db *DB }
 
 var _ webhook.Outbox = (*Outbox)(nil)
@@ -46,7 +46,7 @@ func (o *Outbox) Add(ctx context.Context, e webhook.Event, endpoint string) erro
 	if !validText(string(e.Data)) || !validText(endpoint) || !validText(e.Type) {
 		return errors.New("postgres: an event has text that is not UTF-8, or a NUL")
 	}
-	n, err := o.exec(ctx, what, addDelivery, e.ID, endpoint, e.Type, micro(e.At), string(e.Data), webhook.MaxPending)
+	n, err := o.exec(ctx, what, addDelivery, e.ID, endpoint, e.Type, micro(e.At), string(e.Data), webhook.MostPending(e.Type))
 	if err != nil || n == 1 {
 		return err
 	}

@@ -42,7 +42,7 @@ func (o *Outbox) Add(ctx context.Context, e webhook.Event, endpoint string) erro
 		return errors.New("sqlite: an event has text that is not UTF-8, or a NUL")
 	}
 	return o.transact(ctx, what, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, addDelivery, e.ID, endpoint, e.Type, e.At.UnixMicro(), string(e.Data), webhook.MaxPending)
+		done, err := tx.ExecContext(ctx, addDelivery, e.ID, endpoint, e.Type, e.At.UnixMicro(), string(e.Data), webhook.MostPending(e.Type))
 		if err != nil {
 			return err
 		}

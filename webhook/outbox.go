@@ -19,7 +19,17 @@ type Delivery struct {
 // MaxPending is how many deliveries to one endpoint may wait.
 const MaxPending = 10_000
 
-// ErrFull means that [MaxPending] deliveries to an endpoint wait already.
+// MostPending is how many deliveries to one endpoint may wait for one more event of a
+// type to be added: of [LimitNear], which clients cause as they like, half of
+// [MaxPending], so that room is left for alarms.
+func MostPending(kind string) int {
+	if kind == LimitNear {
+		return MaxPending / 2
+	}
+	return MaxPending
+}
+
+// ErrFull means that [MostPending] deliveries to an endpoint wait already.
 var ErrFull = errors.New("webhook: too many deliveries wait")
 
 // An Outbox keeps deliveries until they were taken or given up, and for a time
@@ -82,7 +92,7 @@ func (o *MemoryOutbox) Add(ctx context.Context, e Event, endpoint string) error 
 			pending++
 		}
 	}
-	if pending >= MaxPending {
+	if pending >= MostPending(e.Type) {
 		return ErrFull
 	}
 	e.Data = slices.Clone(e.Data)

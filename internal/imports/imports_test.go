@@ -204,7 +204,7 @@ func table() map[string]row {
 		"internal/policytest":   {module: vocabulary("apikey", "internal/config", "internal/server"), third: []string{"github.com/goccy/go-yaml"}},
 		"internal/housekeeping": {module: vocabulary("apikey", "usage/tally", "webhook")},
 		"internal/postgresurl":  {},
-		"internal/tracing":      {module: vocabulary("accesslog"), third: []string{"google.golang.org/protobuf/encoding/protowire"}},
+		"internal/tracing":      {module: vocabulary("accesslog", "internal/outgoing"), third: []string{"google.golang.org/protobuf/encoding/protowire"}},
 		"internal/systemd":      {third: x},
 		"internal/jsonwalk":     {},
 		"internal/keyimport":    {module: vocabulary("apikey"), third: []string{"github.com/goccy/go-yaml"}},

@@ -21,22 +21,27 @@ const metadataColumn = "metadata."
 // table is a CSV file (RFC 4180) with a first line of names.
 type table struct {
 	r       *csv.Reader
+	bound   *bounded
+	line    int // of the newest record
 	columns map[string]int
 }
 
 // newTable reads the first line. known are the columns that there may be, wanted
 // those of which one at least must be.
 func newTable(r io.Reader, known, wanted []string, metadata bool) (*table, error) {
-	buffered := bufio.NewReaderSize(r, 64<<10)
+	bound := &bounded{r: r}
+	bound.next()
+	buffered := bufio.NewReaderSize(bound, 64<<10)
 	if _, err := begins(buffered); errors.Is(err, io.EOF) {
 		return nil, errEmpty
 	}
-	t := &table{r: csv.NewReader(buffered), columns: make(map[string]int)}
+	t := &table{r: csv.NewReader(buffered), bound: bound, columns: make(map[string]int)}
 	t.r.ReuseRecord = true
 	head, err := t.r.Read()
 	if err != nil {
 		return nil, t.broken(err)
 	}
+	t.line = 1
 	var errs []error
 	for i, name := range head {
 		name = strings.ToLower(strings.TrimSpace(name))
@@ -59,7 +64,10 @@ func newTable(r io.Reader, known, wanted []string, metadata bool) (*table, error
 
 // broken is an error of the file's form, which ends it. What it says quotes nothing
 // but places.
-func (*table) broken(err error) error {
+func (t *table) broken(err error) error {
+	if errors.Is(err, errLong) {
+		return tooLong(t.line)
+	}
 	parse, ok := errors.AsType[*csv.ParseError](err)
 	if !ok {
 		return err
@@ -80,6 +88,7 @@ func (*table) broken(err error) error {
 // next returns the next line and its number. One that has not as many columns as
 // the first is returned all the same.
 func (t *table) next() (record []string, line int, err error) {
+	t.bound.next()
 	record, err = t.r.Read()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -88,6 +97,7 @@ func (t *table) next() (record []string, line int, err error) {
 		return nil, 0, t.broken(err)
 	}
 	line, _ = t.r.FieldPos(0)
+	t.line = line
 	return record, line, nil
 }
 

@@ -28,6 +28,8 @@ type announcer struct {
 
 	mu      sync.Mutex
 	recent  map[string]time.Time // what was announced lately, by the id of the event
+	spent   int                  // of nearBurst
+	since   time.Time            // when the last of it came back
 	dropped uint64
 }
 
@@ -36,6 +38,12 @@ const (
 	announceRecent = 4096
 	announceEvery  = time.Hour // the same again
 	announceTime   = 5 * time.Second
+
+	// Who is near a limit may be whoever clients make up, such as by a header: of all
+	// that, so many are announced, and then one in each nearPause. The rest is offered
+	// again by its next request.
+	nearBurst = 100
+	nearPause = 5 * time.Second
 )
 
 // NewWebhooks returns the endpoints of a configuration, ready to be told.
@@ -110,7 +118,7 @@ func (a *announcer) close() {
 
 // offer announces an event unless it was announced lately.
 func (a *announcer) offer(id, kind string, at time.Time, data any) {
-	if !a.first(id, at) {
+	if !a.first(id, at) || kind == webhook.LimitNear && !a.affordable(id, at) {
 		return
 	}
 	e, err := webhook.NewEvent(id, kind, at, data)
@@ -147,6 +155,25 @@ func (a *announcer) first(id string, now time.Time) bool {
 		}
 	}
 	a.recent[id] = now
+	return true
+}
+
+// affordable reports whether one more event may be announced of what clients cause as
+// they like: alarms keep their room in the queue, and the outbox does not grow by what
+// is made up. What is not counts as dropped, and is not remembered.
+func (a *announcer) affordable(id string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if back := int(now.Sub(a.since) / nearPause); back > 0 {
+		a.spent = max(0, a.spent-back)
+		a.since = now
+	}
+	if a.spent >= nearBurst || len(a.queue) >= announceQueue/2 {
+		a.dropped++
+		delete(a.recent, id)
+		return false
+	}
+	a.spent++
 	return true
 }
 

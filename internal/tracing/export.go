@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,6 +19,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/warder-dev/warder/internal/outgoing"
 )
 
 // Bounds of what waits for the collector.
@@ -270,12 +274,21 @@ func (e *exporter) try(body []byte) (rejected int64, _ *failure) {
 	return rejectedOf(answer), nil
 }
 
-// causeOf is what err says without the address, in which there may be a secret.
+// causeOf is what err says without the address, in which there may be a secret, and
+// without what was answered, which may be the credential that was sent: net/http quotes
+// an answer that it cannot read.
 func causeOf(err error) string {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	return err.Error()
+	var network net.Error
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &network), errors.As(err, &certificate), errors.Is(err, outgoing.ErrAddress), errors.Is(err, outgoing.ErrPlain), errors.Is(err, outgoing.ErrRedirect):
+		return err.Error()
+	default:
+		return "the connection broke, or what answers there is no HTTP"
+	}
 }
 
 func retryAfter(text string) time.Duration {

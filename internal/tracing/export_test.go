@@ -3,9 +3,12 @@ package tracing_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -73,7 +76,9 @@ func status(code int, fields ...string) func(*http.Request) (*http.Response, err
 	return func(*http.Request) (*http.Response, error) { return answered(code, "", fields...), nil }
 }
 
-func away(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }
+func away(*http.Request) (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+}
 
 func hangs(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
@@ -222,6 +227,44 @@ func TestFailuresAreToldOnce(t *testing.T) {
 			t.Errorf("the log says %s", text)
 		}
 	})
+}
+
+// A collector that sends back what it was sent does not have the log tell it: net/http
+// quotes answers that it cannot read.
+func TestNoAnswerOfTheCollectorIsLogged(t *testing.T) {
+	for what, answer := range map[string]string{
+		"a status":   "HTTP/1.1 %s \r\n\r\n",
+		"no HTTP":    "%s\r\n\r\n",
+		"a field":    "HTTP/1.1 200 OK\r\n%s\r\n\r\n",
+		"a length":   "HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n",
+		"a redirect": "HTTP/1.1 302 Found\r\nLocation: http://%%%s/\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(what, func(t *testing.T) {
+			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				c, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = fmt.Fprintf(c, answer, r.Header.Get("X-Token"))
+				_ = c.Close()
+			}))
+			defer upstream.Close()
+			var log bytes.Buffer
+			tracer := newTracer(t, tracing.Config{
+				Endpoint: upstream.URL, Headers: map[string]secret.Text{"X-Token": secret.New("hunter2")}, Ratio: 1, Timeout: 5 * time.Second,
+				Client: new(http.Client), Log: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			do(tracer.Stage("test"), exchangeOf("192.0.2.7:5"), nil)
+			if err := tracer.Close(); err == nil {
+				t.Error("the answer was taken for one")
+			}
+			if text := log.String(); !strings.Contains(text, "cannot be posted") || strings.Contains(text, "hunter2") {
+				t.Errorf("the log says %s", text)
+			}
+		})
+	}
 }
 
 func TestThePostProvesUs(t *testing.T) {

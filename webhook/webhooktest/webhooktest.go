@@ -263,6 +263,12 @@ func fill(t *testing.T, o webhook.Outbox, n int) {
 func full(t *testing.T, o webhook.Outbox) {
 	t.Helper()
 	fill(t, o, webhook.MaxPending-1)
+	near := event(webhook.MaxPending+1, start())
+	near.Type = webhook.LimitNear
+	if err := o.Add(t.Context(), near, "a"); !errors.Is(err, webhook.ErrFull) {
+		t.Errorf("Add of what clients cause as they like = %v, want %v: the room is for alarms", err, webhook.ErrFull)
+	}
+	add(t, o, near, "b")
 	add(t, o, event(webhook.MaxPending-1, start()), "a")
 	if err := o.Add(t.Context(), event(webhook.MaxPending, start()), "a"); !errors.Is(err, webhook.ErrFull) {
 		t.Errorf("Add to a full outbox = %v, want %v", err, webhook.ErrFull)
