@@ -14,8 +14,11 @@ import (
 // admin listener about limits and change them, as other users of the machine, and
 // pages in its browsers, may not.
 
+// adminTokenSuffix is what the token's file has behind the database's name.
+const adminTokenSuffix = ".admin"
+
 // adminTokenFile is where the token is.
-func adminTokenFile(cfg *config.Config) string { return cfg.Beside(".admin") }
+func adminTokenFile(cfg *config.Config) string { return cfg.Beside(adminTokenSuffix) }
 
 // openAdminToken returns the token, which is made when there is none.
 func openAdminToken(cfg *config.Config) (secret.Text, error) {
@@ -39,9 +42,19 @@ func readAdminToken(name string) (secret.Text, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if len(token) < least || strings.ContainsAny(token, " \r\n\x00") {
-		return secret.Text{}, fail(exitUsage, "take the file away: warder serve makes another", "admin token: %s holds none", name)
+		return secret.Text{}, fail(exitUsage, tokenMend(name), "admin token: %s holds none", name)
 	}
 	return secret.New(token), nil
+}
+
+// tokenMend is what helps when there is no token in the file. Only one that warder
+// serve has made is made again: any other may hold what nobody has twice, such as
+// peppers.
+func tokenMend(name string) string {
+	if strings.HasSuffix(name, adminTokenSuffix) {
+		return "take the file away: warder serve makes another"
+	}
+	return "is it the right file? the one that warder serve makes is beside the database: DATABASE" + adminTokenSuffix
 }
 
 // bearer is the value of Authorization that carries token (RFC 6750, section 2.1).

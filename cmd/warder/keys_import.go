@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -125,6 +126,9 @@ func importKeys(cmd *cobra.Command, p *process, o *importOptions, file string, f
 // openImport opens the file, which must be one: it is read twice.
 func openImport(file string) (io.ReadCloser, error) {
 	f, err := os.Open(file) //nolint:gosec // the caller's own choice
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fail(exitNotFound, "", "there is no file %s", printable(file))
+	}
 	if err != nil {
 		return nil, fail(causeOf(err), "", "%w", err)
 	}

@@ -71,7 +71,7 @@ func openRemote(cmd *cobra.Command, p *process, argument string) (*remote, error
 	}
 	c, err := client.New(client.Config{Server: flagText(cmd, "server"), Token: token, Roots: roots, Timeout: time.Minute})
 	if err != nil {
-		return nil, fail(exitUsage, "", "--server: %w", err)
+		return nil, fail(exitUsage, "on this machine it is --server http://127.0.0.1:8081, unless admin_listen says something else", "--server: %w", err)
 	}
 	return &remote{c, strings.TrimSuffix(flagText(cmd, "server"), "/")}, nil
 }

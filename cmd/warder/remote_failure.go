@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,11 +15,19 @@ import (
 // wrongListener says which address --server wants.
 const wrongListener = "--server wants the address of the admin listener, which warder serve tells as \"metrics and probes on\": http://127.0.0.1:8081, unless admin_listen says something else"
 
+// silenceHint is what may help when there was no answer of the API.
+func silenceHint(err error) string {
+	if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {
+		return "no TLS is spoken there: on this machine, write http:// in --server"
+	}
+	return "does warder serve run there, with its admin listener?"
+}
+
 // failure is what the server refused, as the same command on a database would say it.
 func (r *remote) failure(ctx context.Context, err error, doing string) error {
 	p, ok := errors.AsType[*client.Problem](err)
 	if !ok {
-		return fail(exitServer, "does warder serve run there, with its admin listener?", "%s: %w", doing, err)
+		return fail(exitServer, silenceHint(err), "%s: %w", doing, err)
 	}
 	switch p.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusMisdirectedRequest:

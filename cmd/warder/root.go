@@ -52,8 +52,9 @@ Protect an API:    warder serve --upstream http://127.0.0.1:8000
 Make a key:        warder keys create --name first
 
 Every flag can be set by the environment: --admin-listen is WARDER_ADMIN_LISTEN.
-Exit codes: 1 warder ping: not well, 2 usage or configuration, 3 denied, 4 not found, 5 server, 6 a check
-found something (leaked keys, a broken audit log), 7 changed meanwhile.`,
+Exit codes: 1 no from warder ping, or a case of warder test does not hold, 2 usage or
+configuration, 3 denied, 4 not found, 5 server, 6 a check found something (leaked keys,
+a broken audit log), 7 changed meanwhile.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // group tells what is wrong with them
@@ -78,32 +79,34 @@ found something (leaked keys, a broken audit log), 7 changed meanwhile.`,
 		return fail(exitUsage, hint, "%w", flagError(err))
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(
-		newServe(p),
-		newDemo(p),
-		newKeys(p),
-		newUsers(p),
-		newLeak(p),
-		newAdmins(p),
-		newPortal(p),
-		newLimits(p),
-		newAudit(p),
-		newMigrate(p),
-		newUsage(p),
-		newWebhooks(p),
-		newExplain(p),
-		newTail(p),
-		newTest(p),
-		newOpenAPI(p),
-		newShadow(p),
-		newConfig(p),
-		newImport(p),
-		newPing(p),
-		newVersion(p),
-		newWhoami(p),
-	)
+	addInGroups(root, []commandGroup{
+		{"Set it up:", []*cobra.Command{newDemo(p), newServe(p), newConfig(p), newImport(p), newOpenAPI(p)}},
+		{"Keys, and those who hold them:", []*cobra.Command{newKeys(p), newPortal(p), newUsers(p), newLeak(p)}},
+		{"Why, and what if:", []*cobra.Command{newExplain(p), newTail(p), newTest(p), newShadow(p)}},
+		{"Run it:", []*cobra.Command{newLimits(p), newUsage(p), newWebhooks(p), newPing(p), newMigrate(p)}},
+		{"Who administers, and what they did:", []*cobra.Command{newAdmins(p), newWhoami(p), newAudit(p)}},
+	})
+	root.AddCommand(newVersion(p))
 	tameCompletion(root)
 	return root
+}
+
+// A commandGroup is commands that stand together in the help, under a title.
+type commandGroup struct {
+	title    string
+	commands []*cobra.Command
+}
+
+// addInGroups adds the commands of groups to root; its help shows them in this order
+// of groups.
+func addInGroups(root *cobra.Command, groups []commandGroup) {
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, command := range g.commands {
+			command.GroupID = g.title
+			root.AddCommand(command)
+		}
+	}
 }
 
 // flagError returns err of the flags' parser, which repeats what was given, with

@@ -20,7 +20,7 @@ import (
 func newWebhooks(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "webhooks",
-		Short: "Who is told what happens",
+		Short: "Show who is told what happens, and send one of them a test",
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 	}

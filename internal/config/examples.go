@@ -97,7 +97,7 @@ func otherWord(path, name string) string {
 	word := map[string]string{
 		"routes.path": "match", "routes.pattern": "match", "routes.prefix": "match", "routes.to": "upstream", "routes.backend": "upstream",
 		"routes.service": "upstream", "routes.methods": "match", "upstreams.address": "url", "upstreams.target": "url", "rate_limits.limit": "count",
-		"rate_limits.window": "per", "rate_limits.period": "per", "rate_limits.key": "by",
+		"tls.cert_file": "certificates", "tls.key_file": "certificates", "rate_limits.window": "per", "rate_limits.period": "per", "rate_limits.key": "by",
 	}[kindOfEntry(path)+"."+name]
 	switch {
 	case name == "methods" && word != "":

@@ -41,6 +41,7 @@ func (c *Config) Findings() []Finding {
 	w.documents()
 	w.database()
 	w.unused()
+	w.wildcards()
 	w.missingFiles()
 	w.dnsCommand()
 	for i, pair := range c.TLS.Certificates {

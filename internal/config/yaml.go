@@ -45,7 +45,7 @@ func (l *loader) loadFile() {
 
 // parse returns the content of each document that is not empty.
 func (l *loader) parse(content string) []ast.Node {
-	file, err := parseYAML(content)
+	file, err := parseYAML(strings.TrimPrefix(content, byteOrderMark))
 	if err != nil {
 		o, problem, hint := l.unparsed(err)
 		l.unread = true
@@ -92,6 +92,10 @@ func (l *loader) unparsed(err error) (o origin, problem, hint string) {
 	}
 	return o, errYAML.Error(), ""
 }
+
+// byteOrderMark is what some editors begin a text in UTF-8 with (YAML 1.2.2, section
+// 5.2).
+const byteOrderMark = "\ufeff"
 
 // parseYAML parses content. Input that is too much for the parser, or makes it
 // panic, is an error.

@@ -41,6 +41,9 @@ func newTable(r io.Reader, known, wanted []string, metadata bool) (*table, error
 	if err != nil {
 		return nil, t.broken(err)
 	}
+	if divider := foreignDivider(head, known); divider != "" {
+		return nil, fmt.Errorf("keyimport: line 1: its columns are divided by %s: want commas", divider)
+	}
 	t.line = 1
 	var errs []error
 	for i, name := range head {
@@ -60,6 +63,18 @@ func newTable(r io.Reader, known, wanted []string, metadata bool) (*table, error
 		errs = append(errs, fmt.Errorf("keyimport: line 1: want a column %s", strings.Join(wanted, " or ")))
 	}
 	return t, errors.Join(errs...)
+}
+
+// foreignDivider is what divides the columns of a file that some spreadsheets write,
+// whose first line is one column to us; "" when it is none of theirs.
+func foreignDivider(head, known []string) string {
+	for _, divider := range []string{";", "\t"} {
+		first, _, divided := strings.Cut(head[0], divider)
+		if len(head) == 1 && divided && slices.Contains(known, strings.ToLower(strings.TrimSpace(first))) {
+			return map[string]string{";": `";"`, "\t": "tabs"}[divider]
+		}
+	}
+	return ""
 }
 
 // broken is an error of the file's form, which ends it. What it says quotes nothing

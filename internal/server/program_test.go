@@ -124,7 +124,6 @@ func start(t *testing.T, upstream string, s settings) *program {
 		Usage: db.Usage(), Audit: &server.AuditOptions{Store: db.Audit(), Signer: signer},
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Portal: db.Portal(), Peppers: p.peppers,
 		Accounts:  p.accounts,
-		Portal:    db.Portal(),
 		AccessLog: access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,
 		Seen: s.seen, LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
