@@ -42,6 +42,10 @@ func (x *Exchange) Cut(reason string, err error) {
 	panic(http.ErrAbortHandler)
 }
 
+// End notes reason for the finishers, where an answer ends early in a way that its
+// protocol has for that, as gRPC's status is: what has none is [Exchange.Cut].
+func (x *Exchange) End(reason string) { x.late = refusal{reason: reason} }
+
 // refuse answers with p and, when bytes of the body may still be under way,
 // closes the connection without waiting for them: they were written by somebody
 // who was refused, and net/http would read up to 256 KiB of them first.

@@ -99,11 +99,12 @@ func (u *Upstream) closesAfter(x *exchange.Exchange) bool {
 // is gone. Whose fault it is is asked in this order: the client's body, the
 // client's absence, the upstream. A stream that was cut from our side is nobody's.
 func (f *flight) fail(err error) {
-	if reason := f.ended(); reason != "" {
+	if why := f.ended(); why != nil {
 		if f.body != nil {
 			f.body.stop(f.rc)
 		}
-		f.x.Cut(reason, nil)
+		f.hangUp(why, false)
+		return
 	}
 	if f.body != nil {
 		if f.x.Request.Context().Err() != nil {
@@ -158,8 +159,9 @@ func (f *flight) classify(err error) *failure {
 
 // cut ends a response that has begun.
 func (f *flight) cut(err error) {
-	if reason := f.ended(); reason != "" {
-		f.x.Cut(reason, nil)
+	if why := f.ended(); why != nil {
+		f.hangUp(why, true)
+		return
 	}
 	if errors.Is(f.x.Request.Context().Err(), context.Canceled) {
 		f.x.Cut(f.gone(), nil)

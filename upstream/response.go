@@ -126,6 +126,7 @@ func (f *flight) copy(res *http.Response) bool {
 			return true
 		case c.begun:
 			f.cut(err)
+			return false
 		default:
 			f.restart(err)
 			return false

@@ -14,12 +14,20 @@ import (
 // a page or a file that its client may finish is shorter.
 const longAnswer = time.Minute
 
-// An ending is why a stream was cut: a word for the log.
-type ending struct{ reason string }
+// An ending is why a stream was cut: a word for the log, and the status that a client
+// of gRPC is told.
+type ending struct{ reason, status string }
+
+// The statuses of gRPC that endings have.
+const (
+	grpcDenied          = "7"  // PERMISSION_DENIED
+	grpcUnavailable     = "14" // UNAVAILABLE: ask again
+	grpcUnauthenticated = "16" // UNAUTHENTICATED
+)
 
 func (e *ending) Error() string { return "upstream: stream cut: " + e.reason }
 
-var errTooOld = &ending{reason: "stream-too-old"}
+var errTooOld = &ending{"stream-too-old", grpcUnavailable}
 
 // guard watches over a stream from now on, or after a while: it is cut when its
 // sender loses the right to it, and when it is too old.
@@ -72,7 +80,15 @@ func (f *flight) watch(after time.Duration) (stop func()) {
 
 // lost cuts the stream.
 func (f *flight) lost(v exchange.Verdict) {
-	f.end(&ending{reason: "stream-" + v.Reason()})
+	status := grpcUnavailable
+	switch p := v.Problem(); {
+	case v.Kind() == exchange.Failed || p == nil:
+	case p.Type.Status() == http.StatusUnauthorized:
+		status = grpcUnauthenticated
+	case p.Type.Status() == http.StatusForbidden:
+		status = grpcDenied
+	}
+	f.end(&ending{"stream-" + v.Reason(), status})
 }
 
 // end cuts the stream on both sides: the transport gives no answer before the Read of
@@ -94,15 +110,37 @@ func (f *flight) land() {
 	f.over = true
 }
 
-// ended is why the stream was cut from our side; "" when it was not.
-func (f *flight) ended() string {
-	if e, ok := errors.AsType[*ending](context.Cause(f.ctx)); ok {
-		return e.reason
+// ended is why the stream was cut from our side; nil when it was not.
+func (f *flight) ended() *ending {
+	e, _ := errors.AsType[*ending](context.Cause(f.ctx))
+	return e
+}
+
+// hangUp ends a stream that was cut from our side. A call of gRPC ends with a status,
+// which is no OK: in the trailer, or in the head when there was none yet. Any other
+// answer is cut, so that nobody takes it for whole.
+func (f *flight) hangUp(why *ending, begun bool) {
+	if f.x.Request.ProtoMajor < 2 || !isGRPC(f.x.Request.Header) {
+		f.x.Cut(why.reason, nil)
 	}
-	return ""
+	f.x.End(why.reason)
+	h, prefix := f.w.Header(), http.TrailerPrefix
+	if !begun {
+		h["Content-Type"], prefix = []string{"application/grpc"}, ""
+	}
+	h[prefix+"Grpc-Status"] = []string{why.status}
+	h[prefix+"Grpc-Message"] = []string{"warder ended the call: " + why.reason}
+	if !begun {
+		f.w.WriteHeader(http.StatusOK)
+	}
 }
 
 // isStream reports whether an answer is made to last.
 func isStream(h http.Header) bool {
-	return isEventStream(h) || strings.HasPrefix(strings.ToLower(strings.TrimSpace(h.Get("Content-Type"))), "application/grpc")
+	return isEventStream(h) || isGRPC(h)
+}
+
+// isGRPC reports whether a message is one of gRPC.
+func isGRPC(h http.Header) bool {
+	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(h.Get("Content-Type"))), "application/grpc")
 }

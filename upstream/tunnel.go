@@ -98,8 +98,8 @@ func (f *flight) join(conn net.Conn, client io.Reader, back io.ReadWriteCloser) 
 	if tooLong {
 		f.x.Cut("tunnel-idle", nil)
 	}
-	if reason := f.ended(); reason != "" {
-		f.x.Cut(reason, nil)
+	if why := f.ended(); why != nil {
+		f.x.Cut(why.reason, nil)
 	}
 }
 

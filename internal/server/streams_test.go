@@ -285,7 +285,7 @@ func uploadPlainly(t *testing.T, p *program, key string) <-chan struct{} {
 	return ended
 }
 
-// uploadBy is the same by a transport, which wants no answer.
+// uploadBy is the same by a transport of HTTP/2, which wants the status of gRPC.
 func uploadBy(t *testing.T, base, key string, transport *http.Transport) <-chan struct{} {
 	t.Helper()
 	body, rest := io.Pipe()
@@ -297,8 +297,9 @@ func uploadBy(t *testing.T, base, key string, transport *http.Transport) <-chan 
 	r.Header.Set("Content-Type", "application/grpc")
 	ended := make(chan struct{})
 	go func() {
-		if answer, err := transport.RoundTrip(r); err == nil {
-			t.Errorf("the client got %s", answer.Status)
+		if answer, err := transport.RoundTrip(r); err != nil || answer.Header.Get("Grpc-Status") != "16" {
+			t.Errorf("the client got %v, %v, want that its call is UNAUTHENTICATED", answer, err)
+		} else {
 			_ = answer.Body.Close()
 		}
 		close(ended)
