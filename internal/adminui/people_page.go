@@ -20,7 +20,7 @@ func personRow(a account.View) g.Node { //nolint:gocritic // people are shown on
 		factor = g.Text("yes")
 	}
 	return h.Tr(
-		rowHead(linkTo(personAddress(a.ID), apartText(a.Name))), cell("E-mail", apartText(a.Email)), cell("Role", g.Text(string(a.Role))), cell("State", badge(string(a.State))),
+		rowHead(linkTo(personAddress(a.ID), apartText(a.Name))), cell("E-mail", g.If(a.Email != "", apartText(a.Email))), cell("Role", g.Text(string(a.Role))), cell("State", badge(string(a.State))),
 		cell("Second factor", factor), cell("Last login", lastLogin(&a)),
 	)
 }

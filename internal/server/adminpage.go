@@ -11,6 +11,9 @@ import (
 	"github.com/warder-dev/warder/internal/adminui"
 )
 
+// barePage is what people type: it leads to the page.
+const barePage = "/ui"
+
 // withPage returns a handler that answers below adminui.Base by the admin page, which
 // asks api, and leaves all else to api. There is no page where nobody can log in.
 func (p *program) withPage(api http.Handler) (http.Handler, error) {
@@ -39,11 +42,14 @@ func (p *program) withPage(api http.Handler) (http.Handler, error) {
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if adminui.Serves(r.URL.Path) {
+		switch {
+		case adminui.Serves(r.URL.Path):
 			pages.ServeHTTP(w, r)
-			return
+		case r.URL.Path == barePage && r.Method == http.MethodGet:
+			http.Redirect(w, r, adminui.Base, http.StatusFound)
+		default:
+			api.ServeHTTP(w, r)
 		}
-		api.ServeHTTP(w, r)
 	}), nil
 }
 
