@@ -19,9 +19,9 @@ import (
 
 // explaining are the flags of explain.
 type explaining struct {
-	url, method, ip, keyID, scheme, output string
-	header                                 []string
-	keyStdin                               bool
+	url, method, ip, keyID, scheme, listener, output string
+	header                                           []string
+	keyStdin                                         bool
 }
 
 func newExplain(p *process) *cobra.Command {
@@ -54,6 +54,7 @@ The exit code is 0 for a request that would pass, and 3 for one that would not.`
 	f.StringVar(&e.url, "url", "", "the request's URL, absolute")
 	f.StringVar(&e.method, "method", "GET", "the request's method")
 	f.StringVar(&e.ip, "ip", "", "the client's address (default 192.0.2.1, which is nobody's)")
+	f.StringVar(&e.listener, "listener", "", "the listener that the request comes to, by its name in listeners (default: that of listen)")
 	f.StringArrayVar(&e.header, "header", nil, "a line \"Name: value\" of the request's header; may be repeated")
 	f.StringVar(&e.keyID, "key-id", "", "judge as the holder of this key")
 	f.BoolVar(&e.keyStdin, "key-stdin", false, "read the text of the key from standard input")
@@ -81,6 +82,9 @@ func (e *explaining) run(cmd *cobra.Command, p *process) error {
 	cfg, err := loadConfig(source(cmd.Flags(), p.environ))
 	if err != nil {
 		return err
+	}
+	if _, known := cfg.Listeners[e.listener]; !known && e.listener != "" {
+		return fail(exitUsage, "name one of listeners, or leave it out for the listener of listen", "--listener: the configuration has no listener called %q", e.listener)
 	}
 	keys, peppers, done, err := explainedKeys(cmd.Context(), p, cfg)
 	if err != nil {
@@ -120,7 +124,7 @@ func (e *explaining) question() (q server.Question, err error) {
 	if e.scheme != "" && e.keyID == "" && !e.keyStdin {
 		errs = append(errs, errors.New("--in has no effect without --key-id or --key-stdin"))
 	}
-	q = server.Question{Method: e.method, URL: e.url, Header: e.header}
+	q = server.Question{Method: e.method, URL: e.url, Header: e.header, Listener: e.listener}
 	if e.ip != "" {
 		address, err := netip.ParseAddr(e.ip)
 		if err != nil {

@@ -15,6 +15,9 @@ func (e *explaining) askServer(cmd *cobra.Command, p *process) (answerView, erro
 			return answerView{}, fail(exitUsage, "leave one of them out", "--%s is of a configuration, and --server of a warder that has its own", name)
 		}
 	}
+	if e.listener != "" {
+		return answerView{}, fail(exitUsage, "leave it out, or ask a configuration by --config", "--listener cannot be asked of --server, which judges as the listener of listen")
+	}
 	argument := ""
 	if e.keyStdin {
 		argument = "-"

@@ -31,6 +31,7 @@ func (c *Config) Changes(other *Config) (live, restart []string) {
 		for sf := range yamlFields(a.Type()) {
 			field, x, y := join(path, sf.Tag.Get("yaml")), a.FieldByIndex(sf.Index), b.FieldByIndex(sf.Index)
 			switch {
+			case field == "listeners": // below, each by itself
 			case !isScalar(sf.Type) && sf.Type.Kind() == reflect.Struct:
 				compare(x, y, field, whole || listed[field])
 			case same(x, y):
@@ -42,6 +43,8 @@ func (c *Config) Changes(other *Config) (live, restart []string) {
 		}
 	}
 	compare(reflect.ValueOf(c).Elem(), reflect.ValueOf(other).Elem(), "", false)
+	moreLive, moreRestart := listenerChanges(c, other)
+	live, restart = append(live, moreLive...), append(restart, moreRestart...)
 	if c.signs() != other.signs() { // what signs is made at the start, if anybody wants it
 		restart = append(restart, "upstreams (identity: jwt)")
 	}

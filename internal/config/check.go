@@ -38,6 +38,7 @@ func (l *loader) check() {
 	l.checkCredits()
 	l.checkHolder()
 	l.checkPortal()
+	l.checkMoreListeners()
 	l.checkTokens()
 	l.checkWebhooks()
 	l.checkTracing()

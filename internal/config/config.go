@@ -33,6 +33,8 @@ type Config struct {
 	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
 	// Decision lets other proxies ask whether a request may pass.
 	Decision Decision `yaml:"decision"`
+	// Listeners are further places where the gateway serves the same routes, by name (as those of upstreams), with names, believed proxies and answers of their own. Limits, guards and credits are counted over all of them. At most 32. Default: none beside listen.
+	Listeners map[string]Listener `yaml:"listeners"`
 	// Hosts are the names that the gateway answers to: "api.example.com", "*.example.com" for one label, with ":8443" for that port alone. Others are 421. At most 10,000. Default: every name.
 	Hosts []string `yaml:"hosts"`
 	// HostsShadow counts and logs requests for hosts that are not listed, and lets them pass; no redirect leads to such a host. Default false.

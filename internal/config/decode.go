@@ -397,6 +397,9 @@ func namesOf(t reflect.Type) naming {
 	if t.Elem() == reflect.TypeFor[CORSPolicy]() {
 		return naming{validName, "a policy", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit"}
 	}
+	if t.Elem() == reflect.TypeFor[Listener]() {
+		return naming{validName, "a listener", "use 1 to 63 lower case letters, digits, - and _, the first a letter or digit"}
+	}
 	if t.Elem() == reflect.TypeFor[RateLimit]() {
 		return naming{func(name string) bool { return validName(name) && len(name) <= maxNameOf && name != Off }, "a limit", "use 1 to 40 lower case letters, digits, - and _, the first a letter or digit"}
 	}

@@ -18,7 +18,7 @@ import (
 // who may do what, and is the same on all.
 func ownSettings() []string {
 	return []string{
-		"listen", "admin_listen", "health_listen", "insecure_admin_listen", "tls", "proxy_protocol", "decision", "portal", "forwarded",
+		"listen", "listeners", "admin_listen", "health_listen", "insecure_admin_listen", "tls", "proxy_protocol", "decision", "portal", "forwarded",
 		"db", "postgres", "redis", "peppers", "audit", "log", "timeouts", "tracing",
 		"upstream", "openapi", // shorthands: what they stand for is in upstreams and routes
 	}

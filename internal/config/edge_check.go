@@ -2,9 +2,7 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -43,13 +41,18 @@ func (l *loader) checkTLS() {
 	if t.ClientAuth == "require" && t.ClientCAFile == "" {
 		l.reject("tls.client_auth", "has no effect without client_ca_file", "")
 	}
-	l.eachWord("proxy_protocol.trusted_peers", l.config.ProxyProtocol.TrustedPeers, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
+	l.checkPeers("proxy_protocol.trusted_peers", l.config.ProxyProtocol.TrustedPeers)
 	if t.HTTP3 && t.Enabled() && len(l.config.ProxyProtocol.TrustedPeers) > 0 && !l.failed("tls.http3") {
 		l.reject("tls.http3", "is given together with proxy_protocol, which UDP has not: limits and conditions would take the load balancer for the client", "take one of them away")
 	}
-	for i, text := range l.config.ProxyProtocol.TrustedPeers {
+}
+
+// checkPeers checks load balancers that begin with a PROXY line.
+func (l *loader) checkPeers(field string, peers []string) {
+	l.eachWord(field, peers, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
+	for i, text := range peers {
 		if n, err := netip.ParsePrefix(text); err == nil && n.Bits() < 8 {
-			l.reject(fmt.Sprintf("proxy_protocol.trusted_peers[%d]", i), "holds nearly everybody", "list the load balancers' own networks")
+			l.reject(fmt.Sprintf("%s[%d]", field, i), "holds nearly everybody", "list the load balancers' own networks")
 		}
 	}
 }
@@ -105,39 +108,42 @@ func HostOf(name string) string { return strings.ToLower(strings.TrimSuffix(name
 
 // checkOrigin checks where a request may say that it comes from and goes to.
 func (l *loader) checkOrigin() {
-	c := l.config
 	l.checkHosts()
-	f := &c.Forwarded
+	l.checkForwardedAt("forwarded", &l.config.Forwarded)
+}
+
+// checkForwardedAt checks who is believed by f, which stands at field.
+func (l *loader) checkForwardedAt(field string, f *Forwarded) {
 	direct := f.From == "direct"
 	for name, set := range map[string]bool{
 		"trusted_proxies": len(f.TrustedProxies) > 0, "trust_unix_socket": f.TrustUnixSocket, "proto": f.Proto, "host": f.Host,
 		"client_cert_header": f.ClientCertHeader != "", "insecure_trust_all": f.InsecureTrustAll,
 	} {
 		if direct && set {
-			l.reject("forwarded."+name, "has no effect without from", "say what the proxies write")
+			l.reject(field+"."+name, "has no effect without from", "say what the proxies write")
 		}
 	}
-	if !direct && len(f.TrustedProxies) == 0 && !f.TrustUnixSocket && !l.failed("forwarded.trusted_proxies") {
-		l.reject("forwarded", "has no trusted_proxies: nobody would be believed", "list the addresses of the proxies")
+	if !direct && len(f.TrustedProxies) == 0 && !f.TrustUnixSocket && !l.failed(field+".trusted_proxies") {
+		l.reject(field, "has no trusted_proxies: nobody would be believed", "list the addresses of the proxies")
 	}
-	l.eachWord("forwarded.trusted_proxies", f.TrustedProxies, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
+	l.eachWord(field+".trusted_proxies", f.TrustedProxies, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
 	for i, text := range f.TrustedProxies {
 		if n, err := netip.ParsePrefix(text); err == nil && n.Bits() < 8 && !f.InsecureTrustAll {
-			l.reject(fmt.Sprintf("forwarded.trusted_proxies[%d]", i), "holds nearly everybody", "list the proxies' own networks")
+			l.reject(fmt.Sprintf("%s.trusted_proxies[%d]", field, i), "holds nearly everybody", "list the proxies' own networks")
 		}
 	}
-	if f.From == "header" && f.Header == "" && !l.failed("forwarded.header") {
-		l.reject("forwarded", "has no header", "name the field that holds the address")
+	if f.From == "header" && f.Header == "" && !l.failed(field+".header") {
+		l.reject(field, "has no header", "name the field that holds the address")
 	}
 	for name, value := range map[string]string{"header": f.Header, "client_cert_header": f.ClientCertHeader} {
-		if value != "" && !validToken(value) && !l.failed("forwarded."+name) {
-			l.reject("forwarded."+name, l.show("forwarded."+name)+" is not the name of a header field", "")
+		if value != "" && !validToken(value) && !l.failed(field+"."+name) {
+			l.reject(field+"."+name, l.show(field+"."+name)+" is not the name of a header field", "")
 		}
 	}
 	if f.Header != "" && f.From != "header" && !direct {
-		l.reject("forwarded.header", "has no effect without from: header", "")
+		l.reject(field+".header", "has no effect without from: header", "")
 	}
-	l.checkForwarded()
+	l.judgeForwarded(field, f)
 }
 
 const (
@@ -145,33 +151,37 @@ const (
 	httpPort = 80
 )
 
-func (l *loader) checkHTTPS() {
-	h := &l.config.HTTPS
-	if h.Require && !l.config.TLS.Enabled() && !l.config.Forwarded.Proto {
-		l.reject("https.require", "can never be met: warder speaks no TLS, and believes no proxy that does", "set tls.certificates, or forwarded.proto")
+func (l *loader) checkHTTPS() { l.checkHTTPSAt("", l.config) }
+
+// checkHTTPSAt checks https of c, which holds at a listener; path is what its field
+// begins with.
+func (l *loader) checkHTTPSAt(path string, c *Config) {
+	h := &c.HTTPS
+	if h.Require && !c.TLS.Enabled() && !c.Forwarded.Proto {
+		l.reject(path+"https.require", "can never be met: warder speaks no TLS, and believes no proxy that does", "set tls.certificates, or forwarded.proto")
 	}
-	if h.GetStatus != 308 && h.GetStatus != 301 && !l.failed("https.get_status") {
-		l.reject("https.get_status", "is neither 301 nor 308", "")
+	if h.GetStatus != 308 && h.GetStatus != 301 && !l.failed(path+"https.get_status") {
+		l.reject(path+"https.get_status", "is neither 301 nor 308", "")
 	}
-	if h.OnExposedKey == ExposedDisable && !h.Require && l.config.TLS.RedirectListen == "" && !l.failed("https.on_exposed_key") {
-		l.reject("https.on_exposed_key", "has no effect without require or tls.redirect_listen", "")
+	if h.OnExposedKey == ExposedDisable && !h.Require && l.config.TLS.RedirectListen == "" && !l.failed(path+"https.on_exposed_key") {
+		l.reject(path+"https.on_exposed_key", "has no effect without require or tls.redirect_listen", "")
 	}
 	if h.Port == httpPort {
-		l.reject("https.port", "is that of plain HTTP", "")
+		l.reject(path+"https.port", "is that of plain HTTP", "")
 	}
-	if _, port, err := net.SplitHostPort(l.config.TLS.RedirectListen); err == nil && port == strconv.Itoa(h.Port) {
-		l.reject("https.port", "is the port of tls.redirect_listen: redirects would lead back to it", "")
+	if redirectsBack(l.config.TLS.RedirectListen, h.Port) {
+		l.reject(path+"https.port", "is the port of tls.redirect_listen: redirects would lead back to it", "")
 	}
-	if h.HSTS > 0 && !h.Require && !l.config.TLS.Enabled() && !l.failed("https.hsts") {
-		l.reject("https.hsts", "tells browsers to use https alone, which nothing here requires", "set https.require, or tls.certificates")
+	if h.HSTS > 0 && !h.Require && !c.TLS.Enabled() && !l.failed(path+"https.hsts") {
+		l.reject(path+"https.hsts", "tells browsers to use https alone, which nothing here requires", "set https.require, or tls.certificates")
 	}
-	if h.HSTS == 0 && (h.HSTSSubdomains || h.HSTSPreload) && !l.failed("https.hsts") {
-		l.reject("https.hsts", "is 0s, which leaves hsts_subdomains and hsts_preload without effect", "")
+	if h.HSTS == 0 && (h.HSTSSubdomains || h.HSTSPreload) && !l.failed(path+"https.hsts") {
+		l.reject(path+"https.hsts", "is 0s, which leaves hsts_subdomains and hsts_preload without effect", "")
 	}
 	if h.HSTSPreload && (h.HSTS < year || !h.HSTSSubdomains) && h.HSTS > 0 {
-		l.reject("https.hsts_preload", "needs hsts of 365d or more, and hsts_subdomains", "")
+		l.reject(path+"https.hsts_preload", "needs hsts of 365d or more, and hsts_subdomains", "")
 	}
-	if h.Require && len(l.config.Hosts) == 0 && !l.failed("hosts") {
-		l.reject("https.require", "needs hosts: redirects go to names that are known", "list the gateway's names in hosts")
+	if h.Require && len(c.Hosts) == 0 && !l.failed(path+"hosts") {
+		l.reject(path+"https.require", "needs hosts: redirects go to names that are known", "list the gateway's names in hosts")
 	}
 }

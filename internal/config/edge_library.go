@@ -98,22 +98,21 @@ func networks(texts []string) (all []netip.Prefix) {
 	return all
 }
 
-// checkForwarded lets package forwarded judge what the fields stand for, each alone
+// judgeForwarded lets package forwarded judge what the fields stand for, each alone
 // so that the error has a place.
-func (l *loader) checkForwarded() {
-	f := &l.config.Forwarded
+func (l *loader) judgeForwarded(field string, f *Forwarded) {
 	listed := []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)}
-	if _, err := forwarded.SingleHeader(forwarded.Config{TrustedProxies: listed, Header: f.Header}); f.Header != "" && f.From == "header" && err != nil && !l.failed("forwarded.header") {
-		l.reject("forwarded.header", l.show("forwarded.header")+" has another meaning", "name the field that holds the client's address, and nothing else")
+	if _, err := forwarded.SingleHeader(forwarded.Config{TrustedProxies: listed, Header: f.Header}); f.Header != "" && f.From == "header" && err != nil && !l.failed(field+".header") {
+		l.reject(field+".header", l.show(field+".header")+" has another meaning", "name the field that holds the client's address, and nothing else")
 	}
-	if _, err := forwarded.XForwardedFor(forwarded.Config{TrustedProxies: listed, ClientCertHeader: f.ClientCertHeader}); err != nil && !l.failed("forwarded.client_cert_header") {
-		l.reject("forwarded.client_cert_header", l.show("forwarded.client_cert_header")+" has another meaning", "name a field that holds nothing but the certificate")
+	if _, err := forwarded.XForwardedFor(forwarded.Config{TrustedProxies: listed, ClientCertHeader: f.ClientCertHeader}); err != nil && !l.failed(field+".client_cert_header") {
+		l.reject(field+".client_cert_header", l.show(field+".client_cert_header")+" has another meaning", "name a field that holds nothing but the certificate")
 	}
 	if f.Header != "" && strings.EqualFold(f.Header, f.ClientCertHeader) {
-		l.reject("forwarded.client_cert_header", "is the same field as forwarded.header", "")
+		l.reject(field+".client_cert_header", "is the same field as forwarded.header", "")
 	}
 	for i := range f.TrustedProxies {
-		if l.failed(fmt.Sprintf("forwarded.trusted_proxies[%d]", i)) {
+		if l.failed(fmt.Sprintf("%s.trusted_proxies[%d]", field, i)) {
 			return
 		}
 	}
@@ -122,6 +121,6 @@ func (l *loader) checkForwarded() {
 		return
 	}
 	if _, err := forwarded.XForwardedFor(forwarded.Config{TrustedProxies: all, InsecureTrustAll: f.InsecureTrustAll}); err != nil {
-		l.reject("forwarded.trusted_proxies", "hold every address of a family together", "list the proxies' own networks")
+		l.reject(field+".trusted_proxies", "hold every address of a family together", "list the proxies' own networks")
 	}
 }

@@ -151,23 +151,29 @@ func (l *loader) checkPreflight(field string, r *Route) {
 		`give preflights a public route of their own, such as "OPTIONS /orders", or let the policy answer them`)
 }
 
-// checkHosts lets trustedhost judge each host, as [checkCORS] lets cors.
+// checkHosts checks the gateway's names.
 func (l *loader) checkHosts() {
 	hosts := l.config.Hosts
-	if len(hosts) > maxHosts {
-		l.reject("hosts", fmt.Sprintf("are %d, want at most %d", len(hosts), maxHosts), "")
-		return
-	}
 	if l.config.HostsShadow && len(hosts) == 0 && !l.failed("hosts") {
 		l.reject("hosts_shadow", "has no effect without hosts", "")
 	}
-	l.checkWords("hosts", hosts)
+	l.checkHostList("hosts", hosts)
+}
+
+// checkHostList lets trustedhost judge each host of the list at field, as [checkCORS]
+// lets cors.
+func (l *loader) checkHostList(field string, hosts []string) {
+	if len(hosts) > maxHosts {
+		l.reject(field, fmt.Sprintf("are %d, want at most %d", len(hosts), maxHosts), "")
+		return
+	}
+	l.checkWords(field, hosts)
 	for i, host := range hosts {
-		if at := fmt.Sprintf("hosts[%d]", i); strings.Contains(host, "://") && !l.failed(at) {
+		if at := fmt.Sprintf("%s[%d]", field, i); strings.Contains(host, "://") && !l.failed(at) {
 			l.reject(at, "is a URL, want the name of a host", "write it like api.example.com, without https:// and path")
 		}
 	}
-	l.judge("hosts", hosts, func(host string) error {
+	l.judge(field, hosts, func(host string) error {
 		_, err := trustedhost.New(trustedhost.Config{Hosts: []string{host}})
 		if bad, ok := errors.AsType[*trustedhost.HostError](err); ok {
 			return errors.New(bad.Reason)

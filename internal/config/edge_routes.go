@@ -1,8 +1,6 @@
 package config
 
 import (
-	"cmp"
-
 	"github.com/warder-dev/warder/csrf"
 )
 
@@ -32,22 +30,7 @@ type RouteCSRF struct {
 
 // HeadersOf returns the fields of the route's answers: its own, and for those that
 // it does not give the top level's.
-func (c *Config) HeadersOf(r *Route) Headers {
-	h := c.Headers
-	own := r.Headers
-	if own == nil {
-		return h
-	}
-	h.ContentSecurityPolicy = cmp.Or(own.ContentSecurityPolicy, h.ContentSecurityPolicy)
-	h.FrameOptions = cmp.Or(own.FrameOptions, h.FrameOptions)
-	h.ReferrerPolicy = cmp.Or(own.ReferrerPolicy, h.ReferrerPolicy)
-	h.PermissionsPolicy = cmp.Or(own.PermissionsPolicy, h.PermissionsPolicy)
-	h.CrossOriginResourcePolicy = cmp.Or(own.CrossOriginResourcePolicy, h.CrossOriginResourcePolicy)
-	if own.Remove != nil {
-		h.Remove = own.Remove
-	}
-	return h
-}
+func (c *Config) HeadersOf(r *Route) Headers { return c.headersWith(r.Headers) }
 
 // CSRFOf returns what proves the site itself on the route.
 func (c *Config) CSRFOf(r *Route) CSRF {
@@ -65,15 +48,8 @@ func (c *Config) CSRFOf(r *Route) CSRF {
 // checkRouteEdge checks what the route has in place of the top level's headers and
 // csrf.
 func (l *loader) checkRouteEdge(field string, r *Route) {
-	if own := r.Headers; own != nil {
-		at := field + ".headers"
-		valid := l.checkFields(at, &Headers{
-			ContentSecurityPolicy: own.ContentSecurityPolicy, FrameOptions: own.FrameOptions, ReferrerPolicy: own.ReferrerPolicy,
-			PermissionsPolicy: own.PermissionsPolicy, CrossOriginResourcePolicy: own.CrossOriginResourcePolicy, Remove: own.Remove,
-		})
-		if all := l.config.HeadersOf(r); valid && l.headersValid {
-			l.checkRemoved(at, &all)
-		}
+	if r.Headers != nil {
+		l.checkOwnHeaders(field+".headers", r.Headers)
 	}
 	if r.CSRF == nil {
 		return

@@ -22,6 +22,8 @@ func exampleOf(path string, t reflect.Type) string {
 		"upstreams.*":   "NAME: {url: http://127.0.0.1:8000}",
 		"cors":          "cors: {default: {origins: [https://app.example.com]}}",
 		"cors.*":        "NAME: {origins: [https://app.example.com]}",
+		"listeners":     "listeners: {internal: {listen: 127.0.0.1:9000}}",
+		"listeners.*":   "NAME: {listen: 127.0.0.1:9000}",
 		"rate_limits":   "rate_limits: {few: {count: 60, per: 1m, by: [key]}}",
 		"rate_limits.*": "NAME: {count: 60, per: 1m, by: [key]}",
 		"schemes":       "schemes: {token: {key: {in: bearer}}}",

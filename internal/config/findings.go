@@ -112,13 +112,12 @@ func (w *weaknesses) flag(field, name, comment string) {
 	}
 }
 
-// clearText tells of a listener whose traffic others on the way can read.
+// clearText tells of listeners whose traffic others on the way can read.
 func (w *weaknesses) clearText() {
-	c := w.config
-	if _, socket := UnixSocket(c.Listen); socket || c.TLS.Enabled() || c.Forwarded.Proto || loopback(c.Listen) {
-		return
+	w.clearTextAt("listen", w.config)
+	for _, name := range sortedKeys(w.config.Listeners) {
+		w.clearTextAt(ListenerField(name), w.config.At(name))
 	}
-	w.add("listen", "whoever is on the way between this machine and its clients reads the keys: there is no TLS, and no proxy that ends it", "set tls, or forwarded and https.require")
 }
 
 // keyFile tells of a key that everybody on the machine may read or write.

@@ -15,7 +15,7 @@ import (
 	"github.com/warder-dev/warder/secret"
 )
 
-//go:embed audit.go config.go credits.go decision.go descriptors.go edge.go edge_routes.go holder.go identity.go leaks.go limits.go openapi.go passwords.go portal.go postgres.go redis.go tokens.go tracing.go usage.go webhooks.go
+//go:embed audit.go config.go credits.go decision.go descriptors.go edge.go edge_routes.go holder.go identity.go leaks.go limits.go listeners.go openapi.go passwords.go portal.go postgres.go redis.go tokens.go tracing.go usage.go webhooks.go
 var sources embed.FS
 
 //go:embed warder.yaml

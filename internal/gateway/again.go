@@ -89,10 +89,11 @@ func (g *Gateway) Decided(x *exchange.Exchange, o exchange.Outcome) (d Decision,
 }
 
 // Again judges r, which the gateway or another got before, without a trace:
-// nothing is counted, written or forwarded. asked is for what a proxy asked, as by
-// [Gateway.Decider]. A stage that panics has failed.
-func (g *Gateway) Again(ctx context.Context, r *http.Request, asked bool) (d Decision) {
-	s := g.stack
+// nothing is counted, written or forwarded. It came to listener, "" for the gateway's
+// own; asked is for what a proxy asked, as by [Gateway.Decider]. A stage that panics has
+// failed.
+func (g *Gateway) Again(ctx context.Context, r *http.Request, listener string, asked bool) (d Decision) {
+	s := g.stackAt(listener)
 	if asked {
 		s = g.Decider()
 	}

@@ -18,15 +18,16 @@ import (
 	"github.com/warder-dev/warder/trustedhost"
 )
 
-// edge makes the stages that every request meets.
-func (g *Gateway) edge() (warder.Edge, error) {
-	cfg := g.cfg.Config
+// edge makes the stages that every request meets at the listener called name; "" is the
+// gateway's own.
+func (g *Gateway) edge(name string) (warder.Edge, error) {
+	cfg := g.cfg.Config.At(name)
 	var allow exchange.Ambiguity
 	for _, route := range cfg.Routes {
 		allow |= ambiguities(route.Allow)
 	}
 	var errs [7]error
-	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.cfg.Metrics, Tracing: g.cfg.Tracing}
+	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.metricsAt(name), Tracing: g.cfg.Tracing}
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
 	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path), Tail: g.cfg.Tail})
 	edge.SecurityHeaders, errs[2] = g.headers(cfg.Headers)
@@ -36,7 +37,7 @@ func (g *Gateway) edge() (warder.Edge, error) {
 		edge.TrustedHost, errs[5] = trustedhost.New(trustedhost.Config{Hosts: cfg.Hosts, Shadow: g.shadowedHost()})
 	}
 	if cfg.HTTPS.Require || cfg.HTTPS.HSTS > 0 {
-		edge.HTTPS, errs[6] = g.https(edge.TrustedHost)
+		edge.HTTPS, errs[6] = g.https(cfg, edge.TrustedHost)
 	}
 	return edge, errors.Join(errs[:]...)
 }
@@ -79,15 +80,16 @@ func newForwarded(f *config.Forwarded) (*forwarded.Stage, error) {
 	}
 }
 
-// https makes the stage that wants https.
-func (g *Gateway) https(hosts *trustedhost.Stage) (*httpserver.HTTPS, error) {
-	h := &g.cfg.Config.HTTPS
+// https makes the stage that wants https, by what cfg says of it.
+func (g *Gateway) https(cfg *config.Config, hosts *trustedhost.Stage) (*httpserver.HTTPS, error) {
+	h := &cfg.HTTPS
+	exposed := func(x *exchange.Exchange, id string) { g.exposed(x, id, h.OnExposedKey) }
 	known := func(*exchange.Exchange) bool { return false }
 	if hosts != nil {
 		known = hosts.Lists
 	}
 	return httpserver.NewHTTPS(httpserver.HTTPSConfig{
-		Known: known, Carries: g.carriers.carries, Exposed: g.exposed, Port: h.Port, GETStatus: h.GetStatus,
+		Known: known, Carries: g.carriers.carries, Exposed: exposed, Port: h.Port, GETStatus: h.GetStatus,
 		HSTS: httpserver.HSTS{MaxAge: h.HSTS, IncludeSubDomains: h.HSTSSubdomains, Preload: h.HSTSPreload},
 	})
 }

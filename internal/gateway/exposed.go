@@ -78,12 +78,12 @@ type supposed struct{}
 // refused and counted then, and never disabled: the asker saw it, and may be wrong.
 func Told(ctx context.Context) context.Context { return context.WithValue(ctx, supposed{}, true) }
 
-// exposed is told of a credential that came over plain HTTP.
-func (g *Gateway) exposed(x *exchange.Exchange, id string) {
+// exposed is told of a credential that came over plain HTTP, and what becomes of it.
+func (g *Gateway) exposed(x *exchange.Exchange, id, then string) {
 	if g.cfg.Exposed != nil {
 		g.cfg.Exposed(x, id)
 	}
-	if g.cfg.Config.HTTPS.OnExposedKey != config.ExposedDisable || g.cfg.Disable == nil || x.Request.Context().Value(supposed{}) != nil {
+	if then != config.ExposedDisable || g.cfg.Disable == nil || x.Request.Context().Value(supposed{}) != nil {
 		return
 	}
 	var keys []string

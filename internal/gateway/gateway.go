@@ -48,6 +48,10 @@ type Config struct {
 	Log        *slog.Logger      // everything else
 	Metrics    exchange.Finisher // told of every outcome; nil for none
 
+	// MetricsAt returns who is told in place of Metrics of the outcomes at a listener
+	// beside the gateway's own. nil for Metrics.
+	MetricsAt func(listener string) exchange.Finisher
+
 	// Tracing is the Stack's stage that traces requests; nil for none.
 	Tracing exchange.Stage
 
@@ -93,6 +97,7 @@ type Gateway struct {
 	stack     *warder.Stack
 	handler   http.Handler
 	redirect  http.Handler
+	fronts    map[string]front // of listeners beside the gateway's own, by name
 	schemes   *schemes
 	carriers  carriers
 	csrf      *csrf.Stage
@@ -141,7 +146,7 @@ func New(cfg Config) (*Gateway, error) {
 }
 
 func (g *Gateway) build() error {
-	edge, edgeErr := g.edge()
+	edge, edgeErr := g.edge("")
 	routes := new(warder.Routes)
 	err := errors.Join(edgeErr, g.addBrowserStages(), g.addLimits(), g.addGuard())
 	begin := func(r *warder.Routes) *warder.Routes {
@@ -160,7 +165,7 @@ func (g *Gateway) build() error {
 	}
 	g.stack = &warder.Stack{Edge: edge, Route: route}
 	g.handler = g.stack.Wrap(http.HandlerFunc(g.forward))
-	return errors.Join(err, g.buildRedirect(edge, route))
+	return errors.Join(err, g.buildRedirect(edge, route), g.buildListeners(route))
 }
 
 // addRoutes makes each route's policy and its way to the upstream.

@@ -14,7 +14,7 @@ func (g *Gateway) buildRedirect(edge warder.Edge, routes warder.Route) error {
 	}
 	if edge.HTTPS == nil {
 		var err error
-		if edge.HTTPS, err = g.https(edge.TrustedHost); err != nil {
+		if edge.HTTPS, err = g.https(g.cfg.Config, edge.TrustedHost); err != nil {
 			return err
 		}
 	}

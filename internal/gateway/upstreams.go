@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -105,12 +106,20 @@ func (g *Gateway) recheck(ctx context.Context, x *exchange.Exchange) exchange.Ve
 }
 
 // removed are the fields that no upstream sees: credentials, and what only listed
-// proxies may say, since an upstream cannot tell who did.
+// proxies of any listener may say, since an upstream cannot tell who did.
 func (g *Gateway) removed() []string {
 	names := slices.Clone(g.carriers.headers)
-	for _, name := range []string{g.cfg.Config.Forwarded.ClientCertHeader, g.cfg.Config.Forwarded.Header} {
-		if name != "" {
-			names = append(names, http.CanonicalHeaderKey(name))
+	at := []*config.Forwarded{&g.cfg.Config.Forwarded}
+	for _, name := range slices.Sorted(maps.Keys(g.cfg.Config.Listeners)) {
+		if own := g.cfg.Config.Listeners[name].Forwarded; own != nil {
+			at = append(at, own)
+		}
+	}
+	for _, f := range at {
+		for _, name := range []string{f.ClientCertHeader, f.Header} {
+			if name = http.CanonicalHeaderKey(name); name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	return names

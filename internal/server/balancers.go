@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/proxyproto"
 )
 
@@ -14,17 +15,17 @@ import (
 // whatever the time for a request's head.
 const balancerPatience = time.Minute
 
-// balanced is l for the clients of listed load balancers, if there are any.
-func (p *program) balanced(l net.Listener) (net.Listener, error) {
-	c := p.options.Config
-	if len(c.ProxyProtocol.TrustedPeers) == 0 {
+// balanced is l, to which the configuration at holds, for the clients of listed load
+// balancers, if there are any.
+func (p *program) balanced(l net.Listener, at *config.Config) (net.Listener, error) {
+	if len(at.ProxyProtocol.TrustedPeers) == 0 {
 		return l, nil
 	}
-	peers, err := networksOf(c.ProxyProtocol.TrustedPeers)
+	peers, err := networksOf(at.ProxyProtocol.TrustedPeers)
 	if err != nil {
 		return nil, err
 	}
-	w, err := proxyproto.Listen(l, proxyproto.Config{Peers: peers, Timeout: min(c.Timeouts.Header, balancerPatience), Log: p.options.Log})
+	w, err := proxyproto.Listen(l, proxyproto.Config{Peers: peers, Timeout: min(at.Timeouts.Header, balancerPatience), Log: p.options.Log})
 	if err != nil {
 		return nil, fmt.Errorf("proxy_protocol: %w", err)
 	}

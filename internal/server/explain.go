@@ -36,7 +36,7 @@ func (p *program) explain(ctx context.Context, asked *keyservice.Question) (keys
 	if err != nil {
 		return keyservice.Explanation{}, &keyservice.FieldError{Field: "key", Message: "cannot be sent as it is"}
 	}
-	answer := answerOf(g, r.WithContext(password.Unjudged(ctx)))
+	answer := answerOf(g, q.Listener, r.WithContext(password.Unjudged(ctx)))
 	return explanation(&answer), nil
 }
 

@@ -21,6 +21,14 @@ type Listeners struct {
 	Health   net.Listener   // nil when there is none
 	Decision net.Listener   // where proxies ask; nil when there is none
 	Portal   net.Listener   // of holders; nil when there is none
+	More     []Named        // beside Public, by name
+}
+
+// Named is an open socket of a listener that the configuration gives a name.
+type Named struct {
+	net.Listener
+
+	Name string
 }
 
 // off is the address that switches a listener off.
@@ -51,7 +59,11 @@ func (l *Listeners) Close() {
 	if l.Packets != nil {
 		_ = l.Packets.Close() // as below
 	}
-	for _, listener := range []net.Listener{l.Public, l.Redirect, l.Admin, l.Health, l.Decision, l.Portal} {
+	all := []net.Listener{l.Public, l.Redirect, l.Admin, l.Health, l.Decision, l.Portal}
+	for _, more := range l.More {
+		all = append(all, more.Listener)
+	}
+	for _, listener := range all {
 		if listener != nil {
 			_ = listener.Close() // a socket that nobody reads any more
 		}

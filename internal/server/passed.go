@@ -19,7 +19,7 @@ type socket struct {
 }
 
 func (l *Listeners) sockets(cfg *config.Config) []socket {
-	return []socket{
+	all := []socket{
 		{"listen", cfg.Listen, &l.Public},
 		{"tls.redirect_listen", cfg.TLS.RedirectListen, &l.Redirect},
 		{"admin_listen", cfg.AdminListen, &l.Admin},
@@ -27,6 +27,12 @@ func (l *Listeners) sockets(cfg *config.Config) []socket {
 		{"decision.listen", cfg.Decision.Listen, &l.Decision},
 		{"portal.listen", cfg.Portal.Listen, &l.Portal},
 	}
+	l.More = make([]Named, 0, len(cfg.Listeners))
+	for _, name := range slices.Sorted(maps.Keys(cfg.Listeners)) {
+		l.More = append(l.More, Named{Name: name}) // its place does not move any more
+		all = append(all, socket{config.ListenerField(name), cfg.Listeners[name].Listen, &l.More[len(l.More)-1].Listener})
+	}
+	return all
 }
 
 // ListenOn is [Listen], with sockets that were opened for the program already, by
@@ -51,7 +57,7 @@ func ListenOn(ctx context.Context, cfg *config.Config, passed map[string]net.Lis
 		errs = append(errs, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
-		errs = append(errs, fmt.Errorf("the socket called %q is for nothing: name it listen, admin_listen, health_listen, decision.listen, portal.listen or tls.redirect_listen (FileDescriptorName in its unit)", name),
+		errs = append(errs, fmt.Errorf("the socket called %q is for nothing: name it listen, admin_listen, health_listen, decision.listen, portal.listen, tls.redirect_listen or listeners.NAME.listen (FileDescriptorName in its unit)", name),
 			left[name].Close())
 	}
 	if err := errors.Join(errs...); err != nil {

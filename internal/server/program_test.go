@@ -30,9 +30,10 @@ type program struct {
 	gateway  string // host:port
 	admin    string
 	health   string
-	redirect string // "" when there is none
-	asked    string // where proxies ask; "" when none may
-	folder   string // holds warder.db, warder.log
+	redirect string            // "" when there is none
+	more     map[string]string // of listeners, by name
+	asked    string            // where proxies ask; "" when none may
+	folder   string            // holds warder.db, warder.log
 	keys     *sqlite.APIKeys
 	nodes    *sqlite.Nodes
 	credits  *sqlite.Credits
@@ -88,6 +89,10 @@ func start(t *testing.T, upstream string, s settings) *program {
 	}
 	if listeners.Redirect != nil {
 		p.redirect = listeners.Redirect.Addr().String()
+	}
+	p.more = make(map[string]string, len(listeners.More))
+	for _, l := range listeners.More {
+		p.more[l.Name] = l.Addr().String()
 	}
 	logs, err := server.OpenJournal(cfg.Log, os.Stderr)
 	if err != nil {

@@ -266,7 +266,7 @@ func (p *program) build() error {
 	if err := p.addPublic("public", o.Listeners.Public, p.advertise(public), p.publicTLS()); err != nil {
 		return err
 	}
-	errs := []error{p.addHTTP3(p.servers[0])}
+	errs := []error{p.addHTTP3(p.servers[0]), p.addListeners()}
 	if o.Listeners.Redirect != nil {
 		errs = append(errs, p.addPublic("redirect", o.Listeners.Redirect, p.redirect(), nil))
 	}
@@ -303,7 +303,7 @@ func (p *program) build() error {
 
 // addPublic makes the server of a listener that load balancers may stand before.
 func (p *program) addPublic(name string, l net.Listener, h http.Handler, secure *tls.Config) error {
-	l, err := p.balanced(l)
+	l, err := p.balanced(l, p.options.Config)
 	if err != nil {
 		return err
 	}

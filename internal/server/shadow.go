@@ -55,7 +55,8 @@ type shadowed struct {
 	id      string
 	live    *gateway.Gateway
 	said    gateway.Decision
-	asked   bool // by a proxy that only asks
+	at      string // the listener; "" for the gateway's own
+	asked   bool   // by a proxy that only asks
 
 	question *ratelimits.Question // an Envoy's, about limits; of a request all else is
 	limits   *ratelimits.Service  // which answered it
@@ -65,6 +66,7 @@ type shadowed struct {
 type shadowTap struct {
 	to    *shadow
 	live  *atomic.Pointer[gateway.Gateway] // known once it is made
+	at    string                           // the listener; "" for the gateway's own
 	asked bool
 }
 
@@ -182,7 +184,7 @@ func (t *shadowTap) Done(x *exchange.Exchange, o exchange.Outcome) {
 	}
 	ctx := context.WithValue(s.ctx, http.LocalAddrContextKey, x.Request.Context().Value(http.LocalAddrContextKey)) // and nothing else of the connection
 	select {
-	case s.queue <- shadowed{request: x.Again(ctx).Request, id: x.ID, live: g, said: said, asked: t.asked}:
+	case s.queue <- shadowed{request: x.Again(ctx).Request, id: x.ID, live: g, said: said, at: t.at, asked: t.asked}:
 	default:
 		s.differences.drop()
 	}
@@ -213,13 +215,13 @@ func (s *shadow) judge(one *shadowed) {
 	ctx, cancel := context.WithTimeout(one.request.Context(), shadowTime)
 	defer cancel()
 	one.request.Header = one.request.Header.Clone() // the connection's goroutine may still read it, and stages write
-	would := current.gateway.Again(ctx, one.request, one.asked)
+	would := current.gateway.Again(ctx, one.request, one.at, one.asked)
 	what := one.said.Differs(would)
 	switch {
 	case s.ctx.Err() != nil:
 	case len(what) == 0:
 		s.differences.agree()
-	case would.Counts() || len(one.said.Differs(one.live.Again(ctx, one.request, one.asked))) > 0:
+	case would.Counts() || len(one.said.Differs(one.live.Again(ctx, one.request, one.at, one.asked))) > 0:
 		s.differences.skip()
 	default:
 		s.differ(one, would, what)

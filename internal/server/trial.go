@@ -96,11 +96,12 @@ func (t *Trial) Close() { t.program.close() }
 
 // A Question is a request that nobody sent.
 type Question struct {
-	Method string     // default GET
-	URL    string     // absolute, http or https. Required.
-	Header []string   // lines "Name: value", as they would be sent
-	Client netip.Addr // whom it comes from, as forwarded finds it. Default 192.0.2.1, which is nobody's.
-	Body   string
+	Method   string     // default GET
+	URL      string     // absolute, http or https. Required.
+	Header   []string   // lines "Name: value", as they would be sent
+	Listener string     // the name of the listener that it comes to; "" for the gateway's own
+	Client   netip.Addr // whom it comes from, as forwarded finds it. Default 192.0.2.1, which is nobody's.
+	Body     string
 }
 
 // request builds the request as net/http's server would have read it.
@@ -190,12 +191,12 @@ func (t *Trial) Ask(q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return answerOf(t.program.gateway.Load(), r), nil
+	return answerOf(t.program.gateway.Load(), q.Listener, r), nil
 }
 
-// answerOf is what g says of r.
-func answerOf(g *gateway.Gateway, r *http.Request) Answer {
-	explained, x, headers := g.Judge(r)
+// answerOf is what g says of r at a listener.
+func answerOf(g *gateway.Gateway, listener string, r *http.Request) Answer {
+	explained, x, headers := g.Judge(r, listener)
 	v := explained.Trace.Verdict
 	a := Answer{Allowed: explained.Trace.Allowed(), Verdict: v.Kind(), Route: x.Route, Path: x.UpstreamPath, Principal: x.Principal, Steps: explained.Steps}
 	if route := routeCalled(g.Settings(), x.Route); route != nil {

@@ -29,7 +29,7 @@ func carry(g *gateway.Gateway, q *Question, key secret.Text, scheme string) erro
 		if err != nil {
 			return err
 		}
-		scheme = keySchemeOf(cfg, routeCalled(cfg, answerOf(g, r).Route))
+		scheme = keySchemeOf(cfg, routeCalled(cfg, answerOf(g, q.Listener, r).Route))
 	}
 	s, ok := cfg.Schemes[scheme]
 	if !ok || s.Key == nil {

@@ -228,6 +228,17 @@ func (p *program) finisher(tap *shadowTap) exchange.Finisher {
 	return all
 }
 
+// finisherAt is who is told of the outcomes at a listener beside the gateway's own, of
+// which a shadow configuration has to know. nil for the same as everywhere.
+func (p *program) finisherAt(tap *shadowTap) func(listener string) exchange.Finisher {
+	if tap == nil {
+		return nil
+	}
+	return func(listener string) exchange.Finisher {
+		return p.finisher(&shadowTap{to: tap.to, live: tap.live, at: listener, asked: tap.asked})
+	}
+}
+
 // watchWebhooks adds the figures of webhooks.
 func (p *program) watchWebhooks() error {
 	if p.announcer == nil {
