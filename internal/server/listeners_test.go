@@ -49,16 +49,16 @@ func echoing(t *testing.T) string {
 	return api.URL
 }
 
-// asker asks one address over connections that stay open, and counts them.
-type asker struct {
+// lineTo asks one address over connections that stay open, and counts them.
+type lineTo struct {
 	*http.Transport
 
 	made atomic.Int64
 }
 
-func newAsker(t *testing.T, address string) *asker {
+func newAsker(t *testing.T, address string) *lineTo {
 	t.Helper()
-	a := new(asker)
+	a := new(lineTo)
 	a.Transport = &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		a.made.Add(1)
 		return new(net.Dialer).DialContext(ctx, network, address)
@@ -68,7 +68,7 @@ func newAsker(t *testing.T, address string) *asker {
 }
 
 // ask asks host for path, with fields, and returns status, X-Frame-Options and body.
-func (a *asker) ask(t *testing.T, host, path string, fields ...string) (status int, frame, body string) {
+func (a *lineTo) ask(t *testing.T, host, path string, fields ...string) (status int, frame, body string) {
 	t.Helper()
 	r := newRequest(t, "http://"+host+path)
 	for i := 0; i < len(fields); i += 2 {
@@ -94,7 +94,7 @@ func TestListeners(t *testing.T) {
 	const forged = "203.0.113.9"
 	rows := []struct {
 		name          string
-		at            *asker
+		at            *lineTo
 		host          string
 		status        int
 		frame, client string
@@ -122,7 +122,7 @@ func TestListeners(t *testing.T) {
 		t.Errorf("the shadow says %d same, %d different, %d dropped: it judges by another listener", v.Same, v.Different, v.Dropped)
 	}
 	for i, at := range []struct {
-		*asker
+		*lineTo
 		host string
 	}{{public, "api.example.com"}, {internal, "api.internal"}, {plain, "x.test"}, {internal, "api.internal"}, {public, "api.example.com"}, {internal, "api.internal"}} {
 		want := 200
@@ -135,8 +135,8 @@ func TestListeners(t *testing.T) {
 	}
 	_, other := p.create(t, apikey.Spec{Environment: "live", Name: "another", Owner: "globex"})
 	guess := wrongSecret(t, other)
-	for i, at := range []*asker{public, plain, public, internal} { // of one address
-		host := map[*asker]string{public: "api.example.com", plain: "x.test", internal: "api.internal"}[at]
+	for i, at := range []*lineTo{public, plain, public, internal} { // of one address
+		host := map[*lineTo]string{public: "api.example.com", plain: "x.test", internal: "api.internal"}[at]
 		want := 401
 		if at == internal {
 			want = 429
