@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strings"
@@ -128,7 +129,12 @@ func keyText(arg string, stdin io.Reader) (string, error) {
 	if arg != "-" {
 		file, err := os.Open(arg) //nolint:gosec // the person names it
 		if err != nil {
-			return "", fail(causeOf(err), "", "%w", err)
+			why := err
+			if cause, ok := errors.AsType[*fs.PathError](err); ok {
+				why = cause.Err
+			}
+			// Its beginning alone: it may be a key of another system, which was meant to be one.
+			return "", fail(causeOf(err), "want - for standard input, or a file that holds the key", "%s: %w", printable(arg), why)
 		}
 		defer file.Close() //nolint:errcheck // it is only read
 		from = file
