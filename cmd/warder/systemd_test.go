@@ -161,7 +161,7 @@ func TestSocketsThatDoNotFit(t *testing.T) {
 		args    []string
 		want    string
 	}{
-		"a name for nothing":       {"web", []*os.File{tcp}, nil, `the socket called "web" is for nothing: name it listen, admin_listen, health_listen, decision.listen, portal.listen or tls.redirect_listen`},
+		"a name for nothing":       {"web", []*os.File{tcp}, nil, `the socket called "web" is for nothing: name it listen, admin_listen, health_listen, decision.listen, portal.listen, tls.redirect_listen or listeners.NAME.listen`},
 		"no name":                  {"", []*os.File{tcp}, nil, `the socket called "" is for nothing`},
 		"a name twice":             {"listen:listen", []*os.File{tcp, another}, nil, `two sockets are called "listen"`},
 		"a file":                   {"listen", []*os.File{file}, nil, `called "listen", is no listening socket`},
