@@ -151,6 +151,7 @@ func preparations() map[string]func(t *testing.T, b *besieged, a *aim, s subject
 			}
 			a.body["offer"] = offered.Offer
 		},
+		"watchDecisions": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.path += "?for=1ms" }, // else it has no end
 		"changePassword": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["old"] = "another password" },
 	}
 }

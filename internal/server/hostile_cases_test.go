@@ -221,7 +221,7 @@ func join(path, name string) string {
 func with(members map[string]any, name string, v any) map[string]any {
 	all := maps.Clone(members)
 	all[name] = v
-	pairs := [][2]string{{"owner", "key"}, {"environment", "keys"}, {"owner", "keys"}, {"key", "key_id"}, {"recovery_code", "code"}, {"anywhere", "from"}, {"never_expires", "expires"}}
+	pairs := [][2]string{{"owner", "key"}, {"key", "key_id"}, {"recovery_code", "code"}, {"anywhere", "from"}, {"never_expires", "expires"}}
 	if _, imported := members["number"]; imported {
 		pairs = [][2]string{{"digest", "key"}}
 	}
@@ -232,10 +232,9 @@ func with(members map[string]any, name string, v any) map[string]any {
 			}
 		}
 	}
-	if name == "owner" || name == "environment" {
-		if _, bulk := members["keys"]; bulk {
-			all["count"] = 1
-		}
+	if _, bulk := members["keys"].([]any); bulk && (name == "owner" || name == "environment") {
+		delete(all, "keys")
+		all["count"] = 1
 	}
 	return all
 }
