@@ -146,6 +146,10 @@ func TestTheStoreOfLimitsIsLost(t *testing.T) {
 		}
 		anew("emptied")
 
+		// Who was connected was forgotten too, and each node divides by those that it saw last.
+		eventually(t, func() (struct{}, bool) {
+			return struct{}{}, stores[0].Status().Nodes == 2 && stores[1].Status().Nodes == 2
+		})
 		shared.Kill()
 		if got := crowd(t, nodes, "/exact", asked); got[200] > 10 || got[200]+got[429] != asked {
 			t.Errorf("killed, shared: %v, want 200 at most 10 times and 429 else", got)
