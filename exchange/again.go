@@ -23,7 +23,7 @@ func (x *Exchange) Again(ctx context.Context) *Exchange {
 	again := New(r.WithContext(ctx))
 	again.Request.Body = http.NoBody
 	again.ID, again.Peer, again.Client, again.Scheme, again.Host, again.Port = x.ID, x.Peer, x.Client, x.Scheme, x.Host, x.Port
-	again.ClientDoubtful, again.ClientCert = x.ClientDoubtful, x.ClientCert
+	again.PeerListed, again.ClientDoubtful, again.ClientCert = x.PeerListed, x.ClientDoubtful, x.ClientCert
 	again.Path, again.UpstreamPath, again.Ambiguity, again.RawQuery = x.Path, x.UpstreamPath, x.Ambiguity, x.RawQuery
 	if x.queryTaken {
 		again.RawQuery = x.sentQuery

@@ -33,6 +33,10 @@ type Exchange struct {
 	Host   string         // canonical: lower case, no port, no trailing dot, IPv6 in brackets
 	Port   string         // as sent with the host, digits only; "" when absent
 
+	// PeerListed is set by forwarded: who holds the connection is believed about where
+	// requests come from.
+	PeerListed bool
+
 	// ClientDoubtful is set by forwarded: a listed peer named the client in a way
 	// that nobody can read, and Client is the last listed hop instead. No rule that
 	// lets addresses in holds for such a request.

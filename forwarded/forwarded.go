@@ -97,6 +97,7 @@ func (s *Stage) Check(x *exchange.Exchange) exchange.Verdict {
 	}
 	x.Host, x.Port = host, port
 	if s.source != connection && s.listed(x, number) {
+		x.PeerListed = true
 		if reason := s.believe(x); reason != "" {
 			return exchange.Refuse(s.unreadable, reason)
 		}

@@ -181,7 +181,39 @@ func TestTheNameOfTheHandshake(t *testing.T) {
 	if _, err := httpserver.NewSNI(httpserver.SNIConfig{Hosts: []string{"A", "a:1", "*", ""}}); err == nil || strings.Count(err.Error(), "SNI host") != 4 {
 		t.Errorf("NewSNI: %v, want four errors", err)
 	}
+	if _, err := httpserver.NewSNI(httpserver.SNIConfig{Hosts: []string{"a.example"}, Same: func(string, string) bool { return true }}); err == nil || !strings.Contains(err.Error(), "Hosts and Same") {
+		t.Errorf("NewSNI: %v, want an error about Hosts and Same", err)
+	}
+	asked := ""
+	same, err := httpserver.NewSNI(httpserver.SNIConfig{Same: func(name, host string) bool {
+		asked += name + ">" + host + " "
+		return host == "b.example"
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	attack.Case(t, "TLS-06", attack.Library, func(t *testing.T) {
+		for _, tt := range []struct {
+			asked, host string
+			listed      bool
+			want        bool
+		}{
+			{"a.example", "a.example", false, true},
+			{"A.example", "a.EXAMPLE.:8443", false, true},
+			{"A.example", "B.example.:8443", false, true},
+			{"a.example", "c.example", false, false},
+			{"", "c.example", false, false},
+			{"a.example", "c.example", true, true},
+		} {
+			x := arrived(tt.asked, tt.host)
+			x.PeerListed = tt.listed
+			if v := same.Check(x); v.Passed() != tt.want {
+				t.Errorf("%q in a handshake for %q, from a listed peer %v: passed %v", tt.host, tt.asked, tt.listed, v.Passed())
+			}
+		}
+		if want := "a.example>b.example a.example>c.example >c.example "; asked != want {
+			t.Errorf("it was asked %q, want %q", asked, want)
+		}
 		for _, tt := range []struct {
 			name, asked, host string
 			all, some         bool // passes

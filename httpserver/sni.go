@@ -20,6 +20,15 @@ type SNIConfig struct {
 	// it asks for a client certificate: lower case, no port; "*." in front matches
 	// one label. Empty means every host.
 	Hosts []string
+
+	// Same reports whether a connection whose handshake asked for name may carry
+	// requests for host as well; [tlsconfig.Source.Shares] is one. It takes the place of
+	// Hosts, where nothing need be listed: what differs is what certificates say. Both
+	// names are in lower case, without a port and the root's dot; name is "" for a
+	// handshake that asked for none. nil means Hosts.
+	//
+	// [tlsconfig.Source.Shares]: https://pkg.go.dev/github.com/warder-dev/warder/tlsconfig#Source.Shares
+	Same func(name, host string) bool
 }
 
 // A SNI is a stage that refuses a request over TLS whose Host is not the name
@@ -32,9 +41,12 @@ type SNIConfig struct {
 // and open another one by themselves; other clients may not.
 //
 // What counts is the request's own Host, that of the connection, not one that a
-// peer forwarded. It is safe for concurrent use.
+// peer forwarded. A peer that the forwarded stage found listed is believed about the
+// host, whatever its handshake asked for: proxies ask for the name that they know this
+// server by. It is safe for concurrent use.
 type SNI struct {
 	hosts   []string
+	same    func(name, host string) bool
 	refusal *problem.Problem
 }
 
@@ -47,24 +59,34 @@ func NewSNI(cfg SNIConfig) (*SNI, error) {
 			errs = append(errs, fmt.Errorf("httpserver: SNI host %q: want a lower-case name without a port, maybe with a first label \"*\"", h))
 		}
 	}
+	if cfg.Same != nil && len(cfg.Hosts) > 0 {
+		errs = append(errs, errors.New("httpserver: SNI has Hosts and Same: one of them decides; leave the other out"))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return &SNI{
 		hosts:   slices.Clone(cfg.Hosts),
+		same:    cfg.Same,
 		refusal: problem.New(problem.Misdirected, "Open a connection of its own for this host: this one was made for another."),
 	}, nil
 }
 
-// Check passes what did not come over TLS, what is for the name of the
-// handshake, and what is for a host that is not listed, unless the handshake was
-// for a listed one.
+// Check passes what did not come over TLS, what comes from a listed peer, what is for
+// the name of the handshake, and what is for a host that is not listed, unless the
+// handshake was for a listed one; or what Same says.
 func (s *SNI) Check(x *exchange.Exchange) exchange.Verdict {
 	state := x.Request.TLS
-	if state == nil {
+	if state == nil || x.PeerListed {
 		return exchange.Pass()
 	}
 	name, host := strings.ToLower(state.ServerName), hostOnly(x.Request.Host)
+	if s.same != nil {
+		if name == host || s.same(name, host) {
+			return exchange.Pass()
+		}
+		return exchange.Refuse(s.refusal, "sni")
+	}
 	if name == host || !s.listed(name) && !s.listed(host) {
 		return exchange.Pass()
 	}

@@ -50,13 +50,14 @@ type generation struct {
 	acme    *tls.Config // for challenges; nil for none
 	clients ClientCerts // of whom a certificate is wanted
 	managed func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	strict  bool // nobody is shown a certificate of another name
+	subject func(name string) string // of the managed certificate for a name; "" for none
+	strict  bool                     // nobody is shown a certificate of another name
 }
 
 // publish makes what is loaded the current generation. mu is held, or nobody
 // else knows s yet.
 func (s *Source) publish() {
-	g := &generation{names: index(s.pairs), plain: s.settings(), clients: s.cfg.ClientCerts, managed: s.cfg.Managed, strict: s.cfg.StrictNames}
+	g := &generation{names: index(s.pairs), plain: s.settings(), clients: s.cfg.ClientCerts, managed: s.cfg.Managed, subject: s.cfg.subject(), strict: s.cfg.StrictNames}
 	g.plain.GetCertificate = g.certificate
 	if s.clientCAs != nil {
 		g.wanting = s.settings()

@@ -33,6 +33,11 @@ type Config struct {
 	// RFC 8737: tlsconfig/acme gives one. nil for none.
 	Managed func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
+	// ManagedName returns the name, perhaps a wildcard, that the certificate of
+	// Managed for a name is made out to; "" where Managed has none. It asks nobody for
+	// one. nil: each name has one of its own.
+	ManagedName func(name string) string
+
 	// ClientCerts says of whom a certificate is wanted.
 	ClientCerts ClientCerts
 

@@ -10,7 +10,7 @@ func tls() []Entry {
 		{ID: "TLS-03", Sent: "plain HTTP with path, query, odd port, POST, an unlisted Host, a credential in the query", Must: "308, or 301 by choice, to the listed host; 421; a credential is refused, never redirected", At: inside},
 		{ID: "TLS-04", Sent: "X-Forwarded-Proto from a listed peer, from another, with two values, in other case, beside Forwarded", Must: "no redirect; ignored; 400; read; only the configured field counts: no loop behind a proxy that ends TLS", At: inside},
 		{ID: "TLS-05", Sent: "requests over http and https where HSTS is configured, and preload", Must: "the field over https only; preload with a year and all subdomains only", At: inside},
-		{ID: "TLS-06", Sent: "names in the handshake: none, unknown, an address, with the root's dot, in other case; one name there and another Host", Must: "as configured; 421 where the two differ", At: inside},
+		{ID: "TLS-06", Sent: "names in the handshake: none, unknown, an address, with the root's dot, in other case; one name there and another Host", Must: "as configured; 421 where the certificate of the one is not for the other, and a believed proxy passes", At: inside},
 		{ID: "TLS-07", Sent: "client certificates: none, self-signed, expired, of another CA, for servers, in a session from before the CA left; a CA file that is missing, empty or broken", Must: "refused; no start", At: inside},
 		{ID: "TLS-08", Sent: "a certificate that is replaced 100 times under load, by garbage, by one whose key differs", Must: "no handshake fails; the old one stays and it is told", At: inside},
 		{ID: "TLS-09", Sent: "a key file that everybody may read", Must: "told, by config validate too; refused in strict mode", At: []Front{Library, CLI}},

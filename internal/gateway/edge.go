@@ -26,7 +26,7 @@ func (g *Gateway) edge(name string) (warder.Edge, error) {
 	for _, route := range cfg.Routes {
 		allow |= ambiguities(route.Allow)
 	}
-	var errs [7]error
+	var errs [8]error
 	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.metricsAt(name), Tracing: g.cfg.Tracing}
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
 	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path), Tail: g.cfg.Tail})
@@ -35,6 +35,9 @@ func (g *Gateway) edge(name string) (warder.Edge, error) {
 	edge.Target, errs[4] = target.New(target.Config{MaxLength: int(cfg.Limits.TargetBytes), Allow: allow})
 	if len(cfg.Hosts) > 0 {
 		edge.TrustedHost, errs[5] = trustedhost.New(trustedhost.Config{Hosts: cfg.Hosts, Shadow: g.shadowedHost()})
+	}
+	if g.cfg.SameHandshake != nil {
+		edge.SNI, errs[7] = httpserver.NewSNI(httpserver.SNIConfig{Same: g.cfg.SameHandshake})
 	}
 	if cfg.HTTPS.Require || cfg.HTTPS.HSTS > 0 {
 		edge.HTTPS, errs[6] = g.https(cfg, edge.TrustedHost)

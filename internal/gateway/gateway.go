@@ -55,6 +55,11 @@ type Config struct {
 	// Tracing is the Stack's stage that traces requests; nil for none.
 	Tracing exchange.Stage
 
+	// SameHandshake reports whether a connection whose handshake asked for name may
+	// carry requests for host as well: see [httpserver.SNIConfig]. nil where nothing
+	// speaks TLS.
+	SameHandshake func(name, host string) bool
+
 	// Previous is the Gateway whose place this one takes: what it counts, remembers and
 	// holds open is taken over where both configurations say the same of it. Settings
 	// that need a restart must not differ. nil at the start.

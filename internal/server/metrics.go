@@ -129,7 +129,7 @@ func (m *Metrics) Know(reasons ...string) {
 func knownReasons(more []string) map[string]struct{} {
 	words := []string{
 		"no-credential", "brute-force", "malformed", "unknown", "wrong-secret", "revoked", "disabled", "expired", "repeated", "unreadable", "honeytoken", "signature",
-		"panic", "method", "malformed-target", "no-target",
+		"panic", "method", "sni", "malformed-target", "no-target",
 		"bad-response", "closed", "connect", "resolve", "tls", "timeout", "no-hijack", "client-gone", "stopped", "body-invalid", "no-scheme", "no-host", "half-a-principal", "dry", "prefix-absent", "prefix-ambiguous", "credits", "credits:no-account",
 		"parameters", "body", "media-type", "content-encoding", "body-missing", "body-malformed", "body-unwanted", "too-complex",
 	}

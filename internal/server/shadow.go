@@ -129,6 +129,7 @@ func (p *program) newShadow(cfg *config.Config) (*gateway.Gateway, error) {
 	return gateway.New(gateway.Config{
 		Config: with.options.Config, Verifier: p.verifier, Sessions: with.people.sessions, People: with.people.checker, Signer: with.signer, Credits: o.Credits, TokenKeys: http.NotFoundHandler(), Holder: unanswered{},
 		AccessLog: with.options.Log, Log: o.Log.With(slog.Bool("shadow_config", true)), KeyStore: o.Store, Beside: p.gateway.Load(),
+		SameHandshake: p.sameHandshake(),
 	})
 }
 

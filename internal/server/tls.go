@@ -22,7 +22,7 @@ func (p *program) tls() error {
 		return fmt.Errorf("tls.acme: %w", err)
 	}
 	if p.managed != nil {
-		cfg.Managed = p.managed.Certificate
+		cfg.Managed, cfg.ManagedName = p.managed.Certificate, p.managed.Name
 	}
 	source, err := tlsconfig.New(cfg)
 	if err != nil {
@@ -68,6 +68,15 @@ func (p *program) publicTLS() *tls.Config {
 		return nil
 	}
 	return p.certificates.TLS()
+}
+
+// sameHandshake tells the gateway which names may share a connection; nil where nothing
+// speaks TLS.
+func (p *program) sameHandshake() func(name, host string) bool {
+	if p.certificates == nil {
+		return nil
+	}
+	return p.certificates.Shares
 }
 
 // certificateProblems lists what is wrong with the certificates now: nothing,

@@ -324,6 +324,16 @@ func (m *Manager) find(name string) *managed {
 
 func (m *Manager) knows(name string) bool { return m.find(name) != nil || m.names["*."+name] != nil }
 
+// Name returns the name of the configuration, perhaps a wildcard, that the
+// certificate for name is made out to; "" where there is to be none. It asks nobody.
+// It is a tlsconfig.Config's ManagedName.
+func (m *Manager) Name(name string) string {
+	if n := m.find(name); n != nil {
+		return n.name
+	}
+	return ""
+}
+
 // newest returns the certificate of a name of the configuration that began last;
 // nil for none. While one is replaced there are two.
 func (m *Manager) newest(name string) *tls.Certificate {
