@@ -1,12 +1,10 @@
 package main
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -41,39 +39,6 @@ key stay where the database is: they need its signing key, which no server gives
 	}
 	cmd.AddCommand(list, show, verify, newAuditExport(p), newAuditCheckpoint(p), newAuditKey(p))
 	return cmd
-}
-
-// maxSigningKey is how much of a file with a signing key is read, in bytes.
-const maxSigningKey = 16 << 10
-
-// openSigner returns the key that signs checkpoints, which is made when there is
-// none.
-func openSigner(cfg *config.Config) (*audit.Signer, error) {
-	signer, err := readSigner(cfg)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return signer, err
-	}
-	text, err := audit.NewSigningKey(rand.Reader)
-	if err == nil {
-		err = createPrivate(cfg.Audit.KeyFile, string(text))
-	}
-	if err != nil {
-		return nil, fail(causeOf(err), "", "audit.key_file: %w", err)
-	}
-	return readSigner(cfg)
-}
-
-// readSigner reads the key; the error wraps fs.ErrNotExist when there is none.
-func readSigner(cfg *config.Config) (*audit.Signer, error) {
-	text, err := readPrivate(cfg.Audit.KeyFile, "audit.key_file", maxSigningKey)
-	if err != nil {
-		return nil, err
-	}
-	signer, err := audit.ParseSigner(text)
-	if err != nil {
-		return nil, fail(exitUsage, "restore it from a backup, or move it away: warder serve makes another", "audit.key_file: %s: %w", cfg.Audit.KeyFile, err)
-	}
-	return signer, nil
 }
 
 // keepCheckpoint adds c to the file of checkpoints. What is in the file is on the

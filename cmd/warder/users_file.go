@@ -39,7 +39,7 @@ func readUsers(at config.Users) (text string, info fs.FileInfo, err error) {
 	switch {
 	case !info.Mode().IsRegular():
 		return "", nil, fail(exitUsage, "", "users: %s is not a file", at.File)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 && !at.InsecureMode:
+	case runtime.GOOS != "windows" && !at.InsecureMode && !password.FilePrivate(info):
 		return "", nil, fail(exitDenied, "chmod 600 "+at.File, "users: %s may be read by others (mode %04o), who can then try passwords at leisure", at.File, info.Mode().Perm())
 	}
 	all, err := io.ReadAll(io.LimitReader(f, maxUsersFile))

@@ -40,6 +40,7 @@ func (l *loader) check() {
 	l.checkPortal()
 	l.checkMoreListeners()
 	l.checkTokens()
+	l.checkAudit()
 	l.checkWebhooks()
 	l.checkTracing()
 	if !l.failed("limits.target_bytes") && !l.failed("limits.header_bytes") && l.config.Limits.TargetBytes > l.config.Limits.HeaderBytes {

@@ -18,3 +18,8 @@ func (p Params) readable() error {
 	_, err := parse(e.String())
 	return err
 }
+
+// Private is private, for any owner and any process.
+func Private(mode uint32, uid, gid, euid int, groups []int) bool {
+	return private(mode, uid, gid, euid, groups)
+}

@@ -21,7 +21,7 @@ const maxFile = 16 << 20
 // FileConfig configures a [File].
 type FileConfig struct {
 	_    [0]func()
-	Path string // Required.
+	Path string // Required. The file has to be private: see [FilePrivate].
 
 	// InsecureMode reads the file although others of this machine can: who reads the
 	// hashes can try passwords at leisure.
@@ -95,7 +95,7 @@ func (c *FileConfig) read() (map[string]User, error) {
 		return nil, fmt.Errorf("password: users file: %w", err)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("password: users file %q: not a regular file", c.Path)
-	case info.Mode().Perm()&0o077 != 0 && !c.InsecureMode:
+	case !c.InsecureMode && !FilePrivate(info):
 		return nil, fmt.Errorf("password: users file %q has mode %04o: want 0600, readable by its owner only", c.Path, info.Mode().Perm())
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
