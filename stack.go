@@ -347,7 +347,8 @@ type recovering struct {
 
 // Headers adds every stage's response fields, inner stages first, so that an
 // outer one has the last word; but a policy's SecurityHeaders stand in place of
-// the edge's. Fronts call it before the first response byte.
+// the edge's; and nobody has a word where the URL holds a credential, see
+// [exchange.Exchange.HideURL]. Fronts call it before the first response byte.
 func (s *Stack) Headers(x *exchange.Exchange, h http.Header) {
 	replaced := ""
 	if policy, _ := x.Policy.(*Policy); policy != nil {
@@ -357,6 +358,7 @@ func (s *Stack) Headers(x *exchange.Exchange, h http.Header) {
 		}
 	}
 	writeHeaders(s.compiled(), replaced, x, h)
+	x.Hide(h)
 }
 
 // writeHeaders adds the fields of all links but the one that is called except.

@@ -27,8 +27,8 @@ const defaultParameter = "api_key"
 // It is for clients that can send nothing else: what stands in a URL comes into
 // histories, bookmarks, and the logs of everybody on the way. What this side can
 // do is done: the parameter is taken out of the request before the handler or
-// the upstream sees it, and the answer is neither stored nor named as a referrer
-// unless it says so itself.
+// the upstream sees it, and the answer is neither stored nor named as a referrer,
+// whatever the handler or the upstream says.
 //
 // The parameter is present in whatever spelling some parser may take for it: a
 // second one, one in other case, as an array, behind a semicolon, and a query
@@ -102,18 +102,14 @@ func (q *Query) Authenticate(x *exchange.Exchange) (exchange.Principal, error) {
 }
 
 // Headers keeps the answer to a request with a key in its URL out of caches, and
-// the URL out of the Referer field of what the answer leads to. What the handler
-// or the upstream says of either stays.
+// the URL out of the Referer field of what the answer leads to: see
+// [exchange.Exchange.HideURL].
 func (q *Query) Headers(x *exchange.Exchange, h http.Header) {
 	if !x.QueryTaken() {
 		if _, state := credential.Query(x.Request.URL.RawQuery, q.parameter); state == credential.Absent {
 			return
 		}
 	}
-	if len(h["Referrer-Policy"]) == 0 {
-		h["Referrer-Policy"] = []string{"no-referrer"}
-	}
-	if len(h["Cache-Control"]) == 0 {
-		h["Cache-Control"] = []string{"no-store"}
-	}
+	x.HideURL()
+	x.Hide(h)
 }

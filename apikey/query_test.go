@@ -16,7 +16,10 @@ import (
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
+	"github.com/warder-dev/warder/httpserver"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/problem"
+	"github.com/warder-dev/warder/securityheaders"
 	"github.com/warder-dev/warder/target"
 )
 
@@ -120,7 +123,10 @@ func TestAGoodQueryKey(t *testing.T) {
 		h := newHouse(t)
 		_, good := h.create(t, "a", "orders:read")
 		query, header := newQuery(t, h.verifier), newHeader(t, h.verifier)
-		said := http.Header{"Cache-Control": {"max-age=60"}, "Referrer-Policy": {"same-origin"}}
+		said := http.Header{
+			"Cache-Control": {"public, max-age=60"}, "Referrer-Policy": {"unsafe-url"}, "Expires": {"Thu, 01 Jan 2099 00:00:00 GMT"}, "Pragma": {"x"},
+			"Cdn-Cache-Control": {"max-age=60"}, "Surrogate-Control": {"max-age=60"}, "X-Accel-Expires": {"60"}, "x-CDN-cache-control": {"max-age=60"}, "Vary": {"Accept"},
+		}
 		for _, tt := range []struct {
 			name        string
 			requirement authn.Requirement
@@ -132,7 +138,9 @@ func TestAGoodQueryKey(t *testing.T) {
 			policy      string
 		}{
 			{"a good key", authn.Require(query), "a=1&api_key=" + good, "", nil, 200, "no-store", "no-referrer"},
-			{"what the handler says stays", authn.Require(query), "api_key=" + good, "", said, 200, "max-age=60", "same-origin"},
+			{"whatever the handler says", authn.Require(query), "api_key=" + good, "", said, 200, "no-store", "no-referrer"},
+			{"whatever the handler says, as the second of two", authn.Requirement{{{Scheme: header}, {Scheme: query}}}, "api_key=" + good, good, said, 200, "no-store", "no-referrer"},
+			{"a key in the header, and what the handler says", authn.Requirement{{{Scheme: query}}, {{Scheme: header}}}, "a=1", good, said, 200, "public, max-age=60", "unsafe-url"},
 			{"as the second of two", authn.Requirement{{{Scheme: header}, {Scheme: query}}}, "api_key=" + good, good, nil, 200, "no-store", "no-referrer"},
 			{"beside another that is wrong", authn.Requirement{{{Scheme: query}}, {{Scheme: header}}}, "api_key=" + good, "x", nil, 401, "no-store", "no-referrer"},
 			{"without the scope", authn.Require(query, "orders:write"), "api_key=" + good, "", nil, 403, "no-store", "no-referrer"},
@@ -160,10 +168,74 @@ func TestAGoodQueryKey(t *testing.T) {
 				if w.Code != tt.status || w.Header().Get("Cache-Control") != tt.control || w.Header().Get("Referrer-Policy") != tt.policy {
 					t.Errorf("got %d with %v, want %d, %q, %q", w.Code, w.Header(), tt.status, tt.control, tt.policy)
 				}
+				if left := len(w.Header()); tt.control == "no-store" && tt.says != nil && (left != 3 || w.Header().Get("Vary") != "Accept") {
+					t.Errorf("the answer says %v, want nothing of caches but no-store", w.Header())
+				}
 				if r.URL.RawQuery != tt.query {
 					t.Error("the request that net/http read was changed")
 				}
 			})
+		}
+	})
+}
+
+// heads keeps what each head of an answer said, early hints too.
+type heads struct {
+	*httptest.ResponseRecorder
+
+	all []http.Header
+}
+
+func (h *heads) WriteHeader(status int) {
+	h.all = append(h.all, h.Header().Clone())
+	if status >= 200 {
+		h.ResponseRecorder.WriteHeader(status)
+	}
+}
+
+// TestNobodyHasAWordOverAQueryKey: neither the stages around, nor what comes before
+// and in place of the answer.
+func TestNobodyHasAWordOverAQueryKey(t *testing.T) {
+	attack.Case(t, "KEY-23", attack.Library, func(t *testing.T) {
+		h := newHouse(t)
+		_, good := h.create(t, "a")
+		policy := &warder.Policy{
+			Authn:           must[*authn.Stage](t)(authn.New(authn.Config{Requirement: authn.Require(newQuery(t, h.verifier))})),
+			SecurityHeaders: must[*securityheaders.Stage](t)(securityheaders.New(securityheaders.Config{ReferrerPolicy: securityheaders.Field{Value: "unsafe-url", Override: true}})),
+		}
+		for name, handler := range map[string]http.HandlerFunc{
+			"an answer": func(http.ResponseWriter, *http.Request) {},
+			"early hints": func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Referrer-Policy", "unsafe-url")
+				w.WriteHeader(http.StatusEarlyHints)
+			},
+			"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) },
+			"a refusal behind it": func(w http.ResponseWriter, r *http.Request) {
+				exchange.Respond(w, r, problem.New(problem.UpstreamFailed, "The API failed."), "refused", nil)
+			},
+			"a panic": func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				panic("a handler of this test")
+			},
+			"a stack of its own within": exchange.Wrap(edge(func(*exchange.Exchange) {}), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+			})).ServeHTTP,
+		} {
+			stack := &warder.Stack{
+				Edge:   warder.Edge{Recover: httpserver.NewRecover(slog.New(slog.DiscardHandler)), Forwarded: forwarded.Direct(), Target: must[*target.Stage](t)(target.New(target.Config{}))},
+				Policy: policy,
+			}
+			w := &heads{ResponseRecorder: httptest.NewRecorder()}
+			stack.Wrap(handler).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/a?b=c&api_key="+good, nil))
+			if len(w.all) == 0 {
+				t.Errorf("%s: there is no answer", name)
+			}
+			for _, head := range w.all {
+				if head.Get("Cache-Control") != "no-store" || head.Get("Referrer-Policy") != "no-referrer" {
+					t.Errorf("%s: %v, want no-store and no-referrer", name, head)
+				}
+			}
+			hidden(t, name, fmt.Sprint(w.all)+w.Body.String(), map[string]string{"key": good, "secret part": good[21:53]})
 		}
 	})
 }

@@ -101,6 +101,7 @@ type Exchange struct {
 	late       refusal
 	idField    [1]string
 	queryTaken bool
+	hidden     bool   // the URL as it was sent holds a credential
 	sentQuery  string // as it was before a credential was taken out of it
 }
 
@@ -124,7 +125,7 @@ func (x *Exchange) SetQuery(raw string) {
 	address.RawQuery, address.ForceQuery = raw, false
 	r := *x.Request
 	r.URL, r.RequestURI = &address, address.RequestURI()
-	x.Request, x.RawQuery, x.queryTaken = &r, raw, true
+	x.Request, x.RawQuery, x.queryTaken, x.hidden = &r, raw, true, true
 }
 
 // QueryTaken reports whether SetQuery was called: the URL as it was sent holds a

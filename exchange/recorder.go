@@ -31,13 +31,18 @@ func (w *recorder) begin(status int) {
 	if w.hooks != nil {
 		w.hooks.Headers(w.x, w.Header())
 	}
+	w.x.Hide(w.Header())
 }
 
 // WriteHeader sends status. Informational ones (RFC 9110, section 15.2) but 101
-// precede the response and are passed on without hooks.
+// precede the response and are passed on without hooks; browsers fetch what early
+// hints name under the policy of the hints (RFC 8297, section 2), so that they hide
+// the URL too.
 func (w *recorder) WriteHeader(status int) {
 	if status < 100 || status >= 200 || status == http.StatusSwitchingProtocols {
 		w.begin(status)
+	} else {
+		w.x.Hide(w.Header())
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -40,7 +40,7 @@ func (f *flight) respond(res *http.Response) {
 func (f *flight) header(from http.Header) {
 	f.u.pass(f.w.Header(), from)
 	if !f.x.Principal.IsZero() {
-		forOne(f.w.Header(), f.u.credentials.vary, f.x.QueryTaken())
+		forOne(f.w.Header(), f.u.credentials.vary)
 	}
 	if h := f.w.Header(); h["Content-Type"] == nil {
 		h["Content-Type"] = nil // else net/http would guess one, and a guess can be text/html
@@ -63,12 +63,9 @@ func (u *Upstream) pass(h, from http.Header) {
 // credentials, and is private when the upstream says nothing (RFC 9111, sections
 // 3.5 and 4.1). Pragma says nothing in a response (section 5.4), but the transport
 // makes "no-cache" of it, which does not keep the answer out of shared caches.
-// When the credential stood in the URL, no cache at all gets it by default.
-func forOne(h http.Header, credentials []string, inURL bool) {
-	private := "private"
-	if inURL {
-		private = "no-store"
-	}
+// When the credential stood in the URL no cache gets it: see [exchange.Exchange.HideURL].
+func forOne(h http.Header, credentials []string) {
+	const private = "private"
 	control := h["Cache-Control"]
 	switch {
 	case blank(control) && blank(h["Expires"]):

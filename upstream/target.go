@@ -39,6 +39,9 @@ func (u *Upstream) target(x *exchange.Exchange) (*url.URL, error) {
 	}
 	query := x.Request.URL != nil && x.Request.URL.ForceQuery
 	raw := u.credentials.withoutQuery(x.RawQuery)
+	if raw != x.RawQuery {
+		x.HideURL() // a public route's request brings one as well
+	}
 	return &url.URL{Scheme: u.base.scheme, Host: u.base.host, Opaque: u.base.path + path, RawQuery: raw, ForceQuery: query}, nil
 }
 
