@@ -189,6 +189,25 @@ func TestOutages(t *testing.T) {
 			t.Errorf("%d passed, want 100", got)
 		}
 	})
+	t.Run("who is known to be over the limit is refused with each of them, and for no longer", func(t *testing.T) {
+		for _, choice := range []ratelimit.Outage{ratelimit.Share, ratelimit.Closed, ratelimit.InsecureOpen} {
+			synctest.Test(t, func(t *testing.T) {
+				store := newFlaky(t)
+				s := newStage(t, stored(t, "a", q, store, outage(choice)))
+				count(t, s, 12, anyone)
+				store.away.Store(true)
+				asked := store.asked.Load()
+				if v := s.Check(request()); v.Kind() != exchange.Refused || store.asked.Load() != asked {
+					t.Errorf("outage %d: got %v after %d calls, want a refusal without one", choice, v.Kind(), store.asked.Load()-asked)
+				}
+				<-time.After(5*time.Minute + time.Second) // one of twelve in an hour
+				want := map[ratelimit.Outage]exchange.Kind{ratelimit.Share: exchange.Passed, ratelimit.Closed: exchange.Failed, ratelimit.InsecureOpen: exchange.Passed}[choice]
+				if v := s.Check(request()); v.Kind() != want {
+					t.Errorf("outage %d, when it is over: got %v, want %v", choice, v.Kind(), want)
+				}
+			})
+		}
+	})
 	t.Run("share divides by the nodes last seen", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store := newFlaky(t)

@@ -69,7 +69,9 @@ const (
 	Forced                    // also when it is over the limit: what a request turned out to cost; at most one burst beyond it
 )
 
-// An Outage is what becomes of requests while the [Store] gives no answer.
+// An Outage is what becomes of requests while the [Store] gives no answer. Whoever
+// was over the limit when the store was last asked is refused with each of them, for
+// as long as that is certain: nobody has to be asked about it.
 type Outage uint8
 
 // Choices for an outage.
@@ -83,8 +85,8 @@ const (
 	// Closed answers 503.
 	Closed
 
-	// InsecureOpen lets requests pass, uncounted: whoever can slow the store down has
-	// no limit.
+	// InsecureOpen lets requests pass, uncounted: whoever can slow the store down before
+	// the limit is reached has none.
 	InsecureOpen
 )
 

@@ -1,7 +1,8 @@
 -- Announces a node, and forgets those that were not heard of for a while.
--- KEYS: the nodes, the epoch. ARGV: this node, the microseconds for which a node is
--- remembered, and "1" to begin a new epoch. Returns how many nodes there are, and
--- the epoch: one that was lost begins anew with the time, which no epoch had before.
+-- KEYS: the nodes, the epoch, how many have left. ARGV: this node, the microseconds for
+-- which a node is remembered, and "1" to begin a new epoch. Returns how many nodes there are,
+-- the epoch, and how many have left: an epoch that was lost begins anew with the time,
+-- which no epoch had before.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local text = string.format('%.0f', now)
@@ -19,4 +20,5 @@ elseif ARGV[3] == '1' then
   redis.call('INCR', KEYS[2])
   epoch = redis.call('GET', KEYS[2]) -- as text: as a number it would be rounded
 end
-return { redis.call('ZCARD', KEYS[1]), epoch }
+redis.call('PEXPIRE', KEYS[3], 60000)
+return { redis.call('ZCARD', KEYS[1]), epoch, redis.call('GET', KEYS[3]) or '0' }

@@ -2,7 +2,7 @@ package redis
 
 import (
 	"context"
-	_ "embed" // the script of beats
+	_ "embed" // the scripts of beats and of the last one
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +16,9 @@ import (
 
 //go:embed beat.lua
 var beatScript string
+
+//go:embed goodbye.lua
+var goodbyeScript string
 
 const (
 	beatEvery  = time.Second
@@ -130,16 +133,17 @@ func (db *DB) beat(ctx context.Context, client rueidis.Client, anew bool) error 
 		begin = "1"
 	}
 	fleet := db.cfg.Prefix + ":{fleet}:"
-	said, err := client.Do(limited, client.B().Eval().Script(beatScript).Numkeys(2).Key(fleet+"nodes", fleet+"epoch").Arg(db.node, rememberUS, begin).Build()).ToArray()
-	if err != nil || len(said) != 2 {
+	said, err := client.Do(limited, client.B().Eval().Script(beatScript).Numkeys(3).Key(fleet+"nodes", fleet+"epoch", fleet+"left").Arg(db.node, rememberUS, begin).Build()).ToArray()
+	if err != nil || len(said) != 3 {
 		return hide(errors.Join(err, ErrAway))
 	}
 	nodes, err := said[0].AsInt64()
 	epoch, err2 := said[1].AsUint64()
-	if err := errors.Join(err, err2); err != nil {
+	left, err3 := said[2].AsUint64()
+	if err := errors.Join(err, err2, err3); err != nil {
 		return hide(err)
 	}
-	db.limits.fleet.Store(&ratelimit.Fleet{Nodes: int(max(1, min(nodes, maxNodes))), Epoch: epoch})
+	db.limits.fleet.Store(&ratelimit.Fleet{Nodes: db.roll.call(int(max(1, min(nodes, maxNodes))), left, !anew), Epoch: epoch})
 	return nil
 }
 
@@ -157,7 +161,8 @@ func (db *DB) forget(ctx context.Context, client rueidis.Client, key string) err
 func (db *DB) goodbye(ctx context.Context, client rueidis.Client) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.cfg.Budget)
 	defer cancel()
-	_ = client.Do(limited, client.B().Zrem().Key(db.cfg.Prefix+":{fleet}:nodes").Member(db.node).Build()).Error() // they see for themselves soon
+	fleet := db.cfg.Prefix + ":{fleet}:"
+	_ = client.Do(limited, client.B().Eval().Script(goodbyeScript).Numkeys(2).Key(fleet+"nodes", fleet+"left").Arg(db.node).Build()).Error() // they see for themselves soon
 }
 
 // tell logs that the server is away, or back.
@@ -172,7 +177,7 @@ func (db *DB) tell(up bool, err error) {
 // Status is how a server is doing.
 type Status struct {
 	Up    bool
-	Nodes int       // last seen, this one included
+	Nodes int       // last seen, this one included; one that is gone without a goodbye counts ten seconds more
 	Since time.Time // when that changed; zero before the first connection
 	Err   error     // why it is not up
 }

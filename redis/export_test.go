@@ -55,6 +55,9 @@ func Slot(tag string) int { return int(slot(tag)) }
 // second.
 func (c *Config) Beat(every time.Duration) { c.beat = every }
 
+// NewRoll returns the call of a new roll.
+func NewRoll() func(nodes int, left uint64, beat bool) int { return new(roll).call }
+
 // A Breaker is a breaker whose probe the test answers.
 type Breaker struct{ b *breaker }
 

@@ -367,6 +367,26 @@ func TestNodes(t *testing.T) {
 	waitFor(t, "one to be alone", func() bool { return one.Limits().Fleet().Nodes == 1 })
 }
 
+// A server that lost its keys knows of nobody, but nodes know of each other still: the
+// first that looks sees itself alone, and does not take all of a limit for its share.
+func TestNodesOfAnEmptiedServer(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	both := [...]*redis.Limits{openDB(t, nil, s.Address).Limits(), openDB(t, nil, s.Address).Limits()}
+	waitFor(t, "two nodes to see each other", func() bool { return both[0].Fleet().Nodes == 2 && both[1].Fleet().Nodes == 2 })
+	before := both[0].Fleet().Epoch
+	if err := s.do(t, "FLUSHALL").Error(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "both to look again", func() bool {
+		one, two := both[0].Fleet(), both[1].Fleet()
+		if one.Nodes != 2 || two.Nodes != 2 {
+			t.Errorf("divided by %d and %d, want 2", one.Nodes, two.Nodes)
+		}
+		return one.Epoch != before && two.Epoch != before
+	})
+}
+
 // What is kept names no subject, and goes when it says nothing any more.
 func TestKeys(t *testing.T) {
 	t.Parallel()

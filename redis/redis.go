@@ -80,6 +80,7 @@ type DB struct {
 	sessions *Sessions
 
 	node string // this process, for the others
+	roll roll
 
 	stop context.CancelFunc
 	done sync.WaitGroup

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 )
 
 // A Finding is something in a valid configuration that weakens what warder does,
@@ -35,7 +36,7 @@ func (f Finding) String() string {
 // then what never comes into force in it. It looks whether files are there and at
 // the permissions of those of keys, and reads none of them.
 func (c *Config) Findings() []Finding {
-	w := weaknesses{config: c, comments: fieldComments()}
+	w := weaknesses{config: c, comments: sync.OnceValue(fieldComments)}
 	w.walk(reflect.ValueOf(c).Elem(), "")
 	w.clearText()
 	w.documents()
@@ -55,7 +56,7 @@ func (c *Config) Findings() []Finding {
 
 type weaknesses struct {
 	config   *Config
-	comments map[string]string
+	comments func() map[string]string // parsed when one is wanted: most configurations have no such setting
 	found    []Finding
 }
 
@@ -82,7 +83,7 @@ func (w *weaknesses) walk(v reflect.Value, path string) {
 		for sf := range yamlFields(v.Type()) {
 			field, f := join(path, sf.Tag.Get("yaml")), v.FieldByIndex(sf.Index)
 			if f.Kind() == reflect.Bool && f.Bool() {
-				w.flag(field, sf.Tag.Get("yaml"), w.comments[v.Type().Name()+"."+sf.Name])
+				w.flag(field, sf.Tag.Get("yaml"), v.Type().Name()+"."+sf.Name)
 				continue
 			}
 			if f.Kind() == reflect.String && strings.HasPrefix(f.String(), "insecure_") && sf.Tag.Get("enum") != "" {
@@ -96,12 +97,12 @@ func (w *weaknesses) walk(v reflect.Value, path string) {
 	}
 }
 
-// flag judges a setting that is on.
-func (w *weaknesses) flag(field, name, comment string) {
+// flag judges a setting that is on, which is goName in Go.
+func (w *weaknesses) flag(field, name, goName string) {
 	switch {
 	case strings.HasPrefix(name, "insecure_"):
 		costs := "is set"
-		if _, behind, ok := strings.Cut(comment, "It costs: "); ok {
+		if _, behind, ok := strings.Cut(w.comments()[goName], "It costs: "); ok {
 			costs, _, _ = strings.Cut(behind, ". ")
 		}
 		w.add(field, costs, "")

@@ -37,7 +37,7 @@ type RateLimit struct {
 	Store string `yaml:"store" default:"memory" enum:"memory|redis|leased"`
 	// Lease is how much a node takes ahead for a subject, 1 to burst. Only with leased. Default: a hundredth of burst, 1 at least.
 	Lease int `yaml:"lease" min:"0" max:"1000000000"`
-	// OnStoreFailure is what becomes of requests while the store gives no answer: share divides the limit by the nodes last seen, closed answers 503, insecure_open lets everything pass. It costs, insecure_open: whoever can slow the store down has no limit. Default share.
+	// OnStoreFailure is what becomes of requests while the store gives no answer: share divides the limit by the nodes last seen, closed answers 503, insecure_open lets pass. Whoever was over the limit when the store was last asked is refused until that has passed, whatever this says. It costs, insecure_open: whoever can slow the store down has no limit. Default share.
 	OnStoreFailure string `yaml:"on_store_failure" default:"share" enum:"share|closed|insecure_open"`
 	// Plans are other quotas for some subjects: the first that fits counts. Not with concurrent, or where by is known before authentication. At most 16.
 	Plans []RatePlan `yaml:"plans"`

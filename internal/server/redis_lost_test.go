@@ -136,6 +136,9 @@ func TestTheStoreOfLimitsIsLost(t *testing.T) {
 			}
 		}
 		connected()
+		eventually(t, func() (struct{}, bool) {
+			return struct{}{}, stores[0].Status().Nodes == 2 && stores[1].Status().Nodes == 2
+		})
 		anew("from the beginning")
 		if got := crowd(t, nodes, "/half", 4); got[200] != 4 {
 			t.Errorf("below the limit: %v", got)
@@ -146,10 +149,6 @@ func TestTheStoreOfLimitsIsLost(t *testing.T) {
 		}
 		anew("emptied")
 
-		// Who was connected was forgotten too, and each node divides by those that it saw last.
-		eventually(t, func() (struct{}, bool) {
-			return struct{}{}, stores[0].Status().Nodes == 2 && stores[1].Status().Nodes == 2
-		})
 		shared.Kill()
 		if got := crowd(t, nodes, "/exact", asked); got[200] > 10 || got[200]+got[429] != asked {
 			t.Errorf("killed, shared: %v, want 200 at most 10 times and 429 else", got)

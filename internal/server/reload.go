@@ -28,7 +28,7 @@ type reloads struct {
 	loaded  atomic.Int64 // when what is in force was loaded, in Unix seconds
 	failed  atomic.Uint64
 	stale   atomic.Bool // the last one failed
-	weakens []string    // what weakens the configuration in force; nil until the first reload
+	weakens []string    // what weakens the configuration in force
 }
 
 // restartError names settings that a running program cannot take over.
@@ -115,32 +115,27 @@ func (p *program) enforce(cfg *config.Config) error {
 	p.member.Configured(cfg.Digest())
 	p.reloads.loaded.Store(time.Now().Unix())
 	p.options.Log.Info("the configuration is loaded again", slog.String("changed", strings.Join(changed, ", ")))
-	p.tellWeaker(before.Settings(), cfg)
+	p.tellWeaknesses(cfg)
 	p.logFailure("give back what the configuration before had", before.Replaced(next))
 	return nil
 }
 
-// tellWeaker warns of what weakens cfg and did not weaken the one before.
-func (p *program) tellWeaker(before, cfg *config.Config) {
-	if p.reloads.weakens == nil {
-		p.reloads.weakens = weaknesses(before)
-	}
-	now := weaknesses(cfg)
-	for _, text := range now {
-		if !slices.Contains(p.reloads.weakens, text) {
-			p.options.Log.Warn("the new configuration has a weakness that the one before had not", slog.String("weakness", text))
+// tellWeaknesses warns of what `warder config validate` warns of in cfg, but for what
+// the configuration before had too. They are told apart without their places: lines move.
+func (p *program) tellWeaknesses(cfg *config.Config) {
+	var now []string
+	for _, f := range cfg.Findings() {
+		text := strings.TrimPrefix(f.Field+": "+f.Costs, ": ")
+		if now = append(now, text); slices.Contains(p.reloads.weakens, text) {
+			continue
 		}
+		told := []any{slog.String("place", f.Place), slog.String("weakness", text)}
+		if f.Mend != "" {
+			told = append(told, slog.String("mend", f.Mend))
+		}
+		p.options.Log.Warn("the configuration has a weakness", told...)
 	}
 	p.reloads.weakens = now
-}
-
-// weaknesses are without their places: lines move.
-func weaknesses(cfg *config.Config) []string {
-	all := []string{}
-	for _, f := range cfg.Findings() {
-		all = append(all, f.Field+": "+f.Costs)
-	}
-	return all
 }
 
 // watchReloads adds the figures of reloads.

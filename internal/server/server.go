@@ -168,6 +168,7 @@ func Run(ctx context.Context, o Options) error {
 	if p.managed != nil {
 		p.managed.Start()
 	}
+	p.tellWeaknesses(o.Config)
 	o.Log.Info("serving", slog.String("version", o.Version), slog.String("listen", o.Listeners.Public.Addr().String()))
 	if o.Ready != nil {
 		o.Ready()
