@@ -64,7 +64,7 @@ func (p *program) answerDialect(networks []netip.Prefix, secure *tls.Config) (re
 		return nil, err
 	}
 	p.front = front
-	cfg := p.serverConfig(p.hearTrace(front), secure)
+	cfg := p.serverConfig(p.guard(p.hearTrace(front), false), secure)
 	cfg.Strict = secure == nil // questions are short, and have no body
 	return front.Refused, p.addServer("decision", o.Listeners.Decision, &cfg)
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -150,4 +151,46 @@ func TestWhatWasSeenIsKeptAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNoFrontAnswersForARestoredDatabase: the database goes back while the program runs.
+// Proxies that ask whether a request may pass are told no more than clients are, at
+// whichever listener and in whichever dialect.
+func TestNoFrontAnswersForARestoredDatabase(t *testing.T) {
+	attack.Case(t, "FLEET-15", attack.Gateway, func(t *testing.T) {
+		log := &cuttable{MemoryStore: new(audit.MemoryStore)}
+		for range 2 {
+			if _, err := log.Append(t.Context(), audit.Event{At: time.Unix(1, 0), Actor: "a", Source: "s", Op: "o", Kind: "k", Subject: "x"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		head, err := log.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{
+			yaml: askedYAML("nginx") + "listeners: {more: {listen: \"127.0.0.1:0\"}}\n",
+			seen: &server.SeenOptions{Store: log, Last: head, Keep: func(audit.Head) error { return nil }},
+		})
+		statuses := func() map[string]int {
+			more := newRequest(t, "http://"+p.more["more"]+"/orders/1")
+			more.Header.Set("X-Api-Key", p.key)
+			return map[string]int{
+				"public": p.get(t, "/orders/1", p.key).StatusCode, "more": do(t, more).StatusCode,
+				"decision": p.question(t, nginxAsks("GET", "/orders/1"), "X-Api-Key", p.key).StatusCode,
+			}
+		}
+		if got, want := statuses(), map[string]int{"public": 200, "more": 200, "decision": 200}; !maps.Equal(got, want) {
+			t.Fatalf("%v, want %v", got, want)
+		}
+		log.cut.Store(1)
+		eventually(t, func() (int, bool) {
+			p.create(t, apikey.Spec{Environment: "live"}) // which has the log looked at
+			got := p.get(t, "/orders/1", p.key).StatusCode
+			return got, got == http.StatusServiceUnavailable
+		})
+		if got, want := statuses(), map[string]int{"public": 503, "more": 503, "decision": 503}; !maps.Equal(got, want) {
+			t.Errorf("after the database went back: %v, want %v", got, want)
+		}
+	})
 }
