@@ -14,10 +14,10 @@ import (
 
 func TestVersionsAndSuites(t *testing.T) {
 	ca := testcert.NewCA(t, "root")
-	rsa := files(t, ca.Issue(t, testcert.Leaf{}))
-	s := open(t, tlsconfig.Config{Certificates: []tlsconfig.Files{rsa}})
-	strict := open(t, tlsconfig.Config{Certificates: []tlsconfig.Files{rsa}, MinVersion: tls.VersionTLS13})
-	old := open(t, tlsconfig.Config{Certificates: []tlsconfig.Files{rsa}, InsecureMinVersion: tls.VersionTLS10})
+	pair := files(t, ca.Issue(t, testcert.Leaf{}))
+	s := open(t, tlsconfig.Config{Certificates: []tlsconfig.Files{pair}})
+	strict := open(t, tlsconfig.Config{Certificates: []tlsconfig.Files{pair}, MinVersion: tls.VersionTLS13})
+	old := open(t, tlsconfig.Config{Certificates: []tlsconfig.Files{pair}, InsecureMinVersion: tls.VersionTLS10})
 	client := func(least, most uint16, suites ...uint16) *tls.Config {
 		return &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost", MinVersion: least, MaxVersion: most, CipherSuites: suites}
 	}
@@ -52,9 +52,6 @@ func TestVersionsAndSuites(t *testing.T) {
 			{"SSL 3.0", hello(0x0300, good, []byte{0}), 21},
 			{"TLS 1.0", hello(0x0301, good, []byte{0}), 21},
 			{"compression only", hello(0x0303, good, []byte{1}), 21},
-			{"static RSA", hello(0x0303, []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_128_CBC_SHA}, []byte{0}), 21},
-			{"3DES", hello(0x0303, []uint16{tls.TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA, tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}, []byte{0}), 21},
-			{"RC4", hello(0x0303, []uint16{tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA, tls.TLS_RSA_WITH_RC4_128_SHA}, []byte{0}), 21},
 			{"no encryption", hello(0x0303, []uint16{0x0001, 0x0002, 0x003b, 0xc006, 0xc010}, []byte{0}), 21},
 			{"anonymous", hello(0x0303, []uint16{0x0018, 0x001b, 0x0034, 0x00a6, 0xc018}, []byte{0}), 21},
 			{"a fallback from TLS 1.3, RFC 7507", hello(0x0303, []uint16{good[0], tls.TLS_FALLBACK_SCSV}, []byte{0}), 21},
@@ -62,6 +59,32 @@ func TestVersionsAndSuites(t *testing.T) {
 		} {
 			if got := firstRecord(t, s.TLS(), tt.hello); got != tt.answer {
 				t.Errorf("%s: the answer begins with a record of type %d, want %d", tt.name, got, tt.answer)
+			}
+		}
+	})
+}
+
+// TestSuitesOfRSA: a certificate of RSA can do without ephemeral keys, and with old
+// ciphers. A server that is told to takes each suite from the same client.
+func TestSuitesOfRSA(t *testing.T) {
+	ca := testcert.NewCA(t, "root")
+	leaf := ca.Issue(t, testcert.Leaf{RSA: true})
+	s := open(t, tlsconfig.Config{Certificates: []tlsconfig.Files{files(t, leaf)}})
+	attack.Case(t, "TLS-01", attack.Library, func(t *testing.T) {
+		good := trusting(ca.Pool(), "localhost")
+		good.MaxVersion, good.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
+		if o := shake(t, s.TLS(), good); o.failed() {
+			t.Errorf("a good suite: %v, %v", o.clientErr, o.serverErr)
+		}
+		for _, suite := range testcert.WeakRSASuites() {
+			name, client := tls.CipherSuiteName(suite), good.Clone()
+			client.CipherSuites = []uint16{suite}
+			weak := &tls.Config{Certificates: []tls.Certificate{leaf.TLS}, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: client.CipherSuites}
+			if o := shake(t, weak, client); o.failed() || o.server.CipherSuite != suite {
+				t.Errorf("%s: control: %v, %v", name, o.clientErr, o.serverErr)
+			}
+			if o := shake(t, s.TLS(), client); !o.failed() || o.client.Version != 0 {
+				t.Errorf("%s: the handshake succeeds", name)
 			}
 		}
 	})

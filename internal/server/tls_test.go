@@ -47,7 +47,6 @@ func TestHandshakesWithTheGateway(t *testing.T) {
 			{"TLS 1.0", 0, func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS10 }},
 			{"CBC", 0, offering(tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256)},
 			{"RC4", 0, offering(tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA)},
-			{"static RSA and 3DES", 0, offering(tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA)},
 			{"key exchange", tls.VersionTLS13, func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.X25519MLKEM768} }},
 		} {
 			conn, err := shake(loose, "a.test", tt.change)
@@ -87,6 +86,40 @@ func TestHandshakesWithTheGateway(t *testing.T) {
 			c.Send("GET / HTTP/1.1\r\nHost: " + tt.host + "\r\n\r\n")
 			if w, _ := c.Response(http.MethodGet); w == nil || w.StatusCode != tt.want {
 				t.Errorf("Host %s in a handshake for a.test: %v, want %d", tt.host, w, tt.want)
+			}
+		}
+	})
+}
+
+// TestSuitesOfRSAAtTheGateway: static RSA and old ciphers, each of which the same client
+// gets from a server that has the same certificate and is told to.
+func TestSuitesOfRSAAtTheGateway(t *testing.T) {
+	ca := testcert.NewCA(t, "root")
+	pair := ca.Issue(t, testcert.Leaf{Names: []string{"a.test"}, RSA: true})
+	cert, key := pair.Write(t, t.TempDir(), "tls")
+	upstream := wire.Listen(t, wire.Answer(wire.OK))
+	p := start(t, upstream.URL(), settings{yaml: "routes: [{match: '/', upstream: api, public: true}]\ntls: {certificates: [{cert_file: '" + cert + "', key_file: '" + key + "'}]}\n"})
+	told := &tls.Config{Certificates: []tls.Certificate{pair.TLS}, MinVersion: tls.VersionTLS12, CipherSuites: testcert.WeakRSASuites()}
+	weak := wire.Listen(t, func(c *wire.Conn) { _ = tls.Server(c.Conn, told).HandshakeContext(t.Context()) }) // the client knows how it ended
+	shake := func(address string, suite uint16) error {
+		client := &tls.Config{RootCAs: ca.Pool(), ServerName: "a.test", MinVersion: tls.VersionTLS12}
+		offering(suite)(client)
+		conn, err := (&tls.Dialer{Config: client}).DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
+	}
+	attack.Case(t, "TLS-01", attack.Gateway, func(t *testing.T) {
+		if err := shake(p.gateway, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256); err != nil {
+			t.Errorf("a good suite: %v", err)
+		}
+		for _, suite := range testcert.WeakRSASuites() {
+			if err := shake(weak.Addr(), suite); err != nil {
+				t.Errorf("%s: control: %v", tls.CipherSuiteName(suite), err)
+			}
+			if err := shake(p.gateway, suite); err == nil {
+				t.Errorf("%s: the handshake succeeds", tls.CipherSuiteName(suite))
 			}
 		}
 	})

@@ -3,9 +3,11 @@
 package testcert
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -33,6 +35,7 @@ type Leaf struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 	Usage     []x509.ExtKeyUsage
+	RSA       bool // a key of RSA, of 2048 bits, that may also be encrypted to; else of P-256
 }
 
 // A Pair is a certificate with its key.
@@ -80,9 +83,9 @@ func SelfSigned(tb testing.TB, leaf Leaf) Pair {
 	return issue(tb, leaf, nil, nil)
 }
 
-func issue(tb testing.TB, leaf Leaf, parent *x509.Certificate, signer *ecdsa.PrivateKey) Pair {
+func issue(tb testing.TB, leaf Leaf, parent *x509.Certificate, signer crypto.Signer) Pair {
 	tb.Helper()
-	key := newKey(tb)
+	key := leaf.newKey(tb)
 	template := &x509.Certificate{
 		SerialNumber: serial(tb), Subject: pkix.Name{CommonName: leaf.Subject}, DNSNames: leaf.Names,
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ExtKeyUsage: leaf.Usage,
@@ -100,6 +103,9 @@ func issue(tb testing.TB, leaf Leaf, parent *x509.Certificate, signer *ecdsa.Pri
 	}
 	if template.ExtKeyUsage == nil {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	}
+	if leaf.RSA {
+		template.KeyUsage |= x509.KeyUsageKeyEncipherment
 	}
 	if parent == nil {
 		parent, signer = template, key
@@ -143,6 +149,18 @@ func Replace(tb testing.TB, name string, content []byte) {
 	}
 }
 
+func (l *Leaf) newKey(tb testing.TB) crypto.Signer {
+	tb.Helper()
+	if !l.RSA {
+		return newKey(tb)
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		tb.Fatalf("testcert: %v", err)
+	}
+	return key
+}
+
 func newKey(tb testing.TB) *ecdsa.PrivateKey {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -159,4 +177,15 @@ func serial(tb testing.TB) *big.Int {
 		tb.Fatalf("testcert: %v", err)
 	}
 	return n
+}
+
+// WeakRSASuites are suites of TLS 1.2 for a certificate of RSA that crypto/tls speaks
+// when it is told to, and that nobody should: without ephemeral keys, with CBC, 3DES or
+// RC4 (RFC 9325, section 4.2).
+func WeakRSASuites() []uint16 {
+	return []uint16{
+		tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA256,
+		tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA, tls.TLS_RSA_WITH_RC4_128_SHA,
+		tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256, tls.TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_RC4_128_SHA,
+	}
 }
