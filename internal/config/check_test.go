@@ -153,9 +153,20 @@ warder.yaml:2:83: tls.acme.names[1]: is a wildcard, which only the DNS can prove
 warder.yaml:2:88: tls.acme.names[2]: "*.b" is not a full host name
 warder.yaml:2:95: tls.acme.names[3]: is a wildcard, which only the DNS can prove; list each name
 warder.yaml:2:123: tls.acme.on_demand[0]: is a wildcard, which only the DNS can prove; list each name`},
-		{"ACME without the DNS", shorthand + "tls: {acme: {agree_to_terms: true, names: ['*.a.example'], dns_timeout: 5m}}\n", `
+		{"ACME without the DNS", shorthand + "tls: {acme: {agree_to_terms: true, names: ['*.a.example'], dns_timeout: 5m, dns_resolvers: [192.0.2.53], dns_delay: 1s, dns_wait: 0s}}\n", `
 warder.yaml:2:44: tls.acme.names[0]: is a wildcard, which only the DNS can prove; list each name
-warder.yaml:2:73: tls.acme.dns_timeout: has no effect without dns_command`},
+warder.yaml:2:73: tls.acme.dns_timeout: has no effect without dns_command
+warder.yaml:2:92: tls.acme.dns_resolvers: has no effect without dns_command
+warder.yaml:2:117: tls.acme.dns_delay: has no effect without dns_command
+warder.yaml:2:131: tls.acme.dns_wait: has no effect without dns_command`},
+		{"DNS servers", shorthand + "tls: {acme: {agree_to_terms: true, names: [a.example], dns_command: [/x], dns_resolvers: [ns.a.example, 192.0.2.53, '::1', '[::1]:5353', '192.0.2.1:0', 0.0.0.0, '192.0.2.1:dns'], dns_delay: 2h, dns_wait: 5ms}}\n", `
+warder.yaml:2:91: tls.acme.dns_resolvers[0]: "ns.a.example" is not the address of a DNS server; write it like 192.0.2.53 or [2001:db8::53]:5353
+warder.yaml:2:138: tls.acme.dns_resolvers[4]: "192.0.2.1:0" is not the address of a DNS server; write it like 192.0.2.53 or [2001:db8::53]:5353
+warder.yaml:2:153: tls.acme.dns_resolvers[5]: "0.0.0.0" is not the address of a DNS server; write it like 192.0.2.53 or [2001:db8::53]:5353
+warder.yaml:2:162: tls.acme.dns_resolvers[6]: "192.0.2.1:dns" is not the address of a DNS server; write it like 192.0.2.53 or [2001:db8::53]:5353
+warder.yaml:2:191: tls.acme.dns_delay: is out of range; want 0s to 1h
+warder.yaml:2:205: tls.acme.dns_wait: is shorter than any answer takes; take 1s or more, or 0s to look for nothing`},
+		{"DNS servers that nobody asks", shorthand + "tls: {acme: {agree_to_terms: true, names: [a.example], dns_command: [/x], dns_resolvers: [192.0.2.53], dns_wait: 0s}}\n", `warder.yaml:2:90: tls.acme.dns_resolvers: has no effect with dns_wait: 0s; leave one of the two out`},
 		{"proxies without a header", shorthand + "forwarded: {trusted_proxies: [10.0.0.0/8]}\n", `warder.yaml:2:30: forwarded.trusted_proxies: has no effect without from; say what the proxies write`},
 		{"header without proxies", shorthand + "forwarded: {from: forwarded}\n", `warder.yaml:2:13: forwarded: has no trusted_proxies: nobody would be believed; list the addresses of the proxies`},
 		{"everybody a proxy", shorthand + "forwarded: {from: x-forwarded-for, trusted_proxies: [0.0.0.0/0, '::/0']}\n", `

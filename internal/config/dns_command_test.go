@@ -36,7 +36,7 @@ func TestDNSCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := c.TLS.ACME; a.DNSTimeout != 2*time.Minute || !slices.Equal(a.DNSCommand, []string{program, "-v"}) {
+	if a := c.TLS.ACME; a.DNSTimeout != 2*time.Minute || a.DNSWait != 2*time.Minute || a.DNSDelay != 0 || a.DNSResolvers != nil || !slices.Equal(a.DNSCommand, []string{program, "-v"}) {
 		t.Errorf("%v, %q", a.DNSTimeout, a.DNSCommand)
 	}
 }

@@ -48,10 +48,16 @@ type ACME struct {
 	CAFile string `yaml:"ca_file"`
 	// Folder is the path of the folder that keeps accounts and certificates. Default ./acme.
 	Folder string `yaml:"folder" default:"./acme"`
-	// DNSCommand is a program, by its absolute path, with arguments: it publishes and takes away the records by which the DNS proves the names, and then nothing else does (DNS-01). It is run as "PROGRAM ARG... present NAME VALUE" and "... cleanup NAME VALUE", and ends when the record can be seen. With it names may be wildcards. Default: none.
+	// DNSCommand is a program, by its absolute path, with arguments: it publishes and takes away the records by which the DNS proves the names, and then nothing else does (DNS-01). It is run as "PROGRAM ARG... present NAME VALUE" and "... cleanup NAME VALUE", and need not wait until the record is seen. With it names may be wildcards. Default: none.
 	DNSCommand []string `yaml:"dns_command"`
 	// DNSTimeout is how long one run of dns_command may take, 1s to 1h; taking a record away 30s at most. Default 2m.
 	DNSTimeout time.Duration `yaml:"dns_timeout" default:"2m" min:"1s" max:"1h"`
+	// DNSResolvers are the DNS servers that are asked whether a record of dns_command is there, before the authority is: addresses, with a port where that is not 53. Default: the servers of the record's own zone, which the resolvers of this machine name.
+	DNSResolvers []string `yaml:"dns_resolvers"`
+	// DNSDelay is how long after dns_command the record is looked for first. Default 0s.
+	DNSDelay time.Duration `yaml:"dns_delay" default:"0s" min:"0s" max:"1h"`
+	// DNSWait is how long the record is looked for; when it is not there then, the authority is not asked, and that is a failure. 0s looks for nothing: dns_command must end only when the record can be seen. 0s, or 1s to 1h. Default 2m.
+	DNSWait time.Duration `yaml:"dns_wait" default:"2m" min:"0s" max:"1h"`
 	// AgreeToTerms says that the operator agrees to the authority's terms. Required.
 	AgreeToTerms bool `yaml:"agree_to_terms" default:"false"`
 }

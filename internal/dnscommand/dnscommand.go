@@ -33,8 +33,7 @@ type Command struct {
 	Log     *slog.Logger
 }
 
-// Publish has the program add the record. When it ends with success, the authority
-// can see the record.
+// Publish has the program add the record.
 func (c *Command) Publish(ctx context.Context, name, value string) error {
 	return c.run(ctx, c.Timeout, "present", name, value)
 }

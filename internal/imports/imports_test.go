@@ -123,7 +123,7 @@ func table() map[string]row {
 		"tlsconfig":   {module: vocabulary(), third: x},
 		"trustedhost": {module: vocabulary(), third: x},
 		// each with its one library
-		"tlsconfig/acme": {module: vocabulary("internal/outgoing", "tlsconfig"), third: append([]string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"}, x...)},
+		"tlsconfig/acme": {module: vocabulary("internal/outgoing", "tlsconfig"), third: append([]string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "github.com/miekg/dns", "go.uber.org/zap"}, x...)},
 		"http3":          {module: vocabulary("httpserver"), third: append([]string{"github.com/quic-go/quic-go"}, x...)},
 
 		// protection: never a sibling either

@@ -33,6 +33,7 @@ func (p *program) acme() error {
 	p.managed, err = acme.New(acme.Config{
 		Names: hosts(c.Names), OnDemand: hosts(c.OnDemand), Directory: c.Directory, CAFile: c.CAFile, Email: c.Email, AgreeToTerms: c.AgreeToTerms, Folder: c.Folder,
 		HTTP: p.options.Listeners.Redirect != nil, TLSALPN: true, DNS: dns, Log: p.options.Log,
+		Propagation: acme.Propagation{Resolvers: c.DNSResolvers, Delay: c.DNSDelay, Timeout: c.DNSWait, Off: c.DNSWait == 0},
 	})
 	return err
 }

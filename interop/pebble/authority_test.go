@@ -21,7 +21,6 @@ import (
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/miekg/dns"
-
 	"github.com/warder-dev/warder/internal/testcert"
 )
 
@@ -41,8 +40,14 @@ type authority struct {
 	ca      *ca.CAImpl
 	db      *db.MemoryStore
 
+	resolver string // host:port of the DNS server that it asks
+
 	mu      sync.Mutex
 	records map[string][]string // TXT, by name with the root's dot
+	late    int                 // questions for TXT that go by before the records show
+	early   bool                // it was asked to look at a record that does not show yet
+	looks   int                 // questions for TXT
+	told    int                 // requests about challenges, the first of which say that it may look
 }
 
 // A fault answers in the authority's place; false lets the request through.
@@ -64,6 +69,7 @@ func newAuthority(t *testing.T) *authority {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	a.directory = server.URL + wfe.DirectoryPath
+	a.resolver = a.serveDNS(t)
 	return a
 }
 
@@ -82,6 +88,12 @@ func (w created) WriteHeader(status int) {
 }
 
 func (a *authority) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path, "/chalZ/") {
+		a.mu.Lock()
+		a.told++
+		a.early = a.early || a.late > 0
+		a.mu.Unlock()
+	}
 	if strings.Contains(r.URL.Path, "order-plz") {
 		w = created{w, &a.orders}
 	}
@@ -112,7 +124,7 @@ func (a *authority) serve(t *testing.T, httpPort, tlsPort int, seconds uint64) {
 	quiet := log.New(io.Discard, "", 0)
 	a.db = db.NewMemoryStore()
 	a.ca = ca.New(quiet, a.db, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "default", ValidityPeriod: seconds}})
-	looks := va.New(quiet, httpPort, tlsPort, false, a.resolver(t), a.db)
+	looks := va.New(quiet, httpPort, tlsPort, false, a.resolver, a.db)
 	front := wfe.New(quiet, a.db, looks, a.ca, []string{"pebble.test"}, false, false, 0, 0)
 	handler := front.Handler()
 	a.handler.Store(&handler)
@@ -128,8 +140,8 @@ func (a *authority) roots(t *testing.T) *x509.CertPool {
 	return pool
 }
 
-// resolver starts a DNS server and returns its address.
-func (a *authority) resolver(t *testing.T) string {
+// serveDNS starts a DNS server and returns its address.
+func (a *authority) serveDNS(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -142,6 +154,13 @@ func (a *authority) resolver(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// delay hides all records from the next questions for them.
+func (a *authority) delay(questions int) {
+	a.mu.Lock()
+	a.late = questions
+	a.mu.Unlock()
+}
+
 func (a *authority) resolve(w dns.ResponseWriter, question *dns.Msg) {
 	answer := new(dns.Msg)
 	answer.SetReply(question)
@@ -152,6 +171,12 @@ func (a *authority) resolve(w dns.ResponseWriter, question *dns.Msg) {
 			answer.Answer = append(answer.Answer, &dns.A{Hdr: head, A: net.IPv4(127, 0, 0, 1)})
 		case dns.TypeTXT:
 			a.mu.Lock()
+			a.looks++
+			if a.late > 0 {
+				a.late--
+				a.mu.Unlock()
+				break
+			}
 			for _, value := range a.records[strings.ToLower(q.Name)] {
 				answer.Answer = append(answer.Answer, &dns.TXT{Hdr: head, Txt: []string{value}})
 			}

@@ -174,6 +174,7 @@ func validHost(host string) bool { return !strings.Contains(host, "/") }
 // manager makes a Manager of a.
 func (a *authority) manager(t *testing.T, cfg acme.Config) *acme.Manager {
 	t.Helper()
+	cfg.Propagation.Resolvers = []string{a.resolver}
 	cfg.Directory, cfg.CAFile, cfg.AgreeToTerms, cfg.Folder = a.directory, a.caFile, true, filepath.Join(t.TempDir(), "acme")
 	m, err := acme.New(cfg)
 	if err != nil {

@@ -77,6 +77,10 @@ type Config struct {
 	// DNS proves names by DNS-01, and by nothing else. nil for none.
 	DNS DNS
 
+	// Propagation says how the records of DNS are looked for before the authority is
+	// told of them.
+	Propagation Propagation
+
 	// Retry is how long a name waits after its first failure; the wait doubles each
 	// time, to an hour at most. 0 means 30 s; 100 ms to 1 h.
 	Retry time.Duration
@@ -91,8 +95,8 @@ type Config struct {
 // DNS publishes the records of DNS-01 (RFC 8555, section 8.4). It is called
 // concurrently.
 type DNS interface {
-	// Publish adds a TXT record with the value at name, which may have others, and
-	// returns when the authority will see it.
+	// Publish adds a TXT record with the value at name, which may have others. It need
+	// not wait until the record is seen, but where [Propagation] is off.
 	Publish(ctx context.Context, name, value string) error
 
 	// Withdraw removes that record, whether or not Publish succeeded.

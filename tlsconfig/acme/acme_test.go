@@ -69,6 +69,13 @@ func TestConfig(t *testing.T) {
 		{"a CA file that is not there", func(c *acme.Config) { c.CAFile = "/nowhere.pem" }, `CA file "/nowhere.pem"`},
 		{"a CA file without certificates", func(c *acme.Config) { c.CAFile = empty }, "holds no certificate"},
 		{"hasty", func(c *acme.Config) { c.Retry = time.Millisecond }, "Retry is 1ms"},
+		{"DNS servers", func(c *acme.Config) { c.Propagation.Resolvers = []string{"192.0.2.53", "[::1]:5353", "::1"} }, ""},
+		{"a DNS server by name", func(c *acme.Config) { c.Propagation.Resolvers = []string{"::1", "ns.test:53"} }, `Propagation.Resolvers[1]: "ns.test:53": want the address of a DNS server`},
+		{"a DNS server nowhere", func(c *acme.Config) { c.Propagation.Resolvers = []string{"0.0.0.0"} }, `Propagation.Resolvers[0]: "0.0.0.0"`},
+		{"a crowd of DNS servers", func(c *acme.Config) { c.Propagation.Resolvers = make([]string, 17) }, "Propagation.Resolvers has 17 entries, want 16 at most"},
+		{"a look that is over at once", func(c *acme.Config) { c.Propagation.Timeout = time.Millisecond }, "Propagation.Timeout is 1ms"},
+		{"looks for ever", func(c *acme.Config) { c.Propagation.Timeout = 2 * time.Hour }, "Propagation.Timeout is 2h0m0s"},
+		{"a look before the record", func(c *acme.Config) { c.Propagation.Delay = -1 }, "Propagation.Delay is -1ns"},
 		{"patient", func(c *acme.Config) { c.Patience = time.Hour }, "Patience is 1h0m0s"},
 	}
 	for _, tt := range tests {

@@ -167,10 +167,19 @@ func validToken(token string) bool {
 }
 
 // records proves names by records in the DNS.
-type records struct{ dns DNS }
+type records struct {
+	dns     DNS
+	lookout *lookout
+}
 
 func (s records) Present(ctx context.Context, c acme.Challenge) error {
 	return s.dns.Publish(ctx, c.DNS01TXTRecordName(), c.DNS01KeyAuthorization())
+}
+
+// Wait is called when all is published, and before the authority looks. It
+// implements acmez.Waiter.
+func (s records) Wait(ctx context.Context, c acme.Challenge) error {
+	return s.lookout.await(ctx, c.DNS01TXTRecordName(), c.DNS01KeyAuthorization())
 }
 
 func (s records) CleanUp(ctx context.Context, c acme.Challenge) error {

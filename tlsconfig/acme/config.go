@@ -53,6 +53,7 @@ func (cfg *Config) complete() error {
 	if !cfg.HTTP && !cfg.TLSALPN && cfg.DNS == nil {
 		say("there is no way to prove names: set HTTP, TLSALPN or DNS")
 	}
+	cfg.Propagation.complete(say)
 	bounds := []struct {
 		name             string
 		value            *time.Duration

@@ -35,7 +35,7 @@ func newIssuer(m *Manager, client *http.Client, storage certmagic.Storage) *issu
 	}
 	switch {
 	case m.cfg.DNS != nil:
-		i.solvers[acme.ChallengeTypeDNS01] = records{m.cfg.DNS}
+		i.solvers[acme.ChallengeTypeDNS01] = records{m.cfg.DNS, newLookout(m.cfg.Propagation)}
 	default:
 		if m.cfg.HTTP {
 			i.solvers[acme.ChallengeTypeHTTP01] = &m.challenges
