@@ -70,7 +70,8 @@ const (
 	RevokeBulk     Action = "keys:revoke-bulk" // needs a fresh login
 	ReadUsage      Action = "usage:read"
 	ReadAudit      Action = "audit:read"
-	WriteSettings  Action = "settings:write" // plans, limits, webhooks
+	ReadSettings   Action = "settings:read"
+	WriteSettings  Action = "settings:write" // limits, documents that ask for less
 	ReadAccounts   Action = "accounts:read"
 	ManageAccounts Action = "accounts:manage" // those that Manages allows; needs a fresh login
 )
@@ -78,7 +79,7 @@ const (
 // Actions returns every action.
 func Actions() []Action {
 	return []Action{
-		ReadKeys, WriteKeys, RollKeys, ImportKeys, DeleteKeys, VerifyKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, ReadUsage, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts,
+		ReadKeys, WriteKeys, RollKeys, ImportKeys, DeleteKeys, VerifyKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, ReadUsage, ReadAudit, ReadSettings, WriteSettings, ReadAccounts, ManageAccounts,
 	}
 }
 
@@ -93,7 +94,7 @@ func (a Action) OfOwner() bool {
 	switch a {
 	case ReadKeys, WriteKeys, RollKeys, DeleteKeys, RevokeBulk, VerifyKeys, SeeReasons, ReadUsage:
 		return true
-	case WriteCredits, ReadAudit, WriteSettings, ReadAccounts, ManageAccounts:
+	case WriteCredits, ReadAudit, ReadSettings, WriteSettings, ReadAccounts, ManageAccounts:
 		return false
 	default:
 		return false
@@ -107,7 +108,7 @@ func (r Role) May(a Action) bool {
 		return r.Valid()
 	case WriteKeys, RollKeys, VerifyKeys:
 		return r == Owner || r == Admin || r == Developer
-	case ReadAudit, ReadAccounts:
+	case ReadAudit, ReadSettings, ReadAccounts:
 		return r == Owner || r == Admin || r == Auditor
 	case ImportKeys, DeleteKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, WriteSettings, ManageAccounts:
 		return r == Owner || r == Admin

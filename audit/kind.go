@@ -9,5 +9,7 @@ const (
 	KindCredits  = "credits"  // an account of credits: by the id of the key, or "owner:" and the owner
 	KindSessions = "sessions" // sessions of somebody: by the issuer, a space and the subject; "*" for everybody's
 	KindAccount  = "account"  // somebody who administers, by the id of the account
+	KindLimit    = "limit"    // a limit of a node, by its name
+	KindDocument = "document" // an OpenAPI document that requests are judged by, by its name
 	KindPortal   = "portal"   // a link to the holders' portal, by its id
 )

@@ -131,6 +131,41 @@ type Deleted struct {
 	Receipt Receipt `json:"receipt"`
 }
 
+// DocumentChange is that of the API's document.
+type DocumentChange struct {
+	Less      bool   `json:"less"`      // requests may pass that were refused
+	Operation string `json:"operation"` // method and path
+	What      string `json:"what"`
+	Where     string `json:"where"`
+}
+
+// DocumentConfirmed is that of the API's document.
+type DocumentConfirmed struct {
+	Less []string `json:"less"` // what it asks for less than before
+	Name string   `json:"name"`
+}
+
+// DocumentCounts is that of the API's document.
+type DocumentCounts struct {
+	Times int64  `json:"times"`
+	What  string `json:"what"`
+}
+
+// DocumentDrift is that of the API's document.
+type DocumentDrift struct {
+	Changed         []DocumentChange `json:"changed,omitempty"` // what the document that waits, or the last that was put in place of another, says of parameters and bodies in another way
+	Held            []string         `json:"held,omitempty"`    // what a changed document asks for less, which waits to be confirmed
+	Invalid         []DocumentCounts `json:"invalid"`           // operations with requests that were refused, or would have been
+	Name            string           `json:"name"`
+	NeverSeen       []string         `json:"never_seen"` // declared operations that nobody called
+	Operations      int64            `json:"operations"`
+	Problem         string           `json:"problem,omitempty"` // why the last reading changed nothing
+	Since           time.Time        `json:"since"`             // from when on it is served
+	Undeclared      []DocumentCounts `json:"undeclared"`        // the most frequent first
+	UndeclaredOther int64            `json:"undeclared_other"`  // of more shapes than are told apart
+	Warnings        []string         `json:"warnings,omitempty"`
+}
+
 // Entry is that of the API's document.
 type Entry struct {
 	Actor   string          `json:"actor"`           // who
@@ -419,6 +454,22 @@ type Limit struct {
 	Per   string `json:"per"`             // such as 1m or 1h
 }
 
+// LimitOverride is that of the API's document.
+type LimitOverride struct {
+	Burst   *int64            `json:"burst,omitempty"`   // how many at once; default count
+	Count   int64             `json:"count"`             // requests in each per; 0 takes the override away
+	For     string            `json:"for,omitempty"`     // how long it holds; default: as long as the node runs
+	Parts   map[string]string `json:"parts,omitempty"`   // a value for each thing that the limit tells subjects apart by
+	Per     string            `json:"per,omitempty"`     // such as 1m
+	Subject string            `json:"subject,omitempty"` // its id on this node, in place of parts
+}
+
+// LimitSubject is that of the API's document.
+type LimitSubject struct {
+	Parts   map[string]string `json:"parts,omitempty"`   // a value for each thing that the limit tells subjects apart by
+	Subject string            `json:"subject,omitempty"` // its id on this node, in place of parts
+}
+
 // LinkFrom is that of the API's document.
 type LinkFrom struct {
 	Anywhere bool   `json:"anywhere,omitempty"` // in its place: from every address
@@ -435,6 +486,11 @@ type Node struct {
 	Host string `json:"host"`
 	ID   string `json:"id"`
 	PID  int64  `json:"pid"`
+}
+
+// OpenAPIDrift is that of the API's document.
+type OpenAPIDrift struct {
+	Documents []DocumentDrift `json:"documents"`
 }
 
 // PeoplePage is that of the API's document.
@@ -576,6 +632,20 @@ type Refill struct {
 	Next   time.Time `json:"next"`
 }
 
+// RefusedSubject is that of the API's document.
+type RefusedSubject struct {
+	Last    time.Time `json:"last"`
+	Over    int64     `json:"over"`    // at most so many of times were somebody else's
+	Subject string    `json:"subject"` // its id on this node
+	Times   int64     `json:"times"`
+	Who     string    `json:"who"` // by what the limit tells subjects apart
+}
+
+// RefusedSubjects is that of the API's document.
+type RefusedSubjects struct {
+	Subjects []RefusedSubject `json:"subjects"`
+}
+
 // RequestQuestion is that of the API's document.
 type RequestQuestion struct {
 	Address string   `json:"address,omitempty"` // the client's, as it is found behind proxies; default 192.0.2.1, which is nobody's
@@ -619,6 +689,26 @@ type RevokeKeyRequest struct {
 type RollKeyRequest struct {
 	IdleRetire string `json:"idle_retire,omitempty"` // it ends earlier when it was unused for so long
 	Overlap    string `json:"overlap,omitempty"`     // how long the former secret works on, such as 24h; default: it ends at once
+}
+
+// RunningLimit is that of the API's document.
+type RunningLimit struct {
+	Burst      *int64   `json:"burst,omitempty"`      // how many at once
+	By         []string `json:"by"`                   // what it tells subjects apart by; none: it counts everybody together
+	Concurrent *int64   `json:"concurrent,omitempty"` // or as many under way at once
+	Count      *int64   `json:"count,omitempty"`      // requests in each per
+	Name       string   `json:"name"`
+	Passed     int64    `json:"passed"`
+	Per        string   `json:"per,omitempty"`
+	Refused    int64    `json:"refused"`
+	Shadow     bool     `json:"shadow,omitempty"` // it counts and refuses nothing
+	Shadowed   int64    `json:"shadowed"`         // would have been refused
+	Subjects   int64    `json:"subjects"`         // in memory, or under way
+}
+
+// RunningLimits is that of the API's document.
+type RunningLimits struct {
+	Limits []RunningLimit `json:"limits"`
 }
 
 // ScopeUse is that of the API's document.
@@ -680,6 +770,30 @@ type SetRefillRequest struct {
 	Owner  string     `json:"owner,omitempty"`  // an owner
 }
 
+// ShadowDifference is that of the API's document.
+type ShadowDifference struct {
+	Count       int64     `json:"count"`
+	Differs     []string  `json:"differs"`
+	Example     string    `json:"example"` // id of the last such request, as in the logs
+	First       time.Time `json:"first"`
+	Last        time.Time `json:"last"`
+	Live        string    `json:"live"`         // what was answered
+	Route       string    `json:"route"`        // the pattern that matched; empty for none
+	Shadow      string    `json:"shadow"`       // what would have been
+	ShadowRoute string    `json:"shadow_route"` // the same by the shadow configuration
+}
+
+// ShadowReport is that of the API's document.
+type ShadowReport struct {
+	Differences []ShadowDifference `json:"differences"` // the most frequent first
+	Different   int64              `json:"different"`
+	Dropped     int64              `json:"dropped"`          // too many at once
+	Others      *int64             `json:"others,omitempty"` // of kinds for which there was no place
+	Same        int64              `json:"same"`
+	Since       time.Time          `json:"since"`   // when both were loaded
+	Skipped     int64              `json:"skipped"` // cannot be compared
+}
+
 // Standing is that of the API's document.
 type Standing struct {
 	Burst int64  `json:"burst"`
@@ -687,6 +801,18 @@ type Standing struct {
 	Left  int64  `json:"left"` // requests that pass now
 	Name  string `json:"name"`
 	Per   string `json:"per"`
+}
+
+// SubjectStanding is that of the API's document.
+type SubjectStanding struct {
+	Burst   *int64 `json:"burst,omitempty"`
+	Count   *int64 `json:"count,omitempty"`
+	Known   bool   `json:"known"` // the node had counted something of it, before a reset
+	Left    int64  `json:"left"`  // requests that may come at once
+	Per     string `json:"per,omitempty"`
+	Subject string `json:"subject"`         // its id on this node
+	Wait    string `json:"wait,omitempty"`  // until the next passes
+	Whole   string `json:"whole,omitempty"` // until all of the burst is there again
 }
 
 // TokenMade is that of the API's document.
@@ -1381,6 +1507,60 @@ func (c *Client) VerifyKey(ctx context.Context, body Use) (Result[Verdict], erro
 	return call[Verdict](ctx, c, r)
 }
 
+// ListLimits: list the limits of this node, and what they decided.
+func (c *Client) ListLimits(ctx context.Context) (Result[RunningLimits], error) {
+	r := request{method: "GET", path: "/v1/limits", body: nil}
+	return call[RunningLimits](ctx, c, r)
+}
+
+// TopOfLimitParams are those of [Client.TopOfLimit]. A field that is zero is not sent.
+type TopOfLimitParams struct {
+	N int64 // how many; default 10
+}
+
+func (p TopOfLimitParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "n", p.N)
+	return query, header
+}
+
+// TopOfLimit: show whom a limit has refused most often.
+func (c *Client) TopOfLimit(ctx context.Context, name string, p TopOfLimitParams) (Result[RefusedSubjects], error) {
+	r := request{method: "GET", path: "/v1/limits/" + url.PathEscape(name) + "/top", body: nil}
+	r.query, r.header = p.fields()
+	return call[RefusedSubjects](ctx, c, r)
+}
+
+// OverrideLimit: give a subject another quota, or take it away. On this node, until it stops.
+func (c *Client) OverrideLimit(ctx context.Context, name string, body LimitOverride) (Result[SubjectStanding], error) {
+	r := request{method: "POST", path: "/v1/limits/" + url.PathEscape(name) + ":override", body: body}
+	return call[SubjectStanding](ctx, c, r)
+}
+
+// ResetLimit: give a subject its whole burst again. On this node; on all of them where they share the limit, and then by parts alone.
+func (c *Client) ResetLimit(ctx context.Context, name string, body LimitSubject) (Result[SubjectStanding], error) {
+	r := request{method: "POST", path: "/v1/limits/" + url.PathEscape(name) + ":reset", body: body}
+	return call[SubjectStanding](ctx, c, r)
+}
+
+// LimitStanding: show where a subject stands with a limit. It is a POST since what a subject is told apart by is no matter of a URL. Nothing is counted.
+func (c *Client) LimitStanding(ctx context.Context, name string, body LimitSubject) (Result[SubjectStanding], error) {
+	r := request{method: "POST", path: "/v1/limits/" + url.PathEscape(name) + ":standing", body: body}
+	return call[SubjectStanding](ctx, c, r)
+}
+
+// OpenapiDrift: show where OpenAPI documents and the requests of this node do not agree.
+func (c *Client) OpenapiDrift(ctx context.Context) (Result[OpenAPIDrift], error) {
+	r := request{method: "GET", path: "/v1/openapi/drift", body: nil}
+	return call[OpenAPIDrift](ctx, c, r)
+}
+
+// ConfirmDocument: serve a changed document that asks for less than before. As it was read and listed; on this node.
+func (c *Client) ConfirmDocument(ctx context.Context, name string) (Result[DocumentConfirmed], error) {
+	r := request{method: "POST", path: "/v1/openapi/" + url.PathEscape(name) + ":confirm", body: nil}
+	return call[DocumentConfirmed](ctx, c, r)
+}
+
 // ListPeopleParams are those of [Client.ListPeople]. A field that is zero is not sent.
 type ListPeopleParams struct {
 	Name   string // the one of this name
@@ -1601,6 +1781,12 @@ func (c *Client) EndPortalLink(ctx context.Context, id string, p EndPortalLinkPa
 	r := request{method: "POST", path: "/v1/portalLinks/" + url.PathEscape(id) + ":end", body: nil}
 	r.query, r.header = p.fields()
 	return call[PortalLinkEnded](ctx, c, r)
+}
+
+// ShadowReport: show where the shadow configuration judges this node's requests otherwise.
+func (c *Client) ShadowReport(ctx context.Context) (Result[ShadowReport], error) {
+	r := request{method: "GET", path: "/v1/shadow", body: nil}
+	return call[ShadowReport](ctx, c, r)
 }
 
 // GetUsageParams are those of [Client.GetUsage]. A field that is zero is not sent.

@@ -1,6 +1,7 @@
 package ratelimit_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -279,6 +280,18 @@ func TestResetAndOverride(t *testing.T) {
 		}
 		if err := l.Override(subject, ratelimit.Quota{Count: -1}, time.Time{}); err == nil {
 			t.Error("a quota that is none was accepted")
+		}
+		refused := errors.New("refused")
+		asked := 0
+		before := func() error { asked++; return refused }
+		if err := l.OverrideAfter(subject, ratelimit.Quota{Count: -1}, time.Time{}, before); err == nil || asked != 0 {
+			t.Errorf("before a quota that is none it asked %d times: %v", asked, err)
+		}
+		if err := l.OverrideAfter(subject, yearly(7), time.Time{}, before); !errors.Is(err, refused) || asked != 1 {
+			t.Errorf("refused: %v, asked %d times", err, asked)
+		}
+		if standing, _ := l.Standing(mine); standing.Quota.Count != 4 {
+			t.Errorf("an override was made that was refused: %+v", standing.Quota)
 		}
 		for n := range ratelimit.Subject(1001) {
 			if err := l.Override(n, yearly(1), time.Time{}); (err != nil) != (n == 1000) {

@@ -123,11 +123,21 @@ type overrides struct {
 // maxOverrides bounds the overrides of a limit.
 const maxOverrides = 1000
 
+// ErrOverrides means that a limit has as many overrides as there may be.
+var ErrOverrides = errors.New("as many overrides as there may be")
+
 // Override gives s another quota than the limit's, its plans' and its own, until then or,
 // for the zero time, as long as this process runs. It begins with a whole burst.
 // A quota of zero takes the override away. The error is about the quota, or there
 // are 1,000 overrides already.
 func (l *Limit) Override(s Subject, q Quota, until time.Time) error {
+	return l.OverrideAfter(s, q, until, nil)
+}
+
+// OverrideAfter is [Limit.Override] that calls before, unless it is nil, once it is
+// clear that the override can be made, and makes none when it fails. Other overrides of
+// the limit wait for it.
+func (l *Limit) OverrideAfter(s Subject, q Quota, until time.Time, before func() error) error {
 	var o *override
 	if q != (Quota{}) {
 		r, err := q.rule()
@@ -146,9 +156,14 @@ func (l *Limit) Override(s Subject, q Quota, until time.Time) error {
 	delete(next, s)
 	if o != nil {
 		if len(next) >= maxOverrides {
-			return fmt.Errorf("ratelimit: limit %q has %d overrides, the most that there may be; take one away", l.name, maxOverrides)
+			return fmt.Errorf("ratelimit: limit %q has %w: %d; take one away", l.name, ErrOverrides, maxOverrides)
 		}
 		next[s] = o
+	}
+	if before != nil {
+		if err := before(); err != nil {
+			return err
+		}
 	}
 	l.overrides.known.Store(&next)
 	return nil

@@ -205,7 +205,7 @@ func TestTheAPIIsTheAdminListeners(t *testing.T) {
 	})
 	attack.Case(t, "ADMIN-13", attack.Admin, func(t *testing.T) {
 		before := len(upstream.Received())
-		for _, path := range []string{"/v1/keys", "/v1/whoami", "/openapi.json", "/metrics", "/limits", "/debug/pprof/", "/readyz"} {
+		for _, path := range []string{"/v1/keys", "/v1/whoami", "/openapi.json", "/metrics", "/v1/limits", "/debug/pprof/", "/readyz"} {
 			if got := ask(s.gateway, "GET", path, "localhost", bearer); !strings.HasPrefix(got, "HTTP/1.1 401 ") && !strings.HasPrefix(got, "HTTP/1.1 404 ") {
 				t.Errorf("%s on the public listener: %.200s", path, got)
 			}

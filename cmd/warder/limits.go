@@ -20,7 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warder-dev/warder/internal/config"
-	"github.com/warder-dev/warder/internal/server"
+	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/secret"
 )
 
@@ -56,19 +56,19 @@ func newLimitsShow(p *process) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAdmin(cmd, p, func(a *admin, form format) error {
 				if len(args) > 0 {
-					return a.subject(cmd.Context(), form, "standing", args, server.SubjectQuery{})
+					return a.subject(cmd.Context(), form, "standing", args, keyservice.LimitOverride{})
 				}
-				var all []server.LimitView
-				if err := a.ask(cmd.Context(), http.MethodGet, "/limits", nil, &all); err != nil {
+				var all keyservice.RunningLimits
+				if err := a.ask(cmd.Context(), http.MethodGet, "/v1/limits", nil, &all); err != nil {
 					return err
 				}
-				return printAny(p.stdout, form, all, func(w io.Writer) error { return printLimits(w, all) })
+				return printAny(p.stdout, form, all.Limits, func(w io.Writer) error { return printLimits(w, all.Limits) })
 			})
 		},
 	}
 }
 
-func printLimits(w io.Writer, all []server.LimitView) error {
+func printLimits(w io.Writer, all []keyservice.RunningLimit) error {
 	rows := [][]string{{"LIMIT", "QUOTA", "BY", "SUBJECTS", "PASSED", "REFUSED", "SHADOWED"}}
 	for _, v := range all {
 		quota := fmt.Sprintf("%d at once", v.Concurrent)
@@ -105,17 +105,17 @@ func newLimitsTop(p *process) *cobra.Command {
 		Args:  wants(aLimit, 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAdmin(cmd, p, func(a *admin, form format) error {
-				path, err := limitPath(args[0], "top")
+				path, err := limitPath(args[0], "/top")
 				if err != nil {
 					return err
 				}
-				var all []server.RefusedView
+				var all keyservice.RefusedSubjects
 				if err := a.ask(cmd.Context(), http.MethodGet, path+"?n="+strconv.Itoa(n), nil, &all); err != nil {
 					return err
 				}
-				return printAny(p.stdout, form, all, func(w io.Writer) error {
+				return printAny(p.stdout, form, all.Subjects, func(w io.Writer) error {
 					rows := [][]string{{"ID", "WHO", "REFUSED", "LAST"}}
-					for _, r := range all {
+					for _, r := range all.Subjects {
 						rows = append(rows, []string{r.Subject, clean(r.Who), strconv.FormatUint(r.Times, 10), r.Last.Format(time.RFC3339)})
 					}
 					return printRows(w, rows)
@@ -134,14 +134,14 @@ func newLimitsReset(p *process) *cobra.Command {
 		Args:  wants(aSubject, 2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAdmin(cmd, p, func(a *admin, form format) error {
-				return a.subject(cmd.Context(), form, "reset", args, server.SubjectQuery{})
+				return a.subject(cmd.Context(), form, "reset", args, keyservice.LimitOverride{})
 			})
 		},
 	}
 }
 
 func newLimitsOverride(p *process) *cobra.Command {
-	var q server.SubjectQuery
+	var q keyservice.LimitOverride
 	var remove bool
 	cmd := &cobra.Command{
 		Use:   "override LIMIT PART=VALUE... {--count N --per TIME | --remove}",
@@ -167,7 +167,7 @@ func limitPath(name, what string) (string, error) {
 	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 		return "", fail(exitUsage, "warder limits show lists them", "%q is not the name of a limit", printable(name))
 	}
-	return "/limits/" + name + "/" + what, nil
+	return "/v1/limits/" + name + what, nil
 }
 
 // An admin asks the admin listener.
@@ -175,8 +175,6 @@ type admin struct {
 	base  string
 	token secret.Text
 	out   io.Writer
-
-	lacks, mend string // what a warder has not that does not know the path, and how it gets it; "" for what is always there
 }
 
 // withAdmin finds the admin listener and calls use.
@@ -225,8 +223,8 @@ func adminBase(cfg *config.Config) (string, error) {
 const everybody = "everybody"
 
 // subject does what with a subject, and prints what became of it.
-func (a *admin) subject(ctx context.Context, form format, what string, args []string, q server.SubjectQuery) error {
-	path, err := limitPath(args[0], what)
+func (a *admin) subject(ctx context.Context, form format, what string, args []string, q keyservice.LimitOverride) error {
+	path, err := limitPath(args[0], ":"+what)
 	if err != nil {
 		return err
 	}
@@ -248,15 +246,19 @@ func (a *admin) subject(ctx context.Context, form format, what string, args []st
 		}
 		q.Parts[arg[:i]] = arg[i+1:]
 	}
-	var v server.SubjectView
-	if err := a.ask(ctx, http.MethodPost, path, q, &v); err != nil {
+	var body any = q
+	if what != "override" {
+		body = q.LimitSubject
+	}
+	var v keyservice.SubjectStanding
+	if err := a.ask(ctx, http.MethodPost, path, body, &v); err != nil {
 		return err
 	}
 	return printAny(a.out, form, v, func(w io.Writer) error { return printRows(w, subjectRows(what, &v, &q)) })
 }
 
 // subjectRows are the fields of one subject for a person.
-func subjectRows(what string, v *server.SubjectView, q *server.SubjectQuery) [][]string {
+func subjectRows(what string, v *keyservice.SubjectStanding, q *keyservice.LimitOverride) [][]string {
 	rows := [][]string{{"id", v.Subject}}
 	switch what {
 	case "standing":
@@ -297,15 +299,21 @@ func printAny(w io.Writer, form format, v any, table func(io.Writer) error) erro
 func (a *admin) ask(ctx context.Context, method, path string, body, to any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	text, err := json.Marshal(body)
+	var sent io.Reader = http.NoBody
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		sent = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, a.base+path, sent)
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(text))
-	if err != nil {
-		return err
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
 	}
-	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", bearer(a.token))
 	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r) // no redirect is followed, no proxy is asked
 	if err != nil {
@@ -324,33 +332,30 @@ func (a *admin) ask(ctx context.Context, method, path string, body, to any) erro
 		return nil
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fail(exitDenied, "name the database of the warder that answers there by --db", "the admin listener does not know the token of this database")
-	case http.StatusNotFound:
-		if a.lacks != "" && !saysWhy(answer) {
-			return fail(exitNotFound, a.mend, "the warder that answers on %s has no %s", strings.TrimPrefix(a.base, "http://"), a.lacks)
-		}
 	}
 	return refusedBy(response.StatusCode, answer)
 }
 
-// saysWhy reports whether the admin listener's own part has answered: that of a path
-// which it knows.
-func saysWhy(answer []byte) bool {
-	var said struct {
-		Error string `json:"error"`
-	}
-	return json.Unmarshal(answer, &said) == nil && said.Error != ""
-}
-
 // refusedBy is what the admin listener said to a request that it did not do.
 func refusedBy(status int, answer []byte) error {
-	var said struct {
-		Error string `json:"error"`
-	}
-	if err := json.Unmarshal(answer, &said); err != nil || said.Error == "" {
+	var said keyservice.Problem
+	if err := json.Unmarshal(answer, &said); err != nil || said.Type == "" || said.Detail == "" {
 		return fail(exitServer, "is it a warder of this version?", "the admin listener answered with status %d", status)
 	}
-	if status == http.StatusNotFound {
-		return fail(exitNotFound, "warder limits show and warder openapi drift list them", "%s", said.Error)
+	text := clean(said.Detail)
+	if len(said.Errors) > 0 {
+		var all []string
+		for _, f := range said.Errors {
+			all = append(all, clean(f.Field)+": "+clean(f.Message))
+		}
+		text = strings.Join(all, "; ")
 	}
-	return fail(exitUsage, "", "%s", said.Error)
+	switch {
+	case status == http.StatusNotFound:
+		return fail(exitNotFound, "warder limits show and warder openapi drift list them", "%s", text)
+	case status >= http.StatusInternalServerError:
+		return fail(exitServer, "", "%s", text)
+	default:
+		return fail(exitUsage, "", "%s", text)
+	}
 }

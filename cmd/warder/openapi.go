@@ -9,8 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/warder-dev/warder/internal/gateway"
-	"github.com/warder-dev/warder/internal/server"
+	"github.com/warder-dev/warder/internal/keyservice"
 )
 
 func newOpenAPI(p *process) *cobra.Command {
@@ -34,11 +33,8 @@ beside its database: they want the same configuration as warder serve, and its u
 	return cmd
 }
 
-// What a warder without documents is told of, and how it gets one.
-const (
-	noDocument   = "OpenAPI document"
-	mendDocument = "give it one by --openapi FILE, or by openapi_documents of its configuration"
-)
+// mendDocument is how a warder without a document gets one.
+const mendDocument = "give it one by --openapi FILE, or by openapi_documents of its configuration"
 
 func newOpenAPIDrift(p *process) *cobra.Command {
 	return &cobra.Command{
@@ -47,19 +43,21 @@ func newOpenAPIDrift(p *process) *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withAdmin(cmd, p, func(a *admin, form format) error {
-				a.lacks, a.mend = noDocument, mendDocument
-				var all []gateway.Drift
+				var all keyservice.OpenAPIDrift
 				if err := a.ask(cmd.Context(), http.MethodGet, "/v1/openapi/drift", nil, &all); err != nil {
 					return err
 				}
-				return printAny(p.stdout, form, all, func(w io.Writer) error { return printRows(w, driftRows(all)) })
+				if len(all.Documents) == 0 {
+					return fail(exitNotFound, mendDocument, "the warder that answers on %s has no OpenAPI document", strings.TrimPrefix(a.base, "http://"))
+				}
+				return printAny(p.stdout, form, all.Documents, func(w io.Writer) error { return printRows(w, driftRows(all.Documents)) })
 			})
 		},
 	}
 }
 
 // driftRows are the lines of the report.
-func driftRows(all []gateway.Drift) [][]string {
+func driftRows(all []keyservice.DocumentDrift) [][]string {
 	rows := [][]string{{"DOCUMENT", "WHAT", "WHERE", "TIMES"}}
 	for i := range all {
 		d := &all[i]
@@ -107,9 +105,8 @@ func newOpenAPIConfirm(p *process) *cobra.Command {
 				return fail(exitUsage, "warder openapi drift lists them", "%q is not the name of a document", printable(args[0]))
 			}
 			return withAdmin(cmd, p, func(a *admin, form format) error {
-				a.lacks, a.mend = noDocument, mendDocument
-				var v server.ConfirmedView
-				if err := a.ask(cmd.Context(), http.MethodPost, "/v1/openapi/"+args[0]+"/confirm", nil, &v); err != nil {
+				var v keyservice.DocumentConfirmed
+				if err := a.ask(cmd.Context(), http.MethodPost, "/v1/openapi/"+args[0]+":confirm", nil, &v); err != nil {
 					return err
 				}
 				return printAny(p.stdout, form, v, func(w io.Writer) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/gateway"
+	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/internal/server"
 )
 
@@ -85,7 +86,7 @@ func newShadowReport(p *process) *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withAdmin(cmd, p, func(a *admin, form format) error {
-				var v server.ShadowView
+				var v keyservice.ShadowReport
 				if err := a.ask(cmd.Context(), http.MethodGet, "/v1/shadow", nil, &v); err != nil {
 					return err
 				}
@@ -96,7 +97,7 @@ func newShadowReport(p *process) *cobra.Command {
 }
 
 // printShadow writes the report for a person.
-func printShadow(w io.Writer, v *server.ShadowView) error {
+func printShadow(w io.Writer, v *keyservice.ShadowReport) error {
 	if _, err := fmt.Fprintf(w, "since %s: %d same, %d different, %d not comparable, %d dropped\n",
 		v.Since.Format(time.RFC3339), v.Same, v.Different, v.Skipped, v.Dropped); err != nil {
 		return err

@@ -231,8 +231,9 @@ var (
 )
 
 // ConfirmDocument serves the changed document that asks for less, as it was read
-// and listed, and returns what it asks for less.
-func (g *Gateway) ConfirmDocument(name string) ([]string, error) {
+// and listed, and returns what it asks for less. It calls before with that first, and
+// serves what it served when that fails.
+func (g *Gateway) ConfirmDocument(name string, before func(less []string) error) ([]string, error) {
 	g.documents.mu.Lock()
 	defer g.documents.mu.Unlock()
 	for _, d := range g.documents.all {
@@ -243,6 +244,9 @@ func (g *Gateway) ConfirmDocument(name string) ([]string, error) {
 			return nil, ErrNotHeld
 		}
 		less := d.less
+		if err := before(slices.Clone(less)); err != nil {
+			return nil, err
+		}
 		if err := d.exchange(d.held); err != nil {
 			return nil, err
 		}

@@ -91,7 +91,7 @@ func (w *world) try(t *testing.T, o operation, id string, fields ...string) *rep
 	t.Helper()
 	fields = append(fields, "If-Match", "*")
 	id = w.about(t, o, id)
-	path := strings.Replace(o.path, "{id}", id, 1)
+	path := strings.NewReplacer("{id}", id, "/v1/limits/{name}", "/v1/limits/per-key", "{name}", "orders").Replace(o.path)
 	if o.ID == "getCredits" {
 		path += "?key=" + id
 	}

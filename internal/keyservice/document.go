@@ -19,6 +19,7 @@ func tags() []*huma.Tag {
 		{Name: "keys", Description: "The whole life of keys"},
 		{Name: "verification", Description: "What a key is good for, asked by a service in any language"},
 		{Name: "requests", Description: "What would become of a request, and what becomes of those that come"},
+		{Name: "running", Description: "What the node that answers judges by: limits, OpenAPI documents, the shadow configuration"},
 		{Name: "credits", Description: "What keys and owners have to spend"},
 		{Name: "audit", Description: "Who changed what"},
 		{Name: "usage", Description: "What keys were used for"},
@@ -50,6 +51,9 @@ func (s *Service) addOperations() {
 	s.addPeople()
 	s.addAdminKeys()
 	s.addPortal()
+	s.addLimits()
+	s.addDocuments()
+	s.addShadow()
 }
 
 // responseName is the name of the response with a status among the components.

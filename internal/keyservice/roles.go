@@ -38,6 +38,9 @@ const (
 	ReadUsage    Right = "usage:read"
 	ReadAudit    Right = "audit:read"
 
+	ReadSettings  Right = "settings:read"  // what the node judges by, and whom its limits refused
+	WriteSettings Right = "settings:write" // limits of a subject, documents that ask for less
+
 	ReadAccounts   Right = "accounts:read"
 	ManageAccounts Right = "accounts:manage" // of the roles that one's own manages; admin keys never have it
 )
@@ -68,6 +71,8 @@ func Rules() []Rule {
 		{WriteCredits, admins, false},
 		{ReadUsage, all, true},
 		{ReadAudit, []Role{RoleOwner, RoleAdmin, RoleAuditor}, false},
+		{ReadSettings, []Role{RoleOwner, RoleAdmin, RoleAuditor}, false},
+		{WriteSettings, admins, false},
 		{ReadAccounts, []Role{RoleOwner, RoleAdmin, RoleAuditor}, false},
 		{ManageAccounts, admins, false},
 	}

@@ -49,6 +49,7 @@ type Config struct {
 	Ledger  *usage.Ledger   // of Credits, from which verifyKey spends; nil as Credits
 	Limits  ratelimit.Store // counts the limits of keys for verifyKey; nil: in memory
 	Audit   audit.Reader    // nil: nothing reads it here, and operations about it answer 503
+	Record  Recorder        // nil: what is changed of what runs cannot be recorded, and is answered 503
 	Usage   Usage           // nil: nothing keeps it, and getUsage answers 503
 	Counts  Counts          // of the same; nil: topUsage and getKeyUsage answer 503
 
@@ -60,6 +61,10 @@ type Config struct {
 	// Explain says what would become of a request, by the configuration in force, and
 	// writes nothing; see [Question]. nil: nobody knows, and explainRequest answers 503.
 	Explain func(ctx context.Context, q *Question) (Explanation, error)
+
+	// Running is what this node judges by, and what it counts. nil: nobody knows, and
+	// operations about limits, OpenAPI documents and the shadow configuration answer 503.
+	Running Running
 
 	People    *account.Manager // nil: nothing keeps administrators, and operations about them answer 503
 	AdminKeys *login.Keys      // of its store; nil as People

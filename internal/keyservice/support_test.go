@@ -21,6 +21,7 @@ import (
 	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/apikey/keytoken"
+	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/authn"
 	"github.com/warder-dev/warder/bodylimit"
 	"github.com/warder-dev/warder/exchange"
@@ -158,7 +159,7 @@ func newWorldOf(tb testing.TB, m *meddler, more ...func(*keyservice.Config)) *wo
 	must(tb, err)
 	cfg := keyservice.Config{
 		Store: store, Issuer: w.issuer, Verifier: w.verifier, Registry: nodes{w}, Attempts: w.attempts, Schemes: []authn.Scheme{token, w.people, w.machines.Scheme()},
-		Log: log, Credits: w.credits, Ledger: ledger, Tokens: w.tokens, People: w.admins, AdminKeys: w.machines,
+		Log: log, Running: new(node), Record: new(audit.MemoryStore), Credits: w.credits, Ledger: ledger, Tokens: w.tokens, People: w.admins, AdminKeys: w.machines,
 		Portal: &keyservice.Portal{Passes: &w.passes, Open: "https://keys.test/open", Returns: func(address string) bool { return address == "https://app.test/" }},
 	}
 	for _, change := range more {

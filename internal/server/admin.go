@@ -20,14 +20,13 @@ import (
 const adminBody = 64 << 10
 
 // newAdmin returns what the admin listener serves: probes, metrics, the keys of
-// signed identities (nil for none), the API of keys, and what more adds.
-func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Handler, keys *keyService, traced exchange.Stage, log *slog.Logger, more func(*http.ServeMux)) (http.Handler, error) {
+// signed identities (nil for none), and the API.
+func newAdmin(listener net.Listener, probes *readiness, metrics, keySet http.Handler, keys *keyService, traced exchange.Stage, log *slog.Logger) (http.Handler, error) {
 	mux := http.NewServeMux()
 	probes.mount(mux)
 	mux.Handle("GET /metrics", metrics)
 	mountKeySet(mux, keySet)
 	keys.mount(mux)
-	more(mux)
 	hosts, err := localHosts(listener)
 	if err != nil {
 		return nil, err
@@ -78,10 +77,10 @@ func behindEdge(mux *http.ServeMux, hosts *trustedhost.Stage, traced exchange.St
 	return stack.Wrap(mux), nil
 }
 
-// adminPatterns are all that an admin or health mux can serve beside the API of
-// keys.
+// adminPatterns are all that an admin or health mux can serve beside the API: nothing of
+// it changes anything.
 func adminPatterns() []string {
-	return append([]string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}, append(append(limitPatterns(), documentPatterns()...), shadowPattern)...)
+	return []string{"GET /healthz", "GET /readyz", "GET /metrics", keySetPattern}
 }
 
 func muxRoutes(mux *http.ServeMux, patterns []string) (warder.Route, error) {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
+	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/internal/wire"
 	"github.com/warder-dev/warder/secret"
 )
@@ -69,6 +71,21 @@ type step struct {
 	keep         string   // name for what the answer made
 }
 
+// shown is where the limit stands that two of the steps change: nothing of it is in the
+// database.
+func (p *program) shown(t *testing.T, token string) string {
+	t.Helper()
+	status, text := p.askAdmin(t, token, http.MethodPost, "/v1/limits/few:standing", map[string]any{"parts": map[string]string{"address": "127.0.0.1"}})
+	if status != http.StatusOK {
+		t.Fatalf("standing: %d %s", status, text)
+	}
+	var at keyservice.SubjectStanding
+	if err := json.Unmarshal([]byte(text), &at); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(at.Subject, at.Count, at.Left)
+}
+
 func steps() []step {
 	const key, one, admin = "/v1/keys/{key}", "/v1/people/{person}", "/v1/adminKeys/"
 	of := func(op string) []string { return []string{op + " key {key}"} }
@@ -101,6 +118,8 @@ func steps() []step {
 		{"createAdminKey", "POST", "/v1/adminKeys", map[string]string{"role": "auditor"}, []string{"create-key admin-key {admin}"}, "admin"},
 		{"createPortalLink", "POST", "/v1/portalLinks", map[string]string{"owner": "acme"}, []string{"create portal *"}, "pass"},
 		{"endPortalLink", "POST", "/v1/portalLinks/{pass}:end", nil, []string{"end portal {pass}"}, ""},
+		{"overrideLimit", "POST", "/v1/limits/few:override", map[string]any{"parts": map[string]string{"address": "127.0.0.1"}, "count": 9, "per": "366d"}, []string{"override limit few"}, ""},
+		{"resetLimit", "POST", "/v1/limits/few:reset", map[string]any{"parts": map[string]string{"address": "127.0.0.1"}}, []string{"reset limit few"}, ""},
 		{"revokeAdminKey", "POST", admin + "{admin}:revoke", struct{}{}, []string{"revoke-key admin-key {admin}"}, ""},
 	}
 }
@@ -123,7 +142,8 @@ func changing(t *testing.T, p *program, token string) (ids []string) {
 		}
 		for method, o := range operations {
 			// These read; what a verdict spends is usage, and a token is kept nowhere.
-			if reads := []string{"searchKey", "verifyKey", "exchangeKey", "explainRequest"}; method != "get" && !slices.Contains(reads, o.ID) {
+			// To confirm a document is tried where one waits: TestADocumentThatAsksForLess.
+			if reads := []string{"searchKey", "verifyKey", "exchangeKey", "explainRequest", "limitStanding", "confirmDocument"}; method != "get" && !slices.Contains(reads, o.ID) {
 				ids = append(ids, o.ID)
 			}
 		}
@@ -138,7 +158,7 @@ func TestTheAdminAPILeavesOneEntry(t *testing.T) {
 	attack.Case(t, "AUDIT-01", attack.Admin, func(t *testing.T) {
 		upstream := wire.Listen(t, wire.Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
 		const token = "ADMINTOKENADMINTOKENADMINTOKEN"
-		const withPortal = "routes: [{match: \"/\", upstream: api}]\nportal: {listen: 127.0.0.1:0, url: 'http://localhost:8084'}\n"
+		const withPortal = "routes: [{match: \"/\", upstream: api}]\nportal: {listen: 127.0.0.1:0, url: 'http://localhost:8084'}\nrate_limits: {few: {count: 5, per: 366d, by: [address]}}\ndefault_rate_limits: [few]\n"
 		p := start(t, upstream.URL(), settings{yaml: withPortal, token: secret.New(token), spec: apikey.Spec{Environment: "live"}})
 		raw := p.raw(t)
 		exec := func(query string) {
@@ -174,12 +194,19 @@ func TestTheAdminAPILeavesOneEntry(t *testing.T) {
 				exec(`INSERT INTO usage_secrets (key_id, secret, at) VALUES ('` + made["key"] + `', 1, 1)`)
 				exec(`INSERT INTO usage_scopes (key_id, scope, at) VALUES ('` + made["key"] + `', 'orders:read', 1)`)
 			}
-			before, was := texts(t, raw, newest)[0], texts(t, raw, stored)[0]
+			if s.operation == "resetLimit" { // of somebody who has spent something
+				_, key := p.create(t, apikey.Spec{Environment: "live"})
+				if status, text := p.call(t, http.MethodGet, "/", key, ""); status != http.StatusOK {
+					t.Fatalf("through the gateway: %d %s", status, text)
+				}
+			}
+			state := func() string { return texts(t, raw, stored)[0] + p.shown(t, token) }
+			before, was := texts(t, raw, newest)[0], state()
 			exec(`CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END`)
 			if status, answer := send(); status != http.StatusServiceUnavailable {
 				t.Errorf("%s: %d %s, want 503 while the entry cannot be written", s.path, status, answer)
 			}
-			if got := texts(t, raw, stored)[0]; got != was || texts(t, raw, newest)[0] != before {
+			if got := state(); got != was || texts(t, raw, newest)[0] != before {
 				t.Errorf("%s was made without its entry", s.path)
 			}
 			exec(`DROP TRIGGER full`)
@@ -188,7 +215,7 @@ func TestTheAdminAPILeavesOneEntry(t *testing.T) {
 				t.Fatalf("%s: %d %s", s.path, status, answer)
 			}
 			keep(t, s.keep, answer, made)
-			if texts(t, raw, stored)[0] == was {
+			if state() == was {
 				t.Errorf("%s changed nothing: this shows nothing", s.path)
 			}
 			got := texts(t, raw, since, before)

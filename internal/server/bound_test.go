@@ -117,7 +117,8 @@ func TestAdminKeysOfOneOwner(t *testing.T) {
 				{http.MethodGet, "/v1/people", nil, 403},
 				{http.MethodGet, "/v1/adminKeys", nil, 403},
 				{http.MethodPost, "/v1/adminKeys", map[string]string{"role": "auditor"}, 403},
-				{http.MethodGet, "/limits", nil, 401},
+				{http.MethodGet, "/v1/limits", nil, 403},
+				{http.MethodPost, "/v1/limits/any:reset", map[string]string{}, 403},
 			} {
 				status, answer := p.askAdmin(t, token, tt.method, tt.path, tt.body, "If-Match", "*")
 				if status != tt.status || strings.Contains(answer, "canary") {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,11 +9,12 @@ import (
 
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/decision/ratelimits"
+	"github.com/warder-dev/warder/internal/keyservice"
 )
 
 // views are the limits of Envoys for the admin listener, by name. What tells their
 // subjects apart are the values of entries, named by key.
-func (d *descriptors) views() (all []LimitView) {
+func (d *descriptors) views() (all []keyservice.RunningLimit) {
 	l := d.limits.Load()
 	if l == nil {
 		return nil
@@ -20,7 +22,7 @@ func (d *descriptors) views() (all []LimitView) {
 	for _, name := range slices.Sorted(maps.Keys(l.made)) {
 		limit := l.made[name]
 		q, n := limit.Quota(), limit.Counts()
-		all = append(all, LimitView{
+		all = append(all, keyservice.RunningLimit{
 			Name: name, By: parts(l.open[name]), Count: q.Count, Per: q.Per.String(), Burst: q.Burst, Shadow: limit.InShadow(),
 			Subjects: limit.Remembered(), Passed: n.Passed, Refused: n.Refused, Shadowed: n.Shadowed,
 		})
@@ -55,7 +57,7 @@ func (d *descriptors) who(limit, who string) string {
 func (d *descriptors) requestOf(limit string, named map[string]string) (*exchange.Exchange, error) {
 	l := d.limits.Load()
 	if l == nil || l.made[limit] == nil {
-		return nil, fmt.Errorf("the limit: %w", errNoSuch)
+		return nil, errors.New("the limit is gone")
 	}
 	wanted := parts(l.open[limit])
 	if err := checkParts(wanted, named); err != nil {

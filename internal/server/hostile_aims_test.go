@@ -60,6 +60,8 @@ func makers() map[string]func(t *testing.T, b *besieged) subject {
 			t.Helper()
 			return b.made(t, "/v1/adminKeys", map[string]any{"name": newWord(), "role": "developer"})
 		},
+		"/v1/limits/{name}":  func(*testing.T, *besieged) subject { return subject{id: "few"} },
+		"/v1/openapi/{name}": func(*testing.T, *besieged) subject { return subject{id: "api"} },
 	}
 }
 
@@ -90,7 +92,7 @@ func (b *besieged) about(t *testing.T, o *besiegedOperation) subject {
 func (b *besieged) aim(t *testing.T, o *besiegedOperation) *aim {
 	t.Helper()
 	s := b.about(t, o)
-	a := &aim{o: o, path: strings.Replace(o.path, "{id}", s.id, 1), state: s.state}
+	a := &aim{o: o, path: strings.NewReplacer("{id}", s.id, "{name}", s.id).Replace(o.path), state: s.state}
 	if o.takes("If-Match") {
 		a.fields = append(a.fields, "If-Match", "*")
 	}
@@ -168,14 +170,16 @@ func numberOf(w string) (n int64) {
 // asked for with success more than once.
 func reached() map[string][]int {
 	return map[string][]int{
-		"loginFactor":    {http.StatusUnauthorized}, // the ticket is none
-		"loginFresh":     {http.StatusUnauthorized}, // the code is none
-		"changePassword": {http.StatusUnauthorized}, // the old one is wrong
-		"enrolFactor":    {http.StatusUnauthorized}, // the code is none
-		"reduceKey":      {http.StatusConflict},     // nobody has used the key yet
-		"lookAtLink":     {http.StatusGone},
-		"setUp":          {http.StatusGone},
-		"logout":         {http.StatusForbidden}, // it is asked for from elsewhere, so that the session stays
+		"loginFactor":     {http.StatusUnauthorized}, // the ticket is none
+		"loginFresh":      {http.StatusUnauthorized}, // the code is none
+		"changePassword":  {http.StatusUnauthorized}, // the old one is wrong
+		"enrolFactor":     {http.StatusUnauthorized}, // the code is none
+		"reduceKey":       {http.StatusConflict},     // nobody has used the key yet
+		"confirmDocument": {http.StatusConflict},     // no document waits
+		"shadowReport":    {http.StatusConflict},     // there is none
+		"lookAtLink":      {http.StatusGone},
+		"setUp":           {http.StatusGone},
+		"logout":          {http.StatusForbidden}, // it is asked for from elsewhere, so that the session stays
 	}
 }
 

@@ -221,7 +221,7 @@ func join(path, name string) string {
 func with(members map[string]any, name string, v any) map[string]any {
 	all := maps.Clone(members)
 	all[name] = v
-	pairs := [][2]string{{"owner", "key"}, {"key", "key_id"}, {"recovery_code", "code"}, {"anywhere", "from"}, {"never_expires", "expires"}}
+	pairs := [][2]string{{"owner", "key"}, {"key", "key_id"}, {"recovery_code", "code"}, {"anywhere", "from"}, {"never_expires", "expires"}, {"subject", "parts"}}
 	if _, imported := members["number"]; imported {
 		pairs = [][2]string{{"digest", "key"}}
 	}

@@ -87,9 +87,11 @@ func besiege(t *testing.T) *besieged {
 	// What is too long is refused before it is sent, so that no answer is lost with a
 	// connection that ends while it is written to.
 	b := &besieged{client: &http.Client{Transport: &http.Transport{ExpectContinueTimeout: patience}}}
+	document := filepath.Join(t.TempDir(), "openapi.json")
+	writeDocument(t, document, described(`"/documented": {"get": {}}`))
 	b.program = start(t, upstream.URL(), settings{
 		token: secret.New(hostileToken),
-		yaml:  "tokens: {issuer: \"https://api.example.com\"}\nkeys: {legacy_formats: [text]}\nportal: {listen: \"127.0.0.1:0\", url: \"http://127.0.0.1:8083\", return_urls: [\"https://app.example.com/settings\"]}\nroutes:\n  - {match: /, upstream: api}\n",
+		yaml:  "tokens: {issuer: \"https://api.example.com\"}\nkeys: {legacy_formats: [text]}\nportal: {listen: \"127.0.0.1:0\", url: \"http://127.0.0.1:8083\", return_urls: [\"https://app.example.com/settings\"]}\nroutes:\n  - {match: /, upstream: api}\nrate_limits: {few: {count: 100, per: 1h, by: [key]}}\nopenapi_documents: [{document: '" + document + "', upstream: api}]\n",
 	})
 	t.Cleanup(b.client.CloseIdleConnections)
 	var err error

@@ -2,43 +2,56 @@ package server
 
 import (
 	"errors"
-	"fmt"
-	"net/http"
+	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/warder-dev/warder/internal/gateway"
-	"github.com/warder-dev/warder/secret"
+	"github.com/warder-dev/warder/internal/keyservice"
 )
 
-// documentPatterns are the paths of OpenAPI documents on the admin listener.
-func documentPatterns() []string {
-	return []string{"GET /v1/openapi/drift", "POST /v1/openapi/{name}/confirm"}
-}
-
-// A ConfirmedView is what was confirmed of a document.
-type ConfirmedView struct {
-	Name string   `json:"name"`
-	Less []string `json:"less"` // what it asks for less than before
-}
-
-// mountDocuments adds the paths of OpenAPI documents to mux; nothing without a
-// token or without documents.
-func mountDocuments(mux *http.ServeMux, token secret.Text, g func() *gateway.Gateway) {
-	if token.IsZero() || len(g().Documents()) == 0 {
-		return
-	}
-	a := newAdminAnswers(token)
-	patterns := documentPatterns()
-	mux.Handle(patterns[0], a.guarded(func(*http.Request) (any, error) { return g().Drifts(), nil }))
-	mux.Handle(patterns[1], a.guarded(func(r *http.Request) (any, error) {
-		name := r.PathValue("name")
-		less, err := g().ConfirmDocument(name)
-		if errors.Is(err, gateway.ErrNoDocument) {
-			return nil, fmt.Errorf("the document: %w", errNoSuch)
+// Drift implements keyservice.Running.
+func (a *running) Drift() []keyservice.DocumentDrift {
+	all := []keyservice.DocumentDrift{}
+	for _, d := range a.gateway().Drifts() {
+		v := keyservice.DocumentDrift{
+			Name: d.Name, Operations: d.Operations, Since: d.Since, Problem: d.Problem, Held: d.Held, Warnings: d.Warnings,
+			NeverSeen: d.NeverSeen, Invalid: counted(d.Invalid), Undeclared: counted(d.Undeclared), UndeclaredOther: d.UndeclaredOther,
 		}
-		return ConfirmedView{name, less}, err
-	}))
+		for _, c := range d.Changed {
+			v.Changed = append(v.Changed, keyservice.DocumentChange(c))
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func counted(some []gateway.Counted) []keyservice.DocumentCounts {
+	all := []keyservice.DocumentCounts{}
+	for _, c := range some {
+		all = append(all, keyservice.DocumentCounts(c))
+	}
+	return all
+}
+
+// Confirm implements keyservice.Running.
+func (a *running) Confirm(document string, note func(keyservice.Operated) error) ([]string, error) {
+	var noted error
+	less, err := a.gateway().ConfirmDocument(document, func(less []string) error {
+		noted = note(keyservice.Operated{Less: less})
+		return noted
+	})
+	switch {
+	case err == nil, noted != nil:
+		return less, noted
+	case errors.Is(err, gateway.ErrNoDocument):
+		return nil, keyservice.ErrNoDocument
+	case errors.Is(err, gateway.ErrNotHeld):
+		return nil, keyservice.ErrNotHeld
+	default:
+		a.log.Error("a document that was confirmed cannot be served", slog.String("document", document), slog.Any("error", err))
+		return nil, keyservice.ErrNotServed
+	}
 }
 
 // documentCounts tells how it is with documents. The labels are names of the

@@ -8,8 +8,7 @@ import (
 	"testing"
 
 	"github.com/warder-dev/warder/internal/attack"
-	"github.com/warder-dev/warder/internal/gateway"
-	"github.com/warder-dev/warder/internal/server"
+	"github.com/warder-dev/warder/internal/keyservice"
 )
 
 // TestADocumentThatJudgesLess: what a schema took on waits to be confirmed, a member
@@ -28,23 +27,23 @@ func TestADocumentThatJudgesLess(t *testing.T) {
 			t.Errorf("%s: %s is %d %s, want %d", when, text, status, said, want)
 		}
 	}
-	wait := func(want ...gateway.OperationChange) {
+	wait := func(want ...keyservice.DocumentChange) {
 		t.Helper()
 		eventually(t, func() (bool, bool) { return true, slices.Equal(p.drift(t).Changed, want) })
 	}
 	attack.Case(t, "OAS-02", attack.Gateway, func(t *testing.T) {
 		send("at first", `{"count": 101}`, 422)
 		writeDocument(t, file, body(strings.Replace(before, `"count"`, `"note": {"type": "string"}, "count"`, 1)))
-		wait(gateway.OperationChange{Operation: "POST /a", Where: "body application/json #/note", What: "is new"})
+		wait(keyservice.DocumentChange{Operation: "POST /a", Where: "body application/json #/note", What: "is new"})
 		if held := p.drift(t).Held; len(held) > 0 {
 			t.Errorf("a member that is new waits: %q", held)
 		}
 		send("a member that is new", `{"note": "x"}`, 200)
 
 		writeDocument(t, file, body(`{"type": "object", "properties": {"count": {"type": "integer"}, "note": {"type": "string"}}}`))
-		maximum := gateway.OperationChange{Operation: "POST /a", Where: "body application/json #/count", What: "maximum is gone, it was 100", Less: true}
-		others := gateway.OperationChange{Operation: "POST /a", Where: "body application/json", What: "takes members that are not declared", Less: true}
-		watched := gateway.OperationChange{Operation: "GET /shadowed", Where: "query n", What: "maximum is gone, it was 9", Less: true}
+		maximum := keyservice.DocumentChange{Operation: "POST /a", Where: "body application/json #/count", What: "maximum is gone, it was 100", Less: true}
+		others := keyservice.DocumentChange{Operation: "POST /a", Where: "body application/json", What: "takes members that are not declared", Less: true}
+		watched := keyservice.DocumentChange{Operation: "GET /shadowed", Where: "query n", What: "maximum is gone, it was 9", Less: true}
 		wait(maximum, others, watched)
 		want := []string{"POST /a judges less: body application/json #/count maximum is gone, it was 100", "POST /a judges less: body application/json takes members that are not declared"}
 		if held := p.drift(t).Held; !slices.Equal(held, want) { // what only watches refuses nothing, and waits for nobody
@@ -53,8 +52,8 @@ func TestADocumentThatJudgesLess(t *testing.T) {
 		send("before it is confirmed", `{"count": 101}`, 422)
 		send("before it is confirmed", `{"role": "admin"}`, 422)
 	})
-	var confirmed server.ConfirmedView
-	if status := p.documents(t, http.MethodPost, "/v1/openapi/api/confirm", &confirmed); status != http.StatusOK || len(confirmed.Less) != 2 {
+	var confirmed keyservice.DocumentConfirmed
+	if status := p.documents(t, http.MethodPost, "/v1/openapi/api:confirm", &confirmed); status != http.StatusOK || len(confirmed.Less) != 2 {
 		t.Errorf("confirm: %d %v", status, confirmed)
 	}
 	send("confirmed", `{"count": 101}`, 200)

@@ -18,7 +18,7 @@ import (
 	"testing"
 
 	"github.com/warder-dev/warder/internal/attack"
-	"github.com/warder-dev/warder/internal/gateway"
+	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/sqlite"
@@ -246,13 +246,13 @@ func (p *program) documents(t *testing.T, method, path string, to any) int {
 	return response.StatusCode
 }
 
-func (p *program) drift(t *testing.T) gateway.Drift {
+func (p *program) drift(t *testing.T) keyservice.DocumentDrift {
 	t.Helper()
-	var all []gateway.Drift
-	if status := p.documents(t, http.MethodGet, "/v1/openapi/drift", &all); status != http.StatusOK || len(all) != 1 {
-		t.Fatalf("drift: %d, %d documents", status, len(all))
+	var all keyservice.OpenAPIDrift
+	if status := p.documents(t, http.MethodGet, "/v1/openapi/drift", &all); status != http.StatusOK || len(all.Documents) != 1 {
+		t.Fatalf("drift: %d, %d documents", status, len(all.Documents))
 	}
-	return all[0]
+	return all.Documents[0]
 }
 
 // ready is the line of the readiness probe. A program that the machine has not run
@@ -315,16 +315,35 @@ func TestADocumentThatAsksForLess(t *testing.T) {
 	writeDocument(t, file, described(strings.Replace(before, `"/b": {"get": {}}`, `"/b": {"get": {"security": []}}`, 1)))
 	eventually(t, func() (bool, bool) { return true, len(p.drift(t).Held) > 0 })
 	wantRow(t, "before it is confirmed", 403, 401, 400, 404)
-	var confirmed server.ConfirmedView
-	if status := p.documents(t, http.MethodPost, "/v1/openapi/nobody/confirm", &confirmed); status != http.StatusNotFound {
+	var confirmed keyservice.DocumentConfirmed
+	if status := p.documents(t, http.MethodPost, "/v1/openapi/nobody:confirm", &confirmed); status != http.StatusNotFound {
 		t.Errorf("another name: %d, want 404", status)
 	}
-	if status := p.documents(t, http.MethodPost, "/v1/openapi/api/confirm", &confirmed); status != http.StatusOK || len(confirmed.Less) != 2 {
-		t.Errorf("confirmed: %d %+v", status, confirmed)
-	}
+	attack.Case(t, "AUDIT-01", attack.Admin, func(t *testing.T) {
+		raw := p.raw(t)
+		exec := func(query string) {
+			t.Helper()
+			if _, err := raw.ExecContext(t.Context(), query); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec(`CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END`)
+		if status := p.documents(t, http.MethodPost, "/v1/openapi/api:confirm", &confirmed); status != http.StatusServiceUnavailable || len(p.drift(t).Held) == 0 {
+			t.Errorf("while the entry cannot be written: %d, and it waits for %q", status, p.drift(t).Held)
+		}
+		wantRow(t, "not confirmed", 403, 401, 400, 404)
+		exec(`DROP TRIGGER full`)
+		if status := p.documents(t, http.MethodPost, "/v1/openapi/api:confirm", &confirmed); status != http.StatusOK || len(confirmed.Less) != 2 {
+			t.Errorf("confirmed: %d %+v", status, confirmed)
+		}
+		got := texts(t, raw, `SELECT actor || ' ' || source || ' ' || op || ' ' || kind || ' ' || subject || ' ' || json_array_length(after, '$.less') FROM audit WHERE kind = 'document'`)
+		if want := []string{"admin-token 127.0.0.1 confirm document api 2"}; !slices.Equal(got, want) {
+			t.Errorf("the log has %q, want %q", got, want)
+		}
+	})
 	wantRow(t, "confirmed", 403, 200, 400, 404)
-	if status := p.documents(t, http.MethodPost, "/v1/openapi/api/confirm", &confirmed); status != http.StatusUnprocessableEntity {
-		t.Errorf("confirmed twice: %d, want 422", status)
+	if status := p.documents(t, http.MethodPost, "/v1/openapi/api:confirm", &confirmed); status != http.StatusConflict {
+		t.Errorf("confirmed twice: %d, want 409", status)
 	}
 	if got := p.ready(t); got != "ready\n" {
 		t.Errorf("/readyz says %q", got)
@@ -564,10 +583,10 @@ func TestDrift(t *testing.T) {
 		p.call(t, http.MethodGet, "/y"+strings.Repeat(string(rune('a'+n%26)), 1+n/26), p.key, "")
 	}
 	d := p.drift(t)
-	if !slices.Equal(d.NeverSeen, []string{"GET /b"}) || !slices.Equal(d.Invalid, []gateway.Counted{{What: "GET /a/{id}", Times: 1}}) {
+	if !slices.Equal(d.NeverSeen, []string{"GET /b"}) || !slices.Equal(d.Invalid, []keyservice.DocumentCounts{{What: "GET /a/{id}", Times: 1}}) {
 		t.Errorf("never seen %q, invalid %v", d.NeverSeen, d.Invalid)
 	}
-	if len(d.Undeclared) != 256 || d.UndeclaredOther == 0 || !slices.Contains(d.Undeclared, gateway.Counted{What: "GET /other/{}/list", Times: 1}) {
+	if len(d.Undeclared) != 256 || d.UndeclaredOther == 0 || !slices.Contains(d.Undeclared, keyservice.DocumentCounts{What: "GET /other/{}/list", Times: 1}) {
 		t.Errorf("%d undeclared shapes and %d others, want 256 and the rest: %v", len(d.Undeclared), d.UndeclaredOther, d.Undeclared[:3])
 	}
 	if got := p.metric(t, `warder_shadow_refusals_total{reason="parameters",stage="validate"}`); got != "1" {
@@ -583,7 +602,7 @@ func TestDrift(t *testing.T) {
 		t.Errorf("after the settings were loaded again: %d", status)
 	}
 	again := p.drift(t)
-	if !slices.Equal(again.NeverSeen, []string{"GET /b"}) || !slices.Equal(again.Invalid, []gateway.Counted{{What: "GET /a/{id}", Times: 2}}) || len(again.Undeclared) != 256 || again.UndeclaredOther != d.UndeclaredOther {
+	if !slices.Equal(again.NeverSeen, []string{"GET /b"}) || !slices.Equal(again.Invalid, []keyservice.DocumentCounts{{What: "GET /a/{id}", Times: 2}}) || len(again.Undeclared) != 256 || again.UndeclaredOther != d.UndeclaredOther {
 		t.Errorf("after the settings were loaded again: never seen %q, invalid %v, %d undeclared shapes and %d others", again.NeverSeen, again.Invalid, len(again.Undeclared), again.UndeclaredOther)
 	}
 	if got := p.metric(t, `warder_openapi_requests_total{document="api",what="declared"}`); got != "3" {
@@ -598,8 +617,8 @@ func TestDrift(t *testing.T) {
 	}
 	writeDocument(t, file, described(`"/b": {"get": {}}`))
 	eventually(t, func() (bool, bool) { return true, len(p.drift(t).Held) == 2 })
-	var confirmed server.ConfirmedView
-	if status := p.documents(t, http.MethodPost, "/v1/openapi/api/confirm", &confirmed); status != http.StatusOK {
+	var confirmed keyservice.DocumentConfirmed
+	if status := p.documents(t, http.MethodPost, "/v1/openapi/api:confirm", &confirmed); status != http.StatusOK {
 		t.Fatalf("confirm: %d", status)
 	}
 	for what, want := range map[string]string{"declared": "3", "invalid": "2"} { // a counter never falls

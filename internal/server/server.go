@@ -275,12 +275,7 @@ func (p *program) build() error {
 		if err := errors.Join(p.openAdministrators(), p.openKeyService()); err != nil {
 			return err
 		}
-		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), &p.keys, p.traceVerify(), o.Log,
-			func(mux *http.ServeMux) {
-				mountLimits(mux, o.AdminToken, p.gateway.Load, &p.descriptors)
-				mountDocuments(mux, o.AdminToken, p.gateway.Load)
-				mountShadow(mux, o.AdminToken, p.shadow)
-			})
+		admin, err := newAdmin(o.Listeners.Admin, p.probes, p.metrics.Handler(), p.keySet(), &p.keys, p.traceVerify(), o.Log)
 		if err == nil {
 			admin, err = p.before(admin)
 		}

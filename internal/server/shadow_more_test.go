@@ -16,13 +16,14 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/internal/wire"
 	"github.com/warder-dev/warder/usage"
 )
 
 // wantCounts compares the sums of a report.
-func wantCounts(t *testing.T, v server.ShadowView, same, different, skipped, dropped uint64) {
+func wantCounts(t *testing.T, v keyservice.ShadowReport, same, different, skipped, dropped uint64) {
 	t.Helper()
 	if v.Same != same || v.Different != different || v.Skipped != skipped || v.Dropped != dropped {
 		t.Errorf("%d same, %d different, %d skipped, %d dropped, want %d, %d, %d, %d: %+v",
@@ -136,7 +137,7 @@ func TestShadowNeverMakesRequestsWait(t *testing.T) {
 			t.Fatalf("request %d: %d", i, got[0])
 		}
 	}
-	v := eventually(t, func() (server.ShadowView, bool) { v := p.report(t, 0); return v, v.Dropped >= more })
+	v := eventually(t, func() (keyservice.ShadowReport, bool) { v := p.report(t, 0); return v, v.Dropped >= more })
 	wantCounts(t, v, 0, 0, 0, more)
 	released()
 	v = p.report(t, workers+queue+more)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/warder-dev/warder/internal/server"
+	"github.com/warder-dev/warder/internal/keyservice"
 	"github.com/warder-dev/warder/secret"
 )
 
@@ -26,13 +26,13 @@ func shadowed(t *testing.T, upstream, live, shadow string, s settings) *program 
 }
 
 // report is what the admin listener tells, once n requests were judged.
-func (p *program) report(t *testing.T, n uint64) server.ShadowView {
+func (p *program) report(t *testing.T, n uint64) keyservice.ShadowReport {
 	t.Helper()
-	return eventually(t, func() (server.ShadowView, bool) {
+	return eventually(t, func() (keyservice.ShadowReport, bool) {
 		r := newRequest(t, "http://"+p.admin+"/v1/shadow")
 		r.Header.Set("Authorization", "Bearer "+adminToken)
 		response := do(t, r)
-		var v server.ShadowView
+		var v keyservice.ShadowReport
 		if err := json.NewDecoder(response.Body).Decode(&v); err != nil || response.StatusCode != http.StatusOK {
 			t.Fatalf("the report: status %d, %v", response.StatusCode, err)
 		}
@@ -127,7 +127,7 @@ routes:
 				t.Fatalf("report %+v, want one difference, twice", v)
 			}
 			d := v.Differences[0]
-			want := server.DifferenceView{
+			want := keyservice.ShadowDifference{
 				Route: tt.route, ShadowRoute: tt.shadowRoute, Live: strings.ReplaceAll(tt.was, "UPSTREAM", upstream), Shadow: strings.ReplaceAll(tt.would, "UPSTREAM", upstream),
 				Differs: strings.Fields(tt.differs), Count: 2, First: d.First, Last: d.Last, Example: d.Example,
 			}

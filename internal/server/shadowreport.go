@@ -2,8 +2,6 @@ package server
 
 import (
 	"cmp"
-	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -11,39 +9,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/warder-dev/warder/secret"
+	"github.com/warder-dev/warder/internal/keyservice"
 )
-
-// shadowPattern is the path of the report on the admin listener.
-const shadowPattern = "GET /v1/shadow"
 
 // maxDifferences is how many kinds of differences are told apart.
 const maxDifferences = 256
-
-// A ShadowView is where the shadow configuration judges otherwise.
-type ShadowView struct {
-	Since       time.Time        `json:"since"` // when both were loaded
-	Same        uint64           `json:"same"`
-	Different   uint64           `json:"different"`
-	Skipped     uint64           `json:"skipped"` // cannot be compared
-	Dropped     uint64           `json:"dropped"` // too many at once
-	Differences []DifferenceView `json:"differences"`
-	Others      uint64           `json:"others,omitempty"` // of kinds for which there was no place
-}
-
-// A DifferenceView is one kind of difference. It holds words of the
-// configurations and ids of requests, and nothing that a client sent.
-type DifferenceView struct {
-	Route       string    `json:"route"`        // the pattern that matched; "" for none
-	ShadowRoute string    `json:"shadow_route"` // the same by the shadow configuration
-	Live        string    `json:"live"`         // what was answered
-	Shadow      string    `json:"shadow"`       // what would have been
-	Differs     []string  `json:"differs"`
-	Count       uint64    `json:"count"`
-	First       time.Time `json:"first"`
-	Last        time.Time `json:"last"`
-	Example     string    `json:"example"` // id of the last such request, as in the logs
-}
 
 // A difference is a kind of difference. All its words come from configurations.
 type difference struct{ route, shadowRoute, live, shadow, what string }
@@ -58,7 +28,7 @@ type differences struct {
 	// since both configurations were loaded
 	since  time.Time
 	begun  [4]uint64 // what the counts above were then
-	kinds  map[difference]*DifferenceView
+	kinds  map[difference]*keyservice.ShadowDifference
 	others uint64
 
 	minute time.Time // in which lines of the log are counted
@@ -70,7 +40,7 @@ type differences struct {
 func (d *differences) clear(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.since, d.begun, d.kinds, d.others = now, [4]uint64{d.same, d.different, d.skipped, d.dropped}, make(map[difference]*DifferenceView), 0
+	d.since, d.begun, d.kinds, d.others = now, [4]uint64{d.same, d.different, d.skipped, d.dropped}, make(map[difference]*keyservice.ShadowDifference), 0
 }
 
 func (d *differences) agree() {
@@ -117,7 +87,7 @@ func (d *differences) note(kind difference, id string, now time.Time) {
 			d.others++
 			return
 		}
-		v = &DifferenceView{
+		v = &keyservice.ShadowDifference{
 			Route: kind.route, ShadowRoute: kind.shadowRoute, Live: kind.live, Shadow: kind.shadow, Differs: strings.Fields(kind.what), First: now.UTC(),
 		}
 		d.kinds[kind] = v
@@ -127,35 +97,28 @@ func (d *differences) note(kind difference, id string, now time.Time) {
 }
 
 // view is the report, what is most frequent first.
-func (d *differences) view() ShadowView {
+func (d *differences) view() keyservice.ShadowReport {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	v := ShadowView{
+	v := keyservice.ShadowReport{
 		Since: d.since.UTC(), Same: d.same - d.begun[0], Different: d.different - d.begun[1], Skipped: d.skipped - d.begun[2], Dropped: d.dropped - d.begun[3],
-		Differences: make([]DifferenceView, 0, len(d.kinds)), Others: d.others,
+		Differences: make([]keyservice.ShadowDifference, 0, len(d.kinds)), Others: d.others,
 	}
 	for _, one := range d.kinds {
 		v.Differences = append(v.Differences, *one)
 	}
-	slices.SortFunc(v.Differences, func(a, b DifferenceView) int {
+	slices.SortFunc(v.Differences, func(a, b keyservice.ShadowDifference) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Live, b.Live), cmp.Compare(a.Shadow, b.Shadow), cmp.Compare(a.ShadowRoute, b.ShadowRoute))
 	})
 	return v
 }
 
-var errNoShadow = errors.New("there is no shadow configuration: start warder serve with --shadow-config")
-
-// mountShadow adds the report to mux; nothing without a token.
-func mountShadow(mux *http.ServeMux, token secret.Text, s *shadow) {
-	if token.IsZero() {
-		return
+// Shadow implements keyservice.Running.
+func (a *running) Shadow() (keyservice.ShadowReport, bool) {
+	if a.shadow == nil {
+		return keyservice.ShadowReport{}, false
 	}
-	mux.Handle(shadowPattern, newAdminAnswers(token).guarded(func(*http.Request) (any, error) {
-		if s == nil {
-			return nil, errNoShadow
-		}
-		return s.differences.view(), nil
-	}))
+	return a.shadow.differences.view(), true
 }
 
 // shadowCounts counts what was compared, since the start.
