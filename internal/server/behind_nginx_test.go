@@ -42,7 +42,11 @@ func TestBehindNginx(t *testing.T) {
 	b := behindNginx(t, nil)
 	b.attacks(t)
 	attack.Case(t, "KEY-24", attack.Gateway, func(t *testing.T) {
-		if log := b.logged(t, `"key_id":"`+string(b.record.ID)+`","client":"`+clientAt+`"`, 1); strings.Contains(log, b.key) {
+		id := b.ask(t, "http://"+publicName+"/a", "X-API-Key", b.key).Header.Get("X-Request-Id")
+		log := b.log(t)
+		wantLine(t, log, "a credential came over plain HTTP", id, logLine{"level": "WARN", "key_id": string(b.record.ID), "client": clientAt})
+		wantLine(t, log, "", id, logLine{"status": 403.0, "reason": "credential-over-http", "client": clientAt})
+		if strings.Contains(log, b.key[9+12:]) {
 			t.Error("the log holds the key")
 		}
 	})

@@ -85,8 +85,8 @@ func TestKeysInAHeaderThroughTheGateway(t *testing.T) {
 			if response == nil || response.StatusCode != c.status {
 				t.Fatalf("%s: response = %v, want %d", c.name, response, c.status)
 			}
-			if strings.Contains(body, p.key) || strings.Contains(body, "aaaaaaaa") {
-				t.Errorf("%s: the refusal repeats the key: %s", c.name, body)
+			if answer := fmt.Sprint(response.Header, body); strings.Contains(answer, p.key[21:53]) || strings.Contains(answer, "aaaaaaaa") {
+				t.Errorf("%s: the refusal repeats the key: %s", c.name, answer)
 			}
 			if got := store.lookups.Load(); got != lookups {
 				t.Errorf("%s: %d look-ups, want none", c.name, got-lookups)
@@ -119,16 +119,41 @@ func TestMethodsAreAuthenticatedAlike(t *testing.T) {
 	upstream := wire.Listen(t, wire.Answer("HTTP/1.1 204 No Content\r\n\r\n"))
 	p := start(t, upstream.URL(), settings{})
 	attack.Case(t, "KEY-32", attack.Gateway, func(t *testing.T) {
-		for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS", "TRACE", "get", "FOO", "CONNECT"} {
-			client := wire.Dial(t, p.gateway)
-			client.Send(method + " /a HTTP/1.1\r\nHost: localhost\r\n\r\n")
-			response, _ := client.Response(method)
-			if response == nil || response.StatusCode != 401 && response.StatusCode != 405 {
-				t.Errorf("%s: response = %v, want 401 or 405", method, response)
+		for _, tt := range []struct {
+			line   string
+			passes int // with a good key
+		}{
+			{"GET /a", 204},
+			{"HEAD /a", 204},
+			{"POST /a", 204},
+			{"OPTIONS /a", 204},
+			{"OPTIONS *", 204},
+			{"get /a", 204},
+			{"FOO /a", 204},
+			{"TRACE /a", 405},
+			{"TRACE *", 405},
+			{"CONNECT /a", 405},
+			{"CONNECT localhost:443", 405},
+			{"CONNECT localhost", 405},
+			{"CONNECT [::1]:80", 405},
+			{"PRI *", 405},
+		} {
+			method, _, _ := strings.Cut(tt.line, " ")
+			for key, want := range map[string]int{"": 401, "X-API-Key:\r\n": 401, "X-API-Key: " + guessed(p.key) + "\r\n": 401, "X-API-Key: " + p.key + "\r\n": tt.passes} {
+				if tt.passes != http.StatusNoContent {
+					want = tt.passes
+				}
+				before := len(requestLines(upstream))
+				client := wire.Dial(t, p.gateway)
+				client.Send(tt.line + " HTTP/1.1\r\nHost: localhost\r\n" + key + "\r\n")
+				response, _ := client.Response(method)
+				if response == nil || response.StatusCode != want {
+					t.Errorf("%s with %q: response = %v, want %d", tt.line, key, response, want)
+				}
+				if asked := len(requestLines(upstream)) - before; asked > 0 && want != http.StatusNoContent {
+					t.Errorf("%s with %q: the upstream was asked", tt.line, key)
+				}
 			}
-		}
-		if got := requestLines(upstream); len(got) > 0 {
-			t.Errorf("the upstream read %q", got)
 		}
 	})
 }
@@ -168,7 +193,7 @@ func TestRefusalsLookAlikeThroughTheGateway(t *testing.T) {
 		other := start(t, upstream.URL(), settings{})
 		<-time.After(60 * time.Millisecond) // until the expiry
 		var first string
-		for name, key := range map[string]string{"revoked": revokedKey, "expired": expiredKey, "disabled": disabledKey, "unknown": other.key} {
+		for name, key := range map[string]string{"revoked": revokedKey, "expired": expiredKey, "disabled": disabledKey, "unknown": other.key, "wrong-secret": guessed(p.key)} {
 			response := p.get(t, "/a", key)
 			body, err := io.ReadAll(response.Body)
 			if err != nil {
@@ -247,15 +272,21 @@ func TestAStoreWithoutAnAnswerIs503(t *testing.T) {
 
 func TestNothingPassesAfterTheReceipt(t *testing.T) {
 	upstream := wire.Listen(t, wire.Answer(wire.OK))
-	p := start(t, upstream.URL(), settings{})
+	// A hundred clients at one address are no guesser here.
+	p := start(t, upstream.URL(), settings{flags: map[string]string{"brute-force-failures": "1000000", "brute-force-key-failures": "1000000"}})
 	attack.Case(t, "KEY-35", attack.Gateway, func(t *testing.T) {
-		if got := p.get(t, "/a", p.key).StatusCode; got != 200 {
-			t.Fatalf("status %d, want 200", got)
-		}
+		const clients = 100
 		var receipt atomic.Bool
-		stop, ended := make(chan struct{}), make(chan string, 100)
-		for range 100 {
-			go func() { ended <- p.hammer(stop, &receipt) }()
+		passed, ended := make(chan struct{}, clients), make(chan string, clients)
+		for range clients {
+			go func() { ended <- p.hammer(passed, &receipt) }()
+		}
+		for range clients { // each has passed: all have the key in use when it goes
+			select {
+			case <-passed:
+			case complaint := <-ended:
+				t.Fatal(complaint)
+			}
 		}
 		record, err := p.issuer.Revoke(t.Context(), apikey.By{Actor: "system", Source: "test"}, p.record.ID, "key-compromise")
 		if err != nil {
@@ -263,9 +294,7 @@ func TestNothingPassesAfterTheReceipt(t *testing.T) {
 		}
 		p.awaitNodes(t, record.Revision)
 		receipt.Store(true)
-		<-time.After(300 * time.Millisecond)
-		close(stop)
-		for range 100 {
+		for range clients {
 			if complaint := <-ended; complaint != "" {
 				t.Error(complaint)
 			}
@@ -273,17 +302,13 @@ func TestNothingPassesAfterTheReceipt(t *testing.T) {
 	})
 }
 
-// hammer asks until stop; it complains about a request that began after the
-// receipt and passed.
-func (p *program) hammer(stop <-chan struct{}, receipt *atomic.Bool) string {
+// hammer asks without a pause, until some requests that began after the receipt are
+// refused. It complains about one that is not, and about every answer that is
+// neither a pass nor the refusal of a wrong key.
+func (p *program) hammer(passed chan<- struct{}, receipt *atomic.Bool) string {
 	transport := &http.Transport{MaxConnsPerHost: 1}
 	defer transport.CloseIdleConnections()
-	for {
-		select {
-		case <-stop:
-			return ""
-		default:
-		}
+	for asked, refused := 0, 0; refused < 3; asked++ {
 		after := receipt.Load()
 		r, err := http.NewRequest(http.MethodGet, "http://"+p.gateway+"/a", http.NoBody)
 		if err != nil {
@@ -296,10 +321,19 @@ func (p *program) hammer(stop <-chan struct{}, receipt *atomic.Bool) string {
 		}
 		_, _ = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
-		if after && response.StatusCode == 200 {
-			return "a request passed after the receipt"
+		status := response.StatusCode
+		switch {
+		case after && status != http.StatusUnauthorized:
+			return fmt.Sprintf("a request that began after the receipt got %d, want 401", status)
+		case status != http.StatusOK && status != http.StatusUnauthorized, asked == 0 && status != http.StatusOK:
+			return fmt.Sprintf("request %d of a client got %d before the receipt", asked+1, status)
+		case after:
+			refused++
+		case asked == 0:
+			passed <- struct{}{}
 		}
 	}
+	return ""
 }
 
 // TestAKeyWorksAfterItWasUnknown asks with the text of a key before the key is

@@ -176,7 +176,7 @@ func TestHoneytokenAtTheGateway(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.awaitNodes(t, revision)
-		ask := func(key string) string {
+		ask := func(key string) (answer, id string) {
 			r := newRequest(t, "http://"+p.gateway+"/orders")
 			r.Header.Set("X-API-Key", key)
 			r.Header.Set("User-Agent", "thief/1.0")
@@ -185,15 +185,17 @@ func TestHoneytokenAtTheGateway(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			id := response.Header.Get("X-Request-Id")
+			id = response.Header.Get("X-Request-Id")
 			response.Header.Del("Date")
-			return strings.ReplaceAll(fmt.Sprint(response.StatusCode, response.Header, string(body)), id, "ID")
+			return strings.ReplaceAll(fmt.Sprint(response.StatusCode, response.Header, string(body)), id, "ID"), id
 		}
 		stranger := start(t, upstream.URL(), settings{})
-		if got, want := ask(key), ask(stranger.key); got != want {
+		got, used := ask(key)
+		want, unknown := ask(stranger.key)
+		if got != want || !strings.HasPrefix(got, "401 ") {
 			t.Errorf("a honeytoken is answered %s, an unknown key %s", got, want)
 		}
-		_ = ask(guessed(key))
+		_, guess := ask(guessed(key))
 		response := do(t, newRequest(t, "http://"+p.admin+"/metrics"))
 		metrics, err := io.ReadAll(response.Body)
 		if err != nil {
@@ -203,9 +205,12 @@ func TestHoneytokenAtTheGateway(t *testing.T) {
 			t.Error("the metric does not count one use")
 		}
 		log := p.log(t)
-		for _, want := range []string{"a honeytoken was used", string(record.ID), "127.0.0.1", "thief/1.0"} {
-			if !strings.Contains(log, want) {
-				t.Errorf("the log does not tell of %q", want)
+		wantLine(t, log, "a honeytoken was used", used, logLine{
+			"level": "WARN", "key_id": string(record.ID), "client": "127.0.0.1", "user_agent": "thief/1.0", "method": "GET", "route": "/",
+		})
+		for _, id := range []string{unknown, guess} {
+			if lines := linesOf(t, log, "a honeytoken", id); len(lines) > 0 {
+				t.Errorf("another key raises the alarm: %v", lines)
 			}
 		}
 		if strings.Contains(log, key[21:]) {

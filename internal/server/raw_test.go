@@ -69,7 +69,9 @@ func (r shootingRange) fire(t *testing.T, id string, shots []shot) {
 	})
 }
 
-func (r shootingRange) one(t *testing.T, s shot) {
+// one fires a shot, and returns the id of its request; "" when the answer has none, or
+// is not the one that was wanted.
+func (r shootingRange) one(t *testing.T, s shot) (id string) {
 	t.Helper()
 	if s.line == "" {
 		s.line = "GET /"
@@ -88,7 +90,7 @@ func (r shootingRange) one(t *testing.T, s shot) {
 	w, body := client.Response(method)
 	if w == nil || w.StatusCode != s.want {
 		t.Errorf("%s: %v, want %d: %.200s", s.name, w, s.want, body)
-		return
+		return ""
 	}
 	got := strings.Join(r.upstream.Received(), "")[before:]
 	if !strings.Contains(got, s.upstream) {
@@ -105,10 +107,14 @@ func (r shootingRange) one(t *testing.T, s shot) {
 	for _, line := range s.answer {
 		name, want, _ := strings.Cut(line, ": ")
 		values, there := w.Header[http.CanonicalHeaderKey(name)]
+		if name == "Connection" && w.Close {
+			values, there = []string{"close"}, true // net/http reads it and takes it out
+		}
 		if got := strings.Join(values, "|"); want == "-" && there || want != "-" && got != want {
 			t.Errorf("%s: the answer has %s %q, want %q", s.name, name, got, want)
 		}
 	}
+	return w.Header.Get("X-Request-Id")
 }
 
 // logged stops the program and returns all that it logged, which must say what so
