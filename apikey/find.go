@@ -42,7 +42,9 @@ type Cursor struct {
 	ID      ID
 }
 
-// A Page is a part of what a [Filter] finds.
+// A Page is a part of what a [Filter] finds. It may hold fewer records than the filter
+// takes, or none, while there are more: a store looks at a bounded number of keys for
+// one page, where none of its indexes says which are asked for.
 type Page struct {
 	Records []Record
 	Next    Cursor // where the next page begins
@@ -51,7 +53,7 @@ type Page struct {
 
 // A Finder finds keys. The stores of this module are Finders.
 type Finder interface {
-	// Find returns the first Limit records beyond After. An error means that the
+	// Find returns the first records beyond After, at most Limit. An error means that the
 	// query is not valid or that the store gave no answer.
 	Find(ctx context.Context, q Filter) (Page, error)
 }

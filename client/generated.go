@@ -390,7 +390,7 @@ func (v KeyMade) wire() ([]byte, error) {
 // KeyPage is that of the API's document.
 type KeyPage struct {
 	Keys []Key  `json:"keys"`
-	Next string `json:"next,omitempty"` // the cursor of the next page; absent on the last
+	Next string `json:"next,omitempty"` // the cursor of the next page; absent on the last. A page with it may hold fewer keys than limit, or none
 }
 
 // KeyPatch is that of the API's document.
@@ -1190,7 +1190,7 @@ func (p ListKeysParams) fields() (url.Values, http.Header) {
 	return query, header
 }
 
-// ListKeys: list keys, a page at a time.
+// ListKeys: list keys, a page at a time. It looks at a bounded number of keys for each page: of filters that few of very many keys match, a page may come back with fewer than limit, or with none, and with next. The last page is the one without next.
 func (c *Client) ListKeys(ctx context.Context, p ListKeysParams) (Result[KeyPage], error) {
 	r := request{method: "GET", path: "/v1/keys", body: nil}
 	r.query, r.header = p.fields()

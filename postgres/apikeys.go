@@ -12,8 +12,9 @@ import (
 // APIKeys keeps API keys. It is everything that a store of keys can be, a Notifier
 // too, and safe for concurrent use.
 type APIKeys struct {
-	db   *DB
-	poll *poll
+	db     *DB
+	poll   *poll
+	bounds bounds
 }
 
 var (

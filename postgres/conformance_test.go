@@ -49,6 +49,11 @@ func TestAPIKeys(t *testing.T) {
 	apikeytest.TestStore(t, func(t *testing.T) apikeytest.Full { t.Helper(); return db(t).APIKeys() })
 }
 
+func TestAPIKeysInSteps(t *testing.T) {
+	keys := open(t, newURL(t)).APIKeys()
+	apikeytest.TestSteps(t, keys, func(some int) apikey.Finder { return postgres.Stepping(keys, some) })
+}
+
 func TestAudit(t *testing.T) {
 	db := emptied(t)
 	audittest.TestStore(t, func(t *testing.T) audit.Store { t.Helper(); return db(t).Audit() })

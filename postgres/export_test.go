@@ -1,6 +1,9 @@
 package postgres
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Show returns a setting of the sessions of db.
 func Show(ctx context.Context, db *DB, name string) (value string, err error) {
@@ -8,25 +11,44 @@ func Show(ctx context.Context, db *DB, name string) (value string, err error) {
 	return value, err
 }
 
-// Plan returns how the server finds a page of keys, by its order, with an owner, and of
-// those that end or have an old secret that is still good, once it plans a statement for all its values.
+// Plan returns how the server answers a statement of Find, once it plans it for all its
+// values.
 func Plan(ctx context.Context, db *DB, statement string) (plan string, err error) {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Release()
-	query := map[string]string{"id": findByID, "created": findByCreated, "owned": findOwned, "ending": findEnding, "retiring": findRetiring}[statement]
+	query := map[string]string{
+		"id": findByID, "created": findByCreated, "owned": findOwned, "planned": findPlanned, "kind": findKind, "revoked": findRevoked, "disabled": findDisabled,
+		"ending": findEnding, "retiring": findRetiring, "end": endCreated, "end owned": endOwned, "end planned": endPlanned, "end kind": endKind,
+		"end revoked": endRevoked, "end disabled": endDisabled, "end id": endID, "count ending": countEnding, "count retiring": countRetiring,
+	}[statement]
+	values := map[bool]string{
+		true:  `'o', 'a', now(), 10000, '', '', '', '', '', now(), '', NULL, false, 101`,
+		false: `'o', 'a', now(), 10000`,
+	}[strings.HasPrefix(query, selectRecords)]
+	if strings.HasPrefix(query, "SELECT count") {
+		values = `now(), 1001`
+	}
 	for _, s := range []string{`DEALLOCATE ALL`, `SET plan_cache_mode = force_generic_plan`, `PREPARE page AS ` + query} {
 		if _, err := conn.Conn().PgConn().Exec(ctx, s).ReadAll(); err != nil {
 			return "", err
 		}
 	}
-	results, err := conn.Conn().PgConn().Exec(ctx, `EXPLAIN EXECUTE page ('o', '', '', '', '', now(), '', NULL, '', 'infinity', 10, false)`).ReadAll()
+	results, err := conn.Conn().PgConn().Exec(ctx, `EXPLAIN EXECUTE page (`+values+`)`).ReadAll()
 	for _, r := range results {
 		for _, row := range r.Rows {
 			plan += string(row[0]) + "\n"
 		}
 	}
 	return plan, err
+}
+
+// Stepping returns s with pages that look at no more than some keys, and where no more
+// than one is few.
+func Stepping(s *APIKeys, some int) *APIKeys {
+	steps := *s
+	steps.bounds = bounds{looks: some, few: 1}
+	return &steps
 }

@@ -92,7 +92,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, openError(ctx, name, err)
 	}
 	db.news = newNews(settings.ConnConfig, cfg.Log)
-	db.keys = &APIKeys{db: db, poll: newPoll(pool)}
+	db.keys = &APIKeys{db: db, poll: newPoll(pool), bounds: usualBounds()}
 	db.nodes = &Nodes{db: db}
 	db.sessions = &Sessions{db: db}
 	db.credits = &Credits{db: db}

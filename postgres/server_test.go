@@ -266,15 +266,21 @@ func TestSessionsAreFixed(t *testing.T) {
 	}
 }
 
-// A page of many keys is read from an index, and not sorted, whatever is asked.
+// A page of many keys is read from an index, and not sorted; those that are few are.
 func TestFindUsesAnIndex(t *testing.T) {
 	url := newURL(t)
 	db := open(t, url)
 	pool.Server(t).Exec(t, database(url), fill(20_000))
-	for statement, want := range map[string]string{"id": "keys_pkey", "created": "keys_created", "owned": "keys_owner", "ending": "keys_expires", "retiring": "secrets_retires"} {
+	for statement, want := range map[string]string{
+		"id": "keys_pkey", "created": "keys_created", "owned": "keys_owner", "planned": "keys_plan", "kind": "keys_kind", "revoked": "keys_revoked", "disabled": "keys_disabled",
+		"ending": "keys_expires", "retiring": "secrets_retires", "end": "keys_created", "end owned": "keys_owner", "end planned": "keys_plan", "end kind": "keys_kind",
+		"end revoked": "keys_revoked", "end disabled": "keys_disabled", "end id": "keys_pkey", "count ending": "keys_expires", "count retiring": "secrets_retires",
+	} {
 		plan, err := postgres.Plan(t.Context(), db, statement)
-		if err != nil || !strings.Contains(plan, want+" ") {
-			t.Errorf("by %s: %v\n%s\nwant the index %s", statement, err, plan, want)
+		one := strings.Contains(want, "pkey") || strings.Contains(statement, "ending") || strings.Contains(statement, "retiring")
+		// Two parts, each in its order, are merged; the first is of one moment, and few enough to sort.
+		if err != nil || !strings.Contains(plan, want+" ") || strings.Contains(plan, "Seq Scan on keys") || !one && !strings.Contains(plan, "->  Merge Append ") {
+			t.Errorf("by %s: %v\n%s\nwant the index %s, and what is read merged", statement, err, plan, want)
 		}
 	}
 }

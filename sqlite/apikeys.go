@@ -16,6 +16,7 @@ type APIKeys struct {
 	db     *DB
 	lookup *sql.Stmt
 	poll   *poll
+	bounds bounds
 }
 
 var (
@@ -59,7 +60,7 @@ func newAPIKeys(ctx context.Context, db *DB) (*APIKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &APIKeys{db: db, lookup: lookup, poll: newPoll(db.read)}, nil
+	return &APIKeys{db: db, lookup: lookup, poll: newPoll(db.read), bounds: usualBounds()}, nil
 }
 
 // Lookup implements apikey.Store.

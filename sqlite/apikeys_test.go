@@ -6,12 +6,18 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/sqlite"
 )
 
 func TestAPIKeys(t *testing.T) {
 	apikeytest.TestStore(t, func(t *testing.T) apikeytest.Full { t.Helper(); return open(t, newPath(t)).APIKeys() })
+}
+
+func TestAPIKeysInSteps(t *testing.T) {
+	keys := open(t, newPath(t)).APIKeys()
+	apikeytest.TestSteps(t, keys, func(some int) apikey.Finder { return sqlite.Stepping(keys, some) })
 }
 
 // newPath returns the path of a database that does not exist yet.

@@ -15,11 +15,11 @@ import (
 const (
 	insertChange = `INSERT INTO changes (key_id) VALUES (?1)`
 	insertKey    = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision,
-			kind, plan, updated, detail)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT DO NOTHING`
+			kind, plan, updated, detail, place)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT DO NOTHING`
 	updateKey = `UPDATE keys SET prefix = ?2, environment = ?3, name = ?4, owner = ?5, scopes = ?6, created = ?7, expires = ?8,
-		disabled = ?9, revoked = ?10, reason = ?11, certificate = ?12, revision = ?13, kind = ?14, plan = ?15, updated = ?16, detail = ?17
-		WHERE id = ?1 AND revision = ?18`
+		disabled = ?9, revoked = ?10, reason = ?11, certificate = ?12, revision = ?13, kind = ?14, plan = ?15, updated = ?16, detail = ?17, place = ?18
+		WHERE id = ?1 AND revision = ?19`
 	deleteKey     = `DELETE FROM keys WHERE id = ?1 AND revision = ?2`
 	findKey       = `SELECT revision FROM keys WHERE id = ?1`
 	deleteDigests = `DELETE FROM secrets WHERE key_id = ?1`
@@ -248,14 +248,14 @@ func (w *write) record(ctx context.Context, tx *transaction, rev apikey.Revision
 }
 
 // keyColumns is how many values columns has.
-const keyColumns = 17
+const keyColumns = 18
 
 // columns are the values of the record.
 func (w *write) columns(rev apikey.Revision) []any {
 	r := w.change.After
 	return []any{
 		string(r.ID), r.Prefix, string(r.Environment), r.Name, r.Owner, w.scopes, micros(r.Created), micros(r.Expires), r.Disabled, micros(r.Revoked),
-		r.Reason, certificate(r), int64(rev), string(r.KindOf()), r.Plan, micros(r.Updated), w.detail,
+		r.Reason, certificate(r), int64(rev), string(r.KindOf()), r.Plan, micros(r.Updated), w.detail, placeOf(r.Created),
 	}
 }
 

@@ -145,27 +145,63 @@ func BenchmarkFindIdleRevoke(b *testing.B) {
 	}
 }
 
-// BenchmarkFindFew lists the few keys of 200,000 that are revoked, disabled, have a
-// plan, or have a part of a text in their name.
-func BenchmarkFindFew(b *testing.B) {
+// BenchmarkFind lists the keys of 1,000,000, which came in one import and end one after
+// the other, by every filter; "on" begins in the middle, and "whole" reads all pages.
+func BenchmarkFind(b *testing.B) {
+	const n = 1_000_000
 	path := newPath(b)
 	keys := open(b, path).APIKeys()
-	fill(b, path, 200_000)
+	fill(b, path, n)
 	for _, query := range []string{
+		`UPDATE keys SET name = 'reporting job ' || revision, owner = 'customer-' || (revision % 50000), expires = 2000000000000000 + revision, place = -created`,
 		`UPDATE keys SET revoked = 1 WHERE revision % 50000 = 1`, `UPDATE keys SET disabled = 1 WHERE revision % 50000 = 2`,
 		`UPDATE keys SET plan = 'gold' WHERE revision % 50000 = 3`, `UPDATE keys SET name = 'zebra' WHERE revision % 50000 = 4`,
+		`UPDATE keys SET expires = revision WHERE revision % 50000 = 5`, `UPDATE keys SET kind = 'public' WHERE revision % 50000 = 6`,
+		`UPDATE keys SET environment = 'test' WHERE revision % 50000 = 7`,
+		`INSERT INTO secrets (key_id, position, digest, pepper, created, retires, number) SELECT id, 1, randomblob(32), '0badcafe', 1, 1 << 52, 2 FROM keys WHERE revision % 50000 = 8`,
 	} {
 		if _, err := openRaw(b, path).ExecContext(b.Context(), query); err != nil {
 			b.Fatal(err)
 		}
 	}
-	for name, f := range map[string]apikey.Filter{"revoked": {State: apikey.Revoked}, "disabled": {State: apikey.Disabled}, "plan": {Plan: "gold"}, "text": {Text: "zebra"}} {
+	middle := apikey.Cursor{ID: keyID(n / 2), Created: time.UnixMicro(1).UTC()}
+	for name, f := range map[string]apikey.Filter{
+		"all": {}, "on": {After: middle}, "on by id": {After: apikey.Cursor{ID: middle.ID}, Sort: apikey.SortID},
+		"active": {State: apikey.Active}, "revoked": {State: apikey.Revoked}, "disabled": {State: apikey.Disabled}, "expired": {State: apikey.Expired},
+		"retiring": {State: apikey.Retiring}, "public": {Kind: apikey.KindPublic}, "environment": {Environment: "test"}, "plan": {Plan: "gold"},
+		"owner": {Owner: "customer-7"}, "owner and text": {Owner: "customer-7", Text: "zebra"}, "text": {Text: "zebra"}, "text of many": {Text: "reporting"},
+		"ends soon": {ExpiresBefore: time.UnixMicro(1_000_000)}, "ends late": {ExpiresBefore: time.UnixMicro(2000000000500000)},
+	} {
+		f.Limit = 100
 		b.Run(name, func(b *testing.B) {
-			f.Limit = 100
+			found := 0
 			for b.Loop() {
 				p, err := keys.Find(b.Context(), f)
-				if err != nil || len(p.Records) != 4 {
-					b.Fatalf("%d keys, %v", len(p.Records), err)
+				if err != nil {
+					b.Fatal(err)
+				}
+				found = len(p.Records)
+			}
+			b.ReportMetric(float64(found), "keys")
+		})
+		if name != "text" && name != "environment" {
+			continue
+		}
+		b.Run(name+" whole", func(b *testing.B) {
+			for b.Loop() {
+				found, pages := 0, 0
+				for f := f; ; pages++ {
+					p, err := keys.Find(b.Context(), f)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if found += len(p.Records); !p.More {
+						break
+					}
+					f.After = p.Next
+				}
+				if found != 20 {
+					b.Fatalf("%d keys on %d pages, want 20", found, pages)
 				}
 			}
 		})

@@ -15,20 +15,20 @@ const (
 	values1  = `(?)`
 	values9  = `(?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	values11 = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	values17 = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	values18 = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 	nine1  = values1 + `, ` + values1 + `, ` + values1 + `, ` + values1 + `, ` + values1 + `, ` + values1 + `, ` + values1 + `, ` + values1 + `, ` + values1
 	nine9  = values9 + `, ` + values9 + `, ` + values9 + `, ` + values9 + `, ` + values9 + `, ` + values9 + `, ` + values9 + `, ` + values9 + `, ` + values9
 	nine11 = values11 + `, ` + values11 + `, ` + values11 + `, ` + values11 + `, ` + values11 + `, ` + values11 + `, ` + values11 + `, ` + values11 + `, ` + values11
-	nine17 = values17 + `, ` + values17 + `, ` + values17 + `, ` + values17 + `, ` + values17 + `, ` + values17 + `, ` + values17 + `, ` + values17 + `, ` + values17
+	nine18 = values18 + `, ` + values18 + `, ` + values18 + `, ` + values18 + `, ` + values18 + `, ` + values18 + `, ` + values18 + `, ` + values18 + `, ` + values18
 
 	createChange  = `INSERT INTO changes (key_id) VALUES ` + values1
 	createChanges = `INSERT INTO changes (key_id) VALUES ` + nine1 + `, ` + values1
 
 	intoKeys = `INSERT INTO keys (id, prefix, environment, name, owner, scopes, created, expires, disabled, revoked, reason, certificate, revision,
-			kind, plan, updated, detail) VALUES `
-	createKey  = intoKeys + values17 + ` ON CONFLICT DO NOTHING`
-	createKeys = intoKeys + nine17 + `, ` + values17 + ` ON CONFLICT DO NOTHING`
+			kind, plan, updated, detail, place) VALUES `
+	createKey  = intoKeys + values18 + ` ON CONFLICT DO NOTHING`
+	createKeys = intoKeys + nine18 + `, ` + values18 + ` ON CONFLICT DO NOTHING`
 
 	intoDigests   = `INSERT INTO secrets (key_id, position, digest, pepper, created, retires, number, idle_retire, format) VALUES `
 	createDigest  = intoDigests + values9 + ` ON CONFLICT (format, digest) WHERE format <> '' DO NOTHING`

@@ -52,6 +52,9 @@ func TestUpgradeFromVersionOne(t *testing.T) {
 	if err != nil || old.Bound() || old.Name != "old" {
 		t.Fatalf("Lookup after the upgrade = %q, bound %v, %v, want a key that is bound to nothing", old.Name, old.Bound(), err)
 	}
+	if got := queryRaw(t, path, `SELECT place FROM keys`); got != "-1700000000000000" {
+		t.Errorf("its place in the order of creation is %s", got)
+	}
 	after := old
 	after.Certificate = [32]byte{1, 2, 3}
 	if _, err := keys.Apply(t.Context(), apikey.Change{Actor: "a", Source: "s", Op: apikey.OpEnable, At: old.Created, Before: &old, After: &after}); err != nil {

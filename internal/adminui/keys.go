@@ -123,8 +123,8 @@ func (v *visit) listKeys() error {
 		}
 		asked[name] = values
 	}
-	var got client.KeyPage
-	if _, err := v.get("/v1/keys", asked, &got); err != nil {
+	got, err := v.pageOf(asked)
+	if err != nil {
 		return err
 	}
 	for i := range got.Keys {
@@ -137,6 +137,26 @@ func (v *visit) listKeys() error {
 	p.Next = next("keys", p.Filter, got.Next)
 	v.render(http.StatusOK, page{Title: "Keys", Active: "keys"}, p)
 	return nil
+}
+
+// searchTime is for how long one page looks for keys that hardly any is like.
+const searchTime = 2 * time.Second
+
+// pageOf asks until the page is full: the API looks at some keys at a time, and may find
+// none among them.
+func (v *visit) pageOf(asked url.Values) (got client.KeyPage, _ error) {
+	for until := time.Now().Add(searchTime); ; {
+		var some client.KeyPage
+		if _, err := v.get("/v1/keys", asked, &some); err != nil {
+			return got, err
+		}
+		got.Keys, got.Next = append(got.Keys, some.Keys...), some.Next
+		if got.Next == "" || len(got.Keys) >= pageSize || time.Now().After(until) {
+			return got, nil
+		}
+		asked.Set("limit", strconv.Itoa(pageSize-len(got.Keys)))
+		asked.Set("cursor", got.Next)
+	}
 }
 
 // expiring asks for keys that expire within some days. It is by whole days, so that a

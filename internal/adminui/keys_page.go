@@ -45,6 +45,8 @@ func (l listPage) list() g.Node {
 		return table(listRows(), heads("Key", "Owner", "Env", "Scopes", "State", "Created", "Last used", "Expires"), g.Map(l.Rows, func(r row) g.Node { return r.node() })) //nolint:gocritic // rows are shown once
 	case l.Message != "":
 		return nil
+	case !l.Next.none():
+		return h.P(h.Class("empty"), g.Text("No key so far is like this. More are left to look at: go on with the next page."))
 	case l.Filtered():
 		return h.P(h.Class("empty"), g.Text("No key is like this."))
 	default:

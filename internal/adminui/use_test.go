@@ -189,6 +189,31 @@ func page(t *testing.T, api http.HandlerFunc, log *journal) shown {
 	return shown{w.Code, w.Header(), w.Body.String()}
 }
 
+// A page goes on while the API finds nothing among the keys that it looks at.
+func TestASearchGoesOn(t *testing.T) {
+	asked := 0
+	got := page(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1/account/me":
+			_, _ = w.Write([]byte(`{"account":{"id":"x","name":"ada"},"role":"owner","may":[]}`))
+			return
+		case "/v1/keys":
+			if r.URL.Query().Get("cursor") != []string{"", "c1", "c2"}[asked] {
+				t.Errorf("request %d begins at %q", asked, r.URL.Query().Get("cursor"))
+			}
+			asked++
+			_, _ = w.Write([]byte([]string{
+				`{"keys":[],"next":"c1"}`, `{"keys":[{"id":"AbcDef012345","name":"needle","scopes":[],"secrets":[]}],"next":"c2"}`, `{"keys":[]}`,
+			}[asked-1]))
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+	}, new(journal))
+	if got.want(t, "a search", 200).has(t, "it", "needle"); asked != 3 || strings.Contains(got.body, `rel="next"`) {
+		t.Errorf("%d requests, want 3 and no page behind", asked)
+	}
+}
+
 func TestAnAPIThatFails(t *testing.T) {
 	log := new(journal)
 	away := page(t, func(w http.ResponseWriter, _ *http.Request) {

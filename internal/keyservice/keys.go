@@ -206,8 +206,8 @@ type keyQuery struct {
 
 const defaultPage = 100
 
-// listTime bounds one page: a part of a text that hardly any key has is looked for in
-// all of them.
+// listTime bounds one page. A store looks at a bounded number of keys for it, which may
+// still have to come from a disk, or from another machine.
 const listTime = 10 * time.Second
 
 func (s *Service) list(ctx context.Context, c *caller, in *keyQuery) (*answer[KeyPage], error) {
@@ -562,7 +562,7 @@ func (s *Service) addKeys() {
 	register(s, endpoint{id: "createKey", method: http.MethodPost, path: "/v1/keys", tag: tag, right: WriteKeys, status: http.StatusCreated, once: true, also: onceAlso(), summary: "Make a key", description: "Its text is in this answer and never again."}, s.create)
 	register(s, endpoint{id: "createKeys", method: http.MethodPost, path: "/v1/keys:batchCreate", tag: tag, right: WriteKeys, status: http.StatusCreated, once: true, also: onceAlso(), summary: "Make up to 1000 keys: all or none"}, s.createAll)
 	s.addImport()
-	register(s, endpoint{id: "listKeys", method: http.MethodGet, path: "/v1/keys", tag: tag, right: ReadKeys, also: []int{404}, summary: "List keys, a page at a time"}, s.list)
+	register(s, endpoint{id: "listKeys", method: http.MethodGet, path: "/v1/keys", tag: tag, right: ReadKeys, also: []int{404}, summary: "List keys, a page at a time", description: "It looks at a bounded number of keys for each page: of filters that few of very many keys match, a page may come back with fewer than limit, or with none, and with next. The last page is the one without next."}, s.list)
 	register(s, endpoint{id: "searchKey", method: http.MethodPost, path: "/v1/keys:search", tag: tag, right: ReadKeys, also: bodyAlso(404, 429), summary: "Find a key by its text"}, s.search)
 	register(s, endpoint{id: "getKey", method: http.MethodGet, path: "/v1/keys/{id}", tag: tag, right: ReadKeys, also: []int{404}, summary: "Show a key"}, s.get)
 	register(s, endpoint{id: "updateKey", method: http.MethodPatch, path: "/v1/keys/{id}", tag: tag, right: WriteKeys, once: true, repeats: true, also: onceAlso(404, 412, 428), summary: "Change what is said of a key", description: "What is absent stays; what is empty is taken away. Id, environment and kind are for good. The receipt says on which nodes it holds."}, s.update)

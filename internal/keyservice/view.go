@@ -90,7 +90,7 @@ func (m KeysMade) forget() any {
 // KeyPage is a part of a list.
 type KeyPage struct {
 	Keys []Key  `json:"keys" nullable:"false"`
-	Next string `json:"next,omitempty" doc:"the cursor of the next page; absent on the last" example:"AQAB"`
+	Next string `json:"next,omitempty" doc:"the cursor of the next page; absent on the last. A page with it may hold fewer keys than limit, or none" example:"AQAB"`
 }
 
 // KeyChanged is a key with the receipt of the change.
