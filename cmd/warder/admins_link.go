@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -62,11 +63,12 @@ func (f *linkFlags) run(cmd *cobra.Command, p *process, fresh bool, makes maker,
 func (f *linkFlags) tell(p *process, form format, v adminView, link secret.Text, where, how string) error {
 	v.Link = link.Reveal()
 	if form == asSecret {
-		_, err := fmt.Fprintln(p.stdout, v.Link)
-		return err
+		return writeSecret(p.stdout, "", v.Link)
 	}
 	if form == asID {
-		_, _ = fmt.Fprintf(p.stderr, "link: %s\n", v.Link)
+		if err := writeSecret(p.stderr, "link: ", v.Link); err != nil {
+			return errors.Join(err, printAdmin(p.stdout, form, v))
+		}
 	}
 	_, _ = fmt.Fprintf(p.stderr, "The link is shown this once. It is good once, for an hour, %s: %s\n", where, how)
 	return printAdmin(p.stdout, form, v)

@@ -162,11 +162,12 @@ func (in *asker) password(ctx context.Context) (secret.Text, error) {
 func showAdminKey(p *process, form format, v adminKeyView, text secret.Text) error {
 	v.Key = text.Reveal()
 	if form == asSecret {
-		_, err := fmt.Fprintln(p.stdout, v.Key)
-		return err
+		return writeSecret(p.stdout, "", v.Key)
 	}
 	if form == asID {
-		_, _ = fmt.Fprintf(p.stderr, "key: %s\n", v.Key)
+		if err := writeSecret(p.stderr, "key: ", v.Key); err != nil {
+			return errors.Join(err, form.print(p.stdout, v, []apikey.ID{apikey.ID(v.ID)}, nil))
+		}
 	}
 	_, _ = fmt.Fprintln(p.stderr, "The key is shown this once: store it now.")
 	return form.print(p.stdout, v, []apikey.ID{apikey.ID(v.ID)}, func(w io.Writer) error { return printRows(w, v.rows()) })

@@ -152,9 +152,9 @@ func showAllCreated(p *process, form format, made []apikey.Made) error {
 		var err error
 		switch form {
 		case asSecret:
-			_, err = fmt.Fprintln(p.stdout, views[i].Key)
+			err = writeSecret(p.stdout, "", views[i].Key)
 		case asID:
-			_, err = fmt.Fprintf(p.stderr, "key: %s\n", views[i].Key)
+			err = writeSecret(p.stderr, "key: ", views[i].Key)
 		case asTable, asJSON, asYAML, asSARIF:
 		}
 		if err != nil {
@@ -185,11 +185,10 @@ func printMade(p *process, form format, v keyView, text secret.Text) error {
 func showMade(p *process, form format, v keyView, text secret.Text) error {
 	v = withText(v, text)
 	if form == asSecret {
-		_, err := fmt.Fprintln(p.stdout, v.Key)
-		return err
+		return writeSecret(p.stdout, "", v.Key)
 	}
 	if form == asID {
-		if _, err := fmt.Fprintf(p.stderr, "key: %s\n", v.Key); err != nil { // so the id is said where it can be
+		if err := writeSecret(p.stderr, "key: ", v.Key); err != nil { // so the id is said where it can be
 			return errors.Join(err, form.print(p.stdout, v, []apikey.ID{v.ID}, nil))
 		}
 	}

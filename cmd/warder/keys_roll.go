@@ -119,9 +119,9 @@ func (r revocation) printRolled(p *process, form format, text secret.Text) error
 	var err error
 	switch form {
 	case asSecret:
-		_, err = fmt.Fprintln(p.stdout, v.Key)
+		err = writeSecret(p.stdout, "", v.Key)
 	case asID:
-		_, err = fmt.Fprintf(p.stderr, "key: %s\n", v.Key)
+		err = writeSecret(p.stderr, "key: ", v.Key)
 		err = errors.Join(err, form.print(p.stdout, v, []apikey.ID{v.ID}, nil))
 	case asTable, asJSON, asYAML, asSARIF:
 		err = form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })

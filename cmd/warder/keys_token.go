@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -181,8 +180,7 @@ func tokenRemote(cmd *cobra.Command, p *process, arg string, o *tokenOptions, sp
 // showToken prints a token, the only time that anybody can.
 func showToken(p *process, form format, v tokenView) error {
 	if form == asSecret {
-		_, err := fmt.Fprintln(p.stdout, v.Token)
-		return err
+		return writeSecret(p.stdout, "", v.Token)
 	}
 	return form.print(p.stdout, v, nil, func(w io.Writer) error {
 		return printRows(w, [][]string{

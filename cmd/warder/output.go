@@ -156,7 +156,7 @@ func (f format) print(w io.Writer, value any, ids []apikey.ID, table func(w io.W
 		return err
 	case asID:
 		for _, id := range ids {
-			if _, err := fmt.Fprintln(w, id); err != nil {
+			if _, err := fmt.Fprintln(w, shown(string(id))); err != nil {
 				return err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -238,8 +239,10 @@ func portalFailure(ctx context.Context, r *remote, err error, doing string) erro
 // showLink prints a link, the only time that anybody can.
 func showLink(p *process, form format, v linkView) error {
 	if form == asSecret {
-		_, err := fmt.Fprintln(p.stdout, v.URL)
-		return err
+		if u, err := url.Parse(v.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+			return fail(exitServer, "see which program answers at that address", "what the server sent is no link: want an https address")
+		}
+		return writeSecret(p.stdout, "", v.URL)
 	}
 	return form.print(p.stdout, v, []apikey.ID{apikey.ID(v.ID)}, func(w io.Writer) error {
 		return printRows(w, [][]string{

@@ -13,6 +13,16 @@ import (
 // This file keeps what a server says from being a command to the terminal: it may be
 // another program than it is taken for.
 
+// writeSecret writes what is shown this once, behind a label, in a line of its own. Nothing is
+// escaped, since a script takes it as it is: what is no secret's form is refused.
+func writeSecret(w io.Writer, label, text string) error {
+	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return fail(exitServer, "see which program answers at that address", "what the server sent is no secret: want one word of visible ASCII")
+	}
+	_, err := fmt.Fprintln(w, label+text)
+	return err
+}
+
 // onTerminal is one line for a terminal; tabs stay.
 func onTerminal(line string) string {
 	if !strings.Contains(line, "\t") {

@@ -78,3 +78,76 @@ func TestAServerCommandsNoTerminal(t *testing.T) {
 		}
 	}
 }
+
+// A secret is printed as it is, for scripts: so what a server sends in its place has to
+// have the form of one, and an address that of one. Ids are escaped.
+func TestWhatIsNoSecretIsNotPrinted(t *testing.T) {
+	const command = "\x1b]0;title\a\x1b[2J\u009b2J\u202e"
+	text := ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, at := "7HqLk2mVxWcP", "2026-01-01T00:00:00Z"
+		if text == command {
+			id = command
+		}
+		account := map[string]any{"id": id, "name": "n", "role": "viewer", "state": "active", "created": at, "revision": 1}
+		key := map[string]any{
+			"id": id, "prefix": "pk", "masked": "m", "environment": "live", "kind": "secret", "name": "", "owner": "", "scopes": []string{}, "state": "active", "created": at, "secrets": []any{}, "revision": 1,
+		}
+		answers := map[string]any{
+			"GET /v1/people":                      map[string]any{"people": []any{account}},
+			"GET /openapi.json":                   map[string]any{"info": map[string]string{"title": "warder key service"}},
+			"GET /v1/whoami":                      map[string]any{"actor": "n", "role": "owner", "scheme": "key", "rights": []string{}},
+			"POST /v1/keys":                       map[string]any{"key": key, "text": text},
+			"POST /v1/keys/7HqLk2mVxWcP:roll":     map[string]any{"key": key, "text": text},
+			"POST /v1/keys:exchange":              map[string]any{"access_token": text, "audience": []string{}, "expires": at, "expires_in": 1, "key_id": id, "scope": "", "token_type": "Bearer"},
+			"POST /v1/adminKeys":                  map[string]any{"key": account, "text": text},
+			"POST /v1/people":                     map[string]any{"person": account, "link": text},
+			"POST /v1/people/7HqLk2mVxWcP:invite": map[string]any{"person": account, "link": text},
+			"POST /v1/portalLinks":                map[string]any{"id": id, "owner": "acme", "url": text, "expires": at, "session": "30m"},
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answers[r.Method+" "+r.URL.Path])
+	}))
+	defer s.Close()
+	for _, args := range []string{
+		"keys create", "keys roll 7HqLk2mVxWcP", "keys token -", "admins add n --role auditor", "admins keys create --name n --role auditor", "portal link acme",
+	} {
+		for _, form := range []string{"secret", "id"} {
+			if form == "id" && args == "keys token -" {
+				continue // it has none
+			}
+			for _, tt := range []struct {
+				text string
+				good bool
+			}{
+				{"https://keys.example/open#live_7HqLk2mVxWcPaaaa.bbb-c", true},
+				{command, false},
+				{"https://keys.example/#" + command, false},
+				{"https://keys.example/a b", false},
+				{"https://keys.example/a\nhttps://evil.example/b", false},
+				{"javascript:alert(1)", args != "portal link acme"},
+				{"", false},
+			} {
+				text = tt.text
+				var stdout, stderr bytes.Buffer
+				code := run(t.Context(), process{
+					args:    append(strings.Fields(args), "--server", s.URL, "-o", form),
+					environ: []string{"WARDER_TOKEN=TOKENTOKENTOKENTOKEN"}, stdin: strings.NewReader("a-key-of-somebody\n"), stdout: &stdout, stderr: &stderr,
+				})
+				if unshown(stdout.String() + stderr.String()) {
+					t.Errorf("%s -o %s: the terminal obeys %q %q", args, form, stdout.String(), stderr.String())
+				}
+				if form == "id" && args == "portal link acme" {
+					continue // the id alone, and never the address
+				}
+				where := stdout.String()
+				if form == "id" {
+					where = stderr.String()
+				}
+				if has := tt.text != "" && strings.Contains(where, tt.text+"\n"); has != tt.good || (code == 0) != tt.good {
+					t.Errorf("%s -o %s of %q: exit code %d, %q %q", args, form, tt.text, code, stdout.String(), stderr.String())
+				}
+			}
+		}
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/warder-dev/warder/secret"
 	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage"
+	"github.com/warder-dev/warder/webhook"
 )
 
 // A program is a whole running warder: gateway, admin and health listeners on
@@ -58,7 +59,8 @@ type settings struct {
 	limit ratelimit.Store                 // counts limits that nodes share
 	seen  *server.SeenOptions             // of the database's past; nil for nothing
 
-	credits func(usage.Store) usage.Store // the same
+	credits func(usage.Store) usage.Store       // the same
+	outbox  func(webhook.Outbox) webhook.Outbox // the same
 
 	access io.Writer // gets the access log in JSON, whole records as they come; nil for the log file
 
@@ -117,6 +119,10 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if s.credits != nil {
 		credits = s.credits(credits)
 	}
+	var outbox webhook.Outbox = db.Outbox()
+	if s.outbox != nil {
+		outbox = s.outbox(outbox)
+	}
 	signer, err := audit.NewSigner()
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +133,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	}
 	p.run(t, server.Options{
 		Usage: db.Usage(), Audit: &server.AuditOptions{Store: db.Audit(), Signer: signer},
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Portal: db.Portal(), Peppers: p.peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: outbox, Portal: db.Portal(), Peppers: p.peppers,
 		Accounts:  p.accounts,
 		AccessLog: access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,

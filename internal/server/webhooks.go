@@ -102,11 +102,30 @@ func (a *announcer) run(ctx context.Context) {
 		case e := <-a.queue:
 			within, cancel := context.WithTimeout(ctx, announceTime)
 			if err := a.sender.Send(within, e); err != nil && ctx.Err() == nil {
-				a.log.Warn("an event could not be announced", slog.String("event", e.Type), slog.String("error", err.Error()))
+				a.lose(e.Type, err)
 			}
 			cancel()
 		}
 	}
+}
+
+// lose notes that not all whom an event concerns will hear of it.
+func (a *announcer) lose(kind string, err error) {
+	a.mu.Lock()
+	a.dropped++
+	a.mu.Unlock()
+	a.log.Warn("an event could not be announced", slog.String("event", kind), slog.String("error", err.Error()))
+}
+
+// send is what keeps house: an endpoint that has no room left keeps it from telling
+// nobody else. Whatever else fails is tried again by the next round.
+func (a *announcer) send(ctx context.Context, e webhook.Event) error {
+	err := a.sender.Send(ctx, e)
+	if errors.Is(err, webhook.ErrFull) {
+		a.lose(e.Type, err)
+		return nil
+	}
+	return err
 }
 
 // close stops. What was announced and is not in the outbox yet is lost.
@@ -192,7 +211,7 @@ func (p *program) keepHouse() (err error) {
 	}
 	cfg := housekeeping.Config{Keys: keys, Changed: p.verifier.Invalidate, Log: p.options.Log}
 	if p.announcer != nil {
-		cfg.Announce = p.announcer.sender.Send
+		cfg.Announce = p.announcer.send
 	}
 	if cover, ok := p.options.Usage.(tally.CoverStore); ok {
 		cfg.Cover = cover
@@ -249,6 +268,6 @@ func (p *program) watchWebhooks() error {
 		p.metrics.Watch("warder_webhooks_delivered_total", "Events that an endpoint took.", func() float64 { return float64(a.sender.Counts().Delivered) }),
 		p.metrics.Watch("warder_webhooks_failed_total", "Deliveries of events that failed and are made again.", func() float64 { return float64(a.sender.Counts().Failed) }),
 		p.metrics.Watch("warder_webhooks_given_up_total", "Events that an endpoint never took.", func() float64 { return float64(a.sender.Counts().GivenUp) }),
-		p.metrics.Watch("warder_webhooks_dropped_total", "Events that were lost because too many came at once.", func() float64 { return float64(a.lost()) }),
+		p.metrics.Watch("warder_webhooks_dropped_total", "Events that not everybody whom they concern will hear of: too many came at once or wait already, or the database did not take them.", func() float64 { return float64(a.lost()) }),
 	)
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -83,6 +85,16 @@ func (in *inbox) of(kind string) (all []map[string]any) {
 	return all
 }
 
+// crammed has no room for one endpoint.
+type crammed struct{ webhook.Outbox }
+
+func (o crammed) Add(ctx context.Context, e webhook.Event, endpoint string) error {
+	if endpoint == "dead" {
+		return webhook.ErrFull
+	}
+	return o.Outbox.Add(ctx, e, endpoint)
+}
+
 // TestEventsAreTold starts a program with a receiver, and does what is told of.
 func TestEventsAreTold(t *testing.T) {
 	in, ca := newInbox(t)
@@ -91,16 +103,20 @@ func TestEventsAreTold(t *testing.T) {
 webhooks:
   ops: {url: "%s/hook", secret: "${HOOK_SECRET}", ca_file: "%s", insecure_private: true}
   other: {url: "%[1]s/other", secret: "${HOOK_SECRET}", ca_file: "%[2]s", insecure_private: true, events: [key.leaked]}
+  dead: {url: "%[1]s/dead", secret: "${HOOK_SECRET}", ca_file: "%[2]s", insecure_private: true}
 rate_limits:
   few: {count: 10, per: 1h, by: [key], soft: true, plans: [{name: gold, plans: [gold], count: 20}]}
   owners: {count: 20, per: 1d, by: [owner], soft: true}
   addresses: {count: 40, per: 1h, by: [address], soft: true}
 routes: [{match: "/", upstream: api, rate_limits: [few, owners, addresses]}]
-`, in.URL, ca), environ: []string{"HOOK_SECRET=" + webhookSecret}, before: func(t *testing.T, p *program) {
+`, in.URL, ca), environ: []string{"HOOK_SECRET=" + webhookSecret}, outbox: func(o webhook.Outbox) webhook.Outbox { return crammed{o} }, before: func(t *testing.T, p *program) {
 		t.Helper()
-		p.change(t, p.record.ID, apikey.OpUpdate, func(r *apikey.Record) { // it was made a month ago, and has two days left
-			r.Created, r.Expires = time.Now().Add(-30*24*time.Hour), time.Now().Add(48*time.Hour)
-		})
+		other, _ := p.create(t, apikey.Spec{Environment: "live"})
+		for _, id := range []apikey.ID{p.record.ID, other.ID} {
+			p.change(t, id, apikey.OpUpdate, func(r *apikey.Record) { // it was made a month ago, and has two days left
+				r.Created, r.Expires = time.Now().Add(-30*24*time.Hour), time.Now().Add(48*time.Hour)
+			})
+		}
 	}})
 	_, gold := p.create(t, apikey.Spec{Environment: "live", Owner: "acme", Plan: "gold", Scopes: []string{"orders:*"}})
 	for range 12 {
@@ -132,13 +148,20 @@ routes: [{match: "/", upstream: api, rate_limits: [few, owners, addresses]}]
 	}
 	expiring := eventually(t, func() ([]map[string]any, bool) {
 		all := in.of(webhook.KeyExpiring)
-		return all, len(all) > 0
+		return all, len(all) > 1
 	})
-	if len(expiring) != 1 || expiring[0]["key_id"] != string(p.record.ID) || expiring[0]["days"] != 7.0 {
-		t.Errorf("expiring = %v, want the key within 7 days", expiring)
+	if len(expiring) != 2 || expiring[0]["days"] != 7.0 || !slices.ContainsFunc(expiring, func(e map[string]any) bool { return e["key_id"] == string(p.record.ID) }) {
+		t.Errorf("expiring = %v, want both keys within 7 days, also when one endpoint has no room for either", expiring)
 	}
+	eventually(t, func() (string, bool) {
+		got := p.adminText(t, "/metrics")
+		return got, strings.Contains(got, fmt.Sprintf("\nwarder_webhooks_dropped_total %d\n", len(want)+len(expiring)))
+	})
 	if slices.ContainsFunc(in.bad, func(err error) bool { return err != nil }) {
 		t.Errorf("deliveries that do not hold: %v", in.bad)
+	}
+	if told := regexp.MustCompile(`"msg":"an event could not be announced","event":"(limit.near|key.expiring)","error":"[^"]* to dead: `+webhook.ErrFull.Error()).FindAllString(p.log(t), -1); len(told) != len(want)+len(expiring) {
+		t.Errorf("the log tells of %q, want each event that had no room", told)
 	}
 }
 
