@@ -51,7 +51,8 @@ func (s *Source) Prepare(certificates []Files, clients ClientCerts) (*Change, er
 	return c, nil
 }
 
-// Apply puts c in use, from the next handshake on. Connections that are open go on.
+// Apply puts c in use, from the next handshake on. Connections that are open go on;
+// [Source.Holds] tells which of them would be made no more.
 func (c *Change) Apply() {
 	s := c.source
 	s.mu.Lock()

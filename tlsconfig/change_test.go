@@ -75,6 +75,61 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// TestHolds: what a server asks about connections that were open before who may sign
+// certificates of clients, or whether one is wanted, changed.
+func TestHolds(t *testing.T) {
+	ca, other := testcert.NewCA(t, "one"), testcert.NewCA(t, "other")
+	folder := t.TempDir()
+	file := func(name string, text []byte) string {
+		testcert.Replace(t, folder+"/"+name, text)
+		return folder + "/" + name
+	}
+	one, two, both := file("one", ca.PEM), file("two", other.PEM), file("both", slices.Concat(other.PEM, ca.PEM))
+	server := files(t, ca.Issue(t, testcert.Leaf{}))
+	request := func(file string) tlsconfig.ClientCerts {
+		return tlsconfig.ClientCerts{Mode: tlsconfig.ClientCertRequest, CAFile: file}
+	}
+	s := open(t, tlsconfig.Config{Certificates: []tlsconfig.Files{server}, ClientCerts: request(one)})
+	client := asClient(ca, ca.Issue(t, testcert.Leaf{}))
+	client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	conns := map[string]*tls.ConnectionState{"with": nil, "resumed": nil, "without": nil}
+	for name, c := range map[string]*tls.Config{"with": client, "without": asClient(ca)} {
+		o := shake(t, s.TLS(), c)
+		if o.failed() {
+			t.Fatal(name, o.serverErr)
+		}
+		conns[name] = &o.server
+	}
+	again := shake(t, s.TLS(), client)
+	if again.failed() || !again.server.DidResume {
+		t.Fatalf("not resumed: %v", again.serverErr)
+	}
+	conns["resumed"] = &again.server
+	for _, tt := range []struct {
+		name          string
+		clients       tlsconfig.ClientCerts
+		with, without bool
+	}{
+		{"as it was", request(one), true, true},
+		{"another authority beside it", request(both), true, true},
+		{"another authority", request(two), false, true},
+		{"one is required", tlsconfig.ClientCerts{Mode: tlsconfig.ClientCertRequire, CAFile: one}, true, false},
+		{"none is wanted for this name", tlsconfig.ClientCerts{Mode: tlsconfig.ClientCertRequire, CAFile: one, Names: []string{"other.test"}}, false, true},
+		{"none is wanted", tlsconfig.ClientCerts{}, false, true},
+	} {
+		c, err := s.Prepare([]tlsconfig.Files{server}, tt.clients)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Apply()
+		for name, want := range map[string]bool{"with": tt.with, "resumed": tt.with, "without": tt.without} {
+			if got := s.Holds(conns[name]); got != want {
+				t.Errorf("%s: a connection %s a certificate holds: %v, want %v", tt.name, name, got, want)
+			}
+		}
+	}
+}
+
 func TestChangeReportsEverything(t *testing.T) {
 	one := files(t, testcert.SelfSigned(t, testcert.Leaf{}))
 	s := open(t, tlsconfig.Config{Certificates: []tlsconfig.Files{one}})

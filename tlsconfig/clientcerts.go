@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -105,11 +106,29 @@ func verifyAgain(pool *x509.CertPool) func(tls.ConnectionState) error {
 	}
 }
 
+// Holds reports whether a connection whose handshake ended as c would be let in now, as
+// far as certificates of clients go. Authorities leave their file while connections stay
+// open, for days where they are busy: a server asks before each request. Whether a
+// certificate's own time is over is not looked at.
+func (s *Source) Holds(c *tls.ConnectionState) bool {
+	g := s.current.Load()
+	switch {
+	case g.wanting == nil || !g.clients.holdsFor(c.ServerName):
+		return len(c.PeerCertificates) == 0
+	case len(c.PeerCertificates) == 0:
+		return g.clients.Mode == ClientCertRequest
+	default:
+		return slices.ContainsFunc(c.VerifiedChains, func(chain []*x509.Certificate) bool {
+			return len(chain) > 0 && slices.ContainsFunc(g.authorities, chain[len(chain)-1].Equal)
+		})
+	}
+}
+
 // loadedCAs are the authorities in use.
 type loadedCAs struct {
 	file   string
 	pool   *x509.CertPool
-	count  int
+	all    []*x509.Certificate // in pool
 	digest [sha256.Size]byte
 	at     time.Time
 	err    error // why the file as it is now is not in use
@@ -125,42 +144,42 @@ func (l *loadedCAs) load() error {
 	if l.pool != nil && digest == l.digest {
 		return nil
 	}
-	pool, count, err := parseCAs(content)
+	pool, all, err := parseCAs(content)
 	if err != nil {
 		return fmt.Errorf("tlsconfig: client CA file %q: %w", l.file, err)
 	}
-	l.pool, l.count, l.digest, l.at = pool, count, digest, time.Now()
+	l.pool, l.all, l.digest, l.at = pool, all, digest, time.Now()
 	return nil
 }
 
 // parseCAs reads authorities. What is none is an error: a file that was cut or
 // mixed up would else leave clients out, or let others in, without a word.
-func parseCAs(content []byte) (pool *x509.CertPool, count int, err error) {
+func parseCAs(content []byte) (pool *x509.CertPool, all []*x509.Certificate, err error) {
 	pool = x509.NewCertPool()
 	for rest := content; ; {
 		var block *pem.Block
 		block, rest = pem.Decode(rest)
 		if block == nil {
 			if bytes.Contains(rest, []byte("-----BEGIN")) {
-				return nil, 0, fmt.Errorf("broken PEM after %d certificates", count)
+				return nil, nil, fmt.Errorf("broken PEM after %d certificates", len(all))
 			}
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, 0, fmt.Errorf("holds a PEM block that is no certificate: %q", block.Type)
+			return nil, nil, fmt.Errorf("holds a PEM block that is no certificate: %q", block.Type)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, 0, fmt.Errorf("certificate %d: %w", count+1, err)
+			return nil, nil, fmt.Errorf("certificate %d: %w", len(all)+1, err)
 		}
 		if !cert.IsCA {
-			return nil, 0, fmt.Errorf("certificate %d is none of an authority", count+1)
+			return nil, nil, fmt.Errorf("certificate %d is none of an authority", len(all)+1)
 		}
 		pool.AddCert(cert)
-		count++
+		all = append(all, cert)
 	}
-	if count == 0 {
-		return nil, 0, errors.New("holds no certificate")
+	if len(all) == 0 {
+		return nil, nil, errors.New("holds no certificate")
 	}
-	return pool, count, nil
+	return pool, all, nil
 }

@@ -2,6 +2,7 @@ package tlsconfig
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"slices"
 )
 
@@ -44,14 +45,15 @@ func (s *Source) settings() *tls.Config {
 
 // generation is what handshakes use, from one reload to the next.
 type generation struct {
-	names   names
-	plain   *tls.Config // for names of which no client certificate is wanted
-	wanting *tls.Config // for names of which one is; nil for none
-	acme    *tls.Config // for challenges; nil for none
-	clients ClientCerts // of whom a certificate is wanted
-	managed func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	subject func(name string) string // of the managed certificate for a name; "" for none
-	strict  bool                     // nobody is shown a certificate of another name
+	names       names
+	plain       *tls.Config         // for names of which no client certificate is wanted
+	wanting     *tls.Config         // for names of which one is; nil for none
+	acme        *tls.Config         // for challenges; nil for none
+	clients     ClientCerts         // of whom a certificate is wanted
+	authorities []*x509.Certificate // who may have signed it
+	managed     func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	subject     func(name string) string // of the managed certificate for a name; "" for none
+	strict      bool                     // nobody is shown a certificate of another name
 }
 
 // publish makes what is loaded the current generation. mu is held, or nobody
@@ -60,6 +62,7 @@ func (s *Source) publish() {
 	g := &generation{names: index(s.pairs), plain: s.settings(), clients: s.cfg.ClientCerts, managed: s.cfg.Managed, subject: s.cfg.subject(), strict: s.cfg.StrictNames}
 	g.plain.GetCertificate = g.certificate
 	if s.clientCAs != nil {
+		g.authorities = s.clientCAs.all
 		g.wanting = s.settings()
 		g.wanting.GetCertificate = g.certificate
 		g.wanting.ClientCAs = s.clientCAs.pool

@@ -129,7 +129,7 @@ func (s *Source) Status() Status {
 		})
 	}
 	if l := s.clientCAs; l != nil {
-		status.ClientCAs = &CAStatus{File: l.file, Count: l.count, Loaded: l.at, Err: l.err}
+		status.ClientCAs = &CAStatus{File: l.file, Count: len(l.all), Loaded: l.at, Err: l.err}
 	}
 	return status
 }

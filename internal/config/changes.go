@@ -1,7 +1,9 @@
 package config
 
 import (
+	"net/http"
 	"reflect"
+	"slices"
 
 	"github.com/warder-dev/warder/secret"
 )
@@ -48,6 +50,9 @@ func (c *Config) Changes(other *Config) (live, restart []string) {
 	if c.signs() != other.signs() { // what signs is made at the start, if anybody wants it
 		restart = append(restart, "upstreams (identity: jwt)")
 	}
+	if c.Decision.On() && !slices.Equal(c.proxyFields(), other.proxyFields()) { // proxies are told at the start what to take away
+		restart = append(restart, "forwarded (fields of the proxies' own, beside decision.listen)")
+	}
 	if c.TLS.Enabled() != other.TLS.Enabled() { // a listener speaks TLS for as long as it is open, or never
 		restart = append(restart, "tls (whether listen speaks it)")
 	}
@@ -62,6 +67,22 @@ func (c *Config) signs() bool {
 		}
 	}
 	return false
+}
+
+// proxyFields are the fields in which proxies say who the client is, whatever listener
+// they stand before: no upstream may see what a client writes there.
+func (c *Config) proxyFields() (names []string) {
+	all := []*Forwarded{&c.Forwarded}
+	for _, l := range c.Listeners {
+		if l.Forwarded != nil {
+			all = append(all, l.Forwarded)
+		}
+	}
+	for _, f := range all {
+		names = append(names, http.CanonicalHeaderKey(f.ClientCertHeader), http.CanonicalHeaderKey(f.Header))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // SameUpstream reports whether both are reached in the same way.

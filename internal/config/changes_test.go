@@ -27,6 +27,10 @@ func loaded(t *testing.T, text string, environ ...string) *config.Config {
 
 func TestChanges(t *testing.T) {
 	const api = "upstreams: {a: {url: 'http://h', credential: '${TOKEN}'}}\nroutes: [{match: /, upstream: a, conditions: [{name: c, methods: [GET]}]}]\n"
+	const (
+		proxied = "forwarded: {from: x-forwarded-for, trusted_proxies: [10.0.0.0/8], proto: true}\n"
+		asked   = "decision: {listen: '127.0.0.1:0', dialect: envoy-http}\nroutes: [{match: /}]\n"
+	)
 	for _, tt := range []struct {
 		name, before, after string
 		token               string // after; "t" before
@@ -58,6 +62,18 @@ func TestChanges(t *testing.T) {
 		{
 			name: "an upstream that wants signed identities", before: api, after: strings.Replace(api, "credential: '${TOKEN}'", "identity: jwt", 1) + "identity: {issuer: 'https://w.example'}\n",
 			live: []string{"upstreams"}, restart: []string{"identity.issuer", "upstreams (identity: jwt)"},
+		},
+		{
+			name: "a field of a proxy's own", before: api + proxied, after: api + strings.Replace(proxied, "proto: true", "proto: true, client_cert_header: X-Cert", 1),
+			live: []string{"forwarded.client_cert_header"},
+		},
+		{
+			name: "a field of a proxy's own, where others take it away", before: asked + proxied, after: asked + strings.Replace(proxied, "proto: true", "proto: true, client_cert_header: X-Cert", 1),
+			live: []string{"forwarded.client_cert_header"}, restart: []string{"forwarded (fields of the proxies' own, beside decision.listen)"},
+		},
+		{
+			name: "other proxies, where others take fields away", before: asked + proxied, after: asked + strings.Replace(proxied, "10.0.0.0/8", "10.0.0.1", 1),
+			live: []string{"forwarded.trusted_proxies"},
 		},
 	} {
 		token := tt.token

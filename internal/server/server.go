@@ -316,7 +316,7 @@ func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.C
 func (p *program) serverConfig(h http.Handler, secure *tls.Config) httpserver.Config {
 	c := p.options.Config
 	return httpserver.Config{
-		Handler:           h,
+		Handler:           p.stillProved(h, secure),
 		Log:               p.options.Log,
 		TLS:               secure,
 		ReadHeaderTimeout: c.Timeouts.Header,
