@@ -13,11 +13,14 @@ import (
 )
 
 // An attempt is one sending of a request, with what decides whether there may
-// be another.
+// be another. It is the context that the request is sent with.
 type attempt struct {
-	reused   atomic.Bool                 // the connection came from the pool
-	answered atomic.Bool                 // a byte of a response came
-	conn     atomic.Pointer[guardedConn] // nil for HTTP/2
+	context.Context //nolint:containedctx // it adds the attempt to the request's own, and an allocation for that would be one for each request
+
+	connected atomic.Bool                 // there is a connection
+	reused    atomic.Bool                 // the connection came from the pool
+	answered  atomic.Bool                 // a byte of a response came
+	conn      atomic.Pointer[guardedConn] // nil for HTTP/2
 }
 
 func (a *attempt) trace() *httptrace.ClientTrace {
@@ -30,6 +33,7 @@ func (a *attempt) trace() *httptrace.ClientTrace {
 
 // gotConn runs before the first byte of the request is written.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
+	a.connected.Store(true)
 	a.reused.Store(info.Reused)
 	conn := info.Conn
 	switch secure := conn.(type) {
@@ -80,8 +84,8 @@ func (u *Upstream) send(r *http.Request) (*http.Response, error) {
 }
 
 func (u *Upstream) try(r *http.Request) (*http.Response, *attempt, error) {
-	a := new(attempt)
-	res, err := u.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), a.trace())))
+	a := &attempt{Context: r.Context()}
+	res, err := u.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(a, a.trace()))) //nolint:contextcheck // a is the request's own
 	if err == nil && a.poisoned() {
 		_ = res.Body.Close()
 		a.conn.Load().tell()

@@ -120,7 +120,7 @@ func (c *secureConn) Read(p []byte) (int, error) {
 
 // guardedTLS is guardedDial and the handshake. What speaks HTTP/2 is a [tls.Conn],
 // as the transport wants it.
-func guardedTLS(dial func(ctx context.Context, network, addr string) (net.Conn, error), cfg *tls.Config, timeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func guardedTLS(dial dialFunc, cfg *tls.Config, timeout time.Duration) dialFunc {
 	cfg = cfg.Clone()
 	cfg.NextProtos = []string{"h2", "http/1.1"}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -24,7 +24,7 @@ func newTransport(cfg *Config, w *watch) *http.Transport {
 	dial := guardedDial(dialer, cfg.WriteTimeout, w)
 	t := &http.Transport{
 		Proxy:                  nil, // whatever HTTP_PROXY says
-		DialContext:            dial,
+		DialContext:            pursued(dial),
 		ResponseHeaderTimeout:  cfg.ResponseTimeout,
 		MaxResponseHeaderBytes: cfg.MaxHeaderBytes,
 		MaxIdleConns:           cfg.MaxIdleConnections,
@@ -46,7 +46,7 @@ func newTransport(cfg *Config, w *watch) *http.Transport {
 			return cert, nil
 		}
 	}
-	t.DialTLSContext = guardedTLS(dial, t.TLSClientConfig, cfg.TLSTimeout)
+	t.DialTLSContext = pursued(guardedTLS(dial, t.TLSClientConfig, cfg.TLSTimeout))
 	return t
 }
 
@@ -69,7 +69,7 @@ func (w *watch) whileClosing(end func()) {
 	end()
 }
 
-func guardedDial(dialer *net.Dialer, writeTimeout time.Duration, w *watch) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func guardedDial(dialer *net.Dialer, writeTimeout time.Duration, w *watch) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dialer.DialContext(ctx, network, addr)
 		if err != nil {
