@@ -1,13 +1,17 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/testcert"
+	"github.com/warder-dev/warder/internal/wire"
 )
 
 // validate runs warder config validate on a file with the lines and one upstream.
@@ -78,6 +82,95 @@ func TestAKeyThatEverybodyReads(t *testing.T) {
 			if out, ok := validate(t, lines, "--strict"); ok == told {
 				t.Errorf("mode %v, strictly: valid %v:\n%s", mode, ok, out)
 			}
+		}
+	})
+}
+
+// TestServeRefusesItsFiles: nothing is served with a key that everybody may read,
+// where that is forbidden, nor without the authorities of clients.
+func TestServeRefusesItsFiles(t *testing.T) {
+	folder := t.TempDir()
+	cert, key := testcert.SelfSigned(t, testcert.Leaf{}).Write(t, folder, "own")
+	exposedCert, exposedKey := testcert.SelfSigned(t, testcert.Leaf{}).Write(t, folder, "exposed")
+	if err := os.Chmod(exposedKey, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	testcert.Replace(t, filepath.Join(folder, "empty.pem"), nil)
+	refused := func(t *testing.T, code int, tls, says string) {
+		t.Helper()
+		text := "upstream: http://127.0.0.1:1\nlisten: 127.0.0.1:0\nadmin_listen: \"off\"\ntls: {" + tls + "}\n"
+		if err := os.WriteFile(filepath.Join(folder, "warder.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wantRun(t, code, says, folder, "", "serve", "--config", "warder.yaml")
+	}
+	pair := func(cert, key string) string {
+		return "certificates: [{cert_file: " + cert + ", key_file: " + key + "}]"
+	}
+	attack.Case(t, "TLS-09", attack.CLI, func(t *testing.T) {
+		refused(t, exitServer, pair(exposedCert, exposedKey)+", strict_files: true", exposedKey)
+	})
+	attack.Case(t, "TLS-07", attack.Gateway, func(t *testing.T) {
+		for name, code := range map[string]int{"missing.pem": exitNotFound, "empty.pem": exitServer} {
+			file := filepath.Join(folder, name)
+			refused(t, code, pair(cert, key)+", client_ca_file: "+file, file)
+		}
+	})
+}
+
+// TestCORSChangesAtSIGHUP: a connection that is open gets the new policy from its
+// next request on, and a request under way ends by the old one.
+func TestCORSChangesAtSIGHUP(t *testing.T) {
+	release := make(chan struct{})
+	upstream := wire.Listen(t, func(c *wire.Conn) {
+		for {
+			r, err := c.Request()
+			if err != nil {
+				return
+			}
+			if r.URL.Path == "/slow" {
+				<-release
+			}
+			c.Say(wire.OK)
+		}
+	})
+	const before, after = "cors: {default: {origins: [\"https://a.example\"]}}\n", "cors: {default: {origins: [\"https://b.example\"]}}\n"
+	file := filepath.Join(t.TempDir(), "warder.yaml")
+	writeFile(t, file, before, 0o600)
+	s := startServed(t, upstream.URL(), "--config", file)
+	kept, slow := lasting(t, s.gateway), lasting(t, s.gateway)
+	send := func(c *wire.Client, path, origin string) {
+		c.Send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + s.key + "\r\nOrigin: " + origin + "\r\n\r\n")
+	}
+	allowed := func(c *wire.Client) string {
+		w, body := c.Response(http.MethodGet)
+		if w == nil || w.StatusCode != http.StatusOK || body != "ok" {
+			t.Fatalf("got %v %q", w, body)
+		}
+		return w.Header.Get("Access-Control-Allow-Origin")
+	}
+	readers := func() (all []string) {
+		for _, origin := range []string{"https://a.example", "https://b.example"} {
+			if send(kept, "/", origin); allowed(kept) == origin {
+				all = append(all, origin)
+			}
+		}
+		return all
+	}
+	attack.Case(t, "CORS-11", attack.Gateway, func(t *testing.T) {
+		if got := readers(); !slices.Equal(got, []string{"https://a.example"}) {
+			t.Fatalf("before, %q may read", got)
+		}
+		send(slow, "/slow", "https://a.example")
+		upstream.Await(t, func(received []string, _ int) bool { return strings.Contains(strings.Join(received, ""), "GET /slow ") })
+		writeFile(t, file, after, 0o600)
+		if err := s.process.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the new policy", func() bool { return slices.Equal(readers(), []string{"https://b.example"}) })
+		close(release)
+		if got := allowed(slow); got != "https://a.example" {
+			t.Errorf("the request under way was answered for %q", got)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -60,7 +61,10 @@ routes:
 		numbers = append(numbers, named(bad, list+"203.0.113.9, "+bad+", 10.0.0.2\r\n", "10.0.0.2"))
 	}
 	r.fire(t, "IP-07", numbers)
-	r.logged(t, `"client_doubtful":true`, len(numbers))
+	const nonsense = 3 + 2 // of IP-04 and IP-06
+	if log := r.logged(t, `"client_doubtful":true`, len(numbers)+nonsense); strings.Count(log, `"client_doubtful":true`) > len(numbers)+nonsense {
+		t.Error("a client that is sure is called doubtful")
+	}
 }
 
 func TestForwardedAtTheGateway(t *testing.T) {
@@ -81,6 +85,27 @@ routes:
 		named("the other field beside it", list+"for=203.0.113.9\r\nX-Forwarded-For: 198.51.100.1\r\n", "203.0.113.9"),
 		named("the other field alone", "X-Forwarded-For: 198.51.100.1\r\n", "127.0.0.1"),
 	})
+}
+
+// TestADualStackedListener takes IPv4 clients under their names in IPv6: they are
+// those that are listed, in either form.
+func TestADualStackedListener(t *testing.T) {
+	for _, listed := range []string{"127.0.0.1", "::ffff:127.0.0.1", "::ffff:127.0.0.0/127"} {
+		upstream := wire.Listen(t, wire.Answer(wire.OK))
+		r := shootingRange{start(t, upstream.URL(), settings{flags: map[string]string{"listen": ":0"}, yaml: `
+forwarded: {from: x-forwarded-for, trusted_proxies: ["` + listed + `"]}
+routes:
+  - {match: "/", upstream: api, public: true}
+`}), upstream}
+		_, port, err := net.SplitHostPort(r.gateway)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.gateway = "127.0.0.1:" + port
+		stranger := named("a stranger", "X-Forwarded-For: 198.51.100.1\r\n", strangerAt)
+		stranger.from = strangerAt
+		r.fire(t, "IP-05", []shot{named("the listed peer, "+listed, "X-Forwarded-For: 203.0.113.9\r\n", "203.0.113.9"), stranger})
+	}
 }
 
 // What a listed peer alone may say reaches no upstream.

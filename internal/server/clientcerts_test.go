@@ -1,93 +1,87 @@
 package server_test
 
 import (
-	"context"
 	"crypto/tls"
-	"io"
-	"maps"
-	"net"
+	"crypto/x509"
 	"net/http"
-	"slices"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/testcert"
-	"github.com/warder-dev/warder/internal/wire"
 )
 
-// TestAuthoritiesThatLeft: an authority leaves the file while clients with its
-// certificates have connections open, and keep them busy. They are let in no more than
-// with a new one.
-func TestAuthoritiesThatLeft(t *testing.T) {
-	one, two := testcert.NewCA(t, "one"), testcert.NewCA(t, "two")
-	folder := t.TempDir()
-	testcert.Replace(t, folder+"/one.pem", one.PEM)
-	testcert.Replace(t, folder+"/two.pem", two.PEM)
-	testcert.Replace(t, folder+"/both.pem", slices.Concat(two.PEM, one.PEM))
-	yaml, client := secured(t, "  http3: true\n  client_ca_file: "+folder+"/one.pem\nschemes: {machine: {certificate: {subject: cn, issuer: mesh}}}\n")
-	yaml = strings.Replace(yaml, "upstream: api}", "upstream: api, security: [{machine: []}]}", 1)
-	upstream := wire.Listen(t, wire.Answer(wire.OK))
-	p := start(t, upstream.URL(), settings{yaml: yaml})
-
-	shown := one.Issue(t, testcert.Leaf{Subject: "web"}).TLS
-	proving := client.Clone()
-	proving.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &shown, nil } // whatever is asked for
-	tcp := func(two bool) *http.Transport {
-		transport := &http.Transport{
-			TLSClientConfig: proving.Clone(), ForceAttemptHTTP2: two,
-			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, network, p.gateway)
-			},
+// TestClientCertificatesAtTheGateway: who shows none, or one that does not hold,
+// sends no request; and neither does who goes on with a session of before its
+// authority was struck off.
+func TestClientCertificatesAtTheGateway(t *testing.T) {
+	clients, others := testcert.NewCA(t, "clients"), testcert.NewCA(t, "others")
+	caFile := filepath.Join(t.TempDir(), "clients.pem")
+	testcert.Replace(t, caFile, clients.PEM)
+	otherFile, api := filepath.Join(t.TempDir(), "others.pem"), told(t, "ok")
+	testcert.Replace(t, otherFile, others.PEM)
+	yaml, secure := secured(t, "  client_ca_file: "+caFile+"\n  client_auth: require\n")
+	p := start(t, api, settings{yaml: yaml})
+	ask := func(cfg *tls.Config, shown *testcert.Pair) (status int, resumed bool) {
+		t.Helper()
+		if shown != nil {
+			cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &shown.TLS, nil } // whatever is asked for
 		}
-		t.Cleanup(transport.CloseIdleConnections)
-		return transport
+		transport := &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: true}
+		r := newRequest(t, "https://"+p.gateway+"/a")
+		r.Host = "api.test"
+		r.Header.Set("X-API-Key", p.key)
+		w, err := transport.RoundTrip(r)
+		if err != nil {
+			return 0, false
+		}
+		_ = w.Body.Close()
+		return w.StatusCode, w.TLS.DidResume
 	}
-	clients := map[string]http.RoundTripper{"HTTP/1.1": tcp(false), "HTTP/2": tcp(true), "HTTP/3": p.over3(t, proving)}
-	statuses := func() map[string]int { // 0 for no connection
-		got := make(map[string]int)
-		for name, transport := range clients {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.test/a", http.NoBody)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got[name] = 0
-			if w, err := transport.RoundTrip(r); err == nil {
-				got[name] = w.StatusCode
-				_, _ = io.Copy(io.Discard, w.Body)
-				_ = w.Body.Close()
-				if !strings.HasPrefix(w.Proto, name) {
-					t.Errorf("%s is spoken in place of %s", w.Proto, name)
+	usage := func(u x509.ExtKeyUsage) testcert.Leaf { return testcert.Leaf{Usage: []x509.ExtKeyUsage{u}} }
+	good := clients.Issue(t, usage(x509.ExtKeyUsageClientAuth))
+	attack.Case(t, "TLS-07", attack.Gateway, func(t *testing.T) {
+		for name, tt := range map[string]struct {
+			shown testcert.Pair
+			want  int // 0 for no connection
+		}{
+			"none":           {testcert.Pair{}, 0},
+			"of its own":     {testcert.SelfSigned(t, testcert.Leaf{}), 0},
+			"expired":        {clients.Issue(t, testcert.Leaf{NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(-time.Minute)}), 0},
+			"not valid yet":  {clients.Issue(t, testcert.Leaf{NotBefore: time.Now().Add(time.Hour)}), 0},
+			"of another":     {others.Issue(t, testcert.Leaf{}), 0},
+			"for servers":    {clients.Issue(t, usage(x509.ExtKeyUsageServerAuth)), 0},
+			"one that holds": {good, http.StatusOK},
+		} {
+			for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+				cfg := secure.Clone()
+				cfg.MaxVersion = version
+				if status, _ := ask(cfg, &tt.shown); status != tt.want {
+					t.Errorf("%s, %s: %d, want %d", name, tls.VersionName(version), status, tt.want)
 				}
 			}
-			cancel()
 		}
-		return got
-	}
-	all := func(status int) map[string]int {
-		return map[string]int{"HTTP/1.1": status, "HTTP/2": status, "HTTP/3": status}
-	}
-	authorities := func(file string) {
-		p.write(t, upstream.URL(), strings.Replace(yaml, "one.pem", file, 1))
+		sessions := map[uint16]*tls.Config{}
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			cfg := secure.Clone()
+			cfg.MaxVersion, cfg.ClientSessionCache = version, tls.NewLRUClientSessionCache(4)
+			sessions[version] = cfg
+			eventually(t, func() (struct{}, bool) { // until a ticket came
+				status, resumed := ask(cfg, &good)
+				if status != http.StatusOK {
+					t.Fatalf("%s: %d while its authority is there", tls.VersionName(version), status)
+				}
+				return struct{}{}, resumed
+			})
+		}
+		p.write(t, api, strings.Replace(yaml, caFile, otherFile, 1))
 		p.reload(t)
-	}
-	attack.Case(t, "TLS-07", attack.Gateway, func(t *testing.T) {
-		if got := statuses(); !maps.Equal(got, all(http.StatusOK)) {
-			t.Fatalf("with a good certificate: %v", got)
-		}
-		authorities("both.pem")
-		if got := statuses(); !maps.Equal(got, all(http.StatusOK)) {
-			t.Errorf("beside another authority: %v", got)
-		}
-		authorities("two.pem")
-		if got := statuses(); !maps.Equal(got, all(http.StatusMisdirectedRequest)) {
-			t.Errorf("on connections from before its authority left: %v, want 421", got)
-		}
-		clients = map[string]http.RoundTripper{"HTTP/1.1": tcp(false), "HTTP/2": tcp(true), "HTTP/3": p.over3(t, proving)}
-		if got := statuses(); !maps.Equal(got, all(0)) {
-			t.Errorf("on new connections: %v, want none", got)
+		for version, cfg := range sessions {
+			if status, resumed := ask(cfg, &good); status != 0 {
+				t.Errorf("%s: %d after its authority was struck off, resumed %v", tls.VersionName(version), status, resumed)
+			}
 		}
 	})
 }

@@ -1,9 +1,12 @@
 package server_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/wire"
 )
 
@@ -23,6 +26,8 @@ cors:
   open: {origins: ["*"], max_age: 0s}
   passing: {origins: ["https://app.example.com"], methods: [PUT], preflight: pass}
   inside: {origins: ["https://app.example.com"], private_network: true, credentials: true}
+  every: {origins: ["https://app.example.com"], request_headers: ["*"]}
+rate_limits: {few: {count: 1, per: 366d, by: [key]}}
 routes:
   - {match: "/key", upstream: api}
   - {match: "PUT /key", upstream: api}
@@ -31,6 +36,8 @@ routes:
   - {match: "OPTIONS /pass", upstream: api, cors: passing, public: true}
   - {match: "/inside", upstream: api, cors: inside, security: [{cookieKey: []}]}
   - {match: "/off", upstream: api, cors: "off", public: true}
+  - {match: "/every", upstream: api, cors: every}
+  - {match: "/few", upstream: api, rate_limits: [few]}
 `
 
 // The upstream does CORS by itself, and badly.
@@ -57,7 +64,12 @@ func preflightFor(name, fields, answer string) shot {
 }
 
 func TestCORSAtTheGateway(t *testing.T) {
-	r := newRange(t, sharedWithPages, sloppy)
+	upstream := wire.Listen(t, wire.Answer(sloppy))
+	var store *watchedStore
+	r := shootingRange{start(t, upstream.URL(), settings{
+		yaml:  sharedWithPages,
+		store: func(s apikey.Store) apikey.Store { store = watch(s); return store },
+	}), upstream}
 	r.fire(t, "CORS-01", []shot{
 		{"simple", "GET /key", keyField + listedPage, "", 200, "", nil, []string{itIsTold, "Access-Control-Allow-Credentials: -", "Access-Control-Expose-Headers: X-Request-Id"}},
 		{"preflighted", "OPTIONS /key", "Host: api.test\r\n" + listedPage + asksPut + "Access-Control-Request-Headers: content-type,x-api-key\r\n", "", 204, "", nil, []string{
@@ -86,6 +98,11 @@ func TestCORSAtTheGateway(t *testing.T) {
 		preflightFor("a field that is not listed", asksPut+"Access-Control-Request-Headers: x-other\r\n", nothingSaid),
 		preflightFor("Authorization", asksPut+"Access-Control-Request-Headers: authorization\r\n", nothingSaid),
 		preflightFor("unsorted", asksPut+"Access-Control-Request-Headers: x-api-key,content-type\r\n", nothingSaid),
+		preflightFor("repeated", asksPut+"Access-Control-Request-Headers: content-type,content-type\r\n", nothingSaid),
+		preflightFor("in upper case", asksPut+"Access-Control-Request-Headers: X-API-Key\r\n", nothingSaid),
+		{"every field", "OPTIONS /every", "Host: api.test\r\n" + listedPage + "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: x-other\r\n", "", 204, "", nil, []string{itIsTold, "Access-Control-Allow-Headers: x-other"}},
+		{"every field is not Authorization", "OPTIONS /every", "Host: api.test\r\n" + listedPage + "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n", "", 204, "", nil, []string{nothingSaid, "Access-Control-Allow-Headers: -"}},
+		{"nor among others", "OPTIONS /every", "Host: api.test\r\n" + listedPage + "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: accept,authorization,x-other\r\n", "", 204, "", nil, []string{nothingSaid}},
 		preflightFor("10,000 commas", asksPut+"Access-Control-Request-Headers: "+strings.Repeat(",", 10_000)+"\r\n", nothingSaid),
 		preflightFor("a blank behind the comma", asksPut+"Access-Control-Request-Headers: content-type, x-api-key\r\n", itIsTold),
 	})
@@ -116,7 +133,18 @@ func TestCORSAtTheGateway(t *testing.T) {
 		{"405", "DELETE /pass", keyField + listedPage, "", 405, "", nil, []string{itIsTold}},
 		{"413", "POST /key", keyField + listedPage + "Content-Length: 99999999\r\n", "", 413, "", nil, []string{itIsTold}},
 		{"to another page", "GET /key", "Host: api.test\r\nX-API-Key: x\r\nOrigin: https://x.example\r\n", "", 401, "", nil, []string{nothingSaid}},
+		{"before the limit", "GET /few", keyField + listedPage, "", 200, "", nil, []string{itIsTold}},
+		{"429", "GET /few", keyField + listedPage, "", 429, "", nil, []string{itIsTold}},
+		{"429 to another page", "GET /few", keyField + "Origin: https://x.example\r\n", "", 429, "", nil, []string{nothingSaid}},
 	})
+	_, unseen := r.create(t, apikey.Spec{Environment: "live", Name: "never seen"})
+	fault := func(context.Context) error { return errors.New("disk I/O error") }
+	store.fault.Store(&fault)
+	r.fire(t, "CORS-09", []shot{
+		{"503", "GET /key", "Host: api.test\r\nX-API-Key: " + unseen + "\r\n" + listedPage, "", 503, "", nil, []string{itIsTold}},
+		{"503 to another page", "GET /key", "Host: api.test\r\nX-API-Key: " + unseen + "\r\nOrigin: https://x.example\r\n", "", 503, "", nil, []string{nothingSaid}},
+	})
+	store.fault.Store(nil)
 	const private = asksPut + "Access-Control-Request-Private-Network: true\r\n"
 	r.fire(t, "CORS-10", []shot{
 		preflightFor("not configured", private, nothingSaid),

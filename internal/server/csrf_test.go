@@ -189,7 +189,8 @@ func (r shootingRange) tossed(t *testing.T, ada, mine, theirs string) {
 	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
 		overrides = append(overrides, write{name, otherPage + name + ": GET\r\n", 403})
 	}
-	r.writes(t, "CSRF-05", ada, append(overrides, write{"_method", otherPage + "Content-Type: application/x-www-form-urlencoded\r\n", 403}))
+	r.writes(t, "CSRF-05", ada, overrides)
+	r.overrides(t, ada)
 	for _, content := range []string{"application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "application/csp-report"} {
 		types = append(
 			types,
@@ -234,6 +235,30 @@ func (r shootingRange) tossed(t *testing.T, ada, mine, theirs string) {
 		for _, path := range []string{"/", "/auth", "/auth/csrf/", "/webhook", "/static/a.css", "/auth/%6cogin/x"} {
 			if w, _ := r.send(t, "POST "+path, ada+otherPage, ""); w.StatusCode != http.StatusForbidden {
 				t.Errorf("%s: %d, want 403", path, w.StatusCode)
+			}
+		}
+	})
+}
+
+// overrides says by a form, a query and a field that the method is another.
+func (r shootingRange) overrides(t *testing.T, cookie string) {
+	t.Helper()
+	attack.Case(t, "CSRF-05", attack.Gateway, func(t *testing.T) {
+		const form = "Content-Type: application/x-www-form-urlencoded\r\n"
+		for _, tt := range []struct {
+			line, fields, body string
+			want               int
+			upstream           string // what it is asked; "" for nothing
+		}{
+			{"POST /orders", otherPage + form, "_method=GET", 403, ""},
+			{"POST /orders?_method=GET", otherPage + form, "", 403, ""},
+			{"POST /orders?_method=GET", ownPage + form, "_method=DELETE", 200, "POST /orders?_method=GET HTTP/1.1\r\n"},
+			{"GET /orders?_method=DELETE", otherPage + "X-HTTP-Method-Override: DELETE\r\n", "", 200, "GET /orders?_method=DELETE HTTP/1.1\r\n"},
+		} {
+			before := r.upstream.Received()
+			w, _ := r.send(t, tt.line, cookie+tt.fields, tt.body)
+			if sent := news(before, r.upstream.Received()); w.StatusCode != tt.want || !strings.Contains(sent, tt.upstream) || tt.upstream == "" && sent != "" {
+				t.Errorf("%s with %q: %d, want %d; the upstream was sent %q", tt.line, tt.body, w.StatusCode, tt.want, sent)
 			}
 		}
 	})

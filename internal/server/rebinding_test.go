@@ -25,7 +25,7 @@ func TestTheAdminListenerKnowsItsNames(t *testing.T) {
 		return text
 	}
 	attack.Case(t, "HOST-10", attack.Admin, func(t *testing.T) {
-		for _, path := range []string{"/healthz", "/readyz", "/metrics", "/none"} {
+		for _, path := range []string{"/healthz", "/readyz", "/metrics", "/none", "/ui/", "/v1/keys"} {
 			for host, want := range map[string]bool{
 				"localhost": true, "LOCALHOST.:" + port: true, "127.0.0.1:" + port: true, "[::1]": true, "127.9.9.9": true,
 				"evil.test": false, "evil.test:" + port: false, "localhost.evil.test": false, "127.0.0.1.evil.test": false, "127.1": false, "0x7f000001": false, "192.0.2.7": false, "[2001:db8::1]": false,

@@ -14,10 +14,17 @@ import (
 // TestPlainHTTPBesideTLS: what comes to tls.redirect_listen goes to https at
 // known names, whether or not https.require says so for the other listener.
 func TestPlainHTTPBesideTLS(t *testing.T) {
-	for name, require := range map[string]string{"https.require": "https: {require: true, port: 8443, hsts: 1d}\n", "without it": "https: {port: 8443, hsts: 1d}\n"} {
-		t.Run(name, func(t *testing.T) {
+	for _, variant := range []struct {
+		name, https string
+		get         int // status of a redirect of GET
+		hsts        string
+	}{
+		{"https.require", "https: {require: true, port: 8443, hsts: 1d}\n", 308, "max-age=86400"},
+		{"without it", "https: {port: 8443, get_status: 301, hsts: 365d, hsts_subdomains: true, hsts_preload: true}\n", 301, "max-age=31536000; includeSubDomains; preload"},
+	} {
+		t.Run(variant.name, func(t *testing.T) {
 			plain := wire.FreeAddress(t)
-			yaml, client := secured(t, "  redirect_listen: "+plain+"\nforwarded: {from: x-forwarded-for, trusted_proxies: [127.0.0.2], proto: true}\n"+require)
+			yaml, client := secured(t, "  redirect_listen: "+plain+"\nforwarded: {from: x-forwarded-for, trusted_proxies: [127.0.0.2], proto: true}\nschemes: {link: {key: {in: query}}}\n"+variant.https)
 			upstream := wire.Listen(t, wire.Answer(wire.OK))
 			p := start(t, upstream.URL(), settings{yaml: yaml, spec: apikey.Spec{Environment: "live", Name: "test", Owner: "acme"}})
 			for _, tt := range []struct {
@@ -25,19 +32,24 @@ func TestPlainHTTPBesideTLS(t *testing.T) {
 				want              int
 				location          string
 			}{
-				{"TLS-03", "path and query", "GET /a%20b?c=d HTTP/1.1\r\nHost: api.test\r\n", 308, "https://api.test:8443/a%20b?c=d"},
-				{"TLS-03", "odd port, case and dot", "GET / HTTP/1.1\r\nHost: API.test.:8080\r\n", 308, "https://api.test:8443/"},
+				{"TLS-03", "path and query", "GET /a%20b?c=d HTTP/1.1\r\nHost: api.test\r\n", variant.get, "https://api.test:8443/a%20b?c=d"},
+				{"TLS-03", "odd port, case and dot", "GET / HTTP/1.1\r\nHost: API.test.:8080\r\n", variant.get, "https://api.test:8443/"},
+				{"TLS-03", "HEAD", "HEAD /a HTTP/1.1\r\nHost: api.test\r\n", variant.get, "https://api.test:8443/a"},
+				{"TLS-03", "a host that is not listed, and a POST", "POST /a HTTP/1.1\r\nHost: evil.test\r\nContent-Length: 3\r\n", 421, ""},
+				{"TLS-03", "a credential in the query", "GET /a?x=1&api_key=" + p.key + " HTTP/1.1\r\nHost: api.test\r\n", 403, ""},
+				{"TLS-03", "a credential in the query that is none", "GET /a?api%5Fkey=x HTTP/1.1\r\nHost: api.test\r\n", 403, ""},
 				{"TLS-03", "POST", "POST /a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 3\r\n", 308, "https://api.test:8443/a"},
 				{"TLS-03", "a credential", "GET /a HTTP/1.1\r\nHost: api.test\r\nX-API-Key: " + p.key + "\r\n", 403, ""},
 				{"HOST-09", "a host that is not listed", "GET /a HTTP/1.1\r\nHost: evil.test\r\n", 421, ""},
 				{"HOST-09", "an absolute target of another host", "GET http://evil.test/a HTTP/1.1\r\nHost: api.test\r\n", 421, ""},
-				{"HOST-09", "a forwarded host", "GET /a HTTP/1.1\r\nHost: api.test\r\nX-Forwarded-Host: evil.test\r\n", 308, "https://api.test:8443/a"},
-				{"TLS-04", "a scheme that a stranger forwards", "GET /a HTTP/1.1\r\nHost: api.test\r\nX-Forwarded-Proto: https\r\n", 308, "https://api.test:8443/a"},
+				{"HOST-09", "a forwarded host", "GET /a HTTP/1.1\r\nHost: api.test\r\nX-Forwarded-Host: evil.test\r\n", variant.get, "https://api.test:8443/a"},
+				{"TLS-04", "a scheme that a stranger forwards", "GET /a HTTP/1.1\r\nHost: api.test\r\nX-Forwarded-Proto: https\r\n", variant.get, "https://api.test:8443/a"},
 			} {
 				attack.Case(t, tt.id, attack.Gateway, func(t *testing.T) {
 					c := wire.Dial(t, plain)
 					c.Send(tt.request + "\r\n")
-					w, body := c.Response(http.MethodGet)
+					method, _, _ := strings.Cut(tt.request, " ")
+					w, body := c.Response(method)
 					if w == nil || w.StatusCode != tt.want || w.Header.Get("Location") != tt.location {
 						t.Errorf("%s: %v %q, want %d to %q", tt.name, w, body, tt.want, tt.location)
 					}
@@ -61,7 +73,7 @@ func TestPlainHTTPBesideTLS(t *testing.T) {
 					t.Fatal(err)
 				}
 				_ = w.Body.Close()
-				if w.StatusCode != http.StatusOK || w.Header.Get("Strict-Transport-Security") != "max-age=86400" {
+				if w.StatusCode != http.StatusOK || w.Header.Get("Strict-Transport-Security") != variant.hsts {
 					t.Errorf("%d, HSTS %q", w.StatusCode, w.Header.Get("Strict-Transport-Security"))
 				}
 			})

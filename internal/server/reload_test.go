@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -242,11 +243,18 @@ func reloadsUnderLoad(t *testing.T) {
 	var clients sync.WaitGroup
 	for range 4 {
 		clients.Go(func() {
-			transport := &http.Transport{}
+			var made atomic.Int64
+			transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				made.Add(1)
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}}
 			defer transport.CloseIdleConnections()
 			for {
 				select {
 				case <-done:
+					if made.Load() != 1 {
+						t.Errorf("a client needed %d connections", made.Load())
+					}
 					return
 				default:
 				}
