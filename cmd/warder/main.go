@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // conditions name zones, and an image or a small machine has none; the system's come first
 )
 
 func main() {
