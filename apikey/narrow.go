@@ -55,7 +55,7 @@ func checkMethods(methods []string) error {
 		return &SpecError{"methods", fmt.Sprintf("want at most %d", maxMethods)}
 	}
 	for i, m := range methods {
-		if !isToken(m) || m != strings.ToUpper(m) || holdsKey(m) {
+		if !isToken(m) || m != strings.ToUpper(m) || HoldsKey(m) {
 			return &SpecError{"methods", fmt.Sprintf("number %d: want a method in upper case, such as GET", i+1)}
 		}
 	}
@@ -73,7 +73,7 @@ func checkPaths(patterns []string) error {
 		if _, err := parsePath(text); err != nil {
 			return &SpecError{"paths", fmt.Sprintf("number %d: %v", i+1, err)}
 		}
-		if holdsKey(text) {
+		if HoldsKey(text) {
 			return &SpecError{"paths", fmt.Sprintf("number %d: holds the text of a key", i+1)}
 		}
 	}
@@ -93,7 +93,7 @@ func checkOrigins(kind Kind, origins []string) error {
 		if !validOrigin(origin) {
 			return &SpecError{"origins", fmt.Sprintf("number %d: want https://host[:port] in lower case and nothing behind; http for localhost only", i+1)}
 		}
-		if holdsKey(origin) {
+		if HoldsKey(origin) {
 			return &SpecError{"origins", fmt.Sprintf("number %d: holds the text of a key", i+1)}
 		}
 	}

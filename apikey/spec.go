@@ -143,16 +143,16 @@ func checkText(field, s string, most int) error {
 			return &SpecError{field, "want printable characters only"}
 		}
 	}
-	if holdsKey(s) {
+	if HoldsKey(s) {
 		return &SpecError{field, "holds the text of a key"}
 	}
 	return nil
 }
 
-// holdsKey reports whether s holds what has the form of a key, with whatever
+// HoldsKey reports whether s holds what has the form of a key, with whatever
 // check digits and beginning: what is stored, listed and logged in plain text is
 // no place for one.
-func holdsKey(s string) bool {
+func HoldsKey(s string) bool {
 	for run := range strings.FieldsFuncSeq(s, func(r rune) bool { return !strings.ContainsRune(base62+"_", r) }) {
 		parts := strings.Split(run, "_")
 		for i := 2; i < len(parts); i++ {
@@ -172,7 +172,7 @@ func checkScopes(scopes []string) error {
 		if !exchange.ValidScope(scope) {
 			return &SpecError{"scopes", fmt.Sprintf("number %d: want segments of letters, digits and ._-/ divided by \":\", the last may be \"*\"", i+1)}
 		}
-		if holdsKey(scope) {
+		if HoldsKey(scope) {
 			return &SpecError{"scopes", fmt.Sprintf("number %d: holds the text of a key", i+1)}
 		}
 	}

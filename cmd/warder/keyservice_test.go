@@ -254,6 +254,10 @@ func TestTheAPIIsTheAdminListeners(t *testing.T) {
 		if _, err := c.VerifyKey(t.Context(), client.Use{Key: client.NewText(s.key)}); err != nil {
 			t.Fatal(err)
 		}
+		_, err := c.ListKeys(t.Context(), client.ListKeysParams{Text: s.key})
+		if p, ok := errors.AsType[*client.Problem](err); !ok || p.Status != http.StatusBadRequest {
+			t.Errorf("a list by the text of a key: %v, want 400", err)
+		}
 		secret := s.key[len(s.key)-38:]
 		files, err := os.ReadDir(s.folder)
 		if err != nil {

@@ -98,13 +98,13 @@ func (listPage) Kinds() []string {
 func (l listPage) Filtered() bool { return len(l.Filter) > 0 }
 
 func (v *visit) listKeys() error {
+	if info, err := apikey.Parse(strings.TrimSpace(v.r.URL.Query().Get("text"))); err == nil {
+		v.redirect(keyAddress(string(info.ID)).text) // somebody wrote the address: it is not kept
+		return nil
+	}
 	q, err := v.query("text", "owner", "environment", "kind", "state", "plan", "expires", "cursor")
 	if err != nil {
 		return err
-	}
-	if info, err := apikey.Parse(strings.TrimSpace(q.Get("text"))); err == nil {
-		v.redirect(keyAddress(string(info.ID)).text) // a key that was pasted: its text stays in no address
-		return nil
 	}
 	p := listPage{Filter: make(url.Values), First: q.Get("cursor") == "", Write: v.may(account.WriteKeys), Counted: v.site.cfg.Uses != nil}
 	asked := url.Values{"limit": {strconv.Itoa(pageSize)}}

@@ -160,9 +160,10 @@ func chosen[T ~string](name, label, first, value string, all []T) g.Node {
 	))
 }
 
-// filterForm is a form that asks for another part of a list.
+// filterForm is a form that asks for another part of a list. It is sent in a body:
+// people paste keys where names are looked for, and one of them is to be in no address.
 func filterForm(a address, content ...g.Node) g.Node {
-	return h.Form(h.Class("filter"), h.Method("get"), a.action(), g.Group(content))
+	return h.Form(h.Class("filter"), h.Method("post"), a.action(), g.Group(content))
 }
 
 // filtered is a field of a filter.

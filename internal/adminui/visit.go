@@ -114,7 +114,7 @@ func (v *visit) freshOwn() bool {
 }
 
 // query returns the parameters of the address. One that the page does not have, or
-// that is there twice, makes it no address of this site.
+// that is there twice, makes it no address of this site; one that holds a key is refused.
 func (v *visit) query(known ...string) (url.Values, error) {
 	q, err := url.ParseQuery(v.r.URL.RawQuery)
 	if err != nil {
@@ -124,8 +124,39 @@ func (v *visit) query(known ...string) (url.Values, error) {
 		if len(values) > 1 || !slices.Contains(known, name) {
 			return nil, errNotFound
 		}
+		if apikey.HoldsKey(values[0]) {
+			return nil, errPasted()
+		}
 	}
 	return q, nil
+}
+
+// errPasted refuses a key where names are looked for: it would stay in an address.
+func errPasted() error {
+	return told(problem.InvalidInput, "This holds the text of a key, which is looked up in a form of its own: on the page Keys.")
+}
+
+// filter leads from the form of a list to the list, and leaves no key in an address.
+func (v *visit) filter() error {
+	asked := make(url.Values)
+	for name, values := range v.form {
+		if len(values) > 1 {
+			return errNotFound
+		}
+		text := strings.TrimSpace(values[0])
+		if info, err := apikey.Parse(text); err == nil {
+			v.redirect(keyAddress(string(info.ID)).text)
+			return nil
+		}
+		if apikey.HoldsKey(text) || apikey.HoldsKey(name) {
+			return errPasted()
+		}
+		if text != "" {
+			asked.Set(name, text)
+		}
+	}
+	v.redirect(to(strings.TrimPrefix(v.r.URL.Path, Base)).with(asked).text)
+	return nil
 }
 
 // plain refuses an address with parameters.
@@ -172,15 +203,10 @@ func (v *visit) later(err error) {
 // here is the address to come back to: that of the page whose form was sent. The text
 // of a key, which somebody pasted where names are looked for, is left out of it.
 func (v *visit) here() string {
-	if v.r.Method == http.MethodGet && !slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(v.r.URL.Query()))...), isKey) {
+	if v.r.Method == http.MethodGet && !slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(v.r.URL.Query()))...), apikey.HoldsKey) {
 		return v.r.URL.RequestURI()
 	}
 	return v.r.URL.Path
-}
-
-func isKey(text string) bool {
-	_, err := apikey.Parse(strings.TrimSpace(text))
-	return err == nil
 }
 
 func (v *visit) id() string {
@@ -193,7 +219,7 @@ func (v *visit) id() string {
 // own is next when it is a page of ours, and the first page otherwise.
 func own(next string) string {
 	const first = Base + "keys"
-	if path := session.LocalPath(next); Serves(path) && !strings.HasPrefix(path, Base+"log") && !strings.HasPrefix(path, Base+"keys/search") {
+	if path := session.LocalPath(next); Serves(path) && !apikey.HoldsKey(path) && !strings.HasPrefix(path, Base+"log") && !strings.HasPrefix(path, Base+"keys/search") {
 		return path
 	}
 	return first

@@ -13,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/bodylimit"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/idempotency"
@@ -130,6 +131,8 @@ func (c *checker) parameters(a *admitted, op *huma.Operation) {
 		switch {
 		case len(values) > 1:
 			c.fault(p.Name, "is there twice")
+		case len(values) == 1 && p.In != "path" && apikey.HoldsKey(values[0]):
+			c.fault(p.Name, "holds the text of a key, which belongs into a body alone: POST /v1/keys:search finds whose it is")
 		case len(values) == 1:
 			c.parameter(p.Name, p.Schema, values[0])
 		case p.Required:

@@ -510,6 +510,13 @@ func TestTheSecretIsTold(t *testing.T) {
 		if r.json(t, &one); r.status != http.StatusOK || one.Key.ID != made.Key.ID {
 			t.Errorf("search: %d %s", r.status, r.text)
 		}
+		for _, path := range []string{"/v1/keys?text=", "/v1/keys?owner=", "/v1/keys?plan=", "/v1/credits?owner=", "/v1/usage?owner=", "/v1/usage:top?owner=", "/v1/keys:health?owner=", "/v1/audit?subject=", "/v1/audit?actor=", "/v1/audit:export?op=", "/v1/people?name=", "/v1/decisions:watch?route="} {
+			for what, text := range map[string]string{"a key": made.Text, "a key in a line": escape("key " + made.Text), "a wrong key": made.Text[:len(made.Text)-6] + "000000"} {
+				if r := w.ask(t, http.MethodGet, path+text, nil); r.status != http.StatusBadRequest || strings.Contains(r.text, made.Text[20:40]) {
+					t.Errorf("%s with %s: %d %s, want 400", path, what, r.status, r.text)
+				}
+			}
+		}
 		want(t, "search by GET", w.ask(t, http.MethodGet, "/v1/keys:search?text=x", nil), http.StatusMethodNotAllowed)
 		r = w.ask(t, http.MethodPost, "/v1/keys:search", map[string]string{"text": made.Text[:len(made.Text)-1] + "!"})
 		if want(t, "a wrong key", r, http.StatusBadRequest); !slices.Equal(r.fields(t), []string{"text"}) {

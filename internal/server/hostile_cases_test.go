@@ -295,6 +295,63 @@ func (b *besieged) tooLongHead(t *testing.T) {
 	}
 }
 
+// keysInAddresses sends the text of a key in every part of an address and in every
+// field: none of them is taken, and neither an answer nor what is kept has it.
+func (b *besieged) keysInAddresses(t *testing.T, operations []*besiegedOperation) {
+	t.Helper()
+	text := b.newKey(t).text
+	wrong := text[:len(text)-6] + strings.Repeat("0", 6)
+	tail := text[len(text)-38 : len(text)-6]
+	attacks := map[string]func(){}
+	for _, o := range operations {
+		a := b.aim(t, o)
+		attacks[o.ID] = func() {
+			for _, p := range o.Parameters {
+				for _, pasted := range []string{text, "key: " + text, wrong} {
+					var answer reply
+					w := wanted{[]int{http.StatusBadRequest}, []string{p.Name}}
+					switch p.In {
+					case "query":
+						answer = b.query(t, a, p.Name, pasted)
+					case "header":
+						answer = b.header(t, a, p.Name, pasted)
+					default:
+						w.statuses = append(w.statuses, http.StatusNotFound)
+						answer = b.send(t, o, strings.Replace(o.path, "{"+p.Name+"}", url.PathEscape(pasted), 1), a.text(t), a.fields...)
+					}
+					if answer.status == http.StatusNotFound {
+						w.fields = nil
+					}
+					answer.refused(t, fmt.Sprintf("%s: a key in %s", o.ID, p.Name), w)
+					if strings.Contains(answer.text, tail) {
+						t.Errorf("%s: a key in %s is repeated", o.ID, p.Name)
+					}
+				}
+			}
+			// As the name of a parameter, and as a part of the path that there is not.
+			answer := b.send(t, o, a.path+"/"+text, a.text(t), a.fields...)
+			if !o.own() {
+				b.query(t, a, text, "1").refused(t, o.ID+": a key as a name", wanted{statuses: []int{http.StatusBadRequest}})
+			}
+			if answer.status/100 == 2 || strings.Contains(answer.text, tail) {
+				t.Errorf("%s: a key behind its path: %d, repeated: %v", o.ID, answer.status, strings.Contains(answer.text, tail))
+			}
+		}
+	}
+	b.unwritten(t, attacks)
+	if answer := b.send(t, &besiegedOperation{ID: "searchKey", method: http.MethodPost}, "/v1/keys:search", jsonOf(t, map[string]string{"text": text})); answer.status != http.StatusOK || strings.Contains(answer.text, tail) {
+		t.Errorf("it is found by POST: %d", answer.status)
+	}
+	if b.holds(t, tail) {
+		t.Error("the database has the key")
+	}
+	for _, kept := range []struct{ where, text string }{{"the metrics", b.adminText(t, "/metrics")}, {"the log", b.log(t)}} {
+		if kept.text == "" || strings.Contains(kept.text, tail) {
+			t.Errorf("%s: %d bytes, which have the key: %v", kept.where, len(kept.text), strings.Contains(kept.text, tail))
+		}
+	}
+}
+
 // unreadableText sends what is no text to one place that takes one.
 func (b *besieged) unreadableText(t *testing.T, a *aim, p *place) {
 	t.Helper()

@@ -438,6 +438,7 @@ func TestHostileInput(t *testing.T) {
 			t.Errorf("only %d of %d texts were sent", b.texts, all)
 		}
 	})
+	attack.Case(t, "ADMIN-16", attack.Admin, func(t *testing.T) { b.keysInAddresses(t, operations) }) // the last one: to read the log stops the program
 	t.Logf("%d operations, %d requests", len(operations), b.requests)
 }
 
