@@ -20,6 +20,7 @@ import (
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/secret"
+	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage"
 )
@@ -59,6 +60,8 @@ type settings struct {
 	seen  *server.SeenOptions             // of the database's past; nil for nothing
 
 	credits func(usage.Store) usage.Store // the same
+
+	sessions func(session.Store) session.Store // the same
 
 	access io.Writer // gets the access log in JSON, whole records as they come; nil for the log file
 
@@ -117,6 +120,10 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if s.credits != nil {
 		credits = s.credits(credits)
 	}
+	var sessions session.Store = db.Sessions()
+	if s.sessions != nil {
+		sessions = s.sessions(sessions)
+	}
 	signer, err := audit.NewSigner()
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +134,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	}
 	p.run(t, server.Options{
 		Usage: db.Usage(), Audit: &server.AuditOptions{Store: db.Audit(), Signer: signer},
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: db.Outbox(), Portal: db.Portal(), Peppers: p.peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: sessions, Credits: credits, Outbox: db.Outbox(), Portal: db.Portal(), Peppers: p.peppers,
 		Accounts:  p.accounts,
 		AccessLog: access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,
