@@ -44,15 +44,16 @@ func (f *fickle) say(who string, err error) {
 func TestFollow(t *testing.T) {
 	away := errAway
 	for name, tt := range map[string]struct {
-		who  string
-		err  error
-		lost bool
+		who   string
+		err   error
+		lost  bool
+		bound time.Duration
 	}{
-		"nothing changed":     {"ada", nil, false},
-		"revoked":             {"", authn.Wrong("revoked"), true},
-		"somebody else":       {"bob", nil, true},
-		"nobody":              {"", authn.ErrNoCredential, true},
-		"no store for longer": {"", away, true},
+		"nothing changed":     {"ada", nil, false, 0},
+		"revoked":             {"", authn.Wrong("revoked"), true, exchange.WatchEvery},
+		"somebody else":       {"bob", nil, true, 2 * exchange.WatchEvery}, // a failure, which counts the second time
+		"nobody":              {"", authn.ErrNoCredential, true, exchange.WatchEvery},
+		"no store for longer": {"", away, true, 2 * exchange.WatchEvery},
 	} {
 		attack.Case(t, "KEY-37", attack.Library, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -68,6 +69,12 @@ func TestFollow(t *testing.T) {
 					ctx, cancel := s.Follow(r)
 					defer cancel()
 					scheme.say(tt.who, tt.err)
+					begin := time.Now()
+					defer func() {
+						if took := time.Since(begin); tt.lost && took > tt.bound {
+							t.Errorf("%s: it took %v, want %v at most", name, took, tt.bound)
+						}
+					}()
 					select {
 					case <-ctx.Done():
 						cause = context.Cause(ctx) //nolint:contextcheck // it is asked why it ended

@@ -95,6 +95,23 @@ func (p *Peppers) ImportText(text secret.Text, created time.Time) (Secret, error
 	return Secret{Digest: pepper.imported(clear), Pepper: pepper.id, Created: moment(created), Number: 1, Format: FormatText}, nil
 }
 
+// ImportedDigests returns what an imported key with this text may be found by, in
+// each format and under each pepper: what [Peppers.ImportText] makes of it first. Of
+// a text that cannot be imported there is none.
+func (p *Peppers) ImportedDigests(text secret.Text) []ImportedDigest {
+	clear := text.Reveal()
+	if !importable(clear) {
+		return nil
+	}
+	l := legacy{formats: Formats()}
+	sums := l.sums(clear, p)
+	all := make([]ImportedDigest, len(sums))
+	for i := range sums {
+		all[i] = ImportedDigest{Format: sums[i].format.name(), Sum: sums[i].sum}
+	}
+	return all
+}
+
 // ImportDigest returns the secret of a key of another system of whose text only
 // the digest is known: with format "sha256" the 32 bytes of its SHA-256, with
 // "sha512" the 64 of its SHA-512. Errors: [ErrImportDigest].

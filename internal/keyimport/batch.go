@@ -26,8 +26,8 @@ type batch struct {
 	m       *Importer
 	report  *Report
 	size    int // of the next ones
-	changes []apikey.Change
-	at      map[apikey.ImportedDigest]string
+	keys    []taken
+	seen    seen
 	writing []chan written // the oldest first
 }
 
@@ -60,13 +60,12 @@ func (b *batch) add(ctx context.Context, c apikey.Change, e *Entry) error {
 	if b.report.Wrong > 0 {
 		return b.report.Errors[0]
 	}
-	of := digestOf(&c)
-	if first, twice := b.at[of]; twice {
+	key := b.m.take(c, e)
+	if first, twice := b.seen.add(&key); twice {
 		return sameAs(e, first)
 	}
-	b.at[of] = e.At
-	b.changes = append(b.changes, c)
-	if len(b.changes) < b.size {
+	b.keys = append(b.keys, key)
+	if len(b.keys) < b.size {
 		return nil
 	}
 	return b.flush(ctx)
@@ -74,16 +73,16 @@ func (b *batch) add(ctx context.Context, c apikey.Change, e *Entry) error {
 
 // flush begins to write the batch, once there are few enough on their way.
 func (b *batch) flush(ctx context.Context) error {
-	if err := b.wait(underWay - 1); err != nil || len(b.changes) == 0 {
+	if err := b.wait(underWay - 1); err != nil || len(b.keys) == 0 {
 		return err
 	}
-	changes, at := b.changes, b.at
-	b.changes, b.at = make([]apikey.Change, 0, b.size), make(map[apikey.ImportedDigest]string, b.size)
+	keys := b.keys
+	b.keys, b.seen = make([]taken, 0, b.size), newSeen()
 	done := make(chan written, 1)
 	b.writing = append(b.writing, done)
 	go func() {
 		began := time.Now()
-		w := b.m.write(ctx, changes, at)
+		w := b.m.write(ctx, keys)
 		w.took = time.Since(began)
 		done <- w
 	}()
@@ -117,85 +116,66 @@ func (b *batch) wait(some int) (err error) {
 	return err
 }
 
-// write writes changes: all, or those that are not there yet.
-func (m *Importer) write(ctx context.Context, changes []apikey.Change, at map[apikey.ImportedDigest]string) written {
-	_, err := m.cfg.Store.ApplyAll(ctx, changes)
+// write writes keys: all, or those that are not there yet.
+func (m *Importer) write(ctx context.Context, keys []taken) written {
+	some, err := m.otherwise(ctx, keys)
+	if err == nil && !some {
+		_, err = m.cfg.Store.ApplyAll(ctx, changesOf(keys))
+	}
 	switch {
+	case some && err == nil, errors.Is(err, apikey.ErrExists):
+		return m.missing(ctx, keys)
 	case err == nil:
-		return written{imported: len(changes)}
-	case errors.Is(err, apikey.ErrExists):
-		return m.missing(ctx, changes, at)
+		return written{imported: len(keys)}
 	default:
 		return written{err: err}
 	}
 }
 
 // missing finds out which keys of a batch are there, and writes the others.
-func (m *Importer) missing(ctx context.Context, changes []apikey.Change, at map[apikey.ImportedDigest]string) written {
-	present, err := m.present(ctx, changes)
+func (m *Importer) missing(ctx context.Context, keys []taken) written {
+	present, err := m.present(ctx, keys)
 	if err != nil {
 		return written{err: err}
 	}
 	var there []error
-	var missing []apikey.Change
-	for i := range changes {
+	var missing []taken
+	for i := range keys {
 		switch {
 		case !present[i]:
-			missing = append(missing, changes[i])
+			missing = append(missing, keys[i])
 		case len(there) < MaxErrors:
-			there = append(there, IsPresent(at[digestOf(&changes[i])]))
+			there = append(there, IsPresent(keys[i].at))
 		}
 	}
 	if len(there) > 0 && !m.cfg.Resume {
 		return written{err: errors.Join(there...)}
 	}
 	if len(missing) == 0 {
-		return written{present: len(changes)}
+		return written{present: len(keys)}
 	}
-	if _, err := m.cfg.Store.ApplyAll(ctx, missing); err != nil {
-		return written{present: len(changes) - len(missing), err: err}
+	if _, err := m.cfg.Store.ApplyAll(ctx, changesOf(missing)); err != nil {
+		return written{present: len(keys) - len(missing), err: err}
 	}
-	return written{imported: len(missing), present: len(changes) - len(missing)}
+	return written{imported: len(missing), present: len(keys) - len(missing)}
 }
 
 // IsPresent returns the error of an entry whose key is there already: it wraps
 // [ErrPresent].
 func IsPresent(at string) error { return fmt.Errorf("%s: %w", at, ErrPresent) }
 
-// present reports of each key whether it is there.
-func (m *Importer) present(ctx context.Context, changes []apikey.Change) ([]bool, error) {
-	of := make([]apikey.ImportedDigest, len(changes))
-	for i := range changes {
-		of[i] = digestOf(&changes[i])
-	}
-	if many, ok := m.cfg.Store.(apikey.DigestFinder); ok {
-		return many.HasDigests(ctx, of)
-	}
-	present := make([]bool, len(of))
-	for i := range of {
-		switch _, err := m.cfg.Store.LookupDigest(ctx, of[i].Format, of[i].Sum); {
-		case err == nil:
-			present[i] = true
-		case !errors.Is(err, apikey.ErrNotFound):
-			return nil, err
-		}
-	}
-	return present, nil
-}
-
 // A lookout asks the store which keys of a file are there, for a check.
 type lookout struct {
-	m       *Importer
-	report  *Report
-	changes []apikey.Change
-	at      []string
+	m      *Importer
+	report *Report
+	keys   []taken
 }
 
-func (l *lookout) add(ctx context.Context, c *apikey.Change, e *Entry) error {
+func (l *lookout) add(ctx context.Context, key *taken) error {
 	if !l.m.cfg.Look {
 		return nil
 	}
-	if l.changes, l.at = append(l.changes, *c), append(l.at, e.At); len(l.changes) < batchSize {
+	if l.keys = append(l.keys, *key); len(l.keys) < batchSize {
 		return nil
 	}
 	return l.ask(ctx)
@@ -203,10 +183,10 @@ func (l *lookout) add(ctx context.Context, c *apikey.Change, e *Entry) error {
 
 // ask counts the keys that are there; without Resume they are wrong.
 func (l *lookout) ask(ctx context.Context) error {
-	if len(l.changes) == 0 {
+	if len(l.keys) == 0 {
 		return nil
 	}
-	present, err := l.m.present(ctx, l.changes)
+	present, err := l.m.present(ctx, l.keys)
 	if err != nil {
 		return err
 	}
@@ -216,9 +196,9 @@ func (l *lookout) ask(ctx context.Context) error {
 		}
 		l.report.Imported, l.report.Present = l.report.Imported-1, l.report.Present+1
 		if !l.m.cfg.Resume {
-			l.report.wrong(IsPresent(l.at[i]))
+			l.report.wrong(IsPresent(l.keys[i].at))
 		}
 	}
-	l.changes, l.at = l.changes[:0], l.at[:0]
+	l.keys = l.keys[:0]
 	return nil
 }

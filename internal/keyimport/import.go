@@ -117,8 +117,8 @@ func (c *Config) complete() error {
 // which are there already: without Resume they are wrong. The error is non-nil when
 // the file cannot be read to its end, or the store gives no answer.
 //
-// Of each key it holds 16 bytes, up to [MaxHeld] keys, and those of more in a
-// temporary file.
+// Of each key it holds 16 bytes, and as many of each other form that its text may have
+// come in, up to [MaxHeld] of them, and those of more in a temporary file.
 func (m *Importer) Check(ctx context.Context) (*Report, error) {
 	r := newReport()
 	twice := newRepeats(m.cfg.held)
@@ -126,10 +126,11 @@ func (m *Importer) Check(ctx context.Context) (*Report, error) {
 	look := lookout{m: m, report: r}
 	err := m.each(ctx, r, func(c apikey.Change, e *Entry) error {
 		r.Imported++
-		if err := twice.add(digestOf(&c)); err != nil {
+		key := m.take(c, e)
+		if err := twice.add(&key); err != nil {
 			return err
 		}
-		return look.add(ctx, &c, e)
+		return look.add(ctx, &key)
 	})
 	if err == nil {
 		err = look.ask(ctx)
@@ -146,7 +147,7 @@ func (m *Importer) Check(ctx context.Context) (*Report, error) {
 // over the latter. What was written before stays, and the report tells it.
 func (m *Importer) Import(ctx context.Context) (*Report, error) {
 	r := newReport()
-	b := batch{m: m, report: r, size: batchSize, at: make(map[apikey.ImportedDigest]string)}
+	b := batch{m: m, report: r, size: batchSize, seen: newSeen()}
 	err := m.each(ctx, r, func(c apikey.Change, e *Entry) error { return b.add(ctx, c, e) })
 	if err == nil && r.Wrong > 0 {
 		err = r.Errors[0]

@@ -16,12 +16,24 @@ import (
 	"github.com/warder-dev/warder/apikey"
 )
 
-// MaxHeld is of how many keys a check holds in memory what tells them apart: 64 MiB.
+// MaxHeld is of how many forms of keys a check holds in memory what tells them apart:
+// 64 MiB.
 const MaxHeld = 4 << 20
 
 // mark is what tells keys apart: a hash of the digest, with seeds of this process,
-// so that nobody makes two keys that have the same.
+// so that nobody makes two keys that have the same. Its last bit says that the key
+// has come in another form: see [taken].
 type mark [16]byte
+
+const otherForm = 1
+
+func (m mark) other() bool { return m[15]&otherForm != 0 }
+
+// form is the mark of the form alone, whether a key has come in it or not.
+func (m mark) form() mark {
+	m[15] &^= otherForm
+	return m
+}
 
 // repeats finds the keys that are there more than once, in memory that does not
 // grow beyond limit marks: those of more are sorted into runs of a temporary file.
@@ -41,17 +53,27 @@ func (s *repeats) mark(d apikey.ImportedDigest) (m mark) {
 	for i, seed := range s.seeds {
 		binary.BigEndian.PutUint64(m[8*i:], maphash.Comparable(seed, d))
 	}
-	return m
+	return m.form()
 }
 
-// add notes a key. The error is one of the temporary file.
-func (s *repeats) add(d apikey.ImportedDigest) error {
+// add notes a key in all its forms. The error is one of the temporary file.
+func (s *repeats) add(key *taken) error {
+	err := s.hold(s.mark(digestOf(&key.change)))
+	for i := 0; err == nil && i < len(key.others); i++ {
+		m := s.mark(key.others[i])
+		m[15] |= otherForm
+		err = s.hold(m)
+	}
+	return err
+}
+
+func (s *repeats) hold(m mark) error {
 	if len(s.held) == s.limit {
 		if err := s.spill(); err != nil {
 			return fmt.Errorf("keyimport: the temporary file of a long import: %w", err)
 		}
 	}
-	s.held = append(s.held, s.mark(d))
+	s.held = append(s.held, m)
 	return nil
 }
 
@@ -91,20 +113,31 @@ func (s *repeats) close() {
 	}
 }
 
-// found returns at most some marks that were added more than once, and how many
-// keys are one too many.
+// found returns at most some forms that more than one key has, of which one at least
+// has come in it, and how many keys are one too many. Keys that have it as another
+// form alone have one of their own in common, or none.
 func (s *repeats) found(some int) (marks map[mark]string, more int, err error) {
 	slices.SortFunc(s.held, compareMarks)
 	marks = make(map[mark]string)
 	var last mark
-	first := true
+	own, other := 0, false // of the form last
 	err = s.sorted(func(m mark) {
-		if m == last && !first {
+		if m.form() != last {
+			last, own, other = m.form(), 0, false
+		}
+		switch {
+		case !m.other():
+			own++
+		case own == 0, other:
+			return
+		default:
+			other = true
+		}
+		if own > 1 || other {
 			if more++; len(marks) < some {
-				marks[m] = ""
+				marks[last] = ""
 			}
 		}
-		last, first = m, false
 	})
 	return marks, more, err
 }
@@ -187,14 +220,20 @@ func (m *Importer) repeated(ctx context.Context, r *Report, all *repeats) error 
 	quiet := &Importer{m.cfg}
 	quiet.cfg.Done = new(atomic.Int64)
 	return quiet.each(ctx, again, func(c apikey.Change, e *Entry) error {
-		of := all.mark(digestOf(&c))
-		first, twice := marks[of]
-		switch {
-		case !twice:
-		case first == "":
-			marks[of] = e.At
-		case len(r.Errors) < MaxErrors:
-			r.Errors = append(r.Errors, sameAs(e, first))
+		key := m.take(c, e)
+		forms := append([]apikey.ImportedDigest{digestOf(&c)}, key.others...)
+		for i := range forms {
+			of := all.mark(forms[i])
+			first, twice := marks[of]
+			switch {
+			case !twice:
+				continue
+			case first == "":
+				marks[of] = e.At
+			case len(r.Errors) < MaxErrors:
+				r.Errors = append(r.Errors, sameAs(e, first))
+			}
+			break
 		}
 		return nil
 	})

@@ -69,8 +69,8 @@ func Take(ctx context.Context, cfg Config, entries []Numbered) (*Report, error) 
 	}
 	m := &Importer{cfg}
 	r := newReport()
-	at := make(map[apikey.ImportedDigest]string)
-	var changes []apikey.Change
+	already := newSeen()
+	var keys []taken
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	var errs []error
 	for i := range entries {
@@ -81,29 +81,28 @@ func Take(ctx context.Context, cfg Config, entries []Numbered) (*Report, error) 
 			errs = append(errs, err)
 			continue
 		}
-		c := m.change(&record, now)
-		of := digestOf(&c)
-		if first, twice := at[of]; twice {
+		key := m.take(m.change(&record, now), &e.Entry)
+		if first, twice := already.add(&key); twice {
 			errs = append(errs, sameAs(&e.Entry, first))
 			continue
 		}
 		r.note(&e.Entry)
-		at[of], changes = e.At, append(changes, c)
+		keys = append(keys, key)
 	}
-	if err := errors.Join(errs...); err != nil || len(changes) == 0 {
+	if err := errors.Join(errs...); err != nil || len(keys) == 0 {
 		return r, err
 	}
 	if cfg.Look {
-		return r, m.look(ctx, r, changes, entries)
+		return r, m.look(ctx, r, keys)
 	}
-	done := m.write(ctx, changes, at)
+	done := m.write(ctx, keys)
 	r.Imported, r.Present = done.imported, done.present
 	return r, done.err
 }
 
-// look tells of changes, one of each entry, which are there already.
-func (m *Importer) look(ctx context.Context, r *Report, changes []apikey.Change, entries []Numbered) error {
-	present, err := m.present(ctx, changes)
+// look tells of keys, one of each entry, which are there already.
+func (m *Importer) look(ctx context.Context, r *Report, keys []taken) error {
+	present, err := m.present(ctx, keys)
 	if err != nil {
 		return err
 	}
@@ -113,9 +112,9 @@ func (m *Importer) look(ctx context.Context, r *Report, changes []apikey.Change,
 			continue
 		}
 		if r.There = append(r.There, i); !m.cfg.Resume && len(errs) < MaxErrors {
-			errs = append(errs, IsPresent(entries[i].At))
+			errs = append(errs, IsPresent(keys[i].at))
 		}
 	}
-	r.Imported, r.Present = len(changes)-len(r.There), len(r.There)
+	r.Imported, r.Present = len(keys)-len(r.There), len(r.There)
 	return errors.Join(errs...)
 }

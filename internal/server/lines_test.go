@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,5 +41,33 @@ func wantLine(t *testing.T, log, message, id string, members logLine) {
 		if got := lines[0][name]; got != want {
 			t.Errorf("%q of request %s: %s is %v, want %v", message, id, name, got, want)
 		}
+	}
+}
+
+// reasonsOf returns what the access log gives as the reason of each request of a key.
+func reasonsOf(t *testing.T, log, keyID string) (reasons []string) {
+	t.Helper()
+	for text := range strings.Lines(log) {
+		var line logLine
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("the log has a line that is no record: %v: %s", err, text)
+		}
+		if line["status"] != nil && line["key_id"] == keyID {
+			reason, _ := line["reason"].(string)
+			reasons = append(reasons, reason)
+		}
+	}
+	return reasons
+}
+
+// wantReasons wants that each of n requests of a key ended for the same reason.
+func wantReasons(t *testing.T, log, keyID string, n int, reason string) {
+	t.Helper()
+	want := make([]string, n)
+	for i := range want {
+		want[i] = reason
+	}
+	if got := reasonsOf(t, log, keyID); !slices.Equal(got, want) {
+		t.Errorf("the requests of %s ended for %q, want %d times %q", keyID, got, n, reason)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/ratelimit"
 	"github.com/warder-dev/warder/secret"
+	"github.com/warder-dev/warder/session"
 	"github.com/warder-dev/warder/sqlite"
 	"github.com/warder-dev/warder/usage"
 	"github.com/warder-dev/warder/webhook"
@@ -61,6 +62,8 @@ type settings struct {
 
 	credits func(usage.Store) usage.Store       // the same
 	outbox  func(webhook.Outbox) webhook.Outbox // the same
+
+	sessions func(session.Store) session.Store // the same
 
 	access io.Writer // gets the access log in JSON, whole records as they come; nil for the log file
 
@@ -123,6 +126,10 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if s.outbox != nil {
 		outbox = s.outbox(outbox)
 	}
+	var sessions session.Store = db.Sessions()
+	if s.sessions != nil {
+		sessions = s.sessions(sessions)
+	}
 	signer, err := audit.NewSigner()
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +140,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	}
 	p.run(t, server.Options{
 		Usage: db.Usage(), Audit: &server.AuditOptions{Store: db.Audit(), Signer: signer},
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: db.Sessions(), Credits: credits, Outbox: outbox, Portal: db.Portal(), Peppers: p.peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: sessions, Credits: credits, Outbox: outbox, Portal: db.Portal(), Peppers: p.peppers,
 		Accounts:  p.accounts,
 		AccessLog: access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,

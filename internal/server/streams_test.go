@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/wire"
+	"github.com/warder-dev/warder/session"
 )
 
 // streamRoutes has a route for each way to prove oneself to a stream.
@@ -149,6 +151,7 @@ func TestStreamsEndWithTheirRights(t *testing.T) {
 	upstream := wire.Listen(t, streaming)
 	keys, sign := issuerOf(t)
 	p := start(t, upstream.URL(), settings{yaml: fmt.Sprintf(streamRoutes, keys)})
+	ended := make(map[apikey.ID]string) // why the streams of keys did
 	for name, tt := range map[string]struct {
 		op     apikey.Op
 		change func(*apikey.Record)
@@ -163,6 +166,7 @@ func TestStreamsEndWithTheirRights(t *testing.T) {
 	} {
 		attack.Case(t, "KEY-37", attack.Gateway, func(t *testing.T) {
 			record, key := p.create(t, apikey.Spec{Environment: "live", Scopes: []string{"orders:*"}})
+			ended[record.ID] = tt.reason
 			path, fields := "/header", "X-API-Key: "+key+"\r\n"
 			if name == "the query" {
 				path, fields = "/query?api_key="+key, ""
@@ -196,10 +200,11 @@ func TestStreamsEndWithTheirRights(t *testing.T) {
 	lives(t, public)
 	closeAll(t, public.Close) // else the stop would wait for it
 	log := p.log(t)
-	for _, reason := range []string{"stream-revoked", "stream-disabled", "stream-expired", "stream-insufficient-scope", "stream-unknown"} {
-		if !strings.Contains(log, `"`+reason+`"`) {
-			t.Errorf("the log does not say %s", reason)
-		}
+	for id, reason := range ended {
+		wantReasons(t, log, string(id), len(kinds()), reason)
+	}
+	if n := strings.Count(log, `"reason":"stream-expired"`); n != len(kinds())+1 {
+		t.Errorf("%d streams have expired, want those of a key and the one of a token", n)
 	}
 }
 
@@ -332,7 +337,64 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 			}
 		}
 		lives(t, other)
+		closeAll(t, other.Close)
 	})
+	r.wantStreams(t, "stream-unknown", len(kinds())) // a session that is over is forgotten
+}
+
+// wantStreams wants so many streams of sessions in the log that ended for a reason.
+func (p *program) wantStreams(t *testing.T, reason string, n int) {
+	t.Helper()
+	if log := p.log(t); strings.Count(log, `"reason":"`+reason+`"`) != n {
+		t.Errorf("%d streams ended for %s, want %d:\n%.3000s", strings.Count(log, `"reason":"`+reason+`"`), reason, n, log)
+	}
+}
+
+// shortened makes sessions that end soon, which no configuration can.
+type shortened struct {
+	session.Store
+
+	shorten func(*session.Record)
+}
+
+func (s shortened) Create(ctx context.Context, r session.Record) error {
+	s.shorten(&r)
+	return s.Store.Create(ctx, r)
+}
+
+// TestStreamsEndWhenTheirSessionExpires: nobody has to do anything for it, and an open
+// stream is no use of its session.
+func TestStreamsEndWhenTheirSessionExpires(t *testing.T) {
+	t.Parallel() // it waits for time to pass
+	const soon = 2 * time.Second
+	for reason, shorten := range map[string]func(*session.Record){
+		"stream-expired": func(r *session.Record) { r.Expires = r.Created.Add(soon); r.IdleExpires = r.Expires },
+		"stream-idle":    func(r *session.Record) { r.IdleExpires = r.LastUsed.Add(soon) },
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			upstream := wire.Listen(t, streaming)
+			r := shootingRange{start(t, upstream.URL(), settings{
+				yaml: loginSettings(t, ""), sessions: func(s session.Store) session.Store { return shortened{s, shorten} },
+			}), upstream}
+			attack.Case(t, "KEY-37", attack.Gateway, func(t *testing.T) {
+				ada, _ := r.login(t, "ada", ownPage)
+				var streams []*wire.Client
+				for _, kind := range kinds() {
+					streams = append(streams, r.open(t, kind, "/", ada+ownPage))
+				}
+				for i, c := range streams {
+					if !ends(t, c) {
+						t.Errorf("a stream of %s goes on after its session", kinds()[i])
+					}
+				}
+				if w, _ := r.send(t, "GET /", ada, ""); w.StatusCode != http.StatusUnauthorized {
+					t.Errorf("the session gets %d, want 401", w.StatusCode)
+				}
+			})
+			r.wantStreams(t, reason, len(kinds()))
+		})
+	}
 }
 
 // A stream lasts no longer than the configuration lets it, whoever opened it.

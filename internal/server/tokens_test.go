@@ -219,6 +219,9 @@ func TestAStreamEndsWithTheKeyOfItsToken(t *testing.T) {
 		}
 		lives(t, other)
 		closeAll(t, other.Close)
+		if reasons := reasonsOf(t, p.log(t), string(record.ID)); !slices.Contains(reasons, "stream-revoked") {
+			t.Errorf("the requests of the key ended for %q, want stream-revoked among them", reasons)
+		}
 	})
 }
 
