@@ -9,6 +9,7 @@ import (
 	"github.com/warder-dev/warder/apikey/apikeytest"
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/audit/audittest"
+	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/idempotency"
 	"github.com/warder-dev/warder/internal/idempotency/idempotencytest"
 	"github.com/warder-dev/warder/internal/portallink/portallinktest"
@@ -52,6 +53,10 @@ func TestAPIKeys(t *testing.T) {
 func TestAPIKeysInSteps(t *testing.T) {
 	keys := open(t, newURL(t)).APIKeys()
 	apikeytest.TestSteps(t, keys, func(some int) apikey.Finder { return postgres.Stepping(keys, some) })
+}
+
+func TestTextIsLiteral(t *testing.T) {
+	attack.Case(t, "SQL-07", attack.Library, func(t *testing.T) { apikeytest.TestText(t, open(t, newURL(t)).APIKeys()) })
 }
 
 func TestAudit(t *testing.T) {

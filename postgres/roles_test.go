@@ -87,7 +87,7 @@ func TestTheRoleOfTheGateways(t *testing.T) {
 		} {
 			err := s.TryAs(t, "warder_app", "warder", statement)
 			server, ok := errors.AsType[*pgconn.PgError](err)
-			if !ok || server.Code != "42501" && server.Code != "42P01" && server.Code != "42704" {
+			if !ok || server.Code != "42501" { // that something is not there denies nothing
 				// GRANT without a right to grant is a warning of the server, and no error.
 				if err == nil && strings.HasPrefix(statement, "GRANT") && s.Query(t, "warder", `SELECT count(*)::text FROM information_schema.role_table_grants WHERE grantee = 'PUBLIC' AND table_schema = 'warder'`) == "0" {
 					continue

@@ -8,6 +8,7 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/apikey/apikeytest"
+	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/sqlite"
 )
 
@@ -18,6 +19,10 @@ func TestAPIKeys(t *testing.T) {
 func TestAPIKeysInSteps(t *testing.T) {
 	keys := open(t, newPath(t)).APIKeys()
 	apikeytest.TestSteps(t, keys, func(some int) apikey.Finder { return sqlite.Stepping(keys, some) })
+}
+
+func TestTextIsLiteral(t *testing.T) {
+	attack.Case(t, "SQL-07", attack.Library, func(t *testing.T) { apikeytest.TestText(t, open(t, newPath(t)).APIKeys()) })
 }
 
 // newPath returns the path of a database that does not exist yet.

@@ -191,6 +191,13 @@ func wantWhole(t *testing.T, s Full, f apikey.Filter, n int) {
 	}
 }
 
+// TestText tests that a text is looked for as it stands, whatever it means to a store. s is
+// empty. [TestStore] does it too; the tests of an adapter name it after its attack.
+func TestText(t *testing.T, s Full) {
+	t.Helper()
+	findText(t, s)
+}
+
 func findText(t *testing.T, s Full) {
 	names := []string{"100% sure", "100 sure", `back\slash`, "under_score", "underXscore", "it's", `say "so"`, "ÄRGER", "star*", "[a-z]", "--"}
 	for i, name := range names {

@@ -36,7 +36,7 @@ func readAPISIX(r io.Reader, yield func(Entry, error) bool) error {
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(text)
+	d := newSource(text)
 	list := func(name string) func() error {
 		return func() error {
 			return elements(d, func(i int) error { return apisixItemOf(d, at("%s[%d]", name, i), yield) })
@@ -48,7 +48,7 @@ func readAPISIX(r io.Reader, yield func(Entry, error) bool) error {
 	return ends(d)
 }
 
-func apisixItemOf(d *json.Decoder, e *entry, yield func(Entry, error) bool) error {
+func apisixItemOf(d *source, e *entry, yield func(Entry, error) bool) error {
 	var raw json.RawMessage
 	if d.Decode(&raw) != nil {
 		return errJSON(d)

@@ -8,12 +8,15 @@ import (
 	"github.com/warder-dev/warder/internal/keyimport"
 )
 
-// An endless reader counts what is read of it.
-type endless struct{ read int }
+// An endless reader repeats a text, and counts what is read of it.
+type endless struct {
+	unit string
+	read int
+}
 
 func (e *endless) Read(p []byte) (int, error) {
 	for i := range p {
-		p[i] = 'a'
+		p[i] = e.unit[(e.read+i)%len(e.unit)]
 	}
 	e.read += len(p)
 	if e.read > 64<<20 {
@@ -30,7 +33,7 @@ func TestALineIsBounded(t *testing.T) {
 			if format == keyimport.AWS {
 				begin = strings.ReplaceAll(begin, "owner", "name")
 			}
-			source, failed := new(endless), false
+			source, failed := &endless{unit: "a"}, false
 			for _, err := range keyimport.Read(format, io.MultiReader(strings.NewReader(begin), source)) {
 				failed = failed || err != nil && strings.Contains(err.Error(), what+" is longer than 1048576 bytes")
 			}
@@ -58,6 +61,61 @@ func TestAFileIsNotBounded(t *testing.T) {
 		got++
 	}
 	if got != n || text.Len() < 4<<20 {
+		t.Errorf("%d entries of %d bytes, want %d", got, text.Len(), n)
+	}
+}
+
+// A text, a number, a value or a blank without an end takes no more memory than any
+// entry, wherever it stands in JSON.
+func TestAValueIsBounded(t *testing.T) {
+	for what, tt := range map[string]struct {
+		format      keyimport.Format
+		begin, unit string
+		want        string
+	}{
+		"a key":           {keyimport.Unkey, `{"keys":[{"plaintext":"`, "a", "what begins at byte 22 is longer than 1048576 bytes"},
+		"a quote":         {keyimport.Unkey, `[{"plaintext":"x","name":"\"`, `\"`, "what begins at byte 25 is longer than 1048576 bytes"},
+		"a name of one":   {keyimport.Tyk, `{"keys":[{"`, "a", "what begins at byte 10 is longer than 1048576 bytes"},
+		"a passed member": {keyimport.Kong, `{"services":[{"name":"`, "a", "what begins at byte 21 is longer than 1048576 bytes"},
+		"a number":        {keyimport.APISIX, `{"list":[{"createdIndex":1`, "1", "what begins at byte 25 is longer than 1048576 bytes"},
+		"an entry":        {keyimport.Kong, `{"consumers":[{"keyauth_credentials":[`, `{"key":"a-key-of-somebody"},`, "is longer than 8388608 bytes: no entry is"},
+		"a line of Tyk":   {keyimport.Tyk, `{"key":"x","data":{"tags":[`, `"a",`, "is longer than 8388608 bytes: no entry is"},
+		"a blank":         {keyimport.Unkey, `[`, " ", "is longer than 8388608 bytes: no entry is"},
+	} {
+		source, failed := &endless{unit: tt.unit}, false
+		for _, err := range keyimport.Read(tt.format, io.MultiReader(strings.NewReader(tt.begin), source)) {
+			failed = failed || err != nil && strings.Contains(err.Error(), tt.want)
+			if !failed {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if !failed || source.read > 16<<20 {
+			t.Errorf("%s: %d bytes were read, and it failed with %q: %v", what, source.read, tt.want, failed)
+		}
+	}
+}
+
+// What is long is each entry, not the file, nor a member that is passed over.
+func TestAFileOfJSONIsNotBounded(t *testing.T) {
+	const n = 20_000
+	var text strings.Builder
+	text.WriteString(`{"services":[`)
+	for range n {
+		text.WriteString(`{"name":"` + strings.Repeat("s", 500) + `\"\\"},`)
+	}
+	text.WriteString(`{}],"consumers":[`)
+	for i := range n {
+		text.WriteString(strings.Repeat(",", min(i, 1)) + `{"username":"` + strings.Repeat("o", 500) + `","keyauth_credentials":[{"key":"a-key-of-somebody-that-is-long"}]}`)
+	}
+	text.WriteString(`]}`)
+	got := 0
+	for _, err := range keyimport.Read(keyimport.Kong, strings.NewReader(text.String())) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got++
+	}
+	if got != n || text.Len() < 16<<20 {
 		t.Errorf("%d entries of %d bytes, want %d", got, text.Len(), n)
 	}
 }

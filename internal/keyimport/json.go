@@ -15,7 +15,10 @@ import (
 
 // errJSON is a file that is not what its format says. What the decoder says of it
 // is not repeated: it may quote a key.
-func errJSON(d *json.Decoder) error {
+func errJSON(d *source) error {
+	if d.in.err != nil {
+		return d.in.err
+	}
 	return fmt.Errorf("keyimport: the file is not the JSON of this format: about byte %d", d.InputOffset())
 }
 
@@ -84,7 +87,7 @@ var errNeither = errors.New("keyimport: the file is neither JSON nor YAML")
 
 // members calls use with the value of each member of the object that comes next
 // whose name it wants; the others are passed over.
-func members(d *json.Decoder, use map[string]func() error) error {
+func members(d *source, use map[string]func() error) error {
 	if err := opens(d, '{'); err != nil {
 		return err
 	}
@@ -107,7 +110,7 @@ func members(d *json.Decoder, use map[string]func() error) error {
 
 // elements calls use with the number of each element of the array that comes
 // next; null is an empty one.
-func elements(d *json.Decoder, use func(i int) error) error {
+func elements(d *source, use func(i int) error) error {
 	token, err := d.Token()
 	if err != nil {
 		return errJSON(d)
@@ -126,14 +129,14 @@ func elements(d *json.Decoder, use func(i int) error) error {
 	return closes(d)
 }
 
-func opens(d *json.Decoder, bracket json.Delim) error {
+func opens(d *source, bracket json.Delim) error {
 	if token, err := d.Token(); err != nil || token != bracket {
 		return errJSON(d)
 	}
 	return nil
 }
 
-func closes(d *json.Decoder) error {
+func closes(d *source) error {
 	if _, err := d.Token(); err != nil {
 		return errJSON(d)
 	}
@@ -141,7 +144,7 @@ func closes(d *json.Decoder) error {
 }
 
 // skip passes over one value, however great.
-func skip(d *json.Decoder) error {
+func skip(d *source) error {
 	depth := 0
 	for {
 		token, err := d.Token()
@@ -161,7 +164,7 @@ func skip(d *json.Decoder) error {
 }
 
 // ends wants nothing more.
-func ends(d *json.Decoder) error {
+func ends(d *source) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errJSON(d)
 	}

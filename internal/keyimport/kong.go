@@ -34,7 +34,7 @@ func readKong(r io.Reader, yield func(Entry, error) bool) error {
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(text)
+	d := newSource(text)
 	err = members(d, map[string]func() error{
 		"consumers": func() error {
 			return elements(d, func(i int) error { return kongConsumerOf(d, i, yield) })
@@ -55,7 +55,7 @@ func readKong(r io.Reader, yield func(Entry, error) bool) error {
 	return ends(d)
 }
 
-func kongConsumerOf(d *json.Decoder, i int, yield func(Entry, error) bool) error {
+func kongConsumerOf(d *source, i int, yield func(Entry, error) bool) error {
 	var raw json.RawMessage
 	if d.Decode(&raw) != nil {
 		return errJSON(d)

@@ -46,7 +46,7 @@ func readTyk(r io.Reader, yield func(Entry, error) bool) error {
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(buffered)
+	d := newSource(buffered)
 	one := func(i int) error { return tykKeyOf(d, at("keys[%d]", i), yield) }
 	if first == '[' {
 		if err := elements(d, one); err != nil {
@@ -83,7 +83,7 @@ func wrapped(head []byte) bool {
 	return regexp.MustCompile(`^\{\s*("pages"\s*:\s*-?[0-9]+\s*,\s*)?"(keys|data)"\s*:\s*\[`).Match(head)
 }
 
-func tykKeyOf(d *json.Decoder, e *entry, yield func(Entry, error) bool) error {
+func tykKeyOf(d *source, e *entry, yield func(Entry, error) bool) error {
 	var raw json.RawMessage
 	if d.Decode(&raw) != nil {
 		return errJSON(d)

@@ -60,7 +60,7 @@ func readUnkey(r io.Reader, yield func(Entry, error) bool) error {
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(buffered)
+	d := newSource(buffered)
 	list := func() error {
 		return elements(d, func(i int) error {
 			var raw json.RawMessage

@@ -72,6 +72,7 @@ type settings struct {
 	before    func(t *testing.T, p *program) // is run before the program starts; nil for nothing
 	token     secret.Text                    // of the admin listener
 	shadow    *config.Config                 // judges beside the program's own; nil for none
+	options   func(*server.Options)          // changes them in the end; nil for nothing
 }
 
 // start runs warder in front of upstream, a base URL. The configuration protects
@@ -138,14 +139,18 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if s.access != nil {
 		access = slog.New(slog.NewJSONHandler(s.access, nil))
 	}
-	p.run(t, server.Options{
+	o := server.Options{
 		Usage: db.Usage(), Audit: &server.AuditOptions{Store: db.Audit(), Signer: signer},
 		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: sessions, Credits: credits, Outbox: outbox, Portal: db.Portal(), Peppers: p.peppers,
 		Accounts:  p.accounts,
 		AccessLog: access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,
 		Seen: s.seen, LimitStore: s.limit, LimitStoreUp: func() bool { return s.limit != nil },
-	}, func() { closeAll(t, logs.Close, db.Close) })
+	}
+	if s.options != nil {
+		s.options(&o)
+	}
+	p.run(t, o, func() { closeAll(t, logs.Close, db.Close) })
 	return p
 }
 
