@@ -124,7 +124,7 @@ func refusalsOf(name string) (statuses []int, known bool) {
 	switch name {
 	case "requestid", "accesslog", "securityheaders", "tracing", "cors", "authn": // nothing but authn, whose requirement says it
 		return nil, true
-	case "forwarded", "target":
+	case "forwarded", "target", "paths":
 		return []int{http.StatusBadRequest}, true
 	case "trustedhost":
 		return []int{http.StatusBadRequest, http.StatusMisdirectedRequest}, true

@@ -33,31 +33,31 @@ func TestExplain(t *testing.T) {
 	}{
 		"it passes": {
 			"GET", exchange.PatternScopes("orders:*"), nil,
-			[]string{"target passed", "authn passed", "authz passed"},
+			[]string{"paths passed", "authn passed", "authz passed"},
 			[]string{"scheme fickle: proves", "alternative fickle with orders:read: holds", "require reads: holds"},
 		},
 		"a rule refuses": {
 			"POST", exchange.PatternScopes("orders:*"), nil,
-			[]string{"target passed", "authn passed", "authz refused"},
+			[]string{"paths passed", "authn passed", "authz refused"},
 			[]string{"scheme fickle: proves", "alternative fickle with orders:read: holds", "require reads: does not hold"},
 		},
 		"a scope lacks": {
 			"GET", exchange.PatternScopes("other:*"), nil,
-			[]string{"target passed", "authn refused", "authz not reached"},
+			[]string{"paths passed", "authn refused", "authz not reached"},
 			[]string{"scheme fickle: proves", "alternative fickle with orders:read: does not hold"},
 		},
 		"it is wrong": {
 			"GET",
 			exchange.Scopes{},
 			authn.Wrong("revoked"),
-			[]string{"target passed", "authn refused", "authz not reached"},
+			[]string{"paths passed", "authn refused", "authz not reached"},
 			[]string{"scheme fickle: is refused", "alternative fickle with orders:read: does not hold"},
 		},
 		"nobody knows": {
 			"GET",
 			exchange.Scopes{},
 			errAway,
-			[]string{"target passed", "authn failed", "authz not reached"},
+			[]string{"paths passed", "authn failed", "authz not reached"},
 			[]string{"scheme fickle: cannot be judged", "alternative fickle with orders:read: does not hold"},
 		},
 	} {

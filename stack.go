@@ -213,7 +213,7 @@ func (e *Edge) order() []link {
 // order is the order of a policy's stages.
 func (p *Policy) order() []link {
 	var c chain
-	c.add("target", true, paths{allowed: p.Paths})
+	c.add("paths", true, paths{allowed: p.Paths})
 	c.add("securityheaders", p.SecurityHeaders != nil, p.SecurityHeaders)
 	c.add("cors", p.CORS != nil, p.CORS)
 	c.add("bodylimit", p.BodyLimit != nil, p.BodyLimit)

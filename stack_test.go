@@ -142,8 +142,6 @@ func TestStagesJudgeInTheOrderOfTheFields(t *testing.T) {
 	want = nil
 	for _, f := range fields(policy) {
 		switch f {
-		case "paths":
-			want = append(want, "target")
 		case "deny":
 			want = append(want, "route")
 		case "once", "links":
@@ -165,8 +163,8 @@ func TestNilStagesAreAbsent(t *testing.T) {
 	if got := warder.EdgeOrder(new(warder.Edge)); len(got) != 0 {
 		t.Errorf("an empty Edge asks %v", got)
 	}
-	if got := warder.PolicyOrder(new(warder.Policy)); !slices.Equal(got, []string{"target"}) {
-		t.Errorf("an empty Policy asks %v, want only its own judgement of the target", got)
+	if got := warder.PolicyOrder(new(warder.Policy)); !slices.Equal(got, []string{"paths"}) {
+		t.Errorf("an empty Policy asks %v, want only its own judgement of the path", got)
 	}
 }
 
@@ -256,8 +254,8 @@ func TestPathsJudgeWhatTheEdgeLetThrough(t *testing.T) {
 			if trace.Allowed() != tt.pass || trace.Verdict.Reason() != tt.reason {
 				t.Errorf("got %v %q, want pass = %v, %q", trace.Verdict.Kind(), trace.Verdict.Reason(), tt.pass, tt.reason)
 			}
-			if p := trace.Verdict.Problem(); !tt.pass && (p.Type != problem.InvalidTarget || trace.Stage != "target") {
-				t.Errorf("refused by %q with %v, want target, %s", trace.Stage, p, problem.InvalidTarget)
+			if p := trace.Verdict.Problem(); !tt.pass && (p.Type != problem.InvalidTarget || trace.Stage != "paths") {
+				t.Errorf("refused by %q with %v, want paths, %s", trace.Stage, p, problem.InvalidTarget)
 			}
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/warder-dev/warder/internal/pathpattern"
 )
 
 // How much may narrow one key.
@@ -72,6 +74,9 @@ func checkPaths(patterns []string) error {
 		}
 		if _, err := parsePath(text); err != nil {
 			return &SpecError{"paths", fmt.Sprintf("number %d: %v", i+1, err)}
+		}
+		if costs, mend := pathpattern.Foreign(text); costs != "" { // the key would be good for no path that was meant
+			return &SpecError{"paths", fmt.Sprintf("number %d: %s; %s", i+1, costs, mend)}
 		}
 		if HoldsKey(text) {
 			return &SpecError{"paths", fmt.Sprintf("number %d: holds the text of a key", i+1)}

@@ -29,6 +29,7 @@ func pathPatterns() []struct{ pattern, yes, no string } {
 		{"/files/{name}.json", "/files/a.json /files/a.b%2Ejson /files/a.json.json", "/files/.json /files/a.jso /files/a.JSON /files/a/b.json /files/a.json/"},
 		{"/v{n}/{from}-{to}", "/v1/a-b /v%31/a-b-c", "/v/a-b /v1/-b /w1/a-b /v1/ab"},
 		{"/caf%C3%A9", "/caf%C3%A9 /caf%c3%a9", "/cafe /caf%C3"},
+		{"/a/%2A/%3Aid", "/a/*/:id /a/%2a/%3Aid", "/a/b/c /a/*/id"},
 		{"/a%2Fb", "/a%2Fb /a%2fb /%61%2Fb", "/a/b"},
 	}
 }

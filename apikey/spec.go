@@ -50,7 +50,8 @@ type Spec struct {
 
 	// Paths are the patterns of which one has to match the canonical path, written
 	// as those of routes without a method and a host: "/orders/" takes all below it,
-	// "/orders/{id}" one segment. At most 100; none: any.
+	// "/orders/{id}" one segment; what would be a wildcard elsewhere, such as "*", is
+	// refused. At most 100; none: any.
 	Paths []string
 
 	// Origins are the pages from which alone a key of [KindPublic] may be used:

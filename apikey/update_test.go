@@ -68,7 +68,7 @@ func hostile(text string) map[string][]apikey.Spec {
 			{Addresses: []netip.Prefix{netip.MustParsePrefix("::ffff:0.0.0.0/80")}},
 		},
 		"methods": {{Methods: slices.Repeat([]string{"GET"}, 21)}, {Methods: []string{"get"}}, {Methods: []string{""}}, {Methods: []string{"GET POST"}}, {Methods: []string{"G\x00"}}},
-		"paths":   {{Paths: many(101)}, {Paths: []string{"/" + strings.Repeat("a", 512)}}, {Paths: []string{"orders"}}, {Paths: []string{"GET /orders"}}, {Paths: []string{""}}, {Paths: []string{"/a/../b"}}, {Paths: []string{"/a//b"}}, {Paths: []string{"/{a}{b}"}}, {Paths: []string{"/" + text}}},
+		"paths":   {{Paths: many(101)}, {Paths: []string{"/" + strings.Repeat("a", 512)}}, {Paths: []string{"orders"}}, {Paths: []string{"GET /orders"}}, {Paths: []string{""}}, {Paths: []string{"/a/../b"}}, {Paths: []string{"/a//b"}}, {Paths: []string{"/{a}{b}"}}, {Paths: []string{"/" + text}}, {Paths: []string{"/orders/*"}}, {Paths: []string{"/fine", "/orders/**"}}, {Paths: []string{"/files/*.json"}}, {Paths: []string{"/orders/:id/lines"}}},
 		"limits": {
 			{Limits: slices.Repeat([]exchange.Quota{{Name: "key", Count: 1, Per: minute}}, 2)},
 			{Limits: make([]exchange.Quota, 11)},

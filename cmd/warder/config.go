@@ -21,6 +21,9 @@ func loadConfig(s config.Source) (*config.Config, error) {
 			return nil, err
 		}
 	}
+	if !s.StoreOnly {
+		s.Expression = gateway.CheckExpression
+	}
 	cfg, err := config.Load(s)
 	if _, ok := errors.AsType[*config.Errors](err); ok {
 		return nil, fail(exitUsage, "", "%w", err)

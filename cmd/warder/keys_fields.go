@@ -53,13 +53,12 @@ type parsed struct {
 
 // parse reports everything that cannot be read at once.
 func (o *fieldFlags) parse(now time.Time) (p parsed, _ error) {
-	var errs [7]error
+	var errs [6]error
 	p.expires, errs[0] = o.expires(now)
 	p.certificate, errs[1] = o.sum()
 	p.ips, errs[2] = parseIPs(o.ips)
 	p.limits, errs[3] = parseLimits(o.limits)
 	p.meta, errs[4] = parseMeta(o.meta)
-	errs[6] = checkWildcards(o.paths)
 	if o.idleRevoke != "" {
 		var err error
 		if p.idleRevoke, err = config.ParseDuration(o.idleRevoke); err != nil {
@@ -67,17 +66,6 @@ func (o *fieldFlags) parse(now time.Time) (p parsed, _ error) {
 		}
 	}
 	return p, errors.Join(errs[:]...)
-}
-
-// checkWildcards refuses patterns of other programs, by which a key would be good for
-// no path at all.
-func checkWildcards(paths []string) error {
-	for i, path := range paths {
-		if costs, mend := config.ForeignWildcard(path); costs != "" {
-			return fmt.Errorf("--path: number %d: %s; %s", i+1, costs, mend)
-		}
-	}
-	return nil
 }
 
 func (o *fieldFlags) expires(now time.Time) (time.Time, error) {

@@ -58,6 +58,7 @@ func (l *loader) checkCondition(field string, c *Condition) {
 	l.eachWord(field+".paths", c.Paths, func(word string) bool { return strings.HasPrefix(word, "/") }, "is not a path", "write it like /orders/**")
 	l.eachWord(field+".addresses", c.Addresses, validNetwork, "is neither an address nor a network", "write it like 10.0.0.0/8")
 	l.eachWord(field+".schemes", c.Schemes, func(word string) bool { _, ok := l.config.Schemes[word]; return ok || word == DefaultScheme }, "is not the name of a scheme", "")
+	l.checkExpression(field+".cel", c.CEL, false)
 	for i := range c.Times {
 		l.checkTimes(fmt.Sprintf("%s.times[%d]", field, i), &c.Times[i])
 	}

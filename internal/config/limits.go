@@ -262,12 +262,14 @@ func (l *loader) checkBy(field string, by []string) {
 	seen := map[string]bool{}
 	for i, text := range by {
 		entry := fmt.Sprintf("%s[%d]", field, i)
-		switch _, ok := ParseBy(text); {
+		switch b, ok := ParseBy(text); {
 		case l.failed(entry):
 		case !ok:
 			l.reject(entry, l.show(entry)+" does not tell subjects apart", "write address, key, owner, session, principal, route, header:NAME, claim:NAME or cel:EXPRESSION")
 		case seen[text]:
 			l.reject(entry, "is in the list twice", "")
+		case b.Kind == "cel":
+			l.checkExpression(entry, b.Name, true)
 		}
 		seen[text] = true
 	}

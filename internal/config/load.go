@@ -29,6 +29,10 @@ type Source struct {
 	Environ []string          // "NAME=value" as os.Environ returns it; WARDER_* set fields, all serve ${NAME}
 	Flags   map[string]string // by flag name, with or without leading dashes, see [Settings]
 
+	// Expression returns what is wrong with an expression in CEL, whose value is a text
+	// or else a bool. nil: whoever uses them finds it out.
+	Expression func(expression string, text bool) error
+
 	// StoreOnly is for commands that work on the key store: they need nothing to
 	// protect. What is given is checked all the same.
 	StoreOnly bool
@@ -45,6 +49,7 @@ func Load(src Source) (*Config, error) {
 		config:  &Config{},
 		bad:     map[string]bool{},
 		idle:    src.StoreOnly,
+		compile: src.Expression,
 	}
 	applyDefaults(reflect.ValueOf(l.config).Elem())
 	l.loadFile()
@@ -70,6 +75,8 @@ type loader struct {
 	bad     map[string]bool // fields in errs
 	unread  bool            // the file could not be read or parsed
 	idle    bool            // nothing to protect is no error
+
+	compile func(expression string, text bool) error // of expressions; may be nil
 
 	headersValid bool // the top level's, which routes inherit
 }

@@ -46,6 +46,17 @@ func (g *Gateway) authn(security []config.Alternative, publicKeys bool) (*authn.
 	return authn.New(authn.Config{Requirement: requirement, Realm: g.cfg.Config.Keys.Realm, PublicKeys: publicKeys, InsecureVerbose: g.cfg.Config.InsecureVerbose})
 }
 
+// CheckExpression reports what is wrong with an expression of a condition, or with one
+// whose value is a text, for config.Source. Its errors name the line and column within it.
+func CheckExpression(expression string, text bool) (err error) {
+	if text {
+		_, err = celcond.NewText(celcond.Config{Expression: expression})
+	} else {
+		_, err = celcond.New(celcond.Config{Expression: expression})
+	}
+	return err
+}
+
 // authz makes the rules of a route's conditions.
 func (g *Gateway) authz(conditions []config.Condition) (*authz.Stage, error) {
 	return newAuthz(conditions, func(x *exchange.Exchange, would exchange.Verdict) { g.cfg.Shadowed(x, "authz", would.Reason()) })

@@ -95,9 +95,9 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 	if len(all.Keys) != 2 || all.Keys[0].Key.Name != "a" || all.Keys[1].Text == "" || w.count(t) != 2 {
 		t.Errorf("made %+v", all)
 	}
-	r = w.ask(t, http.MethodPost, "/v1/keys:batchCreate", `{"keys":[{"name":"c"},{"name":"d","scopes":["no scope"]},{"addresses":["nowhere"]}]}`)
+	r = w.ask(t, http.MethodPost, "/v1/keys:batchCreate", `{"keys":[{"name":"c"},{"name":"d","scopes":["no scope"]},{"addresses":["nowhere"]},{"paths":["/orders/*"]}]}`)
 	want(t, "batch with a bad one", r, http.StatusBadRequest)
-	if got := strings.Join(r.fields(t), " "); got != "keys[1].scopes keys[2].addresses[0]" || w.count(t) != 2 {
+	if got := strings.Join(r.fields(t), " "); got != "keys[1].scopes keys[2].addresses[0] keys[3].paths" || w.count(t) != 2 {
 		t.Errorf("names %q, %d keys", got, w.count(t))
 	}
 	many := strings.Repeat(`{"name":"`+strings.Repeat("x", 100)+`"},`, 1000)

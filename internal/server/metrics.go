@@ -98,7 +98,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 			Name: "warder_requests_in_flight", Help: "Requests that are being served.",
 		}),
 		stages: set([]string{
-			"requestid", "accesslog", "securityheaders", "forwarded", "tracing", "trustedhost", "sni", "target", "https",
+			"requestid", "accesslog", "securityheaders", "forwarded", "tracing", "trustedhost", "sni", "target", "https", "paths",
 			"cors", "bodylimit", "addresslimit", "route", "guard", "authn", "csrf", "authz", "validate", "concurrency", "principallimit", "credit", "handler", ratelimits.Stage,
 		}),
 	}
