@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // exported is an entry in an export: Before and After are the very text that was
@@ -86,12 +87,22 @@ func NewCSVWriter(to io.Writer) *Writer {
 	}
 }
 
-// cell is text that no spreadsheet runs.
+// cell is text that no spreadsheet runs: neither from its beginning, nor from behind what
+// some take for the end of a cell, such as ";" where a comma divides decimals.
 func cell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return "'" + text
+	const begins, ends, between = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20", ";\t\r\n", " \"'"
+	var out strings.Builder
+	begun := true
+	for text != "" {
+		r, n := utf8.DecodeRuneInString(text)
+		if begun && strings.ContainsRune(begins, r) {
+			out.WriteByte('\'')
+		}
+		out.WriteString(text[:n])
+		text = text[n:]
+		begun = strings.ContainsRune(ends, r) || begun && strings.ContainsRune(between, r)
 	}
-	return text
+	return out.String()
 }
 
 // maxExportLine is how long a line of an export may be, in bytes: two states, each

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/warder-dev/warder/audit"
 	"github.com/warder-dev/warder/audit/audittest"
@@ -80,6 +81,33 @@ func TestExportsThatAreNone(t *testing.T) {
 	} {
 		if _, err := verifyExport(line + bad); err == nil || !strings.Contains(err.Error(), "line 2") {
 			t.Errorf("%s: %v, want an error that names line 2", name, err)
+		}
+	}
+}
+
+// TestFormulasInCSV reads a row as each of the dividers has it that spreadsheets take for
+// the end of a cell: none begins a formula.
+func TestFormulasInCSV(t *testing.T) {
+	for text, want := range map[string]string{
+		"=1":               "'=1",
+		"plain":            "plain",
+		"a=1-2+3@x":        "a=1-2+3@x",
+		"x;=cmd|' /C c'!A": "x;'=cmd|' /C c'!A",
+		"x; \"=1":          "x; \"'=1",
+		"x\t@SUM(A1)":      "x\t'@SUM(A1)",
+		"x\n+1":            "x\n'+1",
+		"\n=1":             "'\n'=1",
+		"\uff1d1;\uff0b1":  "'\uff1d1;'\uff0b1",
+		"\xff;=1":          "\xff;'=1",
+		";;--1":            ";;'--1",
+	} {
+		entry := audit.Entry{Event: audit.Event{At: time.Unix(1, 0), Actor: text, Source: "s", Op: "o", Kind: "k", Subject: "x"}}
+		rows, err := csv.NewReader(strings.NewReader(exportOf(t, asCSV, []audit.Entry{entry}))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rows[1][2]; got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -76,9 +76,14 @@ const (
 // that a report may come twice; when the store gave no answer the whole is 503,
 // and the sender asks again. Nothing in the answer or the log holds a secret.
 //
+// Of reports that are on their way at once it reads 64, which is a bound on memory: the
+// one that began first is told to come again later.
+//
 // An Endpoint is safe for concurrent use. It belongs on a route without authn.
 type Endpoint struct {
 	cfg EndpointConfig
+
+	pending pending
 
 	method, long, body, wrong, away *problem.Problem
 }
@@ -151,7 +156,13 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		exchange.Respond(w, r, e.method, "", nil)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	coming := e.pending.begin(w, r)
+	body, err := io.ReadAll(coming)
+	coming.end()
+	if errors.Is(err, errPushedOut) {
+		exchange.Respond(w, r, e.away, "", err)
+		return
+	}
 	if _, long := errors.AsType[*http.MaxBytesError](err); long {
 		exchange.Respond(w, r, e.long, "", nil)
 		return

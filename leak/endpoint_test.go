@@ -1,6 +1,7 @@
 package leak_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -16,6 +17,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -609,5 +611,59 @@ func TestNewEndpointReportsEverything(t *testing.T) {
 		if !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("error %v does not tell of %s", err, want)
 		}
+	}
+}
+
+// TestReportsThatDoNotEnd: whoever keeps connections with half a report each, which wants
+// no signature, costs bounded memory, and keeps out nobody who sends a whole one.
+func TestReportsThatDoNotEnd(t *testing.T) {
+	p := publish(t, "k1")
+	w := newWorld(t, leak.EndpointConfig{Sender: p.sender(t)})
+	server := httptest.NewServer(w)
+	defer server.Close()
+	const most = 64
+	halves := make([]net.Conn, most+10)
+	for i := range halves {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		halves[i] = conn
+		if _, err := io.ReadFull(conn, make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))); err != nil { // it is being read
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, "["); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, conn := range halves[:10] {
+		if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("half a report, number %d: %v, want 503", i, err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+			t.Errorf("half a report, number %d: %s, want 503", i, response.Status)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("[]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(r.Header, p.sign(t, "k1", "[]"))
+	response, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("a whole report beside them: %s, want 200", response.Status)
 	}
 }

@@ -94,6 +94,10 @@ type Config struct {
 	// also for nobody.
 	KeyStore apikey.Store
 	Leaked   func(leak.Report)
+
+	// Changed is told of each of those keys before the report is answered. nil for the
+	// Verifier alone.
+	Changed func(apikey.ID)
 }
 
 // A Gateway judges and forwards requests. It is safe for concurrent use.

@@ -53,8 +53,12 @@ func (g *Gateway) addLeaks(routes *warder.Routes) error {
 }
 
 func (g *Gateway) leakEndpoint(cfg *config.Leaks, sender leak.Sender) (*leak.Endpoint, error) {
+	changed := g.cfg.Changed
+	if changed == nil {
+		changed = g.cfg.Verifier.Invalidate
+	}
 	return leak.NewEndpoint(leak.EndpointConfig{
 		Sender: sender, Verifier: g.cfg.Verifier, Store: g.cfg.KeyStore, Action: leak.Action(cfg.Action), Grace: cfg.Grace,
-		Changed: g.cfg.Verifier.Invalidate, Found: g.cfg.Leaked, Log: g.cfg.Log,
+		Changed: changed, Found: g.cfg.Leaked, Log: g.cfg.Log,
 	})
 }

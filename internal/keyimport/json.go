@@ -72,10 +72,26 @@ func yamlToJSON(text []byte) (converted []byte, err error) {
 			converted, err = nil, errNeither
 		}
 	}()
+	var within, dashes int
 	for _, t := range lexer.Tokenize(string(text)) {
-		if t.Type == token.AliasType { // some lines of them stand for gigabytes
+		switch t.Type {
+		case token.AliasType: // some lines of them stand for gigabytes
 			return nil, fmt.Errorf("keyimport: line %d: an alias (*name) in YAML is not read: convert the file to JSON", t.Position.Line)
+		case token.SequenceStartType, token.MappingStartType:
+			within++
+		case token.SequenceEndType, token.MappingEndType:
+			within--
+		case token.SequenceEntryType:
+			dashes++
+			if dashes <= maxWithin {
+				continue
+			}
+		default:
 		}
+		if within > maxWithin || dashes > maxWithin {
+			return nil, fmt.Errorf("keyimport: line %d: more than %d lists or maps within each other", t.Position.Line, maxWithin)
+		}
+		dashes = 0
 	}
 	if converted, err = yaml.YAMLToJSON(text); err != nil {
 		return nil, errNeither

@@ -80,6 +80,10 @@ func (e *FieldError) Error() string { return e.At + ": " + e.Field + ": " + e.Re
 // maxYAML is the greatest YAML file, in bytes: it is read as a whole.
 const maxYAML = 64 << 20
 
+// maxWithin is how many lists and maps of a YAML file may stand within each other on a
+// line: what the converter takes for them grows with the square of their number.
+const maxWithin = 100
+
 // Read returns the entries of r, in their order, each with one or more joined
 // [*FieldError] when it cannot be taken over. Any other error is the last: r
 // cannot be read on. Memory does not grow with r, but for YAML, which may have 64

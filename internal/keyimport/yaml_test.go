@@ -18,6 +18,9 @@ func TestHostileYAML(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"aliases of aliases", "consumers: []\n" + bomb, "keyimport: line 3: an alias"},
 		{"an alias of itself", "consumers: &b [*b]\n", "keyimport: line 1: an alias"},
+		{"lists within each other", "consumers: " + strings.Repeat("[", 1<<17), "keyimport: line 1: more than 100 lists"},
+		{"maps within each other", "consumers:\n  " + strings.Repeat("{a: ", 1<<17), "keyimport: line 2: more than 100 lists"},
+		{"entries of entries", "consumers:\n" + strings.Repeat("- ", 1<<17), "keyimport: line 2: more than 100 lists"},
 		{"no YAML", "? ", "neither JSON nor YAML"},
 	} {
 		var got error

@@ -91,7 +91,7 @@ func (s *Service) watchDecisions(ctx context.Context, in *WatchFilter) (*huma.St
 	if err != nil {
 		return nil, s.failed(ctx, c, "watchDecisions", err)
 	}
-	if err := s.takePlace(); err != nil {
+	if err := s.takePlace(c); err != nil {
 		return nil, s.failed(ctx, c, "watchDecisions", err)
 	}
 	return &huma.StreamResponse{Body: func(to huma.Context) {
@@ -120,8 +120,13 @@ func (s *Service) mayWatch(ctx context.Context, c *caller, in *WatchFilter) (<-c
 	return in.ends()
 }
 
-// takePlace takes one of the places of viewers.
-func (s *Service) takePlace() error {
+// takePlace takes one of the places of viewers. Whoever is bound to an owner finds one
+// while at least half of them are free: customers keep nobody out who sees all.
+func (s *Service) takePlace(c *caller) error {
+	most := s.cfg.Viewers
+	if c.bound() != "" {
+		most = (most + 1) / 2
+	}
 	select {
 	case <-s.watching.stopped:
 		f := fail(problem.Unavailable, "The server stops.")
@@ -129,9 +134,9 @@ func (s *Service) takePlace() error {
 		return f
 	default:
 	}
-	if s.watching.viewers.Add(1) > int64(s.cfg.Viewers) {
+	if s.watching.viewers.Add(1) > int64(most) {
 		s.watching.viewers.Add(-1)
-		f := fail(problem.RateLimited, fmt.Sprintf("As many watch as may at once: %d, which limits.viewers says.", s.cfg.Viewers))
+		f := fail(problem.RateLimited, fmt.Sprintf("As many watch as may at once: %d, by limits.viewers.", most))
 		f.header = http.Header{"Retry-After": {"5"}}
 		return f
 	}

@@ -290,6 +290,24 @@ func TestWatchingEnds(t *testing.T) {
 	}
 }
 
+// TestWhoIsBoundKeepsNobodyOut: whoever sees everything finds a place also when customers
+// open as many streams as they can.
+func TestWhoIsBoundKeepsNobodyOut(t *testing.T) {
+	s := newStage(t)
+	_, server := watched(t, s, 4)
+	acme := []string{"X-Person", "developer:acme"}
+	for i, want := range []int{200, 200, 429, 429} {
+		if v := watch(t, server, "", acme...); v.StatusCode != want {
+			t.Errorf("number %d of one owner: %d, want %d", i+1, v.StatusCode, want)
+		}
+	}
+	for i, want := range []int{200, 200, 429} {
+		if v := watch(t, server, ""); v.StatusCode != want {
+			t.Errorf("number %d of who sees all: %d, want %d", i+1, v.StatusCode, want)
+		}
+	}
+}
+
 // eventually waits until it is so.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()

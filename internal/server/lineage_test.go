@@ -5,7 +5,10 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +19,8 @@ import (
 	"github.com/warder-dev/warder/internal/attack"
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/internal/wire"
+	"github.com/warder-dev/warder/leak"
+	"github.com/warder-dev/warder/secret"
 )
 
 // A rewindable store says that it went back when a test wants it.
@@ -191,6 +196,51 @@ func TestNoFrontAnswersForARestoredDatabase(t *testing.T) {
 		})
 		if got, want := statuses(), map[string]int{"public": 503, "more": 503, "decision": 503}; !maps.Equal(got, want) {
 			t.Errorf("after the database went back: %v, want %v", got, want)
+		}
+	})
+}
+
+// An enteringStore adds an entry to a log for each change of a key.
+type enteringStore struct {
+	*watchedStore
+	log *audit.MemoryStore
+}
+
+func (s *enteringStore) Apply(ctx context.Context, c apikey.Change) (apikey.Revision, error) {
+	revision, err := s.watchedStore.Apply(ctx, c)
+	if err == nil {
+		_, err = s.log.Append(ctx, audit.Event{At: c.At, Actor: c.Actor, Source: c.Source, Op: string(c.Op), Kind: "key", Subject: "x"})
+	}
+	return revision, err
+}
+
+// TestALeakIsKeptBeforeItIsAnswered: whoever reports a key is told that it is one once its
+// revocation would be missed in an older database, whatever becomes of the process.
+func TestALeakIsKeptBeforeItIsAnswered(t *testing.T) {
+	attack.Case(t, "FLEET-15", attack.Gateway, func(t *testing.T) {
+		log, shared := new(audit.MemoryStore), strings.Repeat("s", 40)
+		secretFile := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(secretFile, []byte(shared), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var kept atomic.Int64
+		p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{
+			yaml:  "leaks: {secret: 'file:" + secretFile + "', action: revoke}\nroutes: [{match: /, upstream: api}]\n",
+			store: func(s apikey.Store) apikey.Store { return &enteringStore{watch(s), log} },
+			seen:  &server.SeenOptions{Store: log, Keep: func(h audit.Head) error { kept.Store(h.Seq); return nil }},
+		})
+		sender, err := leak.NewShared("report", secret.New(shared))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range int64(5) { // a look of its own may come in time once
+			_, key := p.create(t, apikey.Spec{Environment: "live"})
+			body := `[{"token":"` + key + `","type":"warder","url":"https://example.com/","source":"content"}]`
+			stamp, signature := sender.Sign([]byte(body), time.Now())
+			status, answer := report(t, p, "/leaks/report", body, http.Header{leak.TimestampField: {stamp}, leak.SharedField: {signature}})
+			if got := kept.Load(); status != http.StatusOK || !strings.Contains(answer, "true_positive") || got != n+1 {
+				t.Fatalf("report %d: %d %s, and entry %d is kept, want %d", n+1, status, answer, got, n+1)
+			}
 		}
 	})
 }

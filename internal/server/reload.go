@@ -46,7 +46,7 @@ func (p *program) newGateway(cfg *config.Config, before *gateway.Gateway) (*gate
 	g, err := gateway.New(gateway.Config{
 		Config: cfg, Verifier: p.verifier, Sessions: p.people.sessions, People: p.people.checker, Signer: p.signer, LimitStore: o.LimitStore, Credits: o.Credits,
 		AccessLog: o.AccessLog, Tail: p.tail, Log: o.Log, Metrics: p.finisher(tap), MetricsAt: p.finisherAt(tap), Shadowed: p.shadowed, Near: p.announcer.near(), Exposed: p.exposed, Disable: p.disable, Previous: before,
-		KeyStore: o.Store, Leaked: p.leaked, Holder: p.holding, TokenKeys: p.tokens.keySet(), StillOpen: p.stillOpen, Tracing: p.traceGateway(), SameHandshake: p.sameHandshake(),
+		KeyStore: o.Store, Leaked: p.leaked, Changed: p.lineage.settled(p.verifier.Invalidate), Holder: p.holding, TokenKeys: p.tokens.keySet(), StillOpen: p.stillOpen, Tracing: p.traceGateway(), SameHandshake: p.sameHandshake(),
 	})
 	if err == nil && tap != nil {
 		tap.live.Store(g)
