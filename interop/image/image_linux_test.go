@@ -165,7 +165,7 @@ func runsInside(t *testing.T, root string, f *v1.ConfigFile) {
 	server := inside(t.Context(), f.Config.Cmd...)
 	server.Stdout, server.Stderr = &said, &said
 	if err := server.Start(); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: a new root is for root, or for users who may make name spaces (kernel.apparmor_restrict_unprivileged_userns=0)", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Wait() }()
