@@ -8,14 +8,14 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH go build -trimpath -tags grpcnotrace -o /out/warder ./cmd/warder
-RUN mkdir -p -m 0755 /root-of-image/etc/warder /root-of-image/var/lib && mkdir -m 0700 /data && mkdir -m 1777 /root-of-image/tmp \
+RUN mkdir -p /root-of-image/etc/warder /root-of-image/var/lib /state && mkdir -m 0700 /state/warder && mkdir -m 1777 /root-of-image/tmp \
 	&& printf 'root:x:0:0:root:/:/sbin/nologin\nwarder:x:65532:65532:warder:/var/lib/warder:/sbin/nologin\n' >/root-of-image/etc/passwd \
 	&& printf 'root:x:0:\nwarder:x:65532:\n' >/root-of-image/etc/group
 
 FROM scratch
 COPY --from=build /root-of-image/ /
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build --chown=65532:65532 /data /var/lib/warder
+COPY --from=build --chown=65532:65532 /state/ /var/lib/
 COPY deploy/container/warder.yaml /etc/warder/warder.yaml
 COPY --from=build /out/warder /usr/local/bin/warder
 ENV PATH=/usr/local/bin WARDER_CONFIG=/etc/warder/warder.yaml

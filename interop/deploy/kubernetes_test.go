@@ -368,3 +368,25 @@ func checked(t *testing.T, text string, variables []corev1.EnvVar) *config.Confi
 	}
 	return cfg
 }
+
+// TestTheSecretInTheGuide has what the configuration of one warder names.
+func TestTheSecretInTheGuide(t *testing.T) {
+	page := read(t, "../../docs/guide/deploy.md")
+	named := func(text, pattern string) (all []string) {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			all = append(all, m[1])
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	made := named(page, `--from-file=([a-z-]+)=secrets/`)
+	if base := named(read(t, "../../deploy/kubernetes/base/warder.yaml"), `/run/secrets/warder/([a-z.-]+)`); !slices.Equal(made, base) {
+		t.Errorf("the guide makes %q, the configuration names %q", made, base)
+	}
+	_, fleet, _ := strings.Cut(page, "Its Secret has four more: ")
+	fleet, _, _ = strings.Cut(fleet, ". ")
+	more := slices.Sorted(slices.Values(slices.Concat(made, named(fleet, "`([a-z]+-(?:password|ca\\.crt))`"))))
+	if all := named(read(t, "../../deploy/kubernetes/fleet/warder.yaml"), `/run/secrets/warder/([a-z.-]+)`); !slices.Equal(more, all) {
+		t.Errorf("the guide has %q for a fleet, its configuration names %q", more, all)
+	}
+}

@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	var programs []program
 	for arch := range strings.SplitSeq(*architectures, ",") {
-		p, err := build(ctx, root, filepath.Join(folder, "warder-"+arch), arch)
+		p, err := build(ctx, root, filepath.Join(folder, "warder-"+arch), arch, "-buildvcs=auto") // the commit is a part of what it says of itself
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,9 +30,10 @@ func source(ctx context.Context) (string, error) {
 	return output(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module))
 }
 
-// build makes the program as make build does, whatever the environment says of processors.
-func build(ctx context.Context, root, file, arch string) (p program, _ error) {
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "grpcnotrace", "-o", file, "./cmd/warder") //nolint:gosec // G204: ours
+// build makes the program as make build does, whatever the environment says of
+// processors; flags are more of go build.
+func build(ctx context.Context, root, file, arch string, flags ...string) (p program, _ error) {
+	command := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-trimpath", "-tags", "grpcnotrace", "-o", file}, flags, []string{"./cmd/warder"})...) //nolint:gosec // G204: ours
 	command.Dir = root
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off")
 	if _, err := output(command); err != nil {

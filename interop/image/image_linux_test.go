@@ -165,7 +165,7 @@ func runsInside(t *testing.T, root string, f *v1.ConfigFile) {
 	server := inside(t.Context(), f.Config.Cmd...)
 	server.Stdout, server.Stderr = &said, &said
 	if err := server.Start(); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: a new root is for root, or for users who may make name spaces (kernel.apparmor_restrict_unprivileged_userns=0)", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Wait() }()
@@ -223,12 +223,18 @@ func runsInside(t *testing.T, root string, f *v1.ConfigFile) {
 }
 
 // mountSecrets lays secrets into the image as the kubelet does with an fsGroup: files
-// of root that the group may read, behind a link.
+// of root that the group may read, behind a link. The disk is the group's as well.
 func mountSecrets(t *testing.T, root string) {
 	t.Helper()
 	volume := filepath.Join(root, "run/secrets/warder")
 	if err := os.MkdirAll(filepath.Join(volume, "..data"), 0o755); err != nil {
 		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 {
+		disk := filepath.Join(root, data)
+		if err := errors.Join(os.Chown(disk, 0, user), os.Chmod(disk, fs.ModeSetgid|0o770)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	pepper, err := apikey.NewPepper(rand.Reader)
 	if err != nil {
