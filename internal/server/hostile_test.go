@@ -89,7 +89,7 @@ func besiege(t *testing.T) *besieged {
 	b := &besieged{client: &http.Client{Transport: &http.Transport{ExpectContinueTimeout: patience}}}
 	b.program = start(t, upstream.URL(), settings{
 		token: secret.New(hostileToken),
-		yaml:  "tokens: {issuer: \"https://api.example.com\"}\nkeys: {legacy_formats: [text]}\nportal: {listen: \"127.0.0.1:0\", url: \"http://127.0.0.1:8083\", return_urls: [\"https://app.example.com/settings\"]}\nroutes:\n  - {match: /, upstream: api}\n",
+		yaml:  "tokens: {issuer: \"https://api.example.com\"}\nkeys: {legacy_formats: [text]}\nportal: {listen: \"127.0.0.1:0\", url: \"http://127.0.0.1:8083\", return_urls: [\"https://app.example.com/settings\"]}\nlisteners: {internal: {listen: \"127.0.0.1:0\"}}\nroutes:\n  - {match: /, upstream: api}\n",
 	})
 	t.Cleanup(b.client.CloseIdleConnections)
 	var err error
