@@ -12,6 +12,7 @@
 //	route        the pattern that matched
 //	path         percent-encoded, without query, masked by package redact, at most 1024 bytes
 //	proto        "HTTP/1.1", "HTTP/2.0"
+//	listener     where the request came to, when the configuration names it
 //	status       of the response; 0 when the client got none
 //	bytes        of the response body
 //	duration_us  whole microseconds from the first stage to the last byte
@@ -61,6 +62,10 @@ type Config struct {
 	// Path is what of the path is logged; "" is PathMasked.
 	Path PathMode
 
+	// Listener is where the stage's requests come to, as each record has it: a word of
+	// the configuration, at most 80 bytes. "" for none.
+	Listener string
+
 	// Tail shows each record to those who follow it, also the records that the
 	// logger's level leaves out. nil: nobody can.
 	Tail *Tail
@@ -69,10 +74,11 @@ type Config struct {
 // A Stage passes every request and logs it when it is over. It is safe for
 // concurrent use.
 type Stage struct {
-	handler slog.Handler
-	path    PathMode
-	tail    *Tail
-	entries *sync.Pool // nil when the handler may keep what it gets
+	handler  slog.Handler
+	path     PathMode
+	listener string
+	tail     *Tail
+	entries  *sync.Pool // nil when the handler may keep what it gets
 }
 
 // New returns a Stage, or all errors of cfg at once.
@@ -94,7 +100,7 @@ func New(cfg Config) (*Stage, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s := &Stage{handler: cfg.Logger.Handler(), path: cfg.Path, tail: cfg.Tail}
+	s := &Stage{handler: cfg.Logger.Handler(), path: cfg.Path, listener: cfg.Listener, tail: cfg.Tail}
 	switch s.handler.(type) {
 	case *slog.JSONHandler, *slog.TextHandler:
 		s.entries = &sync.Pool{New: func() any { return new(entry) }}

@@ -37,6 +37,21 @@ func newStage(tb testing.TB, h slog.Handler, mode accesslog.PathMode) *accesslog
 	return s
 }
 
+func TestTheListenerInTheRecord(t *testing.T) {
+	var out bytes.Buffer
+	s, err := accesslog.New(accesslog.Config{Logger: slog.New(slog.NewJSONHandler(&out, nil)), Listener: "listeners.internal"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Done(ordinary(), done())
+	if got := decode(t, out.String())["listener"]; got != "listeners.internal" {
+		t.Errorf("listener = %v", got)
+	}
+	if got, is := record(t, "", ordinary(), done())["listener"]; is {
+		t.Errorf("a listener that nobody named is %v", got)
+	}
+}
+
 // ordinary is a request that every stage has seen.
 func ordinary() *exchange.Exchange {
 	x := exchange.New(httptest.NewRequest(http.MethodGet, "/v1/orders/12345?access_token=q", nil))

@@ -17,6 +17,7 @@ const (
 	maxPath   = 1024
 	maxWord   = 64 // id, key id, stage, reason
 	maxError  = 512
+	maxName   = 80 // of a listener
 )
 
 // cutMark ends a value that was longer.
@@ -24,7 +25,7 @@ const cutMark = "[cut]"
 
 // entry is the attributes of one record.
 type entry struct {
-	attrs [19]slog.Attr // one per field that fill adds
+	attrs [20]slog.Attr // one per field that fill adds
 	n     int
 }
 
@@ -54,6 +55,7 @@ func (e *entry) fill(s *Stage, x *exchange.Exchange, o *exchange.Outcome) {
 		e.text("path", redact.Path(path(x)), maxPath)
 	}
 	e.text("proto", proto(r), maxWord)
+	e.text("listener", s.listener, maxName)
 	e.add("status", slog.IntValue(o.Status))
 	e.add("bytes", slog.Int64Value(o.Bytes))
 	e.add("duration_us", slog.Int64Value(o.Duration.Microseconds()))

@@ -111,8 +111,9 @@ type Decision struct {
 	DurationUs     int64     `json:"duration_us"`               // microseconds
 	Error          string    `json:"error,omitempty"`           // what failed inside, masked
 	Host           string    `json:"host,omitempty"`
-	ID             string    `json:"id,omitempty"`     // the request's id
-	KeyID          string    `json:"key_id,omitempty"` // of the key that was used, or that the request claimed to have
+	ID             string    `json:"id,omitempty"`       // the request's id
+	KeyID          string    `json:"key_id,omitempty"`   // of the key that was used, or that the request claimed to have
+	Listener       string    `json:"listener,omitempty"` // where it came to, by its setting; absent where there is one listener only
 	Method         string    `json:"method"`
 	Path           string    `json:"path,omitempty"` // without query, and masked, as the configuration has it logged
 	Proto          string    `json:"proto,omitempty"`
@@ -648,13 +649,14 @@ type RefusedSubjects struct {
 
 // RequestQuestion is that of the API's document.
 type RequestQuestion struct {
-	Address string   `json:"address,omitempty"` // the client's, as it is found behind proxies; default 192.0.2.1, which is nobody's
-	Headers []string `json:"headers,omitempty"` // lines of the request's header, Name: value
-	In      string   `json:"in,omitempty"`      // the scheme that finds the key; default: the first of the route that takes keys
-	Key     Text     `json:"key,omitzero"`      // the text of a key that the request carries, in place of key_id
-	KeyID   string   `json:"key_id,omitempty"`  // judge as the holder of this key, whose text is not needed
-	Method  string   `json:"method,omitempty"`  // default GET
-	URL     string   `json:"url"`               // absolute, http or https, without user and fragment
+	Address  string   `json:"address,omitempty"`  // the client's, as it is found behind proxies; default 192.0.2.1, which is nobody's
+	Headers  []string `json:"headers,omitempty"`  // lines of the request's header, Name: value
+	In       string   `json:"in,omitempty"`       // the scheme that finds the key; default: the first of the route that takes keys
+	Key      Text     `json:"key,omitzero"`       // the text of a key that the request carries, in place of key_id
+	KeyID    string   `json:"key_id,omitempty"`   // judge as the holder of this key, whose text is not needed
+	Listener string   `json:"listener,omitempty"` // the listener that it comes to, by its name in listeners; default: that of listen
+	Method   string   `json:"method,omitempty"`   // default GET
+	URL      string   `json:"url"`                // absolute, http or https, without user and fragment
 }
 
 func (v RequestQuestion) wire() ([]byte, error) {

@@ -15,9 +15,6 @@ func (e *explaining) askServer(cmd *cobra.Command, p *process) (answerView, erro
 			return answerView{}, fail(exitUsage, "leave one of them out", "--%s is of a configuration, and --server of a warder that has its own", name)
 		}
 	}
-	if e.listener != "" {
-		return answerView{}, fail(exitUsage, "leave it out, or ask a configuration by --config", "--listener cannot be asked of --server, which judges as the listener of listen")
-	}
 	argument := ""
 	if e.keyStdin {
 		argument = "-"
@@ -26,7 +23,7 @@ func (e *explaining) askServer(cmd *cobra.Command, p *process) (answerView, erro
 	if err != nil {
 		return answerView{}, err
 	}
-	question := client.RequestQuestion{URL: e.url, Method: e.method, Headers: e.header, Address: e.ip, KeyID: e.keyID, In: e.scheme}
+	question := client.RequestQuestion{URL: e.url, Method: e.method, Headers: e.header, Listener: e.listener, Address: e.ip, KeyID: e.keyID, In: e.scheme}
 	if e.keyStdin {
 		line, err := pastedLine(p.stdin)
 		if err != nil {

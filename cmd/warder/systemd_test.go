@@ -70,6 +70,11 @@ func TestUnderAServiceManager(t *testing.T) {
 	public, gateway := opened(t, "tcp", "127.0.0.1:0")
 	adminSocket, admin := opened(t, "tcp", "127.0.0.1:0")
 	healthSocket, health := opened(t, "unix", filepath.Join(folder, "health.sock"))
+	innerSocket, inner := opened(t, "unix", filepath.Join(folder, "inner.sock"))
+	const listeners = "listeners: {inner: {listen: '192.0.2.1:2'}}\n"
+	if err := os.WriteFile(filepath.Join(folder, "warder.yaml"), []byte(listeners), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(folder, "notify")})
 	if err != nil {
 		t.Fatal(err)
@@ -79,9 +84,9 @@ func TestUnderAServiceManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	manager := words{conn}
-	c := passing(t, folder, []string{"listen", "health_listen", "admin_listen"}, []*os.File{public, healthSocket, adminSocket},
+	c := passing(t, folder, []string{"listen", "health_listen", "admin_listen", "listeners.inner.listen"}, []*os.File{public, healthSocket, adminSocket, innerSocket},
 		[]string{"NOTIFY_SOCKET=" + filepath.Join(folder, "notify"), "WATCHDOG_USEC=100000"},
-		"serve", "--upstream", upstream.URL(), "--listen", "192.0.2.1:1", "--log-file", "warder.log") // an address that it cannot have, and need not
+		"serve", "--config", "warder.yaml", "--upstream", upstream.URL(), "--listen", "192.0.2.1:1", "--log-file", "warder.log") // an address that it cannot have, and need not
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +102,7 @@ func TestUnderAServiceManager(t *testing.T) {
 		status                 int
 	}{
 		{"tcp", gateway, "/", http.StatusUnauthorized},
+		{"unix", inner, "/", http.StatusUnauthorized},
 		{"tcp", admin, "/metrics", http.StatusOK},
 		{"unix", health, "/readyz", http.StatusOK},
 		{"unix", health, "/metrics", http.StatusNotFound},

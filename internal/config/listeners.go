@@ -37,9 +37,12 @@ const (
 // maxListeners bounds Config.Listeners.
 const maxListeners = 32
 
+// ListenersField is what the settings of each listener begin with, before its name.
+const ListenersField = "listeners."
+
 // ListenerField is the setting of a listener's address, by which a socket is passed
 // for it.
-func ListenerField(name string) string { return "listeners." + name + ".listen" }
+func ListenerField(name string) string { return ListenersField + name + ".listen" }
 
 // At returns the configuration as it holds at the listener called name: Listen, Hosts,
 // Forwarded, HTTPS, Headers and ProxyProtocol are the listener's, and TLS has no
@@ -156,21 +159,50 @@ func (l *loader) checkListenerEdge(field string, one *Listener) {
 
 // checkListenerTrust refuses to believe where nobody could be believed, or everybody.
 func (l *loader) checkListenerTrust(field string, one *Listener) {
-	f := &l.config.At(strings.TrimPrefix(field, "listeners.")).Forwarded
-	own := field
-	if one.Forwarded != nil {
-		own = field + ".forwarded"
+	name := strings.TrimPrefix(field, ListenersField)
+	if l.failed(ListenerField(name)) || l.failed(field+".forwarded") || l.failed("forwarded") {
+		return
 	}
 	_, socket := UnixSocket(one.Listen)
-	switch {
-	case f.From == "direct" || l.failed(ListenerField(strings.TrimPrefix(field, "listeners."))) || l.failed(field+".forwarded") || l.failed("forwarded"):
-	case f.InsecureTrustAll && !socket && !loopback(one.Listen):
-		l.reject(own, "believes everybody at an address that others reach: each client would choose its own address", "listen on loopback or a Unix socket, or list the proxies' own networks and leave insecure_trust_all")
-	case socket && !f.TrustUnixSocket && one.Forwarded != nil:
-		l.reject(own, "believes nobody: who connects to a Unix socket has no address", "set trust_unix_socket, and leave trusted_proxies")
-	case !socket && f.TrustUnixSocket && len(f.TrustedProxies) == 0 && one.Forwarded != nil:
-		l.reject(own+".trust_unix_socket", "has no effect: this listener is no Unix socket", "list the proxies in trusted_proxies")
+	if f := l.config.trustFault(name, socket, loopback(one.Listen)); f.what != "" {
+		l.reject(field+f.below, f.what, f.mend)
 	}
+}
+
+// A fault is what is wrong with a setting below a listener, and how it is mended.
+type fault struct{ below, what, mend string }
+
+// trustFault is what is wrong with whom the listener called name believes, at a Unix
+// socket, or at an address that is loopback's or not; the zero fault for nothing.
+func (c *Config) trustFault(name string, socket, loop bool) fault {
+	f, own := &c.At(name).Forwarded, c.Listeners[name].Forwarded != nil
+	below := ""
+	if own {
+		below = ".forwarded"
+	}
+	switch {
+	case f.From == "direct":
+	case f.InsecureTrustAll && !socket && !loop:
+		return fault{below, "believes everybody at an address that others reach: each client would choose its own address", "listen on loopback or a Unix socket, or list the proxies' own networks and leave insecure_trust_all"}
+	case socket && !f.TrustUnixSocket && own:
+		return fault{below, "believes nobody: who connects to a Unix socket has no address", "set trust_unix_socket, and leave trusted_proxies"}
+	case socket && !f.TrustUnixSocket:
+		return fault{below, "believes nobody: it is a Unix socket, at which nobody has one of the addresses in forwarded", "give it forwarded with trust_unix_socket, or forwarded: {} where nobody is to be believed"}
+	case !socket && f.TrustUnixSocket && len(f.TrustedProxies) == 0 && own:
+		return fault{below + ".trust_unix_socket", "has no effect: this listener is no Unix socket", "list the proxies in trusted_proxies"}
+	}
+	return fault{}
+}
+
+// CheckPassed reports what is wrong with whom the listener called name believes, where
+// a socket at the address at was passed for it in place of its own.
+func (c *Config) CheckPassed(name string, at net.Addr) error {
+	tcp, isTCP := at.(*net.TCPAddr)
+	f := c.trustFault(name, !isTCP, isTCP && tcp.IP.IsLoopback())
+	if f.what == "" {
+		return nil
+	}
+	return fmt.Errorf("%s%s%s: the passed socket (%s) %s: %s", ListenersField, name, f.below, at, f.what, f.mend)
 }
 
 // checkOwnHeaders checks fields that stand at path, in place of some of headers.

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,7 @@ func TestListenersAreChecked(t *testing.T) {
 			"listeners.a: believes everybody at an address that others reach",
 		},
 		{"nobody at a socket", "listeners: {a: {listen: 'unix:/run/a', forwarded: {from: x-forwarded-for, trusted_proxies: [10.0.0.1]}}}", "listeners.a.forwarded: believes nobody: who connects to a Unix socket"},
+		{"nobody at a socket, inherited", "forwarded: {from: x-forwarded-for, trusted_proxies: [10.0.0.1]}\nlisteners: {a: {listen: 'unix:/run/a'}}", "listeners.a: believes nobody: it is a Unix socket"},
 		{"a socket that is none", "listeners: {a: {listen: '127.0.0.1:9000', forwarded: {from: x-forwarded-for, trust_unix_socket: true}}}", "listeners.a.forwarded.trust_unix_socket: has no effect"},
 		{"https that can never be", "listeners: {a: {listen: '127.0.0.1:9000', hosts: [x.test], https: {require: true}}}", "listeners.a.https.require: can never be met"},
 		{
@@ -57,6 +59,38 @@ func TestListenersAreChecked(t *testing.T) {
 		_, err := config.Load(config.Source{File: file})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), file+":") != 1 {
 			t.Errorf("%s: %v, want one error with its place, %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// TestTrustAtAPassedSocket: what holds for an address holds for the socket in its place.
+func TestTrustAtAPassedSocket(t *testing.T) {
+	c := loaded(t, atAPI+`
+forwarded: {from: x-forwarded-for, trusted_proxies: [10.0.0.1]}
+listeners:
+  as: {listen: 127.0.0.1:9000}
+  all: {listen: 127.0.0.1:9001, forwarded: {from: x-forwarded-for, trusted_proxies: [0.0.0.0/0], insecure_trust_all: true}}
+  socket: {listen: "unix:/run/a", forwarded: {from: x-forwarded-for, trust_unix_socket: true}}
+  nobody: {listen: "unix:/run/b", forwarded: {}}
+`)
+	world, here, socket := &net.TCPAddr{IP: net.IPv4zero, Port: 80}, &net.TCPAddr{IP: net.IPv6loopback, Port: 80}, &net.UnixAddr{Net: "unix", Name: "/run/x"}
+	for _, tt := range []struct {
+		name string
+		at   net.Addr
+		want string // "" for nothing
+	}{
+		{"as", world, ""},
+		{"as", socket, "listeners.as: the passed socket (/run/x) believes nobody: it is a Unix socket"},
+		{"all", here, ""},
+		{"all", world, "listeners.all.forwarded: the passed socket (0.0.0.0:80) believes everybody at an address that others reach"},
+		{"socket", socket, ""},
+		{"socket", here, "listeners.socket.forwarded.trust_unix_socket: the passed socket ([::1]:80) has no effect"},
+		{"nobody", socket, ""},
+		{"nobody", world, ""},
+	} {
+		err := c.CheckPassed(tt.name, tt.at)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%s at %s: %v, want %q", tt.name, tt.at, err, tt.want)
 		}
 	}
 }

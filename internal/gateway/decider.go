@@ -16,6 +16,7 @@ import (
 func (g *Gateway) Decider() *warder.Stack {
 	edge := g.stack.Edge
 	edge.Forwarded, edge.SNI = forwarded.Direct(), nil // both are about a connection that the proxy holds
+	edge.AccessLog, edge.Metrics = g.asked, g.metricsAt(atDecision)
 	own := &warder.Policy{
 		AddressLimit: g.limits.everybody,
 		Deny:         problem.New(problem.NotFound, "The gateway answers this path itself: the proxy must send it there and not ask."),

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/warder-dev/warder"
-	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/forwarded"
 	"github.com/warder-dev/warder/httpserver"
@@ -27,9 +26,9 @@ func (g *Gateway) edge(name string) (warder.Edge, error) {
 		allow |= ambiguities(route.Allow)
 	}
 	var errs [8]error
-	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.metricsAt(name), Tracing: g.cfg.Tracing}
+	edge := warder.Edge{Recover: httpserver.NewRecover(g.cfg.Log), Metrics: g.metricsAt(placeOf(name)), Tracing: g.cfg.Tracing}
 	edge.RequestID, errs[0] = requestid.New(requestid.Config{})
-	edge.AccessLog, errs[1] = accesslog.New(accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(cfg.Log.Path), Tail: g.cfg.Tail})
+	edge.AccessLog, errs[1] = g.accessLogAt(placeOf(name))
 	edge.SecurityHeaders, errs[2] = g.headers(cfg.Headers)
 	edge.Forwarded, errs[3] = newForwarded(&cfg.Forwarded)
 	edge.Target, errs[4] = target.New(target.Config{MaxLength: int(cfg.Limits.TargetBytes), Allow: allow})

@@ -48,9 +48,10 @@ type Config struct {
 	Log        *slog.Logger      // everything else
 	Metrics    exchange.Finisher // told of every outcome; nil for none
 
-	// MetricsAt returns who is told in place of Metrics of the outcomes at a listener
-	// beside the gateway's own. nil for Metrics.
-	MetricsAt func(listener string) exchange.Finisher
+	// MetricsAt returns who is told in place of Metrics of the outcomes at a listener, by
+	// its setting: listen, listeners.NAME, tls.redirect_listen, decision.listen. nil for
+	// Metrics.
+	MetricsAt func(place string) exchange.Finisher
 
 	// Tracing is the Stack's stage that traces requests; nil for none.
 	Tracing exchange.Stage
@@ -107,6 +108,7 @@ type Gateway struct {
 	handler   http.Handler
 	redirect  http.Handler
 	fronts    map[string]front // of listeners beside the gateway's own, by name
+	asked     *accesslog.Stage // of requests that proxies ask about
 	schemes   *schemes
 	carriers  carriers
 	csrf      *csrf.Stage
@@ -174,7 +176,9 @@ func (g *Gateway) build() error {
 	}
 	g.stack = &warder.Stack{Edge: edge, Route: route}
 	g.handler = g.stack.Wrap(http.HandlerFunc(g.forward))
-	return errors.Join(err, g.buildRedirect(edge, route), g.buildListeners(route))
+	var logErr error
+	g.asked, logErr = g.accessLogAt(atDecision)
+	return errors.Join(err, logErr, g.buildRedirect(edge, route), g.buildListeners(route))
 }
 
 // addRoutes makes each route's policy and its way to the upstream.

@@ -8,7 +8,9 @@ import (
 	"slices"
 
 	"github.com/warder-dev/warder"
+	"github.com/warder-dev/warder/accesslog"
 	"github.com/warder-dev/warder/exchange"
+	"github.com/warder-dev/warder/internal/config"
 )
 
 // A front is how one listener judges: an edge of its own before the routes, limits,
@@ -53,10 +55,36 @@ func (g *Gateway) stackAt(name string) *warder.Stack {
 	return g.stack
 }
 
-// metricsAt is who is told of the outcomes at the listener called name.
-func (g *Gateway) metricsAt(name string) exchange.Finisher {
-	if name != "" && g.cfg.MetricsAt != nil {
-		return g.cfg.MetricsAt(name)
+// Where requests come to, as logs and metrics have it: the setting of the listener.
+const (
+	atListen   = "listen"
+	atRedirect = "tls.redirect_listen"
+	atDecision = "decision.listen"
+)
+
+// placeOf is where the requests of the listener called name come to; "" is the gateway's
+// own.
+func placeOf(name string) string {
+	if name == "" {
+		return atListen
+	}
+	return config.ListenersField + name
+}
+
+// metricsAt is who is told of the outcomes at place.
+func (g *Gateway) metricsAt(place string) exchange.Finisher {
+	if g.cfg.MetricsAt != nil {
+		return g.cfg.MetricsAt(place)
 	}
 	return g.cfg.Metrics
+}
+
+// accessLogAt makes the stage that logs what comes to place, which is named where there
+// are several.
+func (g *Gateway) accessLogAt(place string) (*accesslog.Stage, error) {
+	cfg := accesslog.Config{Logger: g.cfg.AccessLog, Path: accesslog.PathMode(g.cfg.Config.Log.Path), Tail: g.cfg.Tail}
+	if len(g.cfg.Config.Listeners) > 0 {
+		cfg.Listener = place
+	}
+	return accesslog.New(cfg)
 }

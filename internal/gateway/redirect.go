@@ -12,8 +12,12 @@ func (g *Gateway) buildRedirect(edge warder.Edge, routes warder.Route) error {
 	if g.cfg.Config.TLS.RedirectListen == "" {
 		return nil
 	}
+	var err error
+	if edge.AccessLog, err = g.accessLogAt(atRedirect); err != nil {
+		return err
+	}
+	edge.Metrics = g.metricsAt(atRedirect)
 	if edge.HTTPS == nil {
-		var err error
 		if edge.HTTPS, err = g.https(g.cfg.Config, edge.TrustedHost); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ type Decision struct {
 	Route          string    `json:"route,omitempty" doc:"the pattern that matched" example:"/orders/"`
 	Path           string    `json:"path,omitempty" doc:"without query, and masked, as the configuration has it logged" example:"/orders/1"`
 	Proto          string    `json:"proto,omitempty" example:"HTTP/1.1"`
+	Listener       string    `json:"listener,omitempty" doc:"where it came to, by its setting; absent where there is one listener only" example:"listeners.internal"`
 	Status         int       `json:"status" doc:"0 when the client got none" example:"401"`
 	Bytes          int64     `json:"bytes" doc:"of the answer's body" example:"180"`
 	DurationUS     int64     `json:"duration_us" doc:"microseconds" example:"412"`
@@ -88,6 +89,8 @@ func (d *Decision) text(name string) *string {
 		return &d.Path
 	case "proto":
 		return &d.Proto
+	case "listener":
+		return &d.Listener
 	case "client":
 		return &d.Client
 	case "key_id":

@@ -12,13 +12,14 @@ import (
 
 // RequestQuestion is a request that nobody sends, as a client of the API names it.
 type RequestQuestion struct {
-	URL     string   `json:"url" doc:"absolute, http or https, without user and fragment" minLength:"1" maxLength:"8192" example:"https://api.example.com/orders/17"`
-	Method  string   `json:"method,omitempty" doc:"default GET" maxLength:"32" pattern:"^[A-Z-]+$" patternDescription:"a method in upper case" example:"GET"`
-	Headers []string `json:"headers,omitempty" nullable:"false" doc:"lines of the request's header, Name: value" maxItems:"100" example:"[\"Accept: application/json\"]"`
-	Address string   `json:"address,omitempty" doc:"the client's, as it is found behind proxies; default 192.0.2.1, which is nobody's" maxLength:"45" example:"192.0.2.7"`
-	KeyID   string   `json:"key_id,omitempty" doc:"judge as the holder of this key, whose text is not needed" maxLength:"12" pattern:"^[0-9A-Za-z]{12}$" patternDescription:"12 letters and digits" example:"7HqLk2mVxWcP"`
-	Key     string   `json:"key,omitempty" format:"password" doc:"the text of a key that the request carries, in place of key_id" maxLength:"512"`
-	In      string   `json:"in,omitempty" doc:"the scheme that finds the key; default: the first of the route that takes keys" maxLength:"64" example:"apiKey"`
+	URL      string   `json:"url" doc:"absolute, http or https, without user and fragment" minLength:"1" maxLength:"8192" example:"https://api.example.com/orders/17"`
+	Method   string   `json:"method,omitempty" doc:"default GET" maxLength:"32" pattern:"^[A-Z-]+$" patternDescription:"a method in upper case" example:"GET"`
+	Headers  []string `json:"headers,omitempty" nullable:"false" doc:"lines of the request's header, Name: value" maxItems:"100" example:"[\"Accept: application/json\"]"`
+	Listener string   `json:"listener,omitempty" doc:"the listener that it comes to, by its name in listeners; default: that of listen" maxLength:"63" pattern:"^[a-z0-9][a-z0-9_-]*$" patternDescription:"a name of a listener" example:"internal"`
+	Address  string   `json:"address,omitempty" doc:"the client's, as it is found behind proxies; default 192.0.2.1, which is nobody's" maxLength:"45" example:"192.0.2.7"`
+	KeyID    string   `json:"key_id,omitempty" doc:"judge as the holder of this key, whose text is not needed" maxLength:"12" pattern:"^[0-9A-Za-z]{12}$" patternDescription:"12 letters and digits" example:"7HqLk2mVxWcP"`
+	Key      string   `json:"key,omitempty" format:"password" doc:"the text of a key that the request carries, in place of key_id" maxLength:"512"`
+	In       string   `json:"in,omitempty" doc:"the scheme that finds the key; default: the first of the route that takes keys" maxLength:"64" example:"apiKey"`
 }
 
 // Explanation is what would become of a request. No credential is in it.

@@ -34,7 +34,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{tail: new(accesslog.Tail)}
 	var err error
-	s.Stage, err = accesslog.New(accesslog.Config{Logger: slog.New(slog.NewJSONHandler(&s.log, nil)), Tail: s.tail})
+	s.Stage, err = accesslog.New(accesslog.Config{Listener: "listeners.internal", Logger: slog.New(slog.NewJSONHandler(&s.log, nil)), Tail: s.tail})
 	must(t, err)
 	return s
 }

@@ -16,7 +16,10 @@ import (
 // asker could guess one.
 func (p *program) explain(ctx context.Context, asked *keyservice.Question) (keyservice.Explanation, error) {
 	g := p.gateway.Load()
-	q := Question{Method: asked.Method, URL: asked.URL, Header: asked.Headers, Client: asked.Client}
+	q := Question{Method: asked.Method, URL: asked.URL, Header: asked.Headers, Client: asked.Client, Listener: asked.Listener}
+	if _, known := g.Settings().Listeners[q.Listener]; !known && q.Listener != "" {
+		return keyservice.Explanation{}, &keyservice.FieldError{Field: "listener", Message: "is none of listeners: leave it out for that of listen"}
+	}
 	if _, err := q.request(); err != nil {
 		return keyservice.Explanation{}, fieldError(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 const explained = `
 hosts: [localhost, 127.0.0.1]
+listeners: {inner: {listen: 127.0.0.1:0, hosts: [inner.test]}}
 https: {require: false}
 rate_limits: {two: {count: 2, per: 1h, by: [key]}}
 schemes: {link: {key: {in: query}}}
@@ -75,6 +76,8 @@ func TestARunningWarderExplains(t *testing.T) {
 		{"in the query", keyservice.RequestQuestion{URL: "http://localhost/links/a?x=y", KeyID: id}, keyservice.Explanation{Allowed: true, Route: "/links/", Upstream: "api", Path: "/links/a", Owner: "acme"}, "scheme link"},
 		{"the text in a field and in the path", keyservice.RequestQuestion{URL: "http://localhost/orders/" + p.key, Headers: []string{"X-API-Key: " + p.key}}, keyservice.Explanation{Allowed: true, Route: "GET /orders/", Upstream: "api", Owner: "acme"}, ""},
 		{"another host", keyservice.RequestQuestion{URL: "http://elsewhere/orders/1", KeyID: id}, keyservice.Explanation{Status: 421, Stage: "trustedhost"}, "not reached"},
+		{"at another listener", keyservice.RequestQuestion{URL: "http://inner.test/orders/1", KeyID: id, Listener: "inner"}, keyservice.Explanation{Allowed: true, Route: "GET /orders/", Upstream: "api", Path: "/orders/1", Owner: "acme"}, "2 left of 2"},
+		{"at another listener, by a name of the first", keyservice.RequestQuestion{URL: "http://localhost/orders/1", KeyID: id, Listener: "inner"}, keyservice.Explanation{Status: 421, Stage: "trustedhost"}, "not reached"},
 		{"two readings", keyservice.RequestQuestion{URL: "http://localhost/orders/../x", KeyID: id}, keyservice.Explanation{Status: 400, Stage: "target"}, "dot-segments"},
 	} {
 		status, e, text := p.explains(t, token, tt.ask)
@@ -91,7 +94,7 @@ func TestARunningWarderExplains(t *testing.T) {
 		}
 	}
 	for field, ask := range map[string]keyservice.RequestQuestion{
-		"url": {URL: "orders"}, "headers": {URL: "http://localhost/", Headers: []string{"nothing"}}, "in": {URL: "http://localhost/", KeyID: id, In: "nobody"},
+		"url": {URL: "orders"}, "headers": {URL: "http://localhost/", Headers: []string{"nothing"}}, "in": {URL: "http://localhost/", KeyID: id, In: "nobody"}, "listener": {URL: "http://localhost/", Listener: "outer"},
 		"key": {URL: "http://localhost/links/", Key: "a\x01b", In: "link"},
 	} {
 		if status, _, text := p.explains(t, token, ask); status != http.StatusBadRequest || !strings.Contains(text, `"field":"`+field+`"`) {

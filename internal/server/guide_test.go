@@ -44,7 +44,7 @@ func TestTheGuideNamesEveryMetric(t *testing.T) {
 	t.Cleanup(func() { _ = away.Close() })
 	file := filepath.Join(t.TempDir(), "openapi.json")
 	writeDocument(t, file, described(`"/described": {"get": {}}`))
-	yaml += "\nopenapi_documents: [{document: '" + file + "', upstream: api, mode: 'off'}]\n"
+	yaml += "\nlisteners: {internal: {listen: '127.0.0.1:0'}}\nopenapi_documents: [{document: '" + file + "', upstream: api, mode: 'off'}]\n"
 	other := settings{yaml: "routes: [{match: \"/\", upstream: api}]"}.load(t, t.TempDir(), upstream.URL())
 	p := start(t, upstream.URL(), settings{yaml: yaml, limit: away.Limits(), environ: []string{"HOOK_SECRET=" + webhookSecret}, shadow: other})
 	for range 2 { // without a key, and the second is over the limit that is only tried

@@ -90,7 +90,7 @@ func besiege(t *testing.T, open func(t *testing.T) (*vault, func(*server.Options
 	writeDocument(t, document, described(`"/documented": {"get": {}}`))
 	b.program = start(t, upstream.URL(), settings{
 		token: secret.New(hostileToken), options: options,
-		yaml: "tokens: {issuer: \"https://api.example.com\"}\nkeys: {legacy_formats: [text]}\nportal: {listen: \"127.0.0.1:0\", url: \"http://127.0.0.1:8083\", return_urls: [\"https://app.example.com/settings\"]}\nroutes:\n  - {match: /, upstream: api}\nrate_limits: {few: {count: 100, per: 1h, by: [key]}}\nopenapi_documents: [{document: '" + document + "', upstream: api}]\n",
+		yaml: "tokens: {issuer: \"https://api.example.com\"}\nkeys: {legacy_formats: [text]}\nportal: {listen: \"127.0.0.1:0\", url: \"http://127.0.0.1:8083\", return_urls: [\"https://app.example.com/settings\"]}\nlisteners: {internal: {listen: \"127.0.0.1:0\"}}\nroutes:\n  - {match: /, upstream: api}\nrate_limits: {few: {count: 100, per: 1h, by: [key]}}\nopenapi_documents: [{document: '" + document + "', upstream: api}]\n",
 	})
 	t.Cleanup(b.client.CloseIdleConnections)
 	if err := json.Unmarshal([]byte(b.send(t, &besiegedOperation{method: http.MethodGet}, "/openapi.json", nil).text), &b.document); err != nil {

@@ -32,16 +32,17 @@ const (
 // label holds a host, a path, a method, a key id or anything else that a client
 // chooses. It is safe for concurrent use.
 type Metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	refusals *prometheus.CounterVec
-	shadows  *prometheus.CounterVec
-	exposed  prometheus.Counter
-	credits  prometheus.Counter
-	leaked   *prometheus.CounterVec
-	honey    prometheus.Counter
-	inFlight prometheus.Gauge
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	refusals  *prometheus.CounterVec
+	listeners *prometheus.CounterVec
+	shadows   *prometheus.CounterVec
+	exposed   prometheus.Counter
+	credits   prometheus.Counter
+	leaked    *prometheus.CounterVec
+	honey     prometheus.Counter
+	inFlight  prometheus.Gauge
 
 	reasons atomic.Pointer[map[string]struct{}]
 	stages  map[string]struct{}
@@ -82,6 +83,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 			Name: "warder_shadow_refusals_total",
 			Help: "Requests that a stage in shadow would have refused, by reason and stage.",
 		}, []string{"reason", "stage"}),
+		listeners: newListenerRequests(),
 		exposed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "warder_exposed_credentials_total", Help: "Credentials that came over plain HTTP where https is required.",
 		}),
@@ -112,7 +114,7 @@ func NewMetrics(version string, reasons ...string) *Metrics {
 		Name: "warder_build_info", Help: "1, with the version as a label.",
 		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?"), "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.shadows, m.exposed, m.credits, m.leaked, m.honey, m.inFlight, build,
+	m.registry.MustRegister(m.requests, m.listeners, m.duration, m.refusals, m.shadows, m.exposed, m.credits, m.leaked, m.honey, m.inFlight, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

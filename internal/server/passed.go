@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/warder-dev/warder/internal/config"
 )
@@ -111,7 +112,9 @@ func (s socket) fits(cfg *config.Config) error {
 		return fmt.Errorf("portal.listen: a socket is passed for it (%s), but the configuration says nothing of a portal: set portal.listen and portal.url", at)
 	case s.field == "portal.listen" && isTCP && !tcp.IP.IsLoopback() && !cfg.TLS.Enabled() && !cfg.Portal.InsecureListen:
 		return fmt.Errorf("portal.listen: the passed socket (%s) is plain HTTP and not on loopback: set tls, or portal.insecure_listen", at)
-	default:
-		return nil
 	}
+	if name, ok := strings.CutPrefix(s.field, config.ListenersField); ok {
+		return cfg.CheckPassed(strings.TrimSuffix(name, ".listen"), at) //nolint:wrapcheck // it names its place
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -65,6 +66,8 @@ type settings struct {
 
 	sessions func(session.Store) session.Store // the same
 
+	passed map[string]net.Listener // sockets that are open already, by setting
+
 	access io.Writer // gets the access log in JSON, whole records as they come; nil for the log file
 
 	tokenKeys secret.Text                    // sign tokens of keys
@@ -85,7 +88,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := server.Listen(t.Context(), cfg)
+	listeners, err := server.ListenOn(t.Context(), cfg, s.passed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,7 @@ func (p *program) decider(g *gateway.Gateway) *warder.Stack {
 	if tap := p.shadow.tap(); tap != nil {
 		tap.asked = true
 		tap.live.Store(g)
-		s.Edge.Metrics = p.finisher(tap)
+		s.Edge.Metrics = p.finisherAt(tap)("decision.listen")
 	}
 	return s
 }

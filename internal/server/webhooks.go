@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -247,14 +248,22 @@ func (p *program) finisher(tap *shadowTap) exchange.Finisher {
 	return all
 }
 
-// finisherAt is who is told of the outcomes at a listener beside the gateway's own, of
-// which a shadow configuration has to know. nil for the same as everywhere.
-func (p *program) finisherAt(tap *shadowTap) func(listener string) exchange.Finisher {
-	if tap == nil {
+// finisherAt is who is told of the outcomes at a place, of which a shadow configuration
+// has to know, and metrics where there are several. nil for the same everywhere.
+func (p *program) finisherAt(tap *shadowTap) func(place string) exchange.Finisher {
+	several := len(p.options.Config.Listeners) > 0
+	if tap == nil && !several {
 		return nil
 	}
-	return func(listener string) exchange.Finisher {
-		return p.finisher(&shadowTap{to: tap.to, live: tap.live, at: listener, asked: tap.asked})
+	return func(place string) exchange.Finisher {
+		at := tap
+		if name, ok := strings.CutPrefix(place, config.ListenersField); ok && tap != nil {
+			at = &shadowTap{to: tap.to, live: tap.live, at: name, asked: tap.asked}
+		}
+		if !several {
+			return p.finisher(at)
+		}
+		return finishers{p.finisher(at), p.metrics.At(place)}
 	}
 }
 
