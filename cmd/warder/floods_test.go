@@ -432,16 +432,22 @@ func repeated(n int, kind http2.FrameType, stream uint32, payload []byte) []byte
 func TestHTTP2FloodsThroughTheGateway(t *testing.T) {
 	const attackers, bound = 4, 64 << 20
 	release := make(chan struct{})
+	large := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", 1<<20, strings.Repeat("a", 1<<20))
 	upstream := wire.Listen(t, func(c *wire.Conn) {
 		for {
 			r, err := c.Request()
 			if err != nil {
 				return
 			}
-			if r.URL.Path == "/stuck" {
+			switch r.URL.Path {
+			case "/stuck":
 				<-release
+				c.Say(wire.OK)
+			case "/large":
+				_, _ = c.Write(large)
+			default:
+				c.Say(wire.OK)
 			}
-			c.Say(wire.OK)
 		}
 	})
 	defer close(release)
@@ -478,6 +484,29 @@ func TestHTTP2FloodsThroughTheGateway(t *testing.T) {
 				}
 				_, err := h.Write(repeated(1000, http2.FrameContinuation, 1, nil))
 				return err
+			}},
+			{"SETTINGS that nobody waits for", 500, func(h *wire.HTTP2, _ int) error {
+				_, err := h.Write(repeated(1000, http2.FrameSettings, 0, nil))
+				return err
+			}},
+			{"PING that nobody waits for", 500, func(h *wire.HTTP2, _ int) error {
+				_, err := h.Write(repeated(1000, http2.FramePing, 0, make([]byte, 8)))
+				return err
+			}},
+			{"a small head that grows: HPACK", 100, func(h *wire.HTTP2, i int) error {
+				block := slices.Clone(h.Block(wire.Getting("bomb", strings.Repeat("b", 3900))...))
+				for len(block) < 16_000 {
+					block = append(block, 0x80|62) // the newest entry of the table, again
+				}
+				return h.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block, EndHeaders: true, EndStream: true})
+			}},
+			{"answers that the window has no room for", 300, func(h *wire.HTTP2, i int) error {
+				if i == 0 {
+					if err := h.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}); err != nil {
+						return err
+					}
+				}
+				return h.SendRequest(uint32(2*i+1), "", wire.Getting(":path", "/large", "x-api-key", s.key)...)
 			}},
 		} {
 			var took time.Duration

@@ -117,6 +117,8 @@ func TestCORSAtTheGateway(t *testing.T) {
 	})
 	r.fire(t, "CORS-07", []shot{
 		{"two fields", "GET /key", keyField + listedPage + listedPage, "", 200, "", nil, []string{nothingSaid}},
+		{"two that differ", "GET /key", keyField + listedPage + "Origin: https://x.example\r\n", "", 200, "", nil, []string{nothingSaid}},
+		{"two in a preflight", "OPTIONS /key", "Host: api.test\r\n" + listedPage + listedPage + asksPut, "", 204, "", nil, []string{nothingSaid}},
 		{"8 KiB", "GET /key", keyField + "Origin: https://" + strings.Repeat("a", 8<<10) + ".pages.example.com\r\n", "", 200, "", nil, []string{nothingSaid}},
 	})
 	r.fire(t, "CORS-08", []shot{

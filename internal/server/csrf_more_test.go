@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/csrf"
 	"github.com/warder-dev/warder/exchange"
 	"github.com/warder-dev/warder/internal/attack"
@@ -77,6 +78,44 @@ func TestATokenOfLongAgo(t *testing.T) {
 		for token, want := range map[string]int{fresh: http.StatusOK, old: http.StatusForbidden} {
 			if w, body := r.send(t, "POST /orders", "Cookie: __Host-api_key="+r.key+"\r\nX-CSRF-Token: "+token+"\r\n", ""); w.StatusCode != want {
 				t.Errorf("%.10s...: %d %s, want %d", token, w.StatusCode, body, want)
+			}
+		}
+	})
+}
+
+// TestTwoKeysOfDifferentPeople: a key in a field makes a request safe only where it is
+// who the request is of.
+func TestTwoKeysOfDifferentPeople(t *testing.T) {
+	r := newRange(t, `
+schemes: {cookieKey: {key: {in: cookie}}}
+routes:
+  - {match: "/field", upstream: api, security: [{apiKey: []}, {cookieKey: []}]}
+  - {match: "/cookie", upstream: api, security: [{cookieKey: []}, {apiKey: []}]}
+`, wire.OK)
+	_, other := r.create(t, apikey.Spec{Environment: "live", Name: "other", Owner: "globex"})
+	attack.Case(t, "CSRF-09", attack.Gateway, func(t *testing.T) {
+		for _, tt := range []struct {
+			path, field, from string
+			want              int
+			owner             string // that the upstream is told of
+		}{
+			{"/field", other, otherPage, 200, "globex"},
+			{"/field", "bad", ownPage, 401, ""},
+			{"/field", "", otherPage, 403, ""},
+			{"/field", "", ownPage, 200, "acme"},
+			{"/cookie", other, otherPage, 403, ""},
+			{"/cookie", other, ownPage, 200, "acme"},
+			{"/cookie", "bad", ownPage, 401, ""},
+		} {
+			field := ""
+			if tt.field != "" {
+				field = "X-API-Key: " + tt.field + "\r\n"
+			}
+			before := r.upstream.Received()
+			w, body := r.send(t, "POST "+tt.path, "Cookie: __Host-api_key="+r.key+"\r\n"+field+tt.from, "")
+			sent := news(before, r.upstream.Received())
+			if w.StatusCode != tt.want || tt.owner != "" && !strings.Contains(sent, "X-Warder-Owner: "+tt.owner+"\r\n") || tt.owner == "" && sent != "" {
+				t.Errorf("%s, field %.5q, %.30q: %d %s, want %d; the upstream was sent %q", tt.path, tt.field, tt.from, w.StatusCode, body, tt.want, sent)
 			}
 		}
 	})

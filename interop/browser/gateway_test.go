@@ -89,7 +89,9 @@ cors:
     exposed_headers: [X-Shown]
     max_age: 0s
 upstreams: {api: {url: "{API}"}}
+rate_limits: {few: {count: 1, per: 366d, by: [key]}}
 routes:
+  - {match: "GET /few", upstream: api, rate_limits: [few]}
   - {match: "GET /page", upstream: api, public: true, cors: "off"}
   - {match: "GET /page/hidden", upstream: api, public: true, cors: "off"}
   - {match: "/", upstream: api}
@@ -99,7 +101,14 @@ routes:
 // startWhole builds and starts the program, and makes a key.
 func startWhole(t *testing.T) *whole {
 	t.Helper()
-	g := &whole{pages: browser.ServeTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { browser.Page(r.Host).ServeHTTP(w, r) }))}
+	g := &whole{pages: browser.ServeTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if to := r.FormValue("to"); to != "" { // for a page of any origin
+			w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+			http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+			return
+		}
+		browser.Page(r.Host).ServeHTTP(w, r)
+	}))}
 	api := httptest.NewServer(g)
 	t.Cleanup(api.Close)
 	folder, listen := t.TempDir(), wire.FreeAddress(t)
@@ -249,7 +258,8 @@ func (g *whole) readsFromElsewhere(t *testing.T) {
 	}
 }
 
-// readsFromNowhere: a sandboxed frame and a data URL have the origin null.
+// readsFromNowhere: a sandboxed frame, a data URL, a file and a redirect through
+// another origin have the origin null.
 func (g *whole) readsFromNowhere(t *testing.T) {
 	t.Helper()
 	b := browser.Start(t)
@@ -264,6 +274,22 @@ func (g *whole) readsFromNowhere(t *testing.T) {
 			if g.reached(); got.Failed == "" {
 				t.Errorf("%s, %s: %+v, want nothing to read", name, options, got)
 			}
+		}
+	}
+	b.Open(g.pages.URL(other, "/"))
+	got := b.Fetch(g.pages.URL(sibling, "/?to="+g.URL(app, "/open")), "")
+	if reached := g.reached(); got.Failed == "" || reached != "GET /open" {
+		t.Errorf("a redirect through another origin: %+v, and %q reached the API; want nothing to read", got, reached)
+	}
+	file := filepath.Join(t.TempDir(), "page.html")
+	if err := os.WriteFile(file, []byte("<!doctype html><title>page</title>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.Open("file://" + file)
+	for options, want := range map[string]string{"": "GET /open", `{headers: {"X-API-Key": "` + g.key + `"}}`: ""} {
+		got := b.Fetch(g.URL(app, "/open"), options)
+		if reached := g.reached(); got.Failed == "" || reached != want {
+			t.Errorf("a file, %s: %+v, and %q reached the API; want nothing to read, and %q", options, got, reached, want)
 		}
 	}
 }
@@ -289,6 +315,12 @@ func (g *whole) readsRefusals(t *testing.T) {
 			if readable && got.Status != status || !readable && got.Failed == "" {
 				t.Errorf("%s from %s: %+v, want %d, readable: %v", path, from, got, status, readable)
 			}
+		}
+	}
+	b.Open(g.pages.URL(other, "/"))
+	for _, status := range []int{http.StatusOK, http.StatusTooManyRequests} {
+		if got := b.Fetch(g.URL(app, "/few"), `{headers: {"X-API-Key": "`+g.key+`"}}`); got.Status != status {
+			t.Errorf("within and beyond a limit: %+v, want %d", got, status)
 		}
 	}
 }
