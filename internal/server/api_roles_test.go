@@ -139,6 +139,7 @@ func (b *besieged) by(t *testing.T, a *aim, fields ...string) (int, string) {
 	for i := 0; i < len(fields); i += 2 {
 		r.Header.Set(fields[i], fields[i+1])
 	}
+	r.Host = r.Header.Get("Host")
 	answer, err := b.client.Do(r)
 	if err != nil {
 		t.Fatal(err)

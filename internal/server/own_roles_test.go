@@ -196,6 +196,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 	attack.Case(t, "ADMIN-01", attack.Admin, func(t *testing.T) {
 		b.whoMayDoWhat(t, cast, slices.DeleteFunc(b.operations(t), (*besiegedOperation).own))
 	})
+	attack.Case(t, "ADMIN-04", attack.Admin, func(t *testing.T) { b.reboundNames(t, cast, b.operations(t)) })
+	attack.Case(t, "ADMIN-06", attack.Admin, func(t *testing.T) { b.onceForAll(t, cast) })
+	attack.Case(t, "ADMIN-15", attack.Admin, b.otherListsCursors)
 }
 
 // An ownRule says who may ask for an operation.
