@@ -6,7 +6,9 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +175,106 @@ func TestThePublicListenerServesNothingElse(t *testing.T) {
 			if status, text := p.askAdmin(t, hostileToken, http.MethodGet, path, nil); status != http.StatusNotFound {
 				t.Errorf("%s on the admin listener: %d %.100s", path, status, text)
 			}
+		}
+	})
+}
+
+// secretsIn finds what an answer tells once: keys, links and admin keys.
+func secretsIn(text string) []string {
+	return regexp.MustCompile(`\b(?:wrd_[a-z0-9]+_[0-9A-Za-z]{50}|wset_[0-9a-zA-Z_]{20,}|wadm_[a-z]+_[0-9A-Za-z]{40,}|wpl_[a-z2-7]+_[A-Z2-7]{20,})`).FindAllString(text, -1)
+}
+
+// toldOnce asks for each operation twice with the same Idempotency-Key, and looks
+// everywhere for what the first answer told.
+func (b *besieged) toldOnce(t *testing.T, operations []*besiegedOperation) {
+	t.Helper()
+	var told, all []string
+	for _, o := range operations {
+		if !o.takes("Idempotency-Key") || reached()[o.ID] != nil {
+			continue
+		}
+		a := b.aimed(t, o)
+		fields := append(a.fields, "Idempotency-Key", newWord())
+		first, again := b.send(t, o, a.path, a.text(t), fields...), b.send(t, o, a.path, a.text(t), fields...)
+		if again.status != first.status || again.header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("%s again: %d %.200s, want what came of it before: %d", o.ID, again.status, again.text, first.status)
+		}
+		some := secretsIn(first.text)
+		if len(some) > 0 {
+			told = append(told, o.ID)
+		}
+		if len(secretsIn(again.text)) > 0 {
+			t.Errorf("%s tells again what it told once", o.ID)
+		}
+		all = append(all, some...)
+	}
+	slices.Sort(told)
+	if want := []string{"createAdminKey", "createKey", "createKeys", "createPerson", "createPortalLink", "invitePerson", "resetPerson", "rollKey"}; !slices.Equal(told, want) {
+		t.Errorf("secrets are told by %q, want %q", told, want)
+	}
+	for _, path := range []string{"/v1/keys?limit=1000", "/v1/people", "/v1/adminKeys", "/v1/audit?limit=1000", "/v1/audit:export", "/v1/audit:export?format=csv", "/v1/usage", "/openapi.json", "/metrics"} {
+		answer := b.send(t, &besiegedOperation{ID: path, method: http.MethodGet}, path, nil)
+		if answer.status != http.StatusOK || len(secretsIn(answer.text)) > 0 {
+			t.Errorf("%s: %d, with %d secrets in it", path, answer.status, len(secretsIn(answer.text)))
+		}
+	}
+	var rows strings.Builder
+	for _, name := range b.column(t, `SELECT name FROM sqlite_schema WHERE type = 'table'`) {
+		b.hashRows(t, &rows, name)
+	}
+	for _, secret := range all {
+		if strings.Contains(rows.String(), secret[len(secret)-20:]) {
+			t.Errorf("the database has %.12s...", secret)
+		}
+	}
+}
+
+// Attempts that are refused are summed up: they leave a bounded number of rows, and none
+// in the audit. A million of them take a test of the store's own, by the same counter.
+func TestRefusedAttemptsAreSummedUp(t *testing.T) {
+	attack.Case(t, "AUDIT-07", attack.Gateway, func(t *testing.T) {
+		p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: "routes: [{match: /, upstream: api}]\n"})
+		raw := p.raw(t)
+		const entries, attempts = `SELECT count(*) FROM audit`, 2000
+		before := texts(t, raw, entries)[0]
+		client := &http.Client{Transport: &http.Transport{}}
+		t.Cleanup(client.CloseIdleConnections)
+		statuses := map[int]int{}
+		for n := range attempts {
+			r := newRequest(t, "http://"+p.gateway+"/orders/"+newWord())
+			r.Header.Set("X-API-Key", []string{"wrd_live_" + newWord(), guessed(p.key), newWord()}[n%3])
+			r.Header.Set("User-Agent", newWord())
+			answer, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = textOf(t, answer)
+			if err := answer.Body.Close(); err != nil {
+				t.Fatal(err)
+			}
+			statuses[answer.StatusCode]++
+		}
+		if statuses[http.StatusUnauthorized]+statuses[http.StatusTooManyRequests] != attempts || statuses[http.StatusUnauthorized] == 0 {
+			t.Errorf("answered %v, want all refused", statuses)
+		}
+		if err := p.stop(); err != nil { // what was counted is written at the latest now
+			t.Fatal(err)
+		}
+		if got := texts(t, raw, entries)[0]; got != before {
+			t.Errorf("the audit has %s entries, and had %s", got, before)
+		}
+		counted := texts(t, raw, `SELECT coalesce(sum(n), 0) FROM usage_counts WHERE resolution = 2`)[0]
+		if counted != strconv.Itoa(attempts) {
+			t.Errorf("%s attempts are counted, want %d", counted, attempts)
+		}
+		// Two outcomes of one route, by the hour, the day and each minute, and who sent them.
+		minutes, err := strconv.Atoi(texts(t, raw, `SELECT count(DISTINCT at) FROM usage_counts WHERE resolution = 0`)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := strconv.Atoi(texts(t, raw, `SELECT (SELECT count(*) FROM usage_counts) + (SELECT count(*) FROM usage_secrets) + (SELECT count(*) FROM usage_addresses) + (SELECT count(*) FROM usage_scopes)`)[0])
+		if most := 4 * (4 + minutes); err != nil || rows > most {
+			t.Errorf("%d rows of usage, want at most %d", rows, most)
 		}
 	})
 }

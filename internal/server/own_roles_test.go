@@ -198,6 +198,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	})
 	attack.Case(t, "ADMIN-04", attack.Admin, func(t *testing.T) { b.reboundNames(t, cast, b.operations(t)) })
 	attack.Case(t, "ADMIN-06", attack.Admin, func(t *testing.T) { b.onceForAll(t, cast) })
+	attack.Case(t, "ADMIN-10", attack.Admin, func(t *testing.T) { b.toldOnce(t, b.operations(t)) })
 	attack.Case(t, "ADMIN-15", attack.Admin, b.otherListsCursors)
 }
 
