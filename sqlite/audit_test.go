@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -119,28 +120,40 @@ func TestEachChangeLeavesOneEntry(t *testing.T) {
 		path := newPath(t)
 		db := open(t, path)
 		for n := range 3 {
-			if err := db.Sessions().Create(t.Context(), newSession(n)); err != nil {
+			s := newSession(n)
+			if n == 2 {
+				s.User.Issuer, s.User.Subject = "https://idp.example", "bob"
+			}
+			if err := db.Sessions().Create(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, c := range changes() {
 			before, was := len(entriesOf(t, db)), contents(t, path)
-			// first while the log takes nothing: the change must not be made either
-			execRaw(t, path, `CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END`)
-			if err := c.make(t.Context(), db); err == nil {
-				t.Errorf("%s: no error, although the entry cannot be written", c.name)
+			// First while the database refuses one half, so that both are of one transaction.
+			for half, tables := range map[string][]string{
+				"the entry": {"INSERT ON audit"}, "the change": {"INSERT ON changes", "INSERT ON credits", "UPDATE ON credits", "DELETE ON sessions"},
+			} {
+				for i, on := range tables {
+					execRaw(t, path, fmt.Sprintf(`CREATE TRIGGER fault%d BEFORE %s BEGIN SELECT RAISE(ABORT, 'no room'); END`, i, on))
+				}
+				if err := c.make(t.Context(), db); err == nil {
+					t.Errorf("%s: no error, although the database refuses %s", c.name, half)
+				}
+				if got := contents(t, path); got != was || len(entriesOf(t, db)) != before {
+					t.Errorf("%s: half of it is there while the database refuses %s", c.name, half)
+				}
+				for i := range tables {
+					execRaw(t, path, fmt.Sprintf(`DROP TRIGGER fault%d`, i))
+				}
 			}
-			if got := contents(t, path); got != was || len(entriesOf(t, db)) != before {
-				t.Errorf("%s: the change was made without its entry", c.name)
-			}
-			execRaw(t, path, `DROP TRIGGER full`)
 			if err := c.make(t.Context(), db); err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
 			if got := strings.Join(entriesOf(t, db)[before:], "; "); got != strings.Join(c.want, "; ") {
 				t.Errorf("%s: entries %q, want %q", c.name, got, c.want)
 			}
-			if c.name != "sessions" && contents(t, path) == was { // nobody of that name had one
+			if contents(t, path) == was {
 				t.Errorf("%s: nothing was changed: this shows nothing", c.name)
 			}
 		}

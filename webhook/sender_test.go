@@ -283,12 +283,17 @@ func TestAddressesLeadNowhereElse(t *testing.T) {
 		w.Header().Set("Location", inner.URL)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	})
+	const most = 64 << 20 // more than any buffer on the way
+	cut := make(chan int, 1)
 	talking := receive(t, func(w http.ResponseWriter) {
-		for range 10 << 20 / 1024 {
+		n := 0
+		for n < most {
 			if _, err := w.Write(make([]byte, 1024)); err != nil {
-				return
+				break
 			}
+			n += 1024
 		}
+		cut <- n
 	})
 	for name, tt := range map[string]struct {
 		change func(*webhook.Endpoint)
@@ -319,19 +324,40 @@ func TestAddressesLeadNowhereElse(t *testing.T) {
 	if len(inner.got) != 0 {
 		t.Errorf("%d deliveries came where none may", len(inner.got))
 	}
+	if n := <-cut; n >= most {
+		t.Errorf("all %d bytes of an answer were taken", n)
+	}
 }
 
-// A receiver that never answers holds a delivery for no longer than its time.
+// A receiver that never answers, or whose answer never ends, holds a delivery for no
+// longer than its time.
 func TestASlowReceiver(t *testing.T) {
 	attack.Case(t, "ADMIN-11", attack.Library, func(t *testing.T) {
 		release := make(chan struct{})
 		slow := receive(t, func(http.ResponseWriter) { <-release })
 		t.Cleanup(func() { close(release) })
+		left := make(chan struct{})
+		dripping := receive(t, func(w http.ResponseWriter) {
+			defer close(left)
+			for {
+				if _, err := w.Write([]byte("a")); err != nil || http.NewResponseController(w).Flush() != nil {
+					return
+				}
+				<-time.After(50 * time.Millisecond) // a drop at a time
+			}
+		})
 		s := newSender(t, new(webhook.MemoryOutbox), io.Discard, slow.endpoint())
+		drips := newSender(t, new(webhook.MemoryOutbox), io.Discard, dripping.endpoint())
+		var both sync.WaitGroup
+		both.Go(func() {
+			_ = drips.Try(t.Context(), "a", newEvent(t, "e2")) // it has begun to answer: what it says is of no interest
+			<-left
+		})
 		err := s.Try(t.Context(), "a", newEvent(t, "e1"))
 		if err == nil || !strings.Contains(err.Error(), "did not answer in time") {
 			t.Errorf("Try = %v, want no answer in time", err)
 		}
+		both.Wait()
 	})
 }
 

@@ -202,14 +202,19 @@ func TestTheAdminAPILeavesOneEntry(t *testing.T) {
 			}
 			state := func() string { return texts(t, raw, stored)[0] + p.shown(t, token) }
 			before, was := texts(t, raw, newest)[0], state()
-			exec(`CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END`)
-			if status, answer := send(); status != http.StatusServiceUnavailable {
-				t.Errorf("%s: %d %s, want 503 while the entry cannot be written", s.path, status, answer)
+			for _, f := range faults() {
+				if f.name == "the change" && strings.HasPrefix(s.path, "/v1/limits/") {
+					continue // it is in memory, and the entry comes first
+				}
+				f.under(t, raw, func() {
+					if status, answer := send(); status != http.StatusServiceUnavailable {
+						t.Errorf("%s: %d %s, want 503 while the database refuses %s", s.path, status, answer, f.name)
+					}
+				})
+				if got := state(); got != was || texts(t, raw, newest)[0] != before {
+					t.Errorf("%s: %s is there without %s", s.path, f.otherHalf, f.name)
+				}
 			}
-			if got := state(); got != was || texts(t, raw, newest)[0] != before {
-				t.Errorf("%s was made without its entry", s.path)
-			}
-			exec(`DROP TRIGGER full`)
 			status, answer := send()
 			if status != http.StatusOK && status != http.StatusCreated {
 				t.Fatalf("%s: %d %s", s.path, status, answer)

@@ -12,8 +12,6 @@ import (
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/internal/attack"
-	"github.com/warder-dev/warder/internal/wire"
-	"github.com/warder-dev/warder/secret"
 )
 
 // ownCast are those who ask for what a person does with itself, each with its fields.
@@ -67,6 +65,13 @@ func newOwnCast(t *testing.T, p *program) *ownCast {
 	if status, text := p.asOwn(t, http.MethodPost, "/v1/account/logout", "", "Cookie", login.Cookie+"="+ended); status != http.StatusNoContent {
 		t.Fatalf("logout: %d %s", status, text)
 	}
+	old := p.settled(t, people, "old", account.Owner)
+	raw := p.raw(t)
+	if result, err := raw.ExecContext(t.Context(), `UPDATE sessions SET expires = 1, idle_expires = 1 WHERE subject = (SELECT id FROM accounts WHERE name = 'old')`); err != nil {
+		t.Fatal(err)
+	} else if n, err := result.RowsAffected(); n != 1 || err != nil {
+		t.Fatalf("%d sessions were made old, %v", n, err)
+	}
 	out := p.settled(t, people, "out", account.Developer)
 	page, err := p.accounts.List(t.Context(), "", 100)
 	if err != nil {
@@ -79,6 +84,7 @@ func newOwnCast(t *testing.T, p *program) *ownCast {
 			}
 		}
 	}
+	holder := p.inPortal(t)
 	c.others = map[string][]string{
 		"nobody":                      nil,
 		"a data key":                  {"Authorization", "Bearer " + p.key},
@@ -91,11 +97,42 @@ func newOwnCast(t *testing.T, p *program) *ownCast {
 		"a session with a changed id": {"Cookie", login.Cookie + "=" + c.persons[account.Owner][1:] + "A"},
 		"a session that has ended":    {"Cookie", login.Cookie + "=" + ended},
 		"somebody who is kept out":    {"Cookie", login.Cookie + "=" + out},
+		"a session that is over":      {"Cookie", login.Cookie + "=" + old},
+		"a holder in the portal":      {"Cookie", holder.Name + "=" + holder.Value},
+		"its cookie by our name":      {"Cookie", login.Cookie + "=" + holder.Value},
 	}
 	return c
 }
 
-// asOwn asks below /v1/account.
+// inPortal opens a link to the holders' portal, and returns the cookie of the stay.
+func (p *program) inPortal(t *testing.T) *http.Cookie {
+	t.Helper()
+	_, text := p.askAdmin(t, hostileToken, http.MethodPost, "/v1/portalLinks", map[string]any{"owner": "acme", "may": []string{"roll", "revoke", "usage"}})
+	var made struct{ URL string }
+	if err := json.Unmarshal([]byte(text), &made); err != nil {
+		t.Fatal(err)
+	}
+	_, link, _ := strings.Cut(made.URL, "#")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.portal+"/open", strings.NewReader("link="+link))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "127.0.0.1:8083"
+	r.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Sec-Fetch-Site": {"same-origin"}}
+	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if cookies := answer.Cookies(); answer.StatusCode == http.StatusSeeOther && len(cookies) == 1 {
+		return cookies[0]
+	}
+	t.Fatalf("open a link to the portal: %d %v", answer.StatusCode, answer.Header)
+	return nil
+}
+
+// asOwn asks below /v1/account, or elsewhere on the admin listener, with these fields
+// alone.
 func (p *program) asOwn(t *testing.T, method, path, body string, fields ...string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.admin+path, strings.NewReader(body))
@@ -114,11 +151,11 @@ func (p *program) asOwn(t *testing.T, method, path, body string, fields ...strin
 	return answer.StatusCode, text.String()
 }
 
-// TestWhoMayDoWhatWithItself asks for every operation below /v1/account as everybody: it
-// wants whom the document says.
-func TestWhoMayDoWhatWithItself(t *testing.T) {
-	upstream := wire.Listen(t, wire.Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
-	p := start(t, upstream.URL(), settings{token: secret.New(hostileToken)})
+// TestWhoMayDoWhat asks for every operation as everybody: those below /v1/account want whom
+// the document says, all others whom the page of roles says.
+func TestWhoMayDoWhat(t *testing.T) {
+	b := besiege(t)
+	p := b.program
 	var document struct {
 		Paths map[string]map[string]struct {
 			ID          string `json:"operationId"`
@@ -136,8 +173,8 @@ func TestWhoMayDoWhatWithItself(t *testing.T) {
 	judged := map[string][]int{
 		"whoAmI": {200}, "loginFresh": {401}, "changePassword": {400}, "enrolFactor": {400}, "offerFactor": {200}, "renewRecoveryCodes": {200, 403},
 	}
+	cast := newOwnCast(t, p)
 	attack.Case(t, "ADMIN-01", attack.Admin, func(t *testing.T) {
-		cast := newOwnCast(t, p)
 		tried := 0
 		for _, path := range slices.Sorted(maps.Keys(document.Paths)) {
 			for method, o := range document.Paths[path] {
@@ -156,6 +193,13 @@ func TestWhoMayDoWhatWithItself(t *testing.T) {
 			t.Errorf("%d operations were tried", tried)
 		}
 	})
+	attack.Case(t, "ADMIN-01", attack.Admin, func(t *testing.T) {
+		b.whoMayDoWhat(t, cast, slices.DeleteFunc(b.operations(t), (*besiegedOperation).own))
+	})
+	attack.Case(t, "ADMIN-04", attack.Admin, func(t *testing.T) { b.reboundNames(t, cast, b.operations(t)) })
+	attack.Case(t, "ADMIN-06", attack.Admin, func(t *testing.T) { b.onceForAll(t, cast) })
+	attack.Case(t, "ADMIN-10", attack.Admin, func(t *testing.T) { b.toldOnce(t, b.operations(t)) })
+	attack.Case(t, "ADMIN-15", attack.Admin, b.otherListsCursors)
 }
 
 // An ownRule says who may ask for an operation.

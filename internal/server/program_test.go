@@ -36,6 +36,7 @@ type program struct {
 	redirect string            // "" when there is none
 	more     map[string]string // of listeners, by name
 	asked    string            // where proxies ask; "" when none may
+	portal   string            // "" when there is none
 	folder   string            // holds warder.db, warder.log
 	keys     *sqlite.APIKeys
 	nodes    *sqlite.Nodes
@@ -95,6 +96,9 @@ func start(t *testing.T, upstream string, s settings) *program {
 	p.gateway, p.admin, p.health = listeners.Public.Addr().String(), listeners.Admin.Addr().String(), listeners.Health.Addr().String()
 	if listeners.Decision != nil {
 		p.asked = listeners.Decision.Addr().String()
+	}
+	if listeners.Portal != nil {
+		p.portal = listeners.Portal.Addr().String()
 	}
 	if listeners.Redirect != nil {
 		p.redirect = listeners.Redirect.Addr().String()
