@@ -103,7 +103,9 @@ func writeFile(t *testing.T, name, text string, mode os.FileMode) {
 // serve runs in a process of its own.
 func TestAnotherProcessChangesKeys(t *testing.T) {
 	upstream := wire.Listen(t, wire.Answer(wire.OK))
-	s := startServed(t, upstream.URL())
+	settings := filepath.Join(t.TempDir(), "warder.yaml")
+	writeFile(t, settings, "keys: {legacy_formats: [text]}\nbrute_force: {failures: 1000000, key_failures: 1000000}\n", 0o600) // it asks far more often than a client that keeps to delays
+	s := startServed(t, upstream.URL(), "--config", settings)
 	attack.Case(t, "KEY-36", attack.Gateway, func(t *testing.T) {
 		s.wantStatus(t, http.StatusOK)
 		_, _, stderr := ran(t, s.folder, s.key+"\n", "keys", "revoke", "-", "--reason", "superseded")
@@ -118,6 +120,15 @@ func TestAnotherProcessChangesKeys(t *testing.T) {
 		if took := time.Since(begin); took > time.Second {
 			t.Errorf("the new key worked after %v", took)
 		}
+
+		// A key that the server knows to be nobody's.
+		s.key = "other-system-key-0001"
+		for range 3 {
+			s.wantStatusNow(t, http.StatusUnauthorized)
+		}
+		writeFile(t, filepath.Join(s.folder, "keys.csv"), "key,owner\n"+s.key+",acme\n", 0o600)
+		wantRun(t, 0, "", s.folder, "", "keys", "import", "keys.csv", "--from", "csv")
+		s.wantStatus(t, http.StatusOK)
 	})
 }
 

@@ -15,6 +15,8 @@ func key() []Entry {
 		{ID: "KEY-10", Sent: "revoked, expired, disabled and unknown keys, and wrong secrets", Must: "answers alike but for the request id, in like time, with as many reads of the store"},
 		{ID: "KEY-11", Sent: "a search of everything that is stored", Must: "no key and no secret part of one, in any common encoding"},
 		{ID: "KEY-12", Sent: "peppers missing, incomplete, retired, rotated under load, or in a file that others can read", Must: "made when nothing is stored yet; else refused by name; 503 when found lacking at run time; retired ones verify; no failure while rotating"},
+		// That crypto/rand itself fails has no test: since Go 1.24 it never returns an error, and
+		// ends the process where the system gives it nothing. It is what draws by default.
 		{ID: "KEY-13", Sent: "a random source that fails", Must: "an error and nothing stored; never a weaker source"},
 		{ID: "KEY-14", Sent: "a new key whose id is taken", Must: "another id; the older record is untouched"},
 		{ID: "KEY-15", Sent: "the text of a key under another prefix or environment, with check digits made right", Must: "401: the digest covers both"},
@@ -31,6 +33,8 @@ func key() []Entry {
 		{ID: "KEY-26", Sent: "a cookie key with an unsafe method and no proof against forgery", Must: "403"},
 		{ID: "KEY-27", Sent: "an address condition met by mapped, forwarded or zoned addresses", Must: "judged on the address that the edge established"},
 		{ID: "KEY-28", Sent: "scopes that share letters but no segments; a wildcard inside a token's text; another owner's scope", Must: "no match by accident; wildcards count only in what was granted here"},
+		// Of a text only an HMAC is stored: an import that brings the digest of the same key
+		// after it, in another file, cannot be known. The text proves the first key then as before.
 		{ID: "KEY-29", Sent: "imported hashes: right, wrong, twice the same, empty", Must: "passes and is upgraded; 401; the second and the empty one are refused"},
 		{ID: "KEY-30", Sent: "a key in a form or JSON body", Must: "not read"},
 		{ID: "KEY-31", Sent: "a key that is bound to a certificate, with none, another, or a forwarded one from anybody", Must: "401"},

@@ -13,13 +13,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/warder-dev/warder/account"
 	"github.com/warder-dev/warder/account/login"
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/attack"
-	"github.com/warder-dev/warder/internal/hostile"
 	"github.com/warder-dev/warder/internal/keyservice"
 )
 
@@ -245,97 +243,6 @@ func TestOtherOrigins(t *testing.T) {
 			t.Error("a key was made")
 		}
 		want(t, "a cookie with a page of this site", w.ask(t, http.MethodPost, "/v1/keys", `{}`, "X-Person", "owner", "X-Ambient", "1", "Sec-Fetch-Site", "same-origin"), http.StatusCreated)
-	})
-}
-
-func TestMembersThatAreNotTheClients(t *testing.T) {
-	attack.Case(t, "ADMIN-05", attack.Admin, func(t *testing.T) {
-		w := newWorld(t)
-		for _, tt := range []struct{ method, path, body, fields string }{
-			{"POST", "/v1/keys", `{"id":"AAAAAAAAAAAA"}`, "id"},
-			{"POST", "/v1/keys", `{"name":"a","role":"owner","created":"2020-01-01T00:00:00Z","revision":1,"state":"active"}`, "role created revision state"},
-			{"POST", "/v1/keys", `{"Name":"a"}`, "Name"},
-			{"POST", "/v1/keys", `{"limits":[{"name":"a","count":1,"per":"1m","x":1}]}`, "limits[0].x"},
-			{"POST", "/v1/keys", `{"name":"a","name":"b"}`, "name"},
-			{"POST", "/v1/keys", `{"metadata":{"a":"1","a":"2"}}`, "metadata.a"},
-			{"POST", "/v1/keys", `{"name":null,"scopes":null,"metadata":null}`, "name scopes metadata"},
-			{"POST", "/v1/keys", `{"name":1,"scopes":"a","never_expires":"yes","limits":[{"name":"a","count":"1","per":1}]}`, "name scopes never_expires limits[0].count limits[0].per"},
-			{"POST", "/v1/keys", `{"limits":[{"name":"a","count":1.5,"per":"1m"}]}`, "limits[0].count"},
-			{"POST", "/v1/keys", `{"wrd_live_7HqLk2mVxWcPaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa":1}`, "(a name that is not repeated here)"},
-			{"POST", "/v1/keys?role=owner", `{}`, "role"},
-			{"PATCH", "/v1/keys/AAAAAAAAAAAA", `{"kind":"public","environment":"test","revoked":null}`, "kind environment revoked"},
-			{"POST", "/v1/keys/AAAAAAAAAAAA:disable", `{"reason":"x"}`, "body"},
-			{"GET", "/v1/keys?limit=1&limit=2", ``, "limit"},
-		} {
-			body := any(tt.body)
-			if tt.body == "" {
-				body = nil
-			}
-			r := w.ask(t, tt.method, tt.path, body, "If-Match", "*")
-			if want(t, tt.path+" "+tt.body, r, http.StatusBadRequest); r.status != http.StatusBadRequest {
-				continue
-			}
-			got := r.fields(t)
-			slices.Sort(got)
-			wanted := strings.Split(tt.fields, " ")
-			if strings.HasPrefix(tt.fields, "(") {
-				wanted = []string{tt.fields}
-			}
-			slices.Sort(wanted)
-			if !slices.Equal(got, wanted) {
-				t.Errorf("%s %s: names %q, want %q", tt.path, tt.body, got, wanted)
-			}
-		}
-		if w.count(t) != 0 {
-			t.Errorf("%d keys were made", w.count(t))
-		}
-	})
-}
-
-func TestStates(t *testing.T) {
-	attack.Case(t, "ADMIN-07", attack.Admin, func(t *testing.T) {
-		w := newWorld(t)
-		k := w.made(t, keyservice.KeySpec{Name: "a"}).Key
-		path, stale := "/v1/keys/"+k.ID, quote(k.Revision)
-		want(t, "without If-Match", w.ask(t, http.MethodPatch, path, `{"name":"b"}`), http.StatusPreconditionRequired)
-		want(t, "in time", w.ask(t, http.MethodPatch, path, `{"name":"b"}`, "If-Match", stale), http.StatusOK)
-		for _, tag := range []string{stale, "W/" + quote(k.Revision+1), `"x"`, quote(k.Revision + 9), "2", `"`} {
-			want(t, "with "+tag, w.ask(t, http.MethodPatch, path, `{"name":"c"}`, "If-Match", tag), http.StatusPreconditionFailed)
-		}
-		for _, verb := range []string{":roll", ":revoke", ":disable", ":enable", ":endOverlap", ""} {
-			method, body := http.MethodPost, any(nil)
-			if verb == "" {
-				method = http.MethodDelete
-			}
-			if verb == ":roll" || verb == ":revoke" {
-				body = "{}"
-			}
-			want(t, "stale "+verb, w.ask(t, method, path+verb, body, "If-Match", stale), http.StatusPreconditionFailed)
-		}
-		var one keyservice.KeyBody
-		w.ask(t, http.MethodGet, path, nil).json(t, &one)
-		if one.Key.Name != "b" || one.Key.State != "active" {
-			t.Errorf("the key is %+v", one.Key)
-		}
-		want(t, "a list of tags", w.ask(t, http.MethodPatch, path, `{"name":"d"}`, "If-Match", `"7", `+quote(one.Key.Revision)), http.StatusOK)
-		var won sync.Map
-		var all sync.WaitGroup
-		w.ask(t, http.MethodGet, path, nil).json(t, &one)
-		for i := range 8 {
-			all.Go(func() {
-				if r := w.ask(t, http.MethodPatch, path, fmt.Sprintf(`{"name":"n%d"}`, i), "If-Match", quote(one.Key.Revision)); r.status == http.StatusOK {
-					won.Store(i, true)
-				} else if r.status != http.StatusPreconditionFailed {
-					t.Errorf("%d %s", r.status, r.text)
-				}
-			})
-		}
-		all.Wait()
-		n := 0
-		won.Range(func(any, any) bool { n++; return true })
-		if n != 1 {
-			t.Errorf("%d of 8 changes of one state were made", n)
-		}
 	})
 }
 
@@ -653,119 +560,6 @@ func TestLimitsOfLists(t *testing.T) {
 			if want(t, name, r, http.StatusBadRequest); r.status == http.StatusBadRequest && len(r.fields(t)) != 1 {
 				t.Errorf("%s: names %s", name, r.text)
 			}
-		}
-	})
-}
-
-func TestHostileTexts(t *testing.T) {
-	w := newWorld(t)
-	k := w.made(t, keyservice.KeySpec{Name: "first"}).Key
-	texts := slices.Concat(hostile.Statements(), hostile.Templates())
-	slices.Sort(texts)
-	texts = slices.Compact(texts)
-	attack.Case(t, "SQL-01", attack.Admin, func(t *testing.T) {
-		before := w.count(t)
-		for _, text := range texts {
-			var made keyservice.KeyMade
-			r := w.ask(t, http.MethodPost, "/v1/keys", map[string]any{"name": text, "owner": text, "metadata": map[string]string{"note": text}})
-			if strings.Contains(text, "\n") { // a text of one line is wanted
-				want(t, text, r, http.StatusBadRequest)
-				continue
-			}
-			if want(t, text, r, http.StatusCreated); r.status != http.StatusCreated {
-				continue
-			}
-			before++
-			if r.json(t, &made); made.Key.Name != text || made.Key.Owner != text || made.Key.Metadata["note"] != text {
-				t.Errorf("%q was made %+v", text, made.Key)
-			}
-			var page keyservice.KeyPage
-			r = w.ask(t, http.MethodGet, "/v1/keys?owner="+escape(text)+"&text="+escape(text), nil)
-			if r.json(t, &page); r.status != http.StatusOK || len(page.Keys) != 1 || page.Keys[0].ID != made.Key.ID {
-				t.Errorf("%q finds %d keys: %d %s", text, len(page.Keys), r.status, r.text)
-			}
-			for _, body := range []map[string]any{
-				{"scopes": []string{text}},
-				{"environment": text},
-				{"kind": text},
-				{"expires": text},
-				{"certificate": text},
-				{"addresses": []string{text}},
-				{"methods": []string{text}},
-				{"paths": []string{text}},
-				{"origins": []string{text}},
-				{"plan": text},
-				{"idle_revoke": text},
-				{"limits": []map[string]any{{"name": text, "count": 1, "per": "1m"}}},
-			} {
-				r := w.ask(t, http.MethodPost, "/v1/keys", body)
-				if r.status == http.StatusCreated { // a plan or a scope like any other
-					before++
-				} else if want(t, fmt.Sprint(body), r, http.StatusBadRequest); r.status == http.StatusBadRequest && len(r.fields(t)) == 0 {
-					t.Errorf("%v: no field is named: %s", body, r.text)
-				}
-			}
-			for _, r := range []*reply{
-				w.ask(t, http.MethodGet, "/v1/keys/"+escape(text), nil),
-				w.ask(t, http.MethodPost, "/v1/keys/"+escape(text)+":revoke", `{}`),
-				w.ask(t, http.MethodGet, "/v1/credits?key="+escape(text), nil),
-				w.ask(t, http.MethodGet, "/v1/credits?owner="+escape(text), nil),
-				w.ask(t, http.MethodPost, "/v1/credits:set", map[string]any{"key": text, "credits": 1}),
-				w.ask(t, http.MethodPost, "/v1/keys:search", map[string]any{"text": text}),
-				w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]any{"key": "x", "target": "x" + text}),
-				w.ask(t, http.MethodPost, "/v1/keys/"+k.ID+":revoke", map[string]any{"reason": "A" + text}),
-				w.ask(t, http.MethodPost, "/v1/keys/"+k.ID+":roll", map[string]any{"overlap": text}),
-				w.ask(t, http.MethodPatch, "/v1/keys/"+k.ID, `{}`, "If-Match", text),
-				w.ask(t, http.MethodGet, "/v1/keys?cursor="+escape(text), nil),
-				w.ask(t, http.MethodGet, "/v1/keys?"+escape(text)+"=1", nil),
-			} {
-				if r.status < 400 || r.status >= 500 {
-					t.Errorf("%q: %d %s, want 4xx", text, r.status, r.text)
-				}
-			}
-		}
-		if w.count(t) != before {
-			t.Errorf("%d keys, want %d", w.count(t), before)
-		}
-		var one keyservice.KeyBody
-		w.ask(t, http.MethodGet, "/v1/keys/"+k.ID, nil).json(t, &one)
-		if one.Key.State != "active" || one.Key.Revision != k.Revision {
-			t.Errorf("the first key was changed: %+v", one.Key)
-		}
-	})
-	attack.Case(t, "SQL-06", attack.Admin, func(t *testing.T) {
-		before := w.count(t)
-		long, bidi := strings.Repeat("a", 1<<20), "a\u202eb"
-		for name, tt := range map[string]struct {
-			body   any
-			field  string
-			status int
-		}{
-			"1 MiB":             {map[string]string{"name": long}, "", 413},
-			"129 bytes":         {map[string]string{"name": long[:129]}, "name", 400},
-			"129 bytes in less": {map[string]string{"name": strings.Repeat("ä", 65)}, "name", 400},
-			"NUL":               {`{"name":"a\u0000b"}`, "name", 400},
-			"a raw NUL":         {"{\"name\":\"a\x00b\"}", "body", 400},
-			"text direction":    {map[string]string{"owner": bidi}, "owner", 400},
-			"a line":            {map[string]string{"name": "a\nb"}, "name", 400},
-			"half a surrogate":  {`{"owner":"\ud800\u0000"}`, "owner", 400},
-			"a long scope":      {map[string]any{"scopes": []string{long[:60000]}}, "scopes", 400},
-			"many scopes":       {map[string]any{"scopes": strings.Split(long[:101], "")}, "scopes", 400},
-			"a note":            {map[string]any{"metadata": map[string]string{"a": long[:513]}}, "metadata", 400},
-			"a note's name":     {map[string]any{"metadata": map[string]string{bidi: "x"}}, "metadata", 400},
-			"long ago":          {map[string]string{"expires": "0001-01-01T00:00:00Z"}, "expires", 400},
-			"the past":          {map[string]string{"expires": time.Now().Add(-time.Hour).Format(time.RFC3339)}, "expires", 400},
-		} {
-			r := w.ask(t, http.MethodPost, "/v1/keys", tt.body)
-			if want(t, name, r, tt.status); tt.field != "" && r.status == tt.status && !slices.Contains(r.fields(t), tt.field) {
-				t.Errorf("%s: %s, want the field %s", name, r.text, tt.field)
-			}
-		}
-		for _, path := range []string{"/v1/keys?text=%00", "/v1/keys?owner=%ff", "/v1/keys?text=" + strings.Repeat("a", 129), "/v1/keys?text=%zz"} {
-			want(t, path, w.ask(t, http.MethodGet, path, nil), http.StatusBadRequest)
-		}
-		if w.count(t) != before {
-			t.Errorf("%d keys, want %d", w.count(t), before)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -242,7 +243,9 @@ func TestAStoreWithoutAnAnswerIs503(t *testing.T) {
 	defer time.AfterFunc(patience, free).Stop()
 	faults := map[string]func(ctx context.Context) error{
 		"error":   func(context.Context) error { return errors.New("disk I/O error") },
+		"closed":  func(context.Context) error { return sql.ErrConnDone },
 		"timeout": func(context.Context) error { return context.DeadlineExceeded },
+		"panic":   func(context.Context) error { panic("interface conversion: a row of another type") },
 		"hang":    func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 		"deaf":    func(context.Context) error { <-release; return errors.New("late") },
 	}

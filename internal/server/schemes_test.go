@@ -83,6 +83,8 @@ func TestKeysInEveryPlaceThroughTheGateway(t *testing.T) {
 		{"KEY-22", "behind a semicolon", "GET /query?a=1;api_key={K}", "", 400, ""},
 		{"KEY-22", "beside what does not decode", "GET /query?a=%zz&api_key={K}", "", 200, "GET /query?a=%zz HTTP/1.1\r\n"},
 		{"KEY-22", "among a thousand", "GET /query?" + many + "api_key={K}", "", 200, "GET /query?" + strings.TrimSuffix(many, "&") + " HTTP/1.1\r\n"},
+		{"KEY-22", "behind more than a request line has room for", "GET /query?" + strings.Repeat("a=1&", 10_000) + "api_key={K}", "", 414, ""},
+		{"KEY-22", "as an array behind a thousand", "GET /query?api_key={K}&" + many + "api_key%5B%5D={K}", "", 400, ""},
 		{"KEY-23", "a good key", "GET /query?api_key={K}", "", 200, "GET /query HTTP/1.1\r\n"},
 		{"KEY-25", "a good one among others", "GET /cookie", "Cookie: a=1; __Host-api_key={K}; b=\"x\"\r\n", 200, "Cookie: a=1; b=\"x\"\r\n"},
 		{"KEY-25", "twice", "GET /cookie", "Cookie: __Host-api_key={K}; __Host-api_key={K}\r\n", 400, ""},
@@ -123,8 +125,12 @@ func TestKeysInEveryPlaceThroughTheGateway(t *testing.T) {
 		}
 	})
 	attack.Case(t, "KEY-21", attack.Gateway, func(t *testing.T) {
-		if text := p.log(t); strings.Contains(text, p.key) {
-			t.Error("the log holds the key")
+		metrics, err := io.ReadAll(do(t, newRequest(t, "http://"+p.admin+"/metrics")).Body)
+		if err != nil || !strings.Contains(string(metrics), "no-credential") || strings.Contains(string(metrics), p.key[21:53]) {
+			t.Errorf("the metrics hold the key, or nothing of the requests (%v)", err)
+		}
+		if text := p.log(t); strings.Contains(text, p.key[21:53]) || !strings.Contains(text, `"path":"/header"`) {
+			t.Error("the log holds the key, or nothing of the requests")
 		}
 	})
 }
@@ -136,6 +142,9 @@ routes:
   - match: "/live"
     upstream: api
     conditions: [{name: live-keys, label: keys of the live environment, environments: [live]}]
+  - match: "/trial"
+    upstream: api
+    conditions: [{name: test-keys, label: keys of the test environment, environments: [test]}]
   - match: "/office"
     upstream: api
     conditions: [{name: office, addresses: [192.0.2.0/24, "2001:db8::/32"]}]
@@ -152,13 +161,17 @@ func TestConditionsThroughTheGateway(t *testing.T) {
 	p := start(t, upstream.URL(), settings{yaml: conditional})
 	_, trial := p.create(t, apikey.Spec{Environment: "test", Name: "t", Owner: "other", Scopes: []string{"orders:*"}})
 	attack.Case(t, "KEY-16", attack.Gateway, func(t *testing.T) {
-		if w := p.get(t, "/live", p.key); w.StatusCode != 200 {
-			t.Errorf("live key: %d, want 200", w.StatusCode)
-		}
-		w := p.get(t, "/live", trial)
-		body, _ := io.ReadAll(w.Body)
-		if w.StatusCode != 403 || !strings.Contains(string(body), "keys of the live environment") {
-			t.Errorf("test key: %d %s, want 403 that names the rule", w.StatusCode, body)
+		for _, tt := range []struct{ route, good, bad string }{{"live", p.key, trial}, {"test", trial, p.key}} {
+			path := map[string]string{"live": "/live", "test": "/trial"}[tt.route]
+			if w := p.get(t, path, tt.good); w.StatusCode != 200 {
+				t.Errorf("%s key on its own route: %d, want 200", tt.route, w.StatusCode)
+			}
+			asked := len(requestLines(upstream))
+			w := p.get(t, path, tt.bad)
+			body, err := io.ReadAll(w.Body)
+			if err != nil || w.StatusCode != 403 || !strings.Contains(string(body), "keys of the "+tt.route+" environment") || len(requestLines(upstream)) != asked {
+				t.Errorf("another key on the %s route: %d %s, %v, want 403 that names the rule", tt.route, w.StatusCode, body, err)
+			}
 		}
 	})
 	attack.Case(t, "KEY-27", attack.Gateway, func(t *testing.T) {

@@ -126,8 +126,8 @@ func issuerOf(t *testing.T) (file string, sign func(expires time.Time, more ...m
 	}
 }
 
-// change writes what mend makes of a key.
-func (p *program) change(t *testing.T, id apikey.ID, op apikey.Op, mend func(*apikey.Record)) {
+// change writes what mend makes of a key, and returns the revision of that.
+func (p *program) change(t *testing.T, id apikey.ID, op apikey.Op, mend func(*apikey.Record)) apikey.Revision {
 	t.Helper()
 	before, err := p.keys.Lookup(t.Context(), id)
 	if err != nil {
@@ -139,9 +139,11 @@ func (p *program) change(t *testing.T, id apikey.ID, op apikey.Op, mend func(*ap
 		mend(&after)
 		c.After = &after
 	}
-	if _, err := p.keys.Apply(t.Context(), c); err != nil {
+	revision, err := p.keys.Apply(t.Context(), c)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return revision
 }
 
 // TestStreamsEndWithTheirRights opens streams of each kind, takes the right to them
