@@ -20,8 +20,11 @@ func Plan(ctx context.Context, db *DB, statement string) (plan string, err error
 	}
 	defer conn.Release()
 	query := map[string]string{
-		"id": findByID, "created": findByCreated, "owned": findOwned, "planned": findPlanned, "kind": findKind, "revoked": findRevoked, "disabled": findDisabled,
-		"ending": findEnding, "retiring": findRetiring, "end": endCreated, "end owned": endOwned, "end planned": endPlanned, "end kind": endKind,
+		"id": findByID, "created": findAll, "owned": findOwned, "planned": findPlanned, "kind": findKind, "revoked": findRevoked, "disabled": findDisabled,
+		"same": sameAll, "same owned": sameOwned, "same planned": samePlanned, "same kind": sameKind, "same revoked": sameRevoked, "same disabled": sameDisabled,
+		"end same": endSameAll, "end same owned": endSameOwned, "end same planned": endSamePlanned, "end same kind": endSameKind,
+		"end same revoked": endSameRevoked, "end same disabled": endSameDisabled,
+		"ending": findEnding, "retiring": findRetiring, "end": endAll, "end owned": endOwned, "end planned": endPlanned, "end kind": endKind,
 		"end revoked": endRevoked, "end disabled": endDisabled, "end id": endID, "count ending": countEnding, "count retiring": countRetiring,
 	}[statement]
 	values := map[bool]string{

@@ -27,57 +27,54 @@ const (
 		AND ($12::timestamptz IS NULL OR expires < $12)
 		AND (NOT $13::boolean OR (detail ->> 'idle_revoke_ms')::bigint > 0)`
 
-	newest = ` ORDER BY place DESC, id`
+	// The keys that a page looks at, $4 at most: first those of the moment that it begins
+	// at, $3, which come behind the id $2, and then those before it. In one condition, the
+	// server would read again all of a moment that come before: an import makes a million
+	// of them.
+	someKeys = `(SELECT ` + keyColumns + `, coalesce(created, '-infinity') AS place FROM keys k WHERE `
+	sameAs   = someKeys + `coalesce(created, '-infinity') = $3 AND id > $2 AND `
+	before   = someKeys + `coalesce(created, '-infinity') < $3 AND $2::text IS NOT NULL AND `
+	every    = `$1::text IS NOT NULL`
+	owned    = `owner = $1`
+	planned  = `plan <> '' AND plan = $1`
+	ofKind   = `kind <> 'secret' AND kind = $1`
+	revoked  = `revoked IS NOT NULL AND $1::text IS NOT NULL`
+	disabled = `disabled AND $1::text IS NOT NULL`
+	byPlace  = ` ORDER BY place DESC, id LIMIT $4) k`
+	bySameID = ` ORDER BY id LIMIT $4) k`
 
-	// The keys that a page looks at, $4 at most: those of the moment that it begins at, $3,
-	// and then those before. In one condition, the server would read again all of a moment
-	// that come before the id, $2: an import makes a million of them. It merges the two.
-	same   = `((SELECT ` + keyColumns + `, coalesce(created, '-infinity') AS place FROM keys k WHERE coalesce(created, '-infinity') = $3 AND id > $2 AND `
-	before = newest + ` LIMIT $4) UNION ALL (SELECT ` + keyColumns + `, coalesce(created, '-infinity') AS place FROM keys k WHERE coalesce(created, '-infinity') < $3 AND `
-	looked = newest + ` LIMIT $4)) k`
+	found    = selectRecords + `(SELECT ` + keyColumns + `, place FROM `
+	fullPage = filterKeys + ` ORDER BY place DESC, id LIMIT $14) k LEFT JOIN secrets s ON s.key_id = k.id ORDER BY k.place DESC, k.id, s.position`
+	samePage = filterKeys + ` ORDER BY id LIMIT $14) k LEFT JOIN secrets s ON s.key_id = k.id ORDER BY k.id, s.position`
+	last     = ` ORDER BY place DESC, id OFFSET $4 - 1 LIMIT 1`
+	sameLast = ` ORDER BY id OFFSET $4 - 1 LIMIT 1`
 
-	lookAll      = same + `$1::text IS NOT NULL` + before + `$1::text IS NOT NULL` + looked
-	lookOwned    = same + `owner = $1` + before + `owner = $1` + looked
-	lookPlanned  = same + `plan <> '' AND plan = $1` + before + `plan <> '' AND plan = $1` + looked
-	lookKind     = same + `kind <> 'secret' AND kind = $1` + before + `kind <> 'secret' AND kind = $1` + looked
-	lookRevoked  = same + `revoked IS NOT NULL AND $1::text IS NOT NULL` + before + `revoked IS NOT NULL` + looked
-	lookDisabled = same + `disabled AND $1::text IS NOT NULL` + before + `disabled` + looked
-	lookByID     = `(SELECT ` + keyColumns + ` FROM keys k WHERE id > $2 AND $3::timestamptz IS NOT NULL AND $1::text IS NOT NULL ORDER BY id LIMIT $4) k`
+	sameAll, findAll           = found + sameAs + every + bySameID + samePage, found + before + every + byPlace + fullPage
+	sameOwned, findOwned       = found + sameAs + owned + bySameID + samePage, found + before + owned + byPlace + fullPage
+	samePlanned, findPlanned   = found + sameAs + planned + bySameID + samePage, found + before + planned + byPlace + fullPage
+	sameKind, findKind         = found + sameAs + ofKind + bySameID + samePage, found + before + ofKind + byPlace + fullPage
+	sameRevoked, findRevoked   = found + sameAs + revoked + bySameID + samePage, found + before + revoked + byPlace + fullPage
+	sameDisabled, findDisabled = found + sameAs + disabled + bySameID + samePage, found + before + disabled + byPlace + fullPage
+
+	byID     = someKeys + `id > $2 AND $3::timestamptz IS NOT NULL AND $1::text IS NOT NULL` + bySameID
+	findByID = found + byID + samePage
 
 	// These are few: they are sorted.
-	someKeys   = `(SELECT ` + keyColumns + `, coalesce(created, '-infinity') AS place FROM keys k WHERE `
-	behind     = ` AND $1::text IS NOT NULL AND $4::bigint > 0 AND coalesce(created, '-infinity') <= $3 AND (coalesce(created, '-infinity') < $3 OR id > $2)) k`
-	lookEnding = someKeys + `expires IS NOT NULL AND expires < $12` + behind
-	lookOld    = someKeys + `id = ANY (ARRAY(SELECT DISTINCT key_id FROM secrets WHERE retires > $10))` + behind
+	behind       = ` AND $1::text IS NOT NULL AND $4::bigint > 0 AND coalesce(created, '-infinity') <= $3 AND (coalesce(created, '-infinity') < $3 OR id > $2)) k`
+	findEnding   = found + someKeys + `expires IS NOT NULL AND expires < $12` + behind + fullPage
+	findRetiring = found + someKeys + `id = ANY (ARRAY(SELECT DISTINCT key_id FROM secrets WHERE retires > $10))` + behind + fullPage
 
-	// A page that is full reads no more of what it looks at.
-	ofThem    = `(SELECT ` + keyColumns + `, place FROM (SELECT ` + keyColumns + `, place FROM `
-	ofFew     = `(SELECT ` + keyColumns + `, place FROM `
-	atMost    = newest + ` LIMIT $4) k` + theirPage
-	theirPage = filterKeys + newest + ` LIMIT $14) k LEFT JOIN secrets s ON s.key_id = k.id ORDER BY k.place DESC, k.id, s.position`
-
-	findByCreated = selectRecords + ofThem + lookAll + atMost
-	findOwned     = selectRecords + ofThem + lookOwned + atMost
-	findPlanned   = selectRecords + ofThem + lookPlanned + atMost
-	findKind      = selectRecords + ofThem + lookKind + atMost
-	findRevoked   = selectRecords + ofThem + lookRevoked + atMost
-	findDisabled  = selectRecords + ofThem + lookDisabled + atMost
-	findEnding    = selectRecords + ofFew + lookEnding + theirPage
-	findRetiring  = selectRecords + ofFew + lookOld + theirPage
-	findByID      = selectRecords + `(SELECT ` + keyColumns + ` FROM ` + lookByID + filterKeys + ` ORDER BY id LIMIT $14) k LEFT JOIN secrets s ON s.key_id = k.id ORDER BY k.id, s.position`
+	// The last key that a page looks at.
+	endSameAll, endAll           = `SELECT created, id FROM ` + sameAs + every + bySameID + sameLast, `SELECT created, id FROM ` + before + every + byPlace + last
+	endSameOwned, endOwned       = `SELECT created, id FROM ` + sameAs + owned + bySameID + sameLast, `SELECT created, id FROM ` + before + owned + byPlace + last
+	endSamePlanned, endPlanned   = `SELECT created, id FROM ` + sameAs + planned + bySameID + sameLast, `SELECT created, id FROM ` + before + planned + byPlace + last
+	endSameKind, endKind         = `SELECT created, id FROM ` + sameAs + ofKind + bySameID + sameLast, `SELECT created, id FROM ` + before + ofKind + byPlace + last
+	endSameRevoked, endRevoked   = `SELECT created, id FROM ` + sameAs + revoked + bySameID + sameLast, `SELECT created, id FROM ` + before + revoked + byPlace + last
+	endSameDisabled, endDisabled = `SELECT created, id FROM ` + sameAs + disabled + bySameID + sameLast, `SELECT created, id FROM ` + before + disabled + byPlace + last
+	endID                        = `SELECT created, id FROM ` + byID + sameLast
 
 	countEnding   = `SELECT count(*) FROM (SELECT 1 FROM keys WHERE expires IS NOT NULL AND expires < $1 LIMIT $2) k`
 	countRetiring = `SELECT count(*) FROM (SELECT 1 FROM secrets WHERE retires > $1 LIMIT $2) s`
-
-	// The last key that a page looks at.
-	last        = newest + ` OFFSET $4 - 1 LIMIT 1`
-	endCreated  = `SELECT created, id FROM ` + lookAll + last
-	endOwned    = `SELECT created, id FROM ` + lookOwned + last
-	endPlanned  = `SELECT created, id FROM ` + lookPlanned + last
-	endKind     = `SELECT created, id FROM ` + lookKind + last
-	endRevoked  = `SELECT created, id FROM ` + lookRevoked + last
-	endDisabled = `SELECT created, id FROM ` + lookDisabled + last
-	endID       = `SELECT created, id FROM ` + lookByID + ` ORDER BY id OFFSET $4 - 1 LIMIT 1`
 )
 
 // bounds says how many keys a page looks at where no index says which are asked for, and
@@ -88,10 +85,13 @@ func usualBounds() bounds { return bounds{looks: 6_000, few: 1_000} }
 
 // A search is how a filter is answered.
 type search struct {
-	find string
-	end  string // finds where it stops; "" when every key that it meets is asked for, or all are few
-	of   string // the first parameter of both; "" where it has none
+	parts []part // one after the other
+	of    string // the first parameter of all; "" where they have none
+	all   bool   // every key that it meets is asked for, or all are few
 }
+
+// A part is one of those that a page looks at.
+type part struct{ find, end string }
 
 // Find implements apikey.Finder.
 func (s *APIKeys) Find(ctx context.Context, f apikey.Filter) (apikey.Page, error) {
@@ -115,52 +115,60 @@ func (s *APIKeys) page(ctx context.Context, f *apikey.Filter) (page apikey.Page,
 	if err != nil {
 		return page, err
 	}
-	most := f.Limit + 1
-	if how.end != "" {
-		most = s.bounds.looks
+	for _, p := range how.parts {
+		left := f.Limit + 1 - len(page.Records)
+		most := left
+		if !how.all {
+			most = s.bounds.looks
+		}
+		some, err := s.records(ctx, p.find, how.of, string(f.After.ID), place(f.After), most,
+			f.Owner, string(f.Environment), string(f.Kind), f.Plan, string(f.State), f.At.UTC(), f.Text, stored(endsBefore(f)), f.IdleRevoke, left)
+		if err != nil {
+			return page, err
+		}
+		if page.Records = append(page.Records, some...); len(page.Records) > f.Limit {
+			page.Records, page.More = page.Records[:f.Limit], true
+			page.Next = f.CursorOf(&page.Records[f.Limit-1])
+			return page, nil
+		}
+		if how.all {
+			continue
+		}
+		if page.Next, page.More, err = s.end(ctx, p.end, how.of, f); err != nil || page.More {
+			return page, err
+		}
 	}
-	page.Records, err = s.records(ctx, how.find,
-		how.of, string(f.After.ID), place(f.After), most,
-		f.Owner, string(f.Environment), string(f.Kind), f.Plan, string(f.State), f.At.UTC(), f.Text, stored(endsBefore(f)), f.IdleRevoke, f.Limit+1)
-	switch {
-	case err != nil:
-		return page, err
-	case len(page.Records) > f.Limit:
-		page.Records, page.More = page.Records[:f.Limit], true
-		page.Next = f.CursorOf(&page.Records[f.Limit-1])
-	case how.end != "":
-		page.Next, page.More, err = s.end(ctx, &how, f)
-	}
-	return page, err
+	return page, nil
 }
 
 // search chooses how f is answered: by what is likely to leave the fewest keys.
 func (s *APIKeys) search(ctx context.Context, f *apikey.Filter) (search, error) {
 	only := apikey.Filter{Sort: f.Sort, After: f.After, Limit: f.Limit, At: f.At} // with what the index serves
-	how := search{find: findByCreated, end: endCreated}
+	how := search{parts: []part{{sameAll, endSameAll}, {findAll, endAll}}}
 	switch ends, retires, err := s.few(ctx, f); {
 	case err != nil:
 		return how, err
 	case f.Sort == apikey.SortID:
-		how = search{find: findByID, end: endID}
+		how.parts = []part{{findByID, endID}}
 	case f.Owner != "":
-		how, only.Owner = search{findOwned, endOwned, f.Owner}, f.Owner
+		how, only.Owner = search{parts: []part{{sameOwned, endSameOwned}, {findOwned, endOwned}}, of: f.Owner}, f.Owner
 	case f.Plan != "":
-		how, only.Plan = search{findPlanned, endPlanned, f.Plan}, f.Plan
+		how, only.Plan = search{parts: []part{{samePlanned, endSamePlanned}, {findPlanned, endPlanned}}, of: f.Plan}, f.Plan
 	case f.Kind != "" && f.Kind != apikey.KindSecret:
-		how, only.Kind = search{findKind, endKind, string(f.Kind)}, f.Kind
+		how, only.Kind = search{parts: []part{{sameKind, endSameKind}, {findKind, endKind}}, of: string(f.Kind)}, f.Kind
 	case ends:
-		return search{find: findEnding}, nil
+		return search{parts: []part{{find: findEnding}}, all: true}, nil
 	case retires:
-		return search{find: findRetiring}, nil
+		return search{parts: []part{{find: findRetiring}}, all: true}, nil
 	case f.State == apikey.Revoked:
-		how, only.State = search{find: findRevoked, end: endRevoked}, f.State
+		how.parts, only.State = []part{{sameRevoked, endSameRevoked}, {findRevoked, endRevoked}}, f.State
 	case f.State == apikey.Disabled: // some of them are revoked
-		how = search{find: findDisabled, end: endDisabled}
+		how.parts = []part{{sameDisabled, endSameDisabled}, {findDisabled, endDisabled}}
 	}
-	if *f == only {
-		how.end = ""
+	if f.After.ID == "" && len(how.parts) == 2 {
+		how.parts = how.parts[1:] // nothing begins within a moment
 	}
+	how.all = *f == only
 	return how, nil
 }
 
@@ -187,12 +195,12 @@ func (s *APIKeys) few(ctx context.Context, f *apikey.Filter) (ends, retires bool
 	return ends, retires, nil
 }
 
-// end finds where a page that is not full stops, and whether there are keys behind.
-func (s *APIKeys) end(ctx context.Context, how *search, f *apikey.Filter) (c apikey.Cursor, more bool, _ error) {
+// end finds where a part stops, and whether there are keys of it behind.
+func (s *APIKeys) end(ctx context.Context, query, of string, f *apikey.Filter) (c apikey.Cursor, more bool, _ error) {
 	var created *time.Time
 	var id string
 	err := again(ctx, func() error {
-		return s.db.pool.QueryRow(ctx, how.end, how.of, string(f.After.ID), place(f.After), s.bounds.looks).Scan(&created, &id)
+		return s.db.pool.QueryRow(ctx, query, of, string(f.After.ID), place(f.After), s.bounds.looks).Scan(&created, &id)
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

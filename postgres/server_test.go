@@ -272,15 +272,21 @@ func TestFindUsesAnIndex(t *testing.T) {
 	db := open(t, url)
 	pool.Server(t).Exec(t, database(url), fill(20_000))
 	for statement, want := range map[string]string{
-		"id": "keys_pkey", "created": "keys_created", "owned": "keys_owner", "planned": "keys_plan", "kind": "keys_kind", "revoked": "keys_revoked", "disabled": "keys_disabled",
-		"ending": "keys_expires", "retiring": "secrets_retires", "end": "keys_created", "end owned": "keys_owner", "end planned": "keys_plan", "end kind": "keys_kind",
-		"end revoked": "keys_revoked", "end disabled": "keys_disabled", "end id": "keys_pkey", "count ending": "keys_expires", "count retiring": "secrets_retires",
+		"id": "keys_pkey", "end id": "keys_pkey", "ending": "keys_expires", "retiring": "secrets_retires", "count ending": "keys_expires", "count retiring": "secrets_retires",
+		"created": "keys_created", "owned": "keys_owner", "planned": "keys_plan", "kind": "keys_kind", "revoked": "keys_revoked", "disabled": "keys_disabled",
+		"same": "keys_created", "same owned": "keys_owner", "same planned": "keys_plan", "same kind": "keys_kind", "same revoked": "keys_revoked", "same disabled": "keys_disabled",
+		"end": "keys_created", "end owned": "keys_owner", "end planned": "keys_plan", "end kind": "keys_kind", "end revoked": "keys_revoked", "end disabled": "keys_disabled",
+		"end same": "keys_created", "end same owned": "keys_owner", "end same planned": "keys_plan", "end same kind": "keys_kind",
+		"end same revoked": "keys_revoked", "end same disabled": "keys_disabled",
 	} {
 		plan, err := postgres.Plan(t.Context(), db, statement)
-		one := strings.Contains(want, "pkey") || strings.Contains(statement, "ending") || strings.Contains(statement, "retiring")
-		// Two parts, each in its order, are merged; the first is of one moment, and few enough to sort.
-		if err != nil || !strings.Contains(plan, want+" ") || strings.Contains(plan, "Seq Scan on keys") || !one && !strings.Contains(plan, "->  Merge Append ") {
-			t.Errorf("by %s: %v\n%s\nwant the index %s, and what is read merged", statement, err, plan, want)
+		inner := plan
+		if _, after, ok := strings.Cut(plan, `s."position"`); ok {
+			inner = after // of the page alone, which is few
+		}
+		few := statement == "ending" || statement == "retiring"
+		if err != nil || !strings.Contains(plan, want+" ") || strings.Contains(inner, "Sort  (") && !few || strings.Contains(plan, "Seq Scan on keys") {
+			t.Errorf("by %s: %v\n%s\nwant the index %s, and no sort of keys", statement, err, plan, want)
 		}
 	}
 }

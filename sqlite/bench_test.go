@@ -137,10 +137,19 @@ func BenchmarkFindIdleRevoke(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		f := apikey.Filter{State: apikey.Active, IdleRevoke: true, Sort: apikey.SortID, Limit: 1000}
-		p, err := keys.Find(b.Context(), f)
-		if err != nil || len(p.Records) != 1000 {
-			b.Fatalf("%d keys, %v", len(p.Records), err)
+		found, pages := 0, 0
+		for f := (apikey.Filter{State: apikey.Active, IdleRevoke: true, Sort: apikey.SortID, Limit: 1000}); ; pages++ {
+			p, err := keys.Find(b.Context(), f)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if found += len(p.Records); !p.More {
+				break
+			}
+			f.After = p.Next
+		}
+		if found != 1000 {
+			b.Fatalf("%d keys on %d pages, want 1000", found, pages)
 		}
 	}
 }

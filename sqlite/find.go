@@ -77,7 +77,7 @@ const (
 // the index of all keys and row by row, and how many are few, which are sorted.
 type bounds struct{ index, rows, few int }
 
-func usualBounds() bounds { return bounds{index: 25_000, rows: 2_500, few: 1_000} }
+func usualBounds() bounds { return bounds{index: 15_000, rows: 2_500, few: 1_000} }
 
 // A search is how a filter is answered.
 type search struct {
