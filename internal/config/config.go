@@ -181,6 +181,8 @@ type Limits struct {
 	Connections int `yaml:"connections" default:"0" min:"0" max:"1000000"`
 	// Viewers is the largest number of people and programs that watch decisions live at once, each over a connection to the admin listener, 1 to 10,000. Default 100.
 	Viewers int `yaml:"viewers" default:"100" min:"1" max:"10000"`
+	// ViewersEach is the largest number of those that one person or admin key has, or all that act for one owner, 1 to 10,000. Default 10.
+	ViewersEach int `yaml:"viewers_each" default:"10" min:"1" max:"10000"`
 }
 
 // Timeouts bound how long each part of a request may last.

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,16 +22,23 @@ import (
 
 // watching is what all viewers share.
 type watching struct {
-	viewers atomic.Int64
 	stopped chan struct{} // closed: no more, and those that there are end
 	once    sync.Once
+
+	mu      sync.Mutex
+	viewers int
+	each    map[string]int // viewers of a side
 }
 
 // StopWatching ends every stream of decisions, and lets no more begin.
 func (s *Service) StopWatching() { s.watching.once.Do(func() { close(s.watching.stopped) }) }
 
 // Viewers is how many watch.
-func (s *Service) Viewers() int64 { return s.watching.viewers.Load() }
+func (s *Service) Viewers() int {
+	s.watching.mu.Lock()
+	defer s.watching.mu.Unlock()
+	return s.watching.viewers
+}
 
 // WatchFilter says which decisions are watched.
 type WatchFilter struct {
@@ -91,11 +97,12 @@ func (s *Service) watchDecisions(ctx context.Context, in *WatchFilter) (*huma.St
 	if err != nil {
 		return nil, s.failed(ctx, c, "watchDecisions", err)
 	}
-	if err := s.takePlace(); err != nil {
+	leave, err := s.takePlace(c)
+	if err != nil {
 		return nil, s.failed(ctx, c, "watchDecisions", err)
 	}
 	return &huma.StreamResponse{Body: func(to huma.Context) {
-		defer s.watching.viewers.Add(-1)
+		defer leave()
 		v := &viewer{s: s, c: c, filter: in, follower: s.cfg.Tail.Follow(), answer: http.NewResponseController(writerOf(to)), to: to}
 		defer v.follower.Close()
 		v.serve(ctx, end)
@@ -120,22 +127,43 @@ func (s *Service) mayWatch(ctx context.Context, c *caller, in *WatchFilter) (<-c
 	return in.ends()
 }
 
-// takePlace takes one of the places of viewers.
-func (s *Service) takePlace() error {
+// takePlace takes one of the places of viewers, until leave is called. Nobody has so many
+// that none is left for others; those who act for one owner count together.
+func (s *Service) takePlace(c *caller) (leave func(), _ error) {
 	select {
 	case <-s.watching.stopped:
-		f := fail(problem.Unavailable, "The server stops.")
-		f.header = http.Header{"Retry-After": {"1"}}
-		return f
+		return nil, wait(fail(problem.Unavailable, "The server stops."), "1")
 	default:
 	}
-	if s.watching.viewers.Add(1) > int64(s.cfg.Viewers) {
-		s.watching.viewers.Add(-1)
-		f := fail(problem.RateLimited, fmt.Sprintf("As many watch as may at once: %d, which limits.viewers says.", s.cfg.Viewers))
-		f.header = http.Header{"Retry-After": {"5"}}
-		return f
+	who := c.id()
+	if c.bound() != "" {
+		who = "owner " + c.bound()
 	}
-	return nil
+	w := &s.watching
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.each[who] >= s.cfg.ViewersEach:
+		return nil, wait(fail(problem.RateLimited, fmt.Sprintf("You watch as often as you may at once: %d times, which limits.viewers_each says.", s.cfg.ViewersEach)), "5")
+	case w.viewers >= s.cfg.Viewers:
+		return nil, wait(fail(problem.RateLimited, fmt.Sprintf("As many watch as may at once: %d, which limits.viewers says.", s.cfg.Viewers)), "5")
+	}
+	w.viewers++
+	w.each[who]++
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.viewers--
+		if w.each[who]--; w.each[who] == 0 {
+			delete(w.each, who)
+		}
+	}, nil
+}
+
+// wait is f with how many seconds to wait.
+func wait(f *failure, seconds string) error {
+	f.header = http.Header{"Retry-After": {seconds}}
+	return f
 }
 
 // writerOf is the response behind a context of huma's.
