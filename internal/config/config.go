@@ -19,6 +19,8 @@ import (
 type Config struct {
 	// Listen is the address (host:port) on which the gateway serves, or unix:/path for a Unix socket, to which its owner and group may connect. An empty host means all interfaces. Default 127.0.0.1:8080.
 	Listen string `yaml:"listen" default:"127.0.0.1:8080"`
+	// InsecureH2C also speaks HTTP/2 without TLS, to clients that begin with it, such as those of gRPC. Not with TLS, which has HTTP/2 anyway. A change needs a restart. It costs: what is said can be read and changed on the way, and whoever stands in front and takes the connection for HTTP/1.1 does not see its requests. Default false.
+	InsecureH2C bool `yaml:"insecure_h2c" default:"false"`
 	// AdminListen is the address (host:port) of the admin listener; "off" means none. It must be a loopback address unless insecure_admin_listen is set. Default 127.0.0.1:8081.
 	AdminListen string `yaml:"admin_listen" default:"127.0.0.1:8081"`
 	// AdminPage serves the admin web page below /ui/ of the admin listener, to people who have an account. Default true.
@@ -181,6 +183,8 @@ type Limits struct {
 	Connections int `yaml:"connections" default:"0" min:"0" max:"1000000"`
 	// Viewers is the largest number of people and programs that watch decisions live at once, each over a connection to the admin listener, 1 to 10,000. Default 100.
 	Viewers int `yaml:"viewers" default:"100" min:"1" max:"10000"`
+	// ViewersEach is the largest number of those that one person or admin key has, or all that act for one owner, 1 to 10,000. Default 10.
+	ViewersEach int `yaml:"viewers_each" default:"10" min:"1" max:"10000"`
 }
 
 // Timeouts bound how long each part of a request may last.

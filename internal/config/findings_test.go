@@ -76,7 +76,7 @@ func TestInsecureSettingsSayWhatTheyCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := len(regexp.MustCompile(`"insecure_[a-z_]+":`).FindAll(schema, -1)) // not values of that name
+	names := len(regexp.MustCompile(`"insecure_[a-z0-9_]+":`).FindAll(schema, -1)) // not values of that name
 	if costs := strings.Count(string(schema), "It costs: "); names < 10 || costs != names {
 		t.Errorf("%d settings are called insecure, and %d say what they cost", names, costs)
 	}

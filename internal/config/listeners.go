@@ -16,6 +16,8 @@ type Listener struct {
 	Listen string `yaml:"listen" jsonschema:"required"`
 	// TLS is whether the listener speaks TLS, with the certificates and all else of tls: on or off. A change needs a restart. Default: on where tls has certificates or acme.
 	TLS string `yaml:"tls" unset:"inherited" enum:"on|off"`
+	// InsecureH2C also speaks HTTP/2 without TLS, to clients that begin with it, such as those of gRPC. Not with TLS, which has HTTP/2 anyway. A change needs a restart. It costs: what is said can be read and changed on the way, and whoever stands in front and takes the connection for HTTP/1.1 does not see its requests. Default false.
+	InsecureH2C bool `yaml:"insecure_h2c" default:"false"`
 	// ProxyProtocol says which peers begin with a PROXY line, in place of proxy_protocol; {} means nobody. A change needs a restart. Default: that of proxy_protocol.
 	ProxyProtocol *ProxyProtocol `yaml:"proxy_protocol"`
 	// Hosts are the names that the listener answers to, in place of hosts; [] means every name. Default: those of hosts.
@@ -54,7 +56,7 @@ func (c *Config) At(name string) *Config {
 		return c
 	}
 	at := *c
-	at.Listen = l.Listen
+	at.Listen, at.InsecureH2C = l.Listen, l.InsecureH2C
 	at.Headers = c.headersWith(l.Headers)
 	if l.Hosts != nil {
 		at.Hosts = l.Hosts
@@ -260,7 +262,7 @@ func listenerChanges(before, after *Config) (live, restart []string) {
 			what := sf.Tag.Get("yaml")
 			switch {
 			case same(x.FieldByIndex(sf.Index), y.FieldByIndex(sf.Index)):
-			case what == "listen", what == "tls", what == "proxy_protocol":
+			case what == "listen", what == "tls", what == "proxy_protocol", what == "insecure_h2c":
 				restart = append(restart, "listeners."+name+"."+what)
 			default:
 				live = append(live, "listeners."+name+"."+what)

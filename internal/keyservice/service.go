@@ -1,6 +1,7 @@
 package keyservice
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,9 +95,10 @@ type Config struct {
 	Stale func(p *exchange.Principal, right Right) bool
 
 	// Tail tells what becomes of requests on this node, and at most Viewers may watch at
-	// once, default 100. nil Tail: nothing is told, and watchDecisions answers 503.
-	Tail    *accesslog.Tail
-	Viewers int
+	// once, default 100; ViewersEach are those of one caller, or of all who are bound to
+	// one owner, default 10. nil Tail: nothing is told, and watchDecisions answers 503.
+	Tail                 *accesslog.Tail
+	Viewers, ViewersEach int
 
 	// Timeout bounds what is done after a client went away. Default 5s.
 	Timeout time.Duration
@@ -123,7 +125,7 @@ func New(cfg Config) (*Service, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, adapter: newAdapter(), direct: make(map[string]direct), watching: watching{stopped: make(chan struct{})}}
+	s := &Service{cfg: cfg, log: cfg.Log, adapter: newAdapter(), direct: make(map[string]direct), watching: watching{stopped: make(chan struct{}), each: make(map[string]int)}}
 	var err error
 	if s.verify, err = newVerification(&cfg); err != nil {
 		return nil, err
@@ -148,9 +150,7 @@ func (c *Config) complete() error {
 	if c.Timeout == 0 {
 		c.Timeout = 5 * time.Second
 	}
-	if c.Viewers == 0 {
-		c.Viewers = 100
-	}
+	c.Viewers, c.ViewersEach = cmp.Or(c.Viewers, 100), cmp.Or(c.ViewersEach, 10)
 	if c.Limits == nil {
 		memory, err := ratelimit.NewMemory(100_000)
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,16 +22,24 @@ import (
 
 // watching is what all viewers share.
 type watching struct {
-	viewers atomic.Int64
 	stopped chan struct{} // closed: no more, and those that there are end
 	once    sync.Once
+
+	mu      sync.Mutex
+	viewers int
+	bound   int            // of them, who is bound to an owner
+	each    map[string]int // viewers of a side
 }
 
 // StopWatching ends every stream of decisions, and lets no more begin.
 func (s *Service) StopWatching() { s.watching.once.Do(func() { close(s.watching.stopped) }) }
 
 // Viewers is how many watch.
-func (s *Service) Viewers() int64 { return s.watching.viewers.Load() }
+func (s *Service) Viewers() int {
+	s.watching.mu.Lock()
+	defer s.watching.mu.Unlock()
+	return s.watching.viewers
+}
 
 // WatchFilter says which decisions are watched.
 type WatchFilter struct {
@@ -91,11 +98,12 @@ func (s *Service) watchDecisions(ctx context.Context, in *WatchFilter) (*huma.St
 	if err != nil {
 		return nil, s.failed(ctx, c, "watchDecisions", err)
 	}
-	if err := s.takePlace(c); err != nil {
+	leave, err := s.takePlace(c)
+	if err != nil {
 		return nil, s.failed(ctx, c, "watchDecisions", err)
 	}
 	return &huma.StreamResponse{Body: func(to huma.Context) {
-		defer s.watching.viewers.Add(-1)
+		defer leave()
 		v := &viewer{s: s, c: c, filter: in, follower: s.cfg.Tail.Follow(), answer: http.NewResponseController(writerOf(to)), to: to}
 		defer v.follower.Close()
 		v.serve(ctx, end)
@@ -120,27 +128,49 @@ func (s *Service) mayWatch(ctx context.Context, c *caller, in *WatchFilter) (<-c
 	return in.ends()
 }
 
-// takePlace takes one of the places of viewers. Whoever is bound to an owner finds one
-// while at least half of them are free: customers keep nobody out who sees all.
-func (s *Service) takePlace(c *caller) error {
-	most := s.cfg.Viewers
-	if c.bound() != "" {
-		most = (most + 1) / 2
-	}
+// takePlace takes one of the places of viewers, until leave is called. Nobody has so many
+// that none is left for others: those who act for one owner count together, and all who
+// are bound to an owner have half of the places, so that customers leave some for whoever
+// sees everything.
+func (s *Service) takePlace(c *caller) (leave func(), _ error) {
 	select {
 	case <-s.watching.stopped:
-		f := fail(problem.Unavailable, "The server stops.")
-		f.header = http.Header{"Retry-After": {"1"}}
-		return f
+		return nil, wait(fail(problem.Unavailable, "The server stops."), "1")
 	default:
 	}
-	if s.watching.viewers.Add(1) > int64(most) {
-		s.watching.viewers.Add(-1)
-		f := fail(problem.RateLimited, fmt.Sprintf("As many watch as may at once: %d, by limits.viewers.", most))
-		f.header = http.Header{"Retry-After": {"5"}}
-		return f
+	who, bound, half := c.id(), 0, (s.cfg.Viewers+1)/2
+	if c.bound() != "" {
+		who, bound = "owner "+c.bound(), 1
 	}
-	return nil
+	w := &s.watching
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.each[who] >= s.cfg.ViewersEach:
+		return nil, wait(fail(problem.RateLimited, fmt.Sprintf("You watch as often as you may at once: %d times, which limits.viewers_each says.", s.cfg.ViewersEach)), "5")
+	case w.viewers >= s.cfg.Viewers:
+		return nil, wait(fail(problem.RateLimited, fmt.Sprintf("As many watch as may at once: %d, which limits.viewers says.", s.cfg.Viewers)), "5")
+	case bound > 0 && w.bound >= half:
+		return nil, wait(fail(problem.RateLimited, fmt.Sprintf("As many who are bound to an owner watch as may at once: %d, half of what limits.viewers says.", half)), "5")
+	}
+	w.viewers++
+	w.bound += bound
+	w.each[who]++
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.viewers--
+		w.bound -= bound
+		if w.each[who]--; w.each[who] == 0 {
+			delete(w.each, who)
+		}
+	}, nil
+}
+
+// wait is f with how many seconds to wait.
+func wait(f *failure, seconds string) error {
+	f.header = http.Header{"Retry-After": {seconds}}
+	return f
 }
 
 // writerOf is the response behind a context of huma's.

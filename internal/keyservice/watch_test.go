@@ -40,9 +40,11 @@ func newStage(t *testing.T) *stage {
 }
 
 // watched is a world whose service tells what s does.
-func watched(t *testing.T, s *stage, viewers int) (*world, *httptest.Server) {
+func watched(t *testing.T, s *stage, viewers int, each ...int) (*world, *httptest.Server) {
 	t.Helper()
-	w := newWorld(t, func(cfg *keyservice.Config) { cfg.Tail, cfg.Viewers = s.tail, viewers })
+	w := newWorld(t, func(cfg *keyservice.Config) {
+		cfg.Tail, cfg.Viewers, cfg.ViewersEach = s.tail, viewers, append(each, 0)[0]
+	})
 	server := httptest.NewServer(w.handler)
 	t.Cleanup(server.Close)
 	t.Cleanup(w.service.StopWatching)
@@ -294,7 +296,7 @@ func TestWatchingEnds(t *testing.T) {
 // open as many streams as they can.
 func TestWhoIsBoundKeepsNobodyOut(t *testing.T) {
 	s := newStage(t)
-	_, server := watched(t, s, 4)
+	_, server := watched(t, s, 4, 4)
 	acme := []string{"X-Person", "developer:acme"}
 	for i, want := range []int{200, 200, 429, 429} {
 		if v := watch(t, server, "", acme...); v.StatusCode != want {
@@ -305,6 +307,47 @@ func TestWhoIsBoundKeepsNobodyOut(t *testing.T) {
 		if v := watch(t, server, ""); v.StatusCode != want {
 			t.Errorf("number %d of who sees all: %d, want %d", i+1, v.StatusCode, want)
 		}
+	}
+}
+
+// Nobody shuts others out: a caller has some of the places, and all who are bound to one
+// owner have as many together.
+func TestPlacesOfOneViewer(t *testing.T) {
+	s := newStage(t)
+	w, server := watched(t, s, 6, 2)
+	places := func(who string, fields ...string) *stream {
+		t.Helper()
+		first := watch(t, server, "", fields...)
+		for i, want := range []int{http.StatusOK, http.StatusTooManyRequests, http.StatusTooManyRequests} {
+			v := watch(t, server, "", fields...)
+			text := ""
+			if v.StatusCode != http.StatusOK {
+				all, err := io.ReadAll(v.Body)
+				must(t, err)
+				text = string(all)
+			}
+			if v.StatusCode != want || (v.Header.Get("Retry-After") != "") != (want != http.StatusOK) || strings.Contains(text, "limits.viewers_each") != (want != http.StatusOK) {
+				t.Errorf("%s, stream %d: %d %v %s, want %d", who, i+2, v.StatusCode, v.Header, text, want)
+			}
+		}
+		return first
+	}
+	first := places("the token")
+	places("a person", "X-Person", "auditor")
+	watch(t, server, "", "X-Person", "auditor:acme")
+	if v := watch(t, server, "", "X-Person", "developer:acme"); v.StatusCode != http.StatusOK {
+		t.Errorf("another of the same owner: %d", v.StatusCode)
+	}
+	if v := watch(t, server, "", "X-Person", "developer:acme"); v.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("one too many of one owner: %d", v.StatusCode)
+	}
+	if v := watch(t, server, "", "X-Person", "owner"); v.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("when all places are taken: %d", v.StatusCode)
+	}
+	_ = first.Body.Close()
+	eventually(t, "who left has no place", func() bool { return w.service.Viewers() == 5 })
+	if v := watch(t, server, ""); v.StatusCode != http.StatusOK {
+		t.Errorf("in the place of one that left: %d", v.StatusCode)
 	}
 }
 

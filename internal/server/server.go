@@ -309,6 +309,7 @@ func (p *program) addPublic(name string, l net.Listener, h http.Handler, secure 
 // add makes the server of one listener.
 func (p *program) add(name string, l net.Listener, h http.Handler, secure *tls.Config) error {
 	cfg := p.serverConfig(p.guard(h, name == "admin" || name == "health"), secure)
+	cfg.InsecureH2C = p.speaksH2C(name)
 	return p.addServer(name, l, &cfg)
 }
 

@@ -91,7 +91,7 @@ func TestAThousandViewers(t *testing.T) {
 	upstream := wire.Listen(t, leaky)
 	p := start(t, upstream.URL(), settings{
 		token: secret.New(hostileToken),
-		yaml:  fmt.Sprintf("limits: {viewers: %d}\nlog: {path: masked, level: debug}\nroutes: [{match: \"/\", upstream: api}]\n", most),
+		yaml:  fmt.Sprintf("limits: {viewers: %d, viewers_each: %[1]d}\nlog: {path: masked, level: debug}\nroutes: [{match: \"/\", upstream: api}]\n", most),
 	})
 	attack.Case(t, "UI-10", attack.Admin, func(t *testing.T) {
 		for name, field := range map[string]string{
