@@ -61,6 +61,7 @@ func ListenOn(ctx context.Context, cfg *config.Config, passed map[string]net.Lis
 		errs = append(errs, fmt.Errorf("the socket called %q is for nothing: name it listen, admin_listen, health_listen, decision.listen, portal.listen, tls.redirect_listen or listeners.NAME.listen (FileDescriptorName in its unit)", name),
 			left[name].Close())
 	}
+	errs = append(errs, l.believe(cfg))
 	if err := errors.Join(errs...); err != nil {
 		l.Close()
 		return nil, err
@@ -117,4 +118,20 @@ func (s socket) fits(cfg *config.Config) error {
 		return cfg.CheckPassed(strings.TrimSuffix(name, ".listen"), at) //nolint:wrapcheck // it names its place
 	}
 	return nil
+}
+
+// believe checks who is believed at the listeners that have names: what cfg lets be at
+// loopback may be elsewhere, when the socket was passed.
+func (l *Listeners) believe(cfg *config.Config) error {
+	var errs []error
+	for _, more := range l.More {
+		f := &cfg.At(more.Name).Forwarded
+		if more.Listener == nil || f.From == "direct" || !f.InsecureTrustAll {
+			continue
+		}
+		if tcp, ok := more.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+			errs = append(errs, fmt.Errorf("%s: the passed socket (%s) is not on loopback, and everybody there is believed: list the proxies' own networks, and leave forwarded.insecure_trust_all", config.ListenerField(more.Name), tcp))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -88,6 +88,9 @@ func (p *program) enforce(cfg *config.Config) error {
 	if len(restart) > 0 {
 		return &restartError{restart}
 	}
+	if err := p.options.Listeners.believe(cfg); err != nil {
+		return err
+	}
 	limits, err := p.newDescriptors(cfg)
 	if err != nil {
 		return err
