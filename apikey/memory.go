@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"sync"
@@ -97,12 +98,23 @@ func (s *MemoryStore) HasDigests(ctx context.Context, digests []ImportedDigest) 
 	if err := CheckDigests(digests); err != nil {
 		return nil, err
 	}
+	// By a hash with a seed of this call, as what is remembered of texts: few are compared.
+	seed, wanted := maphash.MakeSeed(), make(map[uint64][]int, len(digests))
+	for i := range digests {
+		place := maphash.Bytes(seed, digests[i].Sum[:])
+		wanted[place] = append(wanted[place], i)
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	has := make([]bool, len(digests))
 	for _, r := range s.records {
-		for i := range digests {
-			has[i] = has[i] || r.imported(digests[i].Format, &digests[i].Sum)
+		for j := range r.Secrets {
+			if r.Secrets[j].Format == "" {
+				continue
+			}
+			for _, i := range wanted[maphash.Bytes(seed, r.Secrets[j].Digest[:])] {
+				has[i] = has[i] || r.imported(digests[i].Format, &digests[i].Sum)
+			}
 		}
 	}
 	return has, nil
