@@ -126,8 +126,8 @@ func (b *besieged) onceForAll(t *testing.T, cast *ownCast) {
 		if len(ids) != 1 || told != 1 {
 			t.Errorf("50 at once made %d keys, and told %d texts", len(ids), told)
 		}
-		entries := b.column(t, `SELECT subject FROM audit WHERE op = 'create' AND kind = 'key' AND json_extract(after, '$.name') = '`+name+`'`)
-		if keys := b.column(t, `SELECT id FROM keys WHERE name = '`+name+`'`); len(entries) != n+1 || len(keys) != n+1 || !slices.Contains(entries, slices.Collect(maps.Keys(ids))[0]) {
+		entries := b.vault.column(t, `SELECT subject FROM audit WHERE op = 'create' AND kind = 'key' AND json_extract(after, '$.name') = '`+name+`'`)
+		if keys := b.vault.column(t, `SELECT id FROM keys WHERE name = '`+name+`'`); len(entries) != n+1 || len(keys) != n+1 || !slices.Contains(entries, slices.Collect(maps.Keys(ids))[0]) {
 			t.Errorf("%d callers left %d entries and %d keys, want one each", n+1, len(entries), len(keys))
 		}
 	}
@@ -219,8 +219,8 @@ func (b *besieged) toldOnce(t *testing.T, operations []*besiegedOperation) {
 		}
 	}
 	var rows strings.Builder
-	for _, name := range b.column(t, `SELECT name FROM sqlite_schema WHERE type = 'table'`) {
-		b.hashRows(t, &rows, name)
+	for _, name := range b.vault.column(t, `SELECT name FROM sqlite_schema WHERE type = 'table'`) {
+		b.vault.write(t, &rows, name)
 	}
 	for _, secret := range all {
 		if strings.Contains(rows.String(), secret[len(secret)-20:]) {

@@ -93,6 +93,9 @@ func besiege(t *testing.T, open func(t *testing.T) (*vault, func(*server.Options
 		yaml: "tokens: {issuer: \"https://api.example.com\"}\nkeys: {legacy_formats: [text]}\nportal: {listen: \"127.0.0.1:0\", url: \"http://127.0.0.1:8083\", return_urls: [\"https://app.example.com/settings\"]}\nlisteners: {internal: {listen: \"127.0.0.1:0\"}}\nroutes:\n  - {match: /, upstream: api}\nrate_limits: {few: {count: 100, per: 1h, by: [key]}}\nopenapi_documents: [{document: '" + document + "', upstream: api}]\n",
 	})
 	t.Cleanup(b.client.CloseIdleConnections)
+	if rows.db == nil {
+		rows.open(t, "sqlite", "file:"+filepath.Join(b.folder, "warder.db")+"?mode=ro&_pragma=busy_timeout(60000)")
+	}
 	if err := json.Unmarshal([]byte(b.send(t, &besiegedOperation{method: http.MethodGet}, "/openapi.json", nil).text), &b.document); err != nil {
 		t.Fatal(err)
 	}

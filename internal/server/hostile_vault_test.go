@@ -22,7 +22,6 @@ import (
 	"github.com/warder-dev/warder/internal/server"
 	"github.com/warder-dev/warder/internal/testpostgres"
 	"github.com/warder-dev/warder/postgres"
-	"github.com/warder-dev/warder/sqlite"
 )
 
 // A vault is a database of a program that is attacked, as somebody beside it reads it.
@@ -37,27 +36,15 @@ type vault struct {
 	executed func(t *testing.T) []string // the statements that the server was asked to run; nil where it does not tell
 }
 
-// onSQLite opens a file.
-func onSQLite(t *testing.T) (*vault, func(*server.Options)) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "attacked.db")
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closeAll(t, db.Close) })
-	v := &vault{
+// onSQLite is the program's own file, which is read once the program runs.
+func onSQLite(*testing.T) (*vault, func(*server.Options)) {
+	return &vault{
 		names:   `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`,
 		changed: `PRAGMA data_version`,
 		schema:  `SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name`,
 		rows:    func(table string) string { return `SELECT * FROM "` + table + `"` },
 		wrong:   `PRAGMA integrity_check`,
-	}
-	v.open(t, "sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(60000)")
-	return v, func(o *server.Options) {
-		o.Store, o.Registry, o.Sessions, o.Credits, o.Outbox = db.APIKeys(), db.Nodes(), db.Sessions(), db.Credits(), db.Outbox()
-		o.Portal, o.Accounts, o.Usage, o.Audit.Store, o.Attempts = db.Portal(), db.Accounts(), db.Usage(), db.Audit(), db.Attempts(0)
-	}
+	}, nil
 }
 
 // onPostgres starts a server that writes down every statement which it is asked to run.

@@ -154,7 +154,7 @@ func (p *program) asOwn(t *testing.T, method, path, body string, fields ...strin
 // TestWhoMayDoWhat asks for every operation as everybody: those below /v1/account want whom
 // the document says, all others whom the page of roles says.
 func TestWhoMayDoWhat(t *testing.T) {
-	b := besiege(t)
+	b := besiege(t, onSQLite)
 	p := b.program
 	var document struct {
 		Paths map[string]map[string]struct {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"strings"
 
 	"github.com/warder-dev/warder/internal/config"
 )
@@ -114,23 +113,16 @@ func (s socket) fits(cfg *config.Config) error {
 	case s.field == "portal.listen" && isTCP && !tcp.IP.IsLoopback() && !cfg.TLS.Enabled() && !cfg.Portal.InsecureListen:
 		return fmt.Errorf("portal.listen: the passed socket (%s) is plain HTTP and not on loopback: set tls, or portal.insecure_listen", at)
 	}
-	if name, ok := strings.CutPrefix(s.field, config.ListenersField); ok {
-		return cfg.CheckPassed(strings.TrimSuffix(name, ".listen"), at) //nolint:wrapcheck // it names its place
-	}
 	return nil
 }
 
 // believe checks who is believed at the listeners that have names: what cfg lets be at
-// loopback may be elsewhere, when the socket was passed.
+// its own address may be elsewhere, when the socket was passed.
 func (l *Listeners) believe(cfg *config.Config) error {
 	var errs []error
 	for _, more := range l.More {
-		f := &cfg.At(more.Name).Forwarded
-		if more.Listener == nil || f.From == "direct" || !f.InsecureTrustAll {
-			continue
-		}
-		if tcp, ok := more.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-			errs = append(errs, fmt.Errorf("%s: the passed socket (%s) is not on loopback, and everybody there is believed: list the proxies' own networks, and leave forwarded.insecure_trust_all", config.ListenerField(more.Name), tcp))
+		if more.Listener != nil {
+			errs = append(errs, cfg.CheckPassed(more.Name, more.Addr()))
 		}
 	}
 	return errors.Join(errs...)
