@@ -10,9 +10,8 @@ import (
 	"github.com/warder-dev/warder/secret"
 )
 
-// The admin token is a secret beside the database: whoever may read it may ask the
-// admin listener about limits and change them, as other users of the machine, and
-// pages in its browsers, may not.
+// The admin token is a secret beside the database: whoever may read it is an owner in the
+// admin API, as other users of the machine, and pages in its browsers, are not.
 
 // adminTokenSuffix is what the token's file has behind the database's name.
 const adminTokenSuffix = ".admin"

@@ -67,8 +67,8 @@ type Options struct {
 	// Accounts keeps who administers; nil: nobody logs in to the admin listener.
 	Accounts account.Store
 
-	// AdminToken is what the admin listener wants of those who ask about limits or
-	// change them. Without it nobody can.
+	// AdminToken is the token of an owner for the admin API. Without it there is no API,
+	// and nobody can ask about limits or change them.
 	AdminToken secret.Text
 
 	// TokenKeys sign the tokens that are made from keys, as keytoken.Config has them.
