@@ -2,9 +2,12 @@ package wire
 
 import (
 	"bufio"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 )
@@ -58,14 +61,25 @@ func (c *Client) Rest() (text string, closed bool) {
 	return string(rest), timeout == nil || !timeout.Timeout()
 }
 
-// FreeAddress returns a loopback address that nobody listens on right now: for
-// programs that cannot be told to take any port. Prefer port 0.
+// given are the ports that FreeAddress has returned.
+var given sync.Map
+
+// FreeAddress returns a loopback address that nobody listens on right now, and none
+// twice: for programs that cannot be told to take any port. Prefer port 0. It is below the
+// ports that systems give to whoever wants any, or connects: one of those may be somebody
+// else's by the time that the program listens.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("wire: listen: %v", err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)) //nolint:gosec // not secret
+		if _, again := given.LoadOrStore(address, true); again {
+			continue
+		}
+		if l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", address); err == nil {
+			_ = l.Close() // only its number was wanted
+			return address
+		}
 	}
-	defer l.Close() //nolint:errcheck // only its number was wanted
-	return l.Addr().String()
+	tb.Fatal("wire: no port from 20000 to 31999 is free")
+	return ""
 }
