@@ -62,7 +62,7 @@ func (c *Client) Rest() (text string, closed bool) {
 }
 
 // given are the ports that FreeAddress has returned.
-var given sync.Map
+var given sync.Map //nolint:gochecknoglobals // ports are of the whole process
 
 // FreeAddress returns a loopback address that nobody listens on right now, and none
 // twice: for programs that cannot be told to take any port. Prefer port 0. It is below the
@@ -71,7 +71,7 @@ var given sync.Map
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
 	for range 1000 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)) //nolint:gosec // not secret
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
 		if _, again := given.LoadOrStore(address, true); again {
 			continue
 		}
