@@ -61,7 +61,7 @@ routes:
 		{"a path that looks like a host", "GET //evil.test/", "Host: api.example.com\r\n", "", 400, "", nil, []string{"Location: -"}},
 	})
 	r.fire(t, "TLS-03", []shot{
-		{"POST", "POST /a?b", "Host: api.example.com\r\nContent-Length: 3\r\n", "", 308, "", nil, []string{"Location: https://api.example.com:8443/a?b", "Connection: -"}},
+		{"POST", "POST /a?b", "Host: api.example.com\r\nContent-Length: 0\r\n", "", 308, "", nil, []string{"Location: https://api.example.com:8443/a?b", "Connection: -"}},
 		{"an unlisted host", "GET /a?b", "Host: example.com\r\n", "", 421, "", nil, []string{"Location: -"}},
 		{"a key in its field", "", "Host: api.example.com\r\nX-API-Key: {K}\r\n", "", 403, "", nil, []string{"Location: -"}},
 		{"a key that is none", "", "Host: api.example.com\r\nX-API-Key: x\r\n", "", 403, "", nil, []string{"Location: -"}},
