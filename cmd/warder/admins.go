@@ -174,6 +174,9 @@ func parseRole(text string) (account.Role, error) {
 	if r := account.Role(text); r.Valid() {
 		return r, nil
 	}
+	if text == "" {
+		return "", fail(exitUsage, "", "--role is missing: want owner, admin, developer or auditor")
+	}
 	return "", fail(exitUsage, "", "%q is not a role: want owner, admin, developer or auditor", printable(text))
 }
 

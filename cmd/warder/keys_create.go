@@ -110,7 +110,7 @@ func (o createOptions) spec(now time.Time) (apikey.Spec, error) {
 	errs := []error{err}
 	s := apikey.Spec{
 		Environment: apikey.Environment(o.env), Kind: apikey.Kind(o.kind), Name: o.name, Owner: o.owner,
-		Scopes: slices.Compact(slices.Sorted(slices.Values(o.scopes))), Expires: says.expires, Never: o.never, Certificate: says.certificate,
+		Scopes: o.scopes, Expires: says.expires, Never: o.never, Certificate: says.certificate,
 		Metadata: says.meta, Addresses: says.ips, Methods: o.methods, Paths: o.paths, Origins: o.origins, Plan: o.plan,
 		Limits: says.limits, IdleRevoke: says.idleRevoke,
 	}
@@ -123,6 +123,7 @@ func (o createOptions) spec(now time.Time) (apikey.Spec, error) {
 	if err := errors.Join(errs...); err != nil {
 		return s, fail(exitUsage, "", "%w", err)
 	}
+	s.Scopes = slices.Compact(slices.Sorted(slices.Values(o.scopes))) // after the check, which counts them as they were given
 	return s, nil
 }
 

@@ -48,6 +48,9 @@ The gateway takes such keys when keys.legacy_formats lists their forms.`,
 			if o.from == "" {
 				return fail(exitUsage, "--from "+formatNames(), "--from is missing: which system is the file of?")
 			}
+			if !slices.Contains(keyimport.Formats(), keyimport.Format(o.from)) {
+				return fail(exitUsage, "--from "+formatNames(), "--from %q: no system that is known", printable(o.from))
+			}
 			return importKeys(cmd, p, &o, args[0], form)
 		},
 	}

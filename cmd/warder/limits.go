@@ -342,20 +342,23 @@ func refusedBy(status int, answer []byte) error {
 	if err := json.Unmarshal(answer, &said); err != nil || said.Type == "" || said.Detail == "" {
 		return fail(exitServer, "is it a warder of this version?", "the admin listener answered with status %d", status)
 	}
-	text := clean(said.Detail)
+	text, hint := clean(said.Detail), ""
 	if len(said.Errors) > 0 {
 		var all []string
 		for _, f := range said.Errors {
 			all = append(all, clean(f.Field)+": "+clean(f.Message))
+			if f.Field == "parts" {
+				hint = "write each like key=ID or address=192.0.2.1, behind the limit's name"
+			}
 		}
 		text = strings.Join(all, "; ")
 	}
 	switch {
 	case status == http.StatusNotFound:
-		return fail(exitNotFound, "warder limits show and warder openapi drift list them", "%s", text)
+		return fail(exitNotFound, "warder limits show lists the limits, warder openapi drift the documents", "%s", text)
 	case status >= http.StatusInternalServerError:
 		return fail(exitServer, "", "%s", text)
 	default:
-		return fail(exitUsage, "", "%s", text)
+		return fail(exitUsage, hint, "%s", text)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/warder-dev/warder/apikey"
 	"github.com/warder-dev/warder/internal/config"
+	"github.com/warder-dev/warder/internal/fleet"
 )
 
 // maxPepperFile is how much of a pepper file is read, in bytes: far more than
@@ -29,10 +31,33 @@ func loadPeppers(cfg config.Peppers, used []string, log *slog.Logger) (*apikey.P
 		return nil, err
 	}
 	if missing := peppers.Missing(used); len(missing) > 0 {
-		return nil, fail(exitUsage, "add the lines with these ids again, after the current one",
+		return nil, fail(exitUsage, "add the lines with these ids again, after the current one: from a backup, or from the pepper file beside the database, where a command that ran without --config has made one",
 			"peppers: stored keys use %s, which %s not hold", plural("pepper", missing), pepperSource(cfg)+" does")
 	}
 	return peppers, nil
+}
+
+// wantNoOtherPeppers refuses to make a pepper file while a gateway runs that has its
+// peppers from elsewhere, as from peppers.value of a configuration that was not named:
+// it could not verify what is made under new ones, and not start again beside that.
+func wantNoOtherPeppers(ctx context.Context, nodes fleet.Registry, cfg config.Peppers) error {
+	if !cfg.Value.IsZero() {
+		return nil
+	}
+	if _, err := os.Lstat(cfg.File); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	running, err := nodes.Nodes(ctx, fleet.Slack)
+	if err != nil {
+		return fail(exitServer, "", "db: %w", err)
+	}
+	for _, n := range running {
+		if n.Peppers != "" {
+			return fail(exitUsage, "name its configuration by --config, or its pepper file by --peppers-file",
+				"peppers: there is no file %s, and a gateway that runs on this database has its peppers from elsewhere: under new ones it could not verify what is made here", cfg.File)
+		}
+	}
+	return nil
 }
 
 func readPeppers(cfg config.Peppers, used []string, log *slog.Logger) (*apikey.Peppers, error) {

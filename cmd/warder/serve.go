@@ -95,7 +95,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 			return fail(exitServer, "", "%w", err)
 		}
 	}
-	store, err := openStore(ctx, cfg, logs.Main)
+	store, err := openServed(ctx, cfg, logs.Main)
 	if err != nil {
 		return err
 	}

@@ -20,12 +20,31 @@ type keyStore struct {
 	peppers *apikey.Peppers
 }
 
-// openStore opens or makes the database and the pepper file.
+// openStore opens or makes the database and the pepper file for a command, beside
+// gateways that may run on them.
 func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger) (*keyStore, error) {
 	db, err := openDatabase(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
+	if err := wantNoOtherPeppers(ctx, db.Nodes(), cfg.Peppers); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return withPeppers(ctx, db, cfg, log)
+}
+
+// openServed is openStore for a gateway, which may be the first, and is ready beside
+// others that have other peppers: each tells that they differ.
+func openServed(ctx context.Context, cfg *config.Config, log *slog.Logger) (*keyStore, error) {
+	db, err := openDatabase(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	return withPeppers(ctx, db, cfg, log)
+}
+
+// withPeppers adds the peppers, and closes db when there are none to be had.
+func withPeppers(ctx context.Context, db *database, cfg *config.Config, log *slog.Logger) (*keyStore, error) {
 	keys := db.APIKeys()
 	used, err := keys.PepperIDs(ctx)
 	if err != nil {

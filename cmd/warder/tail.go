@@ -81,6 +81,11 @@ func (t *tailing) run(cmd *cobra.Command, p *process) error {
 	if t.count < 0 {
 		return fail(exitUsage, "", "--count %d: want 1 or more", t.count)
 	}
+	if t.key != "" && t.key != "-" {
+		if _, err := writtenID(t.key, "warder keys list shows the ids; --key - watches requests without a key"); err != nil {
+			return err
+		}
+	}
 	ctx := cmd.Context()
 	if t.last != "" {
 		d, err := config.ParseDuration(t.last)

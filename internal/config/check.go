@@ -322,7 +322,7 @@ func (l *loader) checkURL(field, text string) {
 		problem string
 	}{
 		{u.Scheme != "http" && u.Scheme != "https", "the scheme is neither http nor https"},
-		{u.Host == "", "has no host"},
+		{u.Host == "", "has no host behind //, as in http://127.0.0.1:8000"},
 		{u.Host != "" && ipErr != nil && !validHost(u.Hostname()), "the host is neither an IP address nor a host name"},
 		{port != "" && (portErr != nil || strings.Trim(port, "0") == ""), "the port is not a number from 1 to 65535"},
 		{strings.HasSuffix(u.Host, ":"), "has a colon without a port"},

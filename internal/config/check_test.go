@@ -46,7 +46,7 @@ warder.yaml:1:11: upstream: the port is not a number from 1 to 65535
 warder.yaml:1:11: upstream: has user information (name or password)
 warder.yaml:1:11: upstream: has a query
 warder.yaml:1:11: upstream: has a fragment`},
-		{"no host", "upstream: 'http:///x'\n", `warder.yaml:1:11: upstream: has no host`},
+		{"no host", "upstream: 'http:///x'\n", `warder.yaml:1:11: upstream: has no host behind //, as in http://127.0.0.1:8000`},
 		{"not a URL", "upstream: 'http://h:hunter2'\n", `warder.yaml:1:11: upstream: is not a URL; write it like http://127.0.0.1:8000`},
 		{"address as URL", "upstream: 'localhost:3000'\n", `warder.yaml:1:11: upstream: does not begin with http:// or https://; write it like http://localhost:8000`},
 		{"host as URL", "upstream: localhost\n", `warder.yaml:1:11: upstream: does not begin with http:// or https://; write it like http://localhost:8000`},
@@ -154,7 +154,7 @@ warder.yaml:2:88: tls.acme.names[2]: "*.b" is not a full host name
 warder.yaml:2:95: tls.acme.names[3]: is a wildcard, which only the DNS can prove; list each name
 warder.yaml:2:123: tls.acme.on_demand[0]: is a wildcard, which only the DNS can prove; list each name`},
 		{"ACME without the DNS", shorthand + "tls: {acme: {agree_to_terms: true, names: ['*.a.example'], dns_timeout: 5m, dns_resolvers: [192.0.2.53], dns_delay: 1s, dns_wait: 0s}}\n", `
-warder.yaml:2:44: tls.acme.names[0]: is a wildcard, which only the DNS can prove; list each name
+warder.yaml:2:44: tls.acme.names[0]: is a wildcard, which only the DNS can prove; list each name, or prove it by dns_command
 warder.yaml:2:73: tls.acme.dns_timeout: has no effect without dns_command
 warder.yaml:2:92: tls.acme.dns_resolvers: has no effect without dns_command
 warder.yaml:2:117: tls.acme.dns_delay: has no effect without dns_command

@@ -85,14 +85,18 @@ func (l *loader) checkACMENames(field string, a *ACME) {
 		l.checkWords(at, list.names)
 		for i, name := range list.names {
 			entry, bare := fmt.Sprintf("%s[%d]", at, i), HostOf(name)
-			base := name
-			if list.name == "names" && len(a.DNSCommand) > 0 {
-				base = strings.TrimPrefix(name, "*.")
+			base, mend := name, "list each name"
+			if rest, wild := strings.CutPrefix(name, "*."); list.name == "names" && wild {
+				if len(a.DNSCommand) > 0 {
+					base = rest
+				} else {
+					mend += ", or prove it by dns_command"
+				}
 			}
 			switch {
 			case name == "" || l.failed(entry):
 			case strings.Contains(base, "*"):
-				l.reject(entry, "is a wildcard, which only the DNS can prove", "list each name")
+				l.reject(entry, "is a wildcard, which only the DNS can prove", mend)
 			case !validHost(base) || !strings.Contains(HostOf(base), "."):
 				l.reject(entry, l.show(entry)+" is not a full host name", "")
 			case in[bare] != "":

@@ -78,6 +78,9 @@ func (d *document) first(ctx context.Context) (*version, error) {
 	}
 	text, err := d.read(ctx)
 	if err != nil {
+		if _, fetched := d.cfg.URL(); fetched {
+			return nil, fmt.Errorf("the document cannot be read: %w; it has to be there when warder starts: start its server before, or name a file", err)
+		}
 		return nil, fmt.Errorf("the document cannot be read: %w", err)
 	}
 	return d.version(text)

@@ -186,7 +186,7 @@ func (o *LimitOverride) quota(now time.Time) (q ratelimit.Quota, until time.Time
 		}
 	case o.Per == "":
 		r.fault("per", "is missing")
-	case o.For != "" && lasts == 0:
+	case o.For != "" && lasts == 0 && !r.wrong("for"):
 		r.fault("for", "want a time that is not over at once")
 	}
 	if lasts > 0 {

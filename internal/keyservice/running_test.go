@@ -138,6 +138,10 @@ func TestWhatRuns(t *testing.T) {
 				t.Errorf("%s %s names %s, want %s", tt.path, tt.body, r.text, tt.field)
 			}
 		}
+		forever := w.ask(t, http.MethodPost, limit+":override", `{"parts":{"key":"a"},"count":1,"per":"1m","for":"forever"}`)
+		if want(t, "forever", forever, http.StatusBadRequest); len(forever.fields(t)) != 1 {
+			t.Errorf("one fault is told as %s", forever.text)
+		}
 		want(t, "as text", w.ask(t, http.MethodPost, limit+":reset", `{"parts":{"key":"a"}}`, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType)
 		for _, who := range []string{"developer", "auditor", "admin:acme"} {
 			want(t, who, w.ask(t, http.MethodPost, limit+":reset", `{"parts":{"key":"a"}}`, "X-Person", who), http.StatusForbidden)

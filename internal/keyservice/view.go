@@ -3,6 +3,7 @@ package keyservice
 import (
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,6 +165,11 @@ func etag(r *apikey.Record) string { return `"` + strconv.FormatInt(int64(r.Revi
 type reader struct{ faults []Fault }
 
 func (r *reader) fault(field, message string) { r.faults = append(r.faults, Fault{field, message}) }
+
+// wrong reports whether a fault of the field was told already.
+func (r *reader) wrong(field string) bool {
+	return slices.ContainsFunc(r.faults, func(f Fault) bool { return f.Field == field })
+}
 
 func (r *reader) err() error {
 	if len(r.faults) == 0 {
