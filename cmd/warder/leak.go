@@ -13,7 +13,8 @@ func newLeak(p *process) *cobra.Command {
 		Use:   "leak",
 		Short: "Find keys where they should not be",
 		Long: `Find keys where they should not be: in files, in the history of a repository, in
-reports of other scanners. Nothing is sent anywhere.
+reports of other scanners. Nothing is sent anywhere, unless --lookup, --disable or
+--revoke ask a --server.
 
 Exit codes: 6 when keys were found, 5 when something could not be read.`,
 		Args: cobra.ArbitraryArgs,

@@ -31,6 +31,7 @@ The report is the JSON of either, with the texts in it: made without --redact.
 What other rules have found is passed over.`,
 		Args: wants("a report in JSON, or - for standard input", 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.argument = args[0]
 			return runLeak(cmd, p, &o, func(s *leak.Scanner, seen *leak.Seen, show func(leak.FileResult) error) error {
 				return checkReport(cmd.Context(), p, args[0], &reportReader{scanner: s, seen: seen, show: show})
 			})

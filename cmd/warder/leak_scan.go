@@ -21,6 +21,7 @@ type leakOptions struct {
 	prefixes, output, wait  string
 	git, history            bool
 	lookup, disable, revoke bool
+	argument                string // what is searched
 }
 
 func (o *leakOptions) add(cmd *cobra.Command) {
@@ -28,11 +29,12 @@ func (o *leakOptions) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.prefixes, "prefix", "", "only keys with these prefixes, with commas between them (default: all)")
 	f.StringVarP(&o.output, "output", "o", string(asTable), "table, json or sarif")
-	f.BoolVar(&o.lookup, "lookup", false, "look the keys up in the database, and tell what each is good for")
+	f.BoolVar(&o.lookup, "lookup", false, "look the keys up in the database, or at --server, and tell what each is good for")
 	f.BoolVar(&o.disable, "disable", false, "disable those that are good, until somebody enables them")
 	f.BoolVar(&o.revoke, "revoke", false, "revoke those that are good, for good")
 	f.StringVar(&o.wait, "wait", "7s", "how long to wait for the running nodes, with --disable or --revoke")
 	cmd.MarkFlagsMutuallyExclusive("disable", "revoke")
+	addRemoteFlags(cmd)
 }
 
 func newLeakScan(p *process) *cobra.Command {
@@ -48,12 +50,14 @@ followed, and .git is passed over unless --git is given. Its objects are compres
 of them has any more, and tells the commit that brought each key in.
 
 With --lookup each key is looked up in the database, and its secret compared: an
-id is public, and its mention no leak.`,
+id is public, and its mention no leak. With --server the admin API of a warder that
+runs is asked in its place; it then gets each key that was found.`,
 		Args: wants("a file, a folder, or - for standard input", 1, 1),
 		Example: `  warder leak scan src
   warder leak scan --history .
   pg_dump orders | warder leak scan -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.argument = args[0]
 			return runLeak(cmd, p, &o, func(s *leak.Scanner, seen *leak.Seen, show func(leak.FileResult) error) error {
 				if o.history {
 					return scanHistory(cmd.Context(), args[0], leak.HistoryConfig{Scanner: s, Seen: seen}, show)

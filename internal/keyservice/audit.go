@@ -101,6 +101,17 @@ func entryOf(e *audit.Entry) Entry {
 	}
 }
 
+// What the document shows of an export: a log of one entry, which verifies.
+const (
+	exampleLine = `{"seq":1,"at":"2026-11-28T12:00:00.000000Z","actor":"admin-token","source":"127.0.0.1","op":"disable","kind":"key","subject":"7HqLk2mVxWcP",` +
+		`"before":"{\"id\":\"7HqLk2mVxWcP\"}","after":"{\"id\":\"7HqLk2mVxWcP\",\"disabled\":true}","prev":"` + exampleStart + `","hash":"` + exampleHash + `"}` + "\n"
+	exampleTable = "seq,at,actor,source,op,kind,subject,before,after,prev,hash\n" +
+		`1,2026-11-28T12:00:00.000000Z,admin-token,127.0.0.1,disable,key,7HqLk2mVxWcP,"{""id"":""7HqLk2mVxWcP""}","{""id"":""7HqLk2mVxWcP"",""disabled"":true}",` +
+		exampleStart + "," + exampleHash + "\n"
+	exampleStart = "0000000000000000000000000000000000000000000000000000000000000000"
+	exampleHash  = "0d85c033b03f6be76efec1345c23da18cf9713b7d22742230e7b46660c78fdce"
+)
+
 // exportAudit streams the whole log, or what of it is asked for. It ends early when
 // the store gives no answer any more: then the connection is cut, so that nobody
 // takes it for whole.
@@ -159,7 +170,8 @@ func (s *Service) addAudit() {
 	op.Responses["200"] = &huma.Response{
 		Description: "The entries, the oldest first.",
 		Content: map[string]*huma.MediaType{
-			"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString}}, "text/csv": {Schema: &huma.Schema{Type: huma.TypeString}},
+			"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{exampleLine}}},
+			"text/csv":             {Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{exampleTable}}},
 		},
 	}
 	huma.Register(s.api, op, s.exportAudit)

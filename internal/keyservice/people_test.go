@@ -309,7 +309,11 @@ func TestFreshLogins(t *testing.T) {
 	must(t, err)
 	late := []string{"X-Person", "admin", "X-Age", "11m", "If-Match", "*"}
 	path := "/v1/people/" + bob.ID
+	made := w.made(t, keyservice.KeySpec{Owner: "acme"})
+	keyPath := "/v1/keys/" + made.Key.ID
 	for what, r := range map[string]*reply{
+		"roll":     w.ask(t, http.MethodPost, keyPath+":roll", `{}`, late...),
+		"delete":   w.ask(t, http.MethodDelete, keyPath, nil, late...),
 		"make":     w.ask(t, http.MethodPost, "/v1/people", `{"name":"carol","role":"auditor"}`, late...),
 		"role":     w.ask(t, http.MethodPost, path+":setRole", `{"role":"developer"}`, late...),
 		"invite":   w.ask(t, http.MethodPost, path+":invite", `{}`, late...),
@@ -320,10 +324,17 @@ func TestFreshLogins(t *testing.T) {
 			t.Errorf("%s: %s", what, r.text)
 		}
 	}
+	var still keyservice.KeyBody
+	if w.ask(t, http.MethodGet, keyPath, nil).json(t, &still); still.Key.Revision != made.Key.Revision {
+		t.Errorf("the key that a late login may not roll is at %d, want %d still", still.Key.Revision, made.Key.Revision)
+	}
 	want(t, "read", w.ask(t, http.MethodGet, "/v1/people", nil, late...), http.StatusOK)
 	want(t, "disable", w.ask(t, http.MethodPost, path+":disable", nil, late...), http.StatusOK)
 	want(t, "enable", w.ask(t, http.MethodPost, path+":enable", nil, late...), http.StatusForbidden)
 	want(t, "revoke", w.ask(t, http.MethodPost, "/v1/adminKeys/"+key.ID+":revoke", `{}`, late...), http.StatusOK)
+	want(t, "disable a key", w.ask(t, http.MethodPost, keyPath+":disable", nil, late...), http.StatusOK)
+	want(t, "enable a key", w.ask(t, http.MethodPost, keyPath+":enable", nil, late...), http.StatusOK)
+	want(t, "roll in time", w.ask(t, http.MethodPost, keyPath+":roll", `{}`, "X-Person", "admin", "X-Age", "9m", "If-Match", "*"), http.StatusOK)
 	want(t, "in time", w.ask(t, http.MethodPost, path+":setRole", `{"role":"developer"}`, "X-Person", "admin", "X-Age", "9m", "If-Match", "*"), http.StatusOK)
 }
 

@@ -354,10 +354,12 @@ func (s *Service) addWatch() {
 		description: "Of this node alone: of several, each tells its own. What is told is what the access log says, and nothing of what came before. Who reads too slowly misses the oldest, and is told how many. It ends with the right to it. Who is bound to an owner sees the requests of that owner's keys.",
 	})
 	schemas := s.api.OpenAPI().Components.Schemas
+	decision := schemas.Schema(reflect.TypeFor[Decision](), true, "")
 	op.Responses["200"] = &huma.Response{
 		Description: "Server-sent events: decision, whose data is a Decision, and missed, whose data is a Missed.",
 		Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{
-			OneOf: []*huma.Schema{schemas.Schema(reflect.TypeFor[Decision](), true, ""), schemas.Schema(reflect.TypeFor[Missed](), true, "")},
+			Examples: []any{s.example(decision)},
+			OneOf:    []*huma.Schema{decision, schemas.Schema(reflect.TypeFor[Missed](), true, "")},
 		}}},
 	}
 	huma.Register(s.api, op, s.watchDecisions)
