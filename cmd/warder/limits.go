@@ -1,17 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
-	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -19,31 +12,26 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
-	"github.com/warder-dev/warder/internal/config"
 	"github.com/warder-dev/warder/internal/keyservice"
-	"github.com/warder-dev/warder/secret"
 )
 
 func newLimits(p *process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "limits",
-		Short: "Show, reset and override rate limits of the warder that runs here",
-		Long: `Show, reset and override rate limits of the warder that runs here.
+		Short: "Show, reset and override rate limits of a warder that runs",
+		Long: `Show, reset and override rate limits of a warder that runs.
 
-The commands ask its admin listener, with the token beside its database: they want
-the same configuration as warder serve, and its user. A subject is named by all
-that its limit tells subjects apart by, such as address=192.0.2.1 or key=ID, or by
-the id that warder limits top shows: id=ID. Of a limit of rate_limit_domains the
-parts are the keys without a value; where there are none, the subject is everybody.`,
+` + asksNode + `
+
+A subject is named by all that its limit tells subjects apart by, such as
+address=192.0.2.1 or key=ID, or by the id that warder limits top shows: id=ID. Of a
+limit of rate_limit_domains the parts are the keys without a value; where there are
+none, the subject is everybody.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
 	show, top, reset, override := newLimitsShow(p), newLimitsTop(p), newLimitsReset(p), newLimitsOverride(p)
-	for _, one := range []*cobra.Command{show, top, reset, override} {
-		addConfigFlags(one, "admin-listen", "db")
-		one.Flags().StringP("output", "o", string(asTable), "table, json or yaml")
-		completeOutput(one, asTable, asJSON, asYAML)
-	}
+	addNodeFlags(show, top, reset, override)
 	cmd.AddCommand(show, top, reset, override)
 	return cmd
 }
@@ -54,12 +42,12 @@ func newLimitsShow(p *process) *cobra.Command {
 		Short: "Show all limits and what they decided, or where one subject stands",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withAdmin(cmd, p, func(a *admin, form format) error {
-				if len(args) > 0 {
-					return a.subject(cmd.Context(), form, "standing", args, keyservice.LimitOverride{})
-				}
-				var all keyservice.RunningLimits
-				if err := a.ask(cmd.Context(), http.MethodGet, "/v1/limits", nil, &all); err != nil {
+			if len(args) > 0 {
+				return askSubject(cmd, p, "standing", args, keyservice.LimitOverride{})
+			}
+			return withNode(cmd, p, func(n node, form format) error {
+				all, err := n.Limits(cmd.Context())
+				if err != nil {
 					return err
 				}
 				return printAny(p.stdout, form, all.Limits, func(w io.Writer) error { return printLimits(w, all.Limits) })
@@ -98,19 +86,21 @@ func shortDuration(text string) string {
 }
 
 func newLimitsTop(p *process) *cobra.Command {
-	var n int
+	var number int
 	cmd := &cobra.Command{
 		Use:   "top LIMIT",
 		Short: "Show whom a limit has refused most often",
 		Args:  wants(aLimit, 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withAdmin(cmd, p, func(a *admin, form format) error {
-				path, err := limitPath(args[0], "/top")
+			if err := checkLimit(args[0]); err != nil {
+				return err
+			}
+			if number < 1 || number > 64 {
+				return fail(exitUsage, "", "--number %d: want 1 to 64", number)
+			}
+			return withNode(cmd, p, func(n node, form format) error {
+				all, err := n.Refused(cmd.Context(), args[0], number)
 				if err != nil {
-					return err
-				}
-				var all keyservice.RefusedSubjects
-				if err := a.ask(cmd.Context(), http.MethodGet, path+"?n="+strconv.Itoa(n), nil, &all); err != nil {
 					return err
 				}
 				return printAny(p.stdout, form, all.Subjects, func(w io.Writer) error {
@@ -123,7 +113,7 @@ func newLimitsTop(p *process) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().IntVarP(&n, "number", "n", 10, "how many, 1 to 64")
+	cmd.Flags().IntVarP(&number, "number", "n", 10, "how many, 1 to 64")
 	return cmd
 }
 
@@ -133,9 +123,7 @@ func newLimitsReset(p *process) *cobra.Command {
 		Short: "Give a subject its whole burst again",
 		Args:  wants(aSubject, 2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withAdmin(cmd, p, func(a *admin, form format) error {
-				return a.subject(cmd.Context(), form, "reset", args, keyservice.LimitOverride{})
-			})
+			return askSubject(cmd, p, "reset", args, keyservice.LimitOverride{})
 		},
 	}
 }
@@ -151,7 +139,7 @@ func newLimitsOverride(p *process) *cobra.Command {
 			if remove != (q.Count == 0) || remove && (q.Per != "" || q.Burst != 0 || q.For != "") || !remove && q.Per == "" {
 				return fail(exitUsage, "warder limits override LIMIT PART=VALUE --count 600 --per 1m --for 1h", "give --count and --per, or --remove alone")
 			}
-			return withAdmin(cmd, p, func(a *admin, form format) error { return a.subject(cmd.Context(), form, "override", args, q) })
+			return askSubject(cmd, p, "override", args, q)
 		},
 	}
 	cmd.Flags().IntVar(&q.Count, "count", 0, "requests in each --per")
@@ -162,75 +150,42 @@ func newLimitsOverride(p *process) *cobra.Command {
 	return cmd
 }
 
-// limitPath is the path of what is done with a limit.
-func limitPath(name, what string) (string, error) {
-	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-		return "", fail(exitUsage, "warder limits show lists them", "%q is not the name of a limit", printable(name))
+// checkLimit refuses what no limit is called.
+func checkLimit(name string) error {
+	if !isNodeName(name) {
+		return fail(exitUsage, "warder limits show lists them", "%q is not the name of a limit", printable(name))
 	}
-	return "/v1/limits/" + name + what, nil
-}
-
-// An admin asks the admin listener.
-type admin struct {
-	base  string
-	token secret.Text
-	out   io.Writer
-}
-
-// withAdmin finds the admin listener and calls use.
-func withAdmin(cmd *cobra.Command, p *process, use func(a *admin, form format) error) error {
-	output, err := cmd.Flags().GetString("output")
-	if err != nil {
-		return err
-	}
-	form, err := parseFormat(output, asTable, asJSON, asYAML)
-	if err != nil {
-		return err
-	}
-	cfg, err := keysConfig(cmd, p)
-	if err != nil {
-		return err
-	}
-	base, err := adminBase(cfg)
-	if err != nil {
-		return err
-	}
-	token, err := readAdminToken(adminTokenFile(cfg))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fail(exitNotFound, "name the database of the warder that runs by --db", "admin token: there is none at %s; warder serve makes it", adminTokenFile(cfg))
-	}
-	if err != nil {
-		return err
-	}
-	return use(&admin{base: base, token: token, out: p.stdout}, form)
-}
-
-// adminBase is the URL of the admin listener as it is reached from here: limits
-// are answered for on a loopback address only.
-func adminBase(cfg *config.Config) (string, error) {
-	host, port, err := net.SplitHostPort(cfg.AdminListen)
-	if err != nil || port == "0" {
-		return "", fail(exitUsage, "name its address by --admin-listen", "the admin listener is off or on a port of its own choice")
-	}
-	if address, err := netip.ParseAddr(host); host == "" || err == nil && address.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port), nil
+	return nil
 }
 
 // everybody is the only subject of a limit that has no parts: one of Envoy's, whose
 // entries all have a value.
 const everybody = "everybody"
 
-// subject does what with a subject, and prints what became of it.
-func (a *admin) subject(ctx context.Context, form format, what string, args []string, q keyservice.LimitOverride) error {
-	path, err := limitPath(args[0], ":"+what)
-	if err != nil {
+// askSubject does what with a subject, and prints what became of it: what is standing,
+// reset or override.
+func askSubject(cmd *cobra.Command, p *process, what string, args []string, q keyservice.LimitOverride) error {
+	if err := checkLimit(args[0]); err != nil {
 		return err
 	}
-	q.Parts = map[string]string{}
-	for _, arg := range args[1:] {
-		if arg == everybody && len(args) == 2 {
+	var err error
+	if q.LimitSubject, err = subjectOf(args[1:]); err != nil {
+		return err
+	}
+	return withNode(cmd, p, func(n node, form format) error {
+		v, err := n.Subject(cmd.Context(), what, args[0], q)
+		if err != nil {
+			return err
+		}
+		return printAny(p.stdout, form, v, func(w io.Writer) error { return printRows(w, subjectRows(what, &v, &q)) })
+	})
+}
+
+// subjectOf reads what names a subject.
+func subjectOf(args []string) (keyservice.LimitSubject, error) {
+	s := keyservice.LimitSubject{Parts: map[string]string{}}
+	for _, arg := range args {
+		if arg == everybody && len(args) == 1 {
 			break
 		}
 		i := strings.LastIndexByte(arg, '=')
@@ -238,23 +193,14 @@ func (a *admin) subject(ctx context.Context, form format, what string, args []st
 			i = j
 		}
 		if i < 1 {
-			return fail(exitUsage, "write it like address=192.0.2.1 or key=ID", "%q is not PART=VALUE", printable(arg))
+			return s, fail(exitUsage, "write it like address=192.0.2.1 or key=ID", "%q is not PART=VALUE", printable(arg))
 		}
 		if arg[:i] == "id" {
-			q.Subject, q.Parts = arg[i+1:], nil
-			break
+			return keyservice.LimitSubject{Subject: arg[i+1:]}, nil
 		}
-		q.Parts[arg[:i]] = arg[i+1:]
+		s.Parts[arg[:i]] = arg[i+1:]
 	}
-	var body any = q
-	if what != "override" {
-		body = q.LimitSubject
-	}
-	var v keyservice.SubjectStanding
-	if err := a.ask(ctx, http.MethodPost, path, body, &v); err != nil {
-		return err
-	}
-	return printAny(a.out, form, v, func(w io.Writer) error { return printRows(w, subjectRows(what, &v, &q)) })
+	return s, nil
 }
 
 // subjectRows are the fields of one subject for a person.
@@ -291,74 +237,9 @@ func printAny(w io.Writer, form format, v any, table func(io.Writer) error) erro
 	if text, err = yaml.JSONToYAML(text); err != nil {
 		return err
 	}
+	if unshown(string(text)) {
+		return printJSON(w, v) // which is YAML as well, and escapes them
+	}
 	_, err = w.Write(text)
 	return err
-}
-
-// ask sends one request and reads the answer into to.
-func (a *admin) ask(ctx context.Context, method, path string, body, to any) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	var sent io.Reader = http.NoBody
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		sent = bytes.NewReader(text)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, a.base+path, sent)
-	if err != nil {
-		return err
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	r.Header.Set("Authorization", bearer(a.token))
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r) // no redirect is followed, no proxy is asked
-	if err != nil {
-		return fail(exitServer, "does warder serve run, with this --admin-listen?", "the admin listener does not answer on %s", strings.TrimPrefix(a.base, "http://"))
-	}
-	defer response.Body.Close() //nolint:errcheck // read only
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return fail(exitServer, "", "the admin listener's answer broke off: %w", err)
-	}
-	switch response.StatusCode {
-	case http.StatusOK:
-		if err := json.Unmarshal(answer, to); err != nil {
-			return fail(exitServer, "", "the admin listener's answer is not what was expected")
-		}
-		return nil
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return fail(exitDenied, "name the database of the warder that answers there by --db", "the admin listener does not know the token of this database")
-	}
-	return refusedBy(response.StatusCode, answer)
-}
-
-// refusedBy is what the admin listener said to a request that it did not do.
-func refusedBy(status int, answer []byte) error {
-	var said keyservice.Problem
-	if err := json.Unmarshal(answer, &said); err != nil || said.Type == "" || said.Detail == "" {
-		return fail(exitServer, "is it a warder of this version?", "the admin listener answered with status %d", status)
-	}
-	text, hint := clean(said.Detail), ""
-	if len(said.Errors) > 0 {
-		var all []string
-		for _, f := range said.Errors {
-			all = append(all, clean(f.Field)+": "+clean(f.Message))
-			if f.Field == "parts" {
-				hint = "write each like key=ID or address=192.0.2.1, behind the limit's name"
-			}
-		}
-		text = strings.Join(all, "; ")
-	}
-	switch {
-	case status == http.StatusNotFound:
-		return fail(exitNotFound, "warder limits show lists the limits, warder openapi drift the documents", "%s", text)
-	case status >= http.StatusInternalServerError:
-		return fail(exitServer, "", "%s", text)
-	default:
-		return fail(exitUsage, hint, "%s", text)
-	}
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,17 +16,12 @@ func newOpenAPI(p *process) *cobra.Command {
 		Short: "Show where OpenAPI documents and requests differ, and confirm changed documents",
 		Long: `Show where OpenAPI documents and requests differ, and confirm changed documents.
 
-The commands ask the admin listener of the warder that runs here, with the token
-beside its database: they want the same configuration as warder serve, and its user.`,
+` + asksNode,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
 	drift, confirm := newOpenAPIDrift(p), newOpenAPIConfirm(p)
-	for _, one := range []*cobra.Command{drift, confirm} {
-		addConfigFlags(one, "admin-listen", "db")
-		one.Flags().StringP("output", "o", string(asTable), "table, json or yaml")
-		completeOutput(one, asTable, asJSON, asYAML)
-	}
+	addNodeFlags(drift, confirm)
 	cmd.AddCommand(drift, confirm)
 	return cmd
 }
@@ -42,13 +35,13 @@ func newOpenAPIDrift(p *process) *cobra.Command {
 		Short: "List what is declared and never called, called and not declared, and refused by a document",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withAdmin(cmd, p, func(a *admin, form format) error {
-				var all keyservice.OpenAPIDrift
-				if err := a.ask(cmd.Context(), http.MethodGet, "/v1/openapi/drift", nil, &all); err != nil {
+			return withNode(cmd, p, func(n node, form format) error {
+				all, err := n.Drift(cmd.Context())
+				if err != nil {
 					return err
 				}
 				if len(all.Documents) == 0 {
-					return fail(exitNotFound, mendDocument, "the warder that answers on %s has no OpenAPI document", strings.TrimPrefix(a.base, "http://"))
+					return fail(exitNotFound, mendDocument, "the warder that answers on %s has no OpenAPI document", n.Place())
 				}
 				return printAny(p.stdout, form, all.Documents, func(w io.Writer) error { return printRows(w, driftRows(all.Documents)) })
 			})
@@ -101,17 +94,17 @@ func newOpenAPIConfirm(p *process) *cobra.Command {
 		Short: "Serve a changed document that asks for less than before",
 		Args:  wants("the name of a document", 1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] == "" || strings.Trim(args[0], "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			if !isNodeName(args[0]) {
 				return fail(exitUsage, "warder openapi drift lists them", "%q is not the name of a document", printable(args[0]))
 			}
-			return withAdmin(cmd, p, func(a *admin, form format) error {
-				var v keyservice.DocumentConfirmed
-				if err := a.ask(cmd.Context(), http.MethodPost, "/v1/openapi/"+args[0]+":confirm", nil, &v); err != nil {
+			return withNode(cmd, p, func(n node, form format) error {
+				v, err := n.Confirm(cmd.Context(), args[0])
+				if err != nil {
 					return err
 				}
 				return printAny(p.stdout, form, v, func(w io.Writer) error {
 					for _, less := range v.Less {
-						if _, err := fmt.Fprintln(w, clean(less)); err != nil {
+						if _, err := fmt.Fprintln(w, shown(clean(less))); err != nil {
 							return err
 						}
 					}

@@ -63,6 +63,10 @@ func listHint(doing string) string {
 		return "warder admins keys list shows the ids"
 	case strings.HasPrefix(doing, "admins"):
 		return "warder admins list shows the names"
+	case strings.HasPrefix(doing, "limits"):
+		return "warder limits show lists them"
+	case strings.HasPrefix(doing, "openapi"):
+		return "warder openapi drift lists them"
 	default:
 		return "warder keys list shows the ids"
 	}
@@ -97,7 +101,7 @@ func article(word string) string {
 // remoteFields are what is wrong with the flags, by the flags' names.
 func remoteFields(p *client.Problem, doing string) (named []error) {
 	for _, f := range p.Errors {
-		if strings.HasPrefix(doing, "admins") { // which names fields as they are, also on a database
+		if strings.HasPrefix(doing, "admins") || strings.HasPrefix(doing, "limits") { // which name fields as they are, also here
 			named = append(named, fmt.Errorf("%s: %s", shown(f.Field), shown(f.Message)))
 			continue
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -66,15 +65,12 @@ func newShadow(p *process) *cobra.Command {
 		Short: "Show where the configuration of --shadow-config judges otherwise",
 		Long: `Show where the configuration of --shadow-config judges otherwise.
 
-The command asks the admin listener of the warder that runs here, with the token
-beside its database: it wants the same configuration as warder serve, and its user.`,
+` + asksNode,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
 	report := newShadowReport(p)
-	addConfigFlags(report, "admin-listen", "db")
-	report.Flags().StringP("output", "o", string(asTable), "table, json or yaml")
-	completeOutput(report, asTable, asJSON, asYAML)
+	addNodeFlags(report)
 	cmd.AddCommand(report)
 	return cmd
 }
@@ -85,9 +81,9 @@ func newShadowReport(p *process) *cobra.Command {
 		Short: "List the differences, the most frequent first",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withAdmin(cmd, p, func(a *admin, form format) error {
-				var v keyservice.ShadowReport
-				if err := a.ask(cmd.Context(), http.MethodGet, "/v1/shadow", nil, &v); err != nil {
+			return withNode(cmd, p, func(n node, form format) error {
+				v, err := n.Shadow(cmd.Context())
+				if err != nil {
 					return err
 				}
 				return printAny(p.stdout, form, v, func(w io.Writer) error { return printShadow(w, &v) })

@@ -29,6 +29,89 @@ func wrongOf(t *testing.T, text string) string {
 	return body + string(check)
 }
 
+// forge is the text of a key that there is not, of the right form.
+func forge(t *testing.T) string {
+	t.Helper()
+	other := newIssuer(t)
+	_, text, err := other.Create(t.Context(), apikey.By{Actor: "t", Source: "t"}, apikey.Spec{Environment: "live"})
+	must(t, err)
+	return text.Reveal()
+}
+
+func TestGuesses(t *testing.T) {
+	attack.Case(t, "ADMIN-14", attack.Admin, func(t *testing.T) {
+		w := newWorld(t)
+		good := w.made(t, keyservice.KeySpec{})
+		ask := func(key, address string, fields ...string) *reply {
+			return w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]string{"key": key, "address": address}, fields...)
+		}
+		want(t, "without a credential", ask(good.Text, "192.0.2.1", "Authorization", ""), http.StatusUnauthorized)
+		want(t, "with a data key", ask(good.Text, "192.0.2.1", "Authorization", "Bearer "+good.Text), http.StatusUnauthorized)
+		want(t, "an auditor, who spends nothing", ask(good.Text, "192.0.2.1", "X-Person", "auditor"), http.StatusForbidden)
+		var v keyservice.Verdict
+		ask(good.Text, "192.0.2.99").json(t, &v)
+		if !v.Valid {
+			t.Fatalf("the good key is %+v", v)
+		}
+		revoked := w.made(t, keyservice.KeySpec{})
+		_, err := w.issuer.Revoke(t.Context(), apikey.By{Actor: "t", Source: "t"}, apikey.ID(revoked.Key.ID), "x")
+		must(t, err)
+		for role, told := range map[string]bool{"owner": true, "admin": true, "developer": false, "developer:acme": false} {
+			for text, reason := range map[string]string{forge(t): "unknown", revoked.Text: "revoked"} {
+				var v keyservice.Verdict
+				r := ask(text, "192.0.2.50", "X-Person", role)
+				if r.json(t, &v); !told {
+					reason = ""
+				}
+				if v.Reason != reason || v.Valid || v.Code != "invalid" || v.Status != 401 || !told && strings.Contains(r.text, "revoked") {
+					t.Errorf("a %s is told %s, want the reason %q", role, r.text, reason)
+				}
+			}
+		}
+		throttled, asked := 0, 0
+		for i := range 10_000 {
+			r := ask(forge(t), fmt.Sprintf("198.51.%d.%d", i/250%250, i%250))
+			asked++
+			if r.status == http.StatusTooManyRequests {
+				throttled++
+				if r.header.Get("Retry-After") == "" {
+					t.Fatal("no Retry-After")
+				}
+				if throttled > 100 {
+					break
+				}
+			}
+		}
+		if throttled < 100 {
+			t.Errorf("of %d guesses from as many addresses %d were throttled", asked, throttled)
+		}
+		ask(good.Text, "192.0.2.99").json(t, &v)
+		if !v.Valid {
+			t.Errorf("who proved itself before is refused while others guess: %+v", v)
+		}
+		w = newWorld(t)
+		// 30 cost nothing, and the next has the one after it wait: a second, then two, four ...
+		const judged, more = 31, 6
+		var guesses []string
+		for range judged + more {
+			guesses = append(guesses, forge(t))
+		}
+		throttled = 0
+		for i, guess := range guesses {
+			r := w.ask(t, http.MethodPost, "/v1/keys:verify", map[string]string{"key": guess, "address": "203.0.113.1"})
+			if r.status == http.StatusTooManyRequests {
+				throttled++
+			}
+			if i < judged && throttled > 0 {
+				t.Fatalf("guess %d from one address: %d, want the first %d judged", i+1, r.status, judged)
+			}
+		}
+		if throttled == 0 {
+			t.Errorf("%d guesses from one address were not throttled", len(guesses))
+		}
+	})
+}
+
 // The machines of one owner lock no key of another's out, neither by the address
 // that they claim nor by their own, which may be everybody's.
 func TestGuessesOfOneOwner(t *testing.T) {

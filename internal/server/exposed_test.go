@@ -5,10 +5,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"hash/crc32"
+	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/warder-dev/warder/apikey"
@@ -218,6 +221,67 @@ func TestAnExposedKeyThatCannotBeDisabled(t *testing.T) {
 	if log := p.logged(t, "could not be disabled", 1); !strings.Contains(log, string(p.record.ID)) {
 		t.Errorf("the log does not say that the key is still good:\n%s", log)
 	}
+}
+
+// Who sends a key over plain HTTP is refused in any case. That the key is disabled
+// leaves one entry, in its own transaction: while the database refuses either half, the
+// key stays as it is, and the log says what is left to do by hand. However often, and at
+// how many places at once, the key is sent, it is disabled once.
+func TestAnExposedKeyIsDisabledWithItsEntry(t *testing.T) {
+	attack.Case(t, "AUDIT-01", attack.Gateway, func(t *testing.T) {
+		p := start(t, wire.Listen(t, wire.Answer(wire.OK)).URL(), settings{yaml: disabling + "timeouts: {store: 1m}\n"})
+		raw := p.raw(t)
+		id := string(p.record.ID)
+		asked := newRequest(t, "http://"+p.gateway+"/")
+		asked.Host = "api.test"
+		asked.Header.Set("X-API-Key", p.key)
+		exposes := func() (int, string) {
+			answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(asked.Clone(t.Context()))
+			if err != nil {
+				t.Error(err)
+				return 0, ""
+			}
+			defer answer.Body.Close()
+			text, err := io.ReadAll(answer.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			return answer.StatusCode, string(text)
+		}
+		entry := "system gateway disable key " + id
+		if got := overHTTPS(t, p, p.key); got != http.StatusOK {
+			t.Fatalf("the key over https: %d, want 200", got)
+		}
+		p.wayLeavesOne(t, raw, &way{name: "a key over plain HTTP", entry: entry, send: exposes}, http.StatusForbidden, http.StatusForbidden)
+		if got := overHTTPS(t, p, p.key); got != http.StatusUnauthorized {
+			t.Errorf("the key after it was disabled: %d, want 401", got)
+		}
+		const entries = `SELECT actor || ' ' || source || ' ' || op || ' ' || kind || ' ' || subject FROM audit WHERE op = 'disable' ORDER BY seq`
+		exposes()
+		if got := texts(t, raw, entries); !slices.Equal(got, []string{entry}) {
+			t.Errorf("a key that is disabled, sent again: %q, want one entry", got)
+		}
+		if _, err := apikey.Enable(t.Context(), p.keys, apikey.By{Actor: "user:ada", Source: "test"}, p.record.ID); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() (struct{}, bool) { return struct{}{}, overHTTPS(t, p, p.key) == http.StatusOK })
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if status, answer := exposes(); status != http.StatusForbidden {
+					t.Errorf("at once: %d %s, want 403", status, answer)
+				}
+			})
+		}
+		all.Wait()
+		if got := texts(t, raw, entries); !slices.Equal(got, []string{entry, entry}) {
+			t.Errorf("eight at once: %q, want one more entry", got)
+		}
+		const left = "an exposed key could not be disabled: do it by hand"
+		if log := p.logged(t, left, len(faults())); strings.Count(log, left) != len(faults()) || strings.Contains(log, p.key[9+12:]) {
+			t.Errorf("the log does not tell of %d keys that are still good:\n%.3000s", len(faults()), log)
+		}
+	})
 }
 
 // Who only asks about a request over plain HTTP learns that it is refused, and takes
