@@ -22,7 +22,7 @@ func (l *loader) check() {
 	l.checkHTTPS()
 	l.checkHeaders()
 	l.checkCORS()
-	l.checkTrusted("csrf.trusted_origins", l.config.CSRF.TrustedOrigins)
+	l.checkCSRF()
 	l.checkStore()
 	l.checkKeys()
 	l.checkSchemes()

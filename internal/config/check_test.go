@@ -213,6 +213,9 @@ warder.yaml:2:46: csrf.trusted_origins[1]: this value is refused: want scheme://
 warder.yaml:2:69: csrf.trusted_origins[2]: this value is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
 warder.yaml:2:90: csrf.trusted_origins[3]: "null" is refused: want scheme://host[:port] as browsers send it: lower case, no default port, nothing behind; write it like https://app.example.com, as browsers send it
 warder.yaml:2:109: csrf.lifetime: is out of range; want 1m to 7d`},
+		{"where no token can stand", shorthand + "csrf: {header: Authorization, field: 'a[b]'}\n", `
+warder.yaml:2:16: csrf.header: "Authorization" cannot hold a token; name a field of letters, digits, - and _ that no page can set without a script, such as X-CSRF-Token
+warder.yaml:2:38: csrf.field: "a[b]" cannot hold a token; write letters, digits, - and _ alone, such as csrf_token`},
 		{"hosts in shadow that are none", shorthand + "hosts_shadow: true\n", `warder.yaml:2:15: hosts_shadow: has no effect without hosts`},
 		{"hosts that are none", shorthand + "hosts: ['*', '*.com', 'https://a.example', 'a b', 'a:0', '::1']\n", `
 warder.yaml:2:9: hosts[0]: "*" is refused: every host; write it like api.example.com, "*.example.com" or api.example.com:8443

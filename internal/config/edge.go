@@ -112,6 +112,10 @@ type Headers struct {
 	PermissionsPolicy string `yaml:"permissions_policy" default:"off"`
 	// CrossOriginResourcePolicy says who may embed an answer; "off" means that the field is not set. Default off.
 	CrossOriginResourcePolicy string `yaml:"cross_origin_resource_policy" default:"off" enum:"same-origin|same-site|cross-origin|off"`
+	// CrossOriginOpenerPolicy says which windows a page shares its group with; "off" means that the field is not set. Default off.
+	CrossOriginOpenerPolicy string `yaml:"cross_origin_opener_policy" default:"off" enum:"same-origin|same-origin-allow-popups|noopener-allow-popups|unsafe-none|off"`
+	// CrossOriginEmbedderPolicy says what a page may embed; "off" means that the field is not set. Default off.
+	CrossOriginEmbedderPolicy string `yaml:"cross_origin_embedder_policy" default:"off" enum:"require-corp|credentialless|unsafe-none|off"`
 	// Remove lists fields of the upstream that clients do not get, such as Server. Default: none.
 	Remove []string `yaml:"remove"`
 }
@@ -151,6 +155,12 @@ type CSRF struct {
 	TrustedOrigins []string `yaml:"trusted_origins"`
 	// Lifetime is for how long a token holds, 1m to 7d. Default 12h.
 	Lifetime time.Duration `yaml:"lifetime" default:"12h" min:"1m" max:"7d"`
+	// Header is the field in which a script sends its token. Default X-CSRF-Token.
+	Header string `yaml:"header" default:"X-CSRF-Token"`
+	// Field is the name of a form's field with the token. Default csrf_token.
+	Field string `yaml:"field" default:"csrf_token"`
+	// Cookie gives whoever is known by a cookie, HTTP Basic or a client certificate a token in the cookie __Host-csrf, which scripts and the upstream can read. It proves nothing by itself. Not together with decision.listen. Default false.
+	Cookie bool `yaml:"cookie" default:"false"`
 	// Shadow counts and logs what would be refused, and lets it pass. Default false.
 	Shadow bool `yaml:"shadow" default:"false"`
 }

@@ -19,14 +19,16 @@ func (h *Headers) Library() securityheaders.Config {
 		}
 		return securityheaders.Field{Value: value}
 	}
-	permissions := securityheaders.Field{}
-	if h.PermissionsPolicy != Off {
-		permissions.Value = h.PermissionsPolicy
+	unsent := func(value string) securityheaders.Field { // of a field without a standard of the package's own
+		if value == Off {
+			value = ""
+		}
+		return securityheaders.Field{Value: value}
 	}
 	return securityheaders.Config{
 		ContentSecurityPolicy: field(h.ContentSecurityPolicy), FrameOptions: field(h.FrameOptions), ReferrerPolicy: field(h.ReferrerPolicy),
-		CrossOriginResourcePolicy: field(h.CrossOriginResourcePolicy), CrossOriginOpenerPolicy: securityheaders.Field{InsecureOmit: true},
-		PermissionsPolicy: permissions, Remove: h.Remove,
+		CrossOriginResourcePolicy: field(h.CrossOriginResourcePolicy), CrossOriginOpenerPolicy: field(h.CrossOriginOpenerPolicy),
+		CrossOriginEmbedderPolicy: unsent(h.CrossOriginEmbedderPolicy), PermissionsPolicy: unsent(h.PermissionsPolicy), Remove: h.Remove,
 	}
 }
 
@@ -64,7 +66,10 @@ func (l *loader) checkFields(path string, h *Headers) bool {
 		}
 		l.reject(field, "is refused: "+reason, "")
 	}
-	return !broken && !l.failed(path+".frame_options") && !l.failed(path+".cross_origin_resource_policy")
+	for _, name := range []string{"frame_options", "cross_origin_resource_policy", "cross_origin_opener_policy", "cross_origin_embedder_policy"} {
+		broken = broken || l.failed(path+"."+name)
+	}
+	return !broken
 }
 
 // checkRemoved reports whether no field of h is both set and removed. Of a route's,

@@ -16,6 +16,10 @@ type RouteHeaders struct {
 	PermissionsPolicy string `yaml:"permissions_policy" unset:"inherited"`
 	// CrossOriginResourcePolicy says who may embed an answer; "off" means that the field is not set. Default: that of headers.
 	CrossOriginResourcePolicy string `yaml:"cross_origin_resource_policy" unset:"inherited" enum:"same-origin|same-site|cross-origin|off"`
+	// CrossOriginOpenerPolicy says which windows a page shares its group with; "off" means that the field is not set. Default: that of headers.
+	CrossOriginOpenerPolicy string `yaml:"cross_origin_opener_policy" unset:"inherited" enum:"same-origin|same-origin-allow-popups|noopener-allow-popups|unsafe-none|off"`
+	// CrossOriginEmbedderPolicy says what a page may embed; "off" means that the field is not set. Default: that of headers.
+	CrossOriginEmbedderPolicy string `yaml:"cross_origin_embedder_policy" unset:"inherited" enum:"require-corp|credentialless|unsafe-none|off"`
 	// Remove lists fields of the upstream that clients do not get, in place of those that headers removes; [] means none. Default: that of headers.
 	Remove []string `yaml:"remove" unset:"inherited"`
 }
@@ -58,6 +62,27 @@ func (l *loader) checkRouteEdge(field string, r *Route) {
 		l.reject(field+".csrf", "has no effect on a public route, which asks for no credential", "take one of them away")
 	}
 	l.checkTrusted(field+".csrf.trusted_origins", r.CSRF.TrustedOrigins)
+}
+
+// checkCSRF lets package csrf judge where a token may stand, and each origin.
+func (l *loader) checkCSRF() {
+	c := &l.config.CSRF
+	l.checkTrusted("csrf.trusted_origins", c.TrustedOrigins)
+	for _, one := range []struct{ field, value, mend string }{
+		{"csrf.header", c.Header, "name a field of letters, digits, - and _ that no page can set without a script, such as X-CSRF-Token"},
+		{"csrf.field", c.Field, "write letters, digits, - and _ alone, such as csrf_token"},
+	} {
+		cfg := csrf.Config{Header: one.value}
+		if one.field == "csrf.field" {
+			cfg = csrf.Config{Field: one.value}
+		}
+		if _, err := csrf.New(cfg); err != nil && !l.failed(one.field) {
+			l.reject(one.field, l.show(one.field)+" cannot hold a token", one.mend)
+		}
+	}
+	if c.Cookie && l.config.Decision.On() && !l.failed("csrf.cookie") {
+		l.reject("csrf.cookie", "cannot hold where proxies ask by decision.listen: the answer that would set it is the proxy's own", "have scripts ask for a token")
+	}
 }
 
 // checkTrusted lets package csrf judge each origin alone.

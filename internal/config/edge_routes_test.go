@@ -15,7 +15,7 @@ func TestRoutesInheritHeadersAndCSRF(t *testing.T) {
   - {match: /all, upstream: a}
   - {match: /empty, upstream: a, headers: {}, csrf: {}}
   - {match: /none, upstream: a, headers: {content_security_policy: 'off', frame_options: 'off', remove: []}, csrf: {trusted_origins: [], shadow: true}}
-  - {match: /own, upstream: a, headers: {content_security_policy: b, permissions_policy: 'camera=()', referrer_policy: origin, cross_origin_resource_policy: same-site, remove: [Via]}, csrf: {trusted_origins: ['https://b.example']}}
+  - {match: /own, upstream: a, headers: {content_security_policy: b, permissions_policy: 'camera=()', referrer_policy: origin, cross_origin_resource_policy: same-site, cross_origin_opener_policy: unsafe-none, cross_origin_embedder_policy: require-corp, remove: [Via]}, csrf: {trusted_origins: ['https://b.example']}}
 `
 	first, err := load(t, file, config.Source{})
 	if err != nil {
@@ -31,6 +31,7 @@ func TestRoutesInheritHeadersAndCSRF(t *testing.T) {
 	distrust.TrustedOrigins, distrust.Shadow = []string{}, true
 	own, other := all, trust
 	own.ContentSecurityPolicy, own.PermissionsPolicy, own.ReferrerPolicy, own.CrossOriginResourcePolicy, own.Remove = "b", "camera=()", "origin", "same-site", []string{"Via"}
+	own.CrossOriginOpenerPolicy, own.CrossOriginEmbedderPolicy = "unsafe-none", "require-corp"
 	other.TrustedOrigins = []string{"https://b.example"}
 	for _, cfg := range []*config.Config{first, again} {
 		for i, want := range []struct {

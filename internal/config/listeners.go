@@ -211,7 +211,8 @@ func (c *Config) CheckPassed(name string, at net.Addr) error {
 func (l *loader) checkOwnHeaders(path string, own *RouteHeaders) {
 	valid := l.checkFields(path, &Headers{
 		ContentSecurityPolicy: own.ContentSecurityPolicy, FrameOptions: own.FrameOptions, ReferrerPolicy: own.ReferrerPolicy,
-		PermissionsPolicy: own.PermissionsPolicy, CrossOriginResourcePolicy: own.CrossOriginResourcePolicy, Remove: own.Remove,
+		PermissionsPolicy: own.PermissionsPolicy, CrossOriginResourcePolicy: own.CrossOriginResourcePolicy,
+		CrossOriginOpenerPolicy: own.CrossOriginOpenerPolicy, CrossOriginEmbedderPolicy: own.CrossOriginEmbedderPolicy, Remove: own.Remove,
 	})
 	if all := l.config.headersWith(own); valid && l.headersValid {
 		l.checkRemoved(path, &all)
@@ -229,6 +230,8 @@ func (c *Config) headersWith(own *RouteHeaders) Headers {
 	h.ReferrerPolicy = cmp.Or(own.ReferrerPolicy, h.ReferrerPolicy)
 	h.PermissionsPolicy = cmp.Or(own.PermissionsPolicy, h.PermissionsPolicy)
 	h.CrossOriginResourcePolicy = cmp.Or(own.CrossOriginResourcePolicy, h.CrossOriginResourcePolicy)
+	h.CrossOriginOpenerPolicy = cmp.Or(own.CrossOriginOpenerPolicy, h.CrossOriginOpenerPolicy)
+	h.CrossOriginEmbedderPolicy = cmp.Or(own.CrossOriginEmbedderPolicy, h.CrossOriginEmbedderPolicy)
 	if own.Remove != nil {
 		h.Remove = own.Remove
 	}

@@ -46,7 +46,7 @@ func (g *Gateway) addOwn(policy *warder.Policy, route *config.Route) error {
 // newCSRF makes the stage that wants proof of the site itself, with the one set of
 // keys. login: also of requests that prove nobody.
 func (g *Gateway) newCSRF(c config.CSRF, login bool) (*csrf.Stage, error) {
-	cfg := csrf.Config{Keys: g.csrfKeys(), TrustedOrigins: c.TrustedOrigins, Lifetime: c.Lifetime, Login: login}
+	cfg := csrf.Config{Keys: g.csrfKeys(), TrustedOrigins: c.TrustedOrigins, Lifetime: c.Lifetime, Header: c.Header, Field: c.Field, Cookie: c.Cookie, Login: login}
 	cfg.Shadow = c.Shadow && !login
 	if cfg.Shadow {
 		cfg.Report = func(x *exchange.Exchange, reason string) { g.cfg.Shadowed(x, "csrf", reason) }

@@ -193,3 +193,24 @@ func TestRefusedPagesAreNotQuotedUnasked(t *testing.T) {
 		t.Errorf("the log quotes the origin: %s", log)
 	}
 }
+
+// A policy in shadow counts what it would withhold, and leaves the answer, and
+// preflights, to the upstream.
+func TestCORSInShadow(t *testing.T) {
+	r := newRange(t, "cors: {default: {origins: [\"https://app.example.com\"], shadow: true}}\nroutes: [{match: \"/\", upstream: api, public: true}]\n", sloppy)
+	const host, theirs = "Host: api.test\r\n", "Access-Control-Allow-Origin: *"
+	for _, s := range []shot{
+		{name: "a listed page", line: "GET /a", head: host + listedPage, want: 200, answer: []string{theirs}},
+		{name: "another page", line: "GET /a", head: host + "Origin: https://evil.example\r\n", want: 200, answer: []string{theirs}},
+		{name: "its preflight", line: "OPTIONS /a", head: host + "Origin: https://evil.example\r\n" + asksPut, want: 200, upstream: "OPTIONS /a HTTP/1.1\r\n", answer: []string{theirs}},
+		{name: "a listed page's preflight", line: "OPTIONS /a", head: host + listedPage + asksPut, want: 200, upstream: "OPTIONS /a HTTP/1.1\r\n", answer: []string{theirs}},
+		{name: "no page", line: "GET /a", head: host, want: 200, answer: []string{theirs}},
+	} {
+		r.one(t, s)
+	}
+	for reason, want := range map[string]string{"origin-not-listed": "2", "method-not-listed": "1"} {
+		if n := r.metric(t, `warder_shadow_refusals_total{reason="`+reason+`",stage="cors"}`); n != want {
+			t.Errorf("%s was counted %q times, want %s", reason, n, want)
+		}
+	}
+}

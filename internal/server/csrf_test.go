@@ -267,14 +267,14 @@ func (r shootingRange) overrides(t *testing.T, cookie string) {
 // The page's own configuration starts, and trusts whom it names.
 func TestTheConfigurationOfThePage(t *testing.T) {
 	blocks := onPage(t, "../../docs/guide/csrf.md", "What is proof", "yaml")
-	if len(blocks) != 1 {
-		t.Fatalf("the page has %d blocks of YAML, want 1", len(blocks))
+	if len(blocks) != 2 {
+		t.Fatalf("the page has %d blocks of YAML, want 2", len(blocks))
 	}
 	keys := filepath.Join(t.TempDir(), "csrf")
 	if err := os.WriteFile(keys, []byte(strings.Repeat("new", 20)+"\n"+strings.Repeat("old", 20)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := newRange(t, strings.ReplaceAll(withoutUpstream(t, blocks[0]), "${CSRF_KEYS}", "file:"+keys)+`
+	r := newRange(t, strings.ReplaceAll(withoutUpstream(t, blocks[1]), "${CSRF_KEYS}", "file:"+keys)+`
 schemes: {cookieKey: {key: {in: cookie}}}
 routes:
   - {match: "/", upstream: api, security: [{cookieKey: []}]}

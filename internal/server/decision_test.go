@@ -317,6 +317,7 @@ func undecidable() []undecidablePolicy {
 		{"a cost that the upstream tells, of limits", "rate_limits: {tokens: {count: 2, per: 1h, by: [key], cost_header: X-Tokens}}\n", "rate_limits.tokens.cost_header: cannot hold where proxies ask", answer},
 		{"a cost that the upstream tells, of credits", "credits: {cost: 1, cost_header: X-Cost}\n", "credits.cost_header: cannot hold where proxies ask", answer},
 		{"credits that come back", "credits: {cost: 1, refund_failed: true}\n", "credits.refund_failed: cannot hold where proxies ask", answer},
+		{"a token in a cookie", "csrf: {cookie: true}\n", "csrf.cookie: cannot hold where proxies ask", "the answer is the proxy's own"},
 	}
 }
 

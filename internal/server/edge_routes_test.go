@@ -14,6 +14,7 @@ func TestFieldsOfOneRoute(t *testing.T) {
 headers:
   content_security_policy: "default-src 'none'"
   frame_options: DENY
+  cross_origin_opener_policy: same-origin
   remove: [Server]
 rate_limits: {costly: {count: 600, per: 1m, by: [address], cost_header: X-Cost}}
 default_rate_limits: [costly]
@@ -21,13 +22,19 @@ routes:
   - {match: "/", upstream: api}
   - match: /pages/
     upstream: api
-    headers: {content_security_policy: "default-src 'self'", frame_options: "off", cross_origin_resource_policy: same-site}
+    headers: {content_security_policy: "default-src 'self'", frame_options: "off", cross_origin_resource_policy: same-site, cross_origin_opener_policy: same-origin-allow-popups, cross_origin_embedder_policy: credentialless}
   - {match: "/shown/", upstream: api, headers: {remove: [X-Powered-By]}}
 `, "HTTP/1.1 200 OK\r\nServer: s\r\nX-Powered-By: p\r\nX-Cost: 1\r\nContent-Length: 2\r\n\r\nok")
 	const key = "Host: a.test\r\nX-API-Key: {K}\r\n"
 	inherited := []string{"Referrer-Policy: strict-origin-when-cross-origin", "X-Content-Type-Options: nosniff", "X-Cost: -"}
-	all := append([]string{"Content-Security-Policy: default-src 'none'", "X-Frame-Options: DENY", "Cross-Origin-Resource-Policy: -", "Server: -"}, inherited...)
-	pages := append([]string{"Content-Security-Policy: default-src 'self'", "X-Frame-Options: -", "Cross-Origin-Resource-Policy: same-site", "Server: -"}, inherited...)
+	all := append([]string{
+		"Content-Security-Policy: default-src 'none'", "X-Frame-Options: DENY", "Cross-Origin-Resource-Policy: -", "Cross-Origin-Opener-Policy: same-origin",
+		"Cross-Origin-Embedder-Policy: -", "Server: -",
+	}, inherited...)
+	pages := append([]string{
+		"Content-Security-Policy: default-src 'self'", "X-Frame-Options: -", "Cross-Origin-Resource-Policy: same-site", "Cross-Origin-Opener-Policy: same-origin-allow-popups",
+		"Cross-Origin-Embedder-Policy: credentialless", "Server: -",
+	}, inherited...)
 	shown := append([]string{"Content-Security-Policy: default-src 'none'", "X-Frame-Options: DENY", "X-Powered-By: -", "Server: s"}, inherited...)
 	r.one(t, shot{name: "a route without its own", line: "GET /orders", head: key, want: 200, answer: all})
 	r.one(t, shot{name: "a route with its own", line: "GET /pages/a", head: key, want: 200, answer: pages})
@@ -66,6 +73,9 @@ routes:
 		if w, _ := r.send(t, "POST "+tt.path, "Cookie: __Host-api_key="+r.key+"\r\nOrigin: "+tt.from+"\r\n", ""); w.StatusCode != tt.want {
 			t.Errorf("%s from %s: %d, want %d", tt.path, tt.from, w.StatusCode, tt.want)
 		}
+	}
+	if n := r.metric(t, `warder_shadow_refusals_total{reason="other-origin",stage="csrf"}`); n != "1" {
+		t.Errorf("what the trial would refuse is counted %q times, want once", n)
 	}
 }
 

@@ -143,7 +143,7 @@ func knownReasons(more []string) map[string]struct{} {
 	for _, t := range problem.All() {
 		words = append(words, string(t))
 	}
-	return set(slices.Concat(words, more))
+	return set(slices.Concat(words, wordsOfStages(), more))
 }
 
 func set(words []string) map[string]struct{} {
