@@ -39,6 +39,7 @@ func (l *loader) check() {
 	l.checkHolder()
 	l.checkPortal()
 	l.checkMoreListeners()
+	l.checkItself()
 	l.checkH2C()
 	l.checkTokens()
 	l.checkAudit()
