@@ -35,9 +35,34 @@ func (l *ledger) any() apikey.ID {
 	return ""
 }
 
+// A pace is how long a change takes, as far as it is known: the machine is not always as
+// fast as it was, and kills are to come in the middle.
+type pace struct {
+	mu    sync.Mutex
+	whole time.Duration
+}
+
+// after is when to kill the next: in the middle, or just as it ends.
+func (p *pace) after(random *rand.Rand) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Duration(random.Int64N(int64(2 * p.whole)))
+}
+
+// learn hears how long a process ran, and whether it was killed then.
+func (p *pace) learn(killed bool, ran time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if killed {
+		p.whole += p.whole / 50
+	} else {
+		p.whole = (3*p.whole + ran) / 4
+	}
+}
+
 // change begins one change of three kinds, kills it after a while, and notes what it
 // printed. It reports whether the process was killed before it ended.
-func (l *ledger) change(t *testing.T, folder string, random *rand.Rand, after time.Duration) bool {
+func (l *ledger) change(t *testing.T, folder string, random *rand.Rand, p *pace) bool {
 	t.Helper()
 	args := []string{"keys", "create", "--output", "secret"}
 	id := l.any()
@@ -54,13 +79,15 @@ func (l *ledger) change(t *testing.T, folder string, random *rand.Rand, after ti
 	c := command(t.Context(), folder, args...)
 	var out bytes.Buffer
 	c.Stdout = &out
+	began := time.Now()
 	if err := c.Start(); err != nil {
 		t.Error(err)
 		return false
 	}
-	<-time.After(after)
-	_ = c.Process.Kill() // it may have ended by itself
+	kill := time.AfterFunc(p.after(random), func() { _ = c.Process.Kill() }) // it may have ended by itself
 	ended := c.Wait() == nil
+	kill.Stop()
+	p.learn(!ended, time.Since(began))
 	text := strings.TrimSpace(out.String())
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,7 +107,7 @@ func TestAThousandKills(t *testing.T) {
 	attack.Case(t, "FLEET-16", attack.CLI, func(t *testing.T) {
 		const kills = 1000
 		folder := t.TempDir()
-		whole := timedCreate(t, folder)
+		p := &pace{whole: timedCreate(t, folder)}
 		known := &ledger{texts: map[apikey.ID]string{}, revoked: map[apikey.ID]bool{}, asked: map[apikey.ID]bool{}}
 		var mu sync.Mutex
 		killed, begun := 0, 0
@@ -96,7 +123,7 @@ func TestAThousandKills(t *testing.T) {
 					if over {
 						return
 					}
-					if known.change(t, folder, random, time.Duration(random.Int64N(int64(whole)))) {
+					if known.change(t, folder, random, p) {
 						mu.Lock()
 						killed++
 						mu.Unlock()
