@@ -46,9 +46,24 @@ type OwnerStore interface {
 	// changed since Before was read.
 	Apply(ctx context.Context, c OwnerChange) (Revision, error)
 
+	// Names returns the names of those of at most [MaxOwners] owners that have a record
+	// with one, by their ids. That an id is there twice, is "" or not known, is no error.
+	Names(ctx context.Context, ids []string) (map[string]string, error)
+
 	// CountKeys returns how many keys bear the id, revoked ones too, but no more than
 	// most, which is at least 1.
 	CountKeys(ctx context.Context, id string, most int) (int, error)
+}
+
+// MaxOwners is how many owners [OwnerStore.Names] takes at most: those of a page of keys.
+const MaxOwners = maxPage
+
+// CheckOwners reports whether an [OwnerStore] may be asked for the names of so many.
+func CheckOwners(ids []string) error {
+	if len(ids) > MaxOwners {
+		return fmt.Errorf("apikey: %d owners, want at most %d", len(ids), MaxOwners)
+	}
+	return nil
 }
 
 // An OwnerFilter says which records of owners to find, and which page of them.

@@ -85,6 +85,22 @@ func (s *MemoryOwners) Apply(ctx context.Context, c OwnerChange) (Revision, erro
 	return s.revision, nil
 }
 
+// Names implements [OwnerStore].
+func (s *MemoryOwners) Names(ctx context.Context, ids []string) (map[string]string, error) {
+	if err := errors.Join(ctx.Err(), CheckOwners(ids)); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	names := make(map[string]string)
+	for _, id := range ids {
+		if name := s.owners[id].Name; name != "" {
+			names[id] = name
+		}
+	}
+	return names, nil
+}
+
 var errCount = errors.New("apikey: count keys: want at least 1 as the most")
 
 // CountKeys implements [OwnerStore]. It looks at every key.

@@ -341,14 +341,15 @@ type Key struct {
 	Metadata    map[string]string `json:"metadata,omitempty"`    // your own notes
 	Methods     []string          `json:"methods,omitempty"`     // with which alone
 	Name        string            `json:"name"`
-	Origins     []string          `json:"origins,omitempty"` // of pages, for a public key
-	Owner       string            `json:"owner"`             // your own id of whom it belongs to
-	Paths       []string          `json:"paths,omitempty"`   // patterns of paths where alone it may be used
-	Plan        string            `json:"plan,omitempty"`    // whose limits apply
-	Prefix      string            `json:"prefix"`            // the first part of the text
-	Reason      string            `json:"reason,omitempty"`  // why it was revoked
-	Revision    int64             `json:"revision"`          // of its last change
-	Revoked     *time.Time        `json:"revoked,omitempty"` // for good
+	Origins     []string          `json:"origins,omitempty"`    // of pages, for a public key
+	Owner       string            `json:"owner"`                // your own id of whom it belongs to
+	OwnerName   string            `json:"owner_name,omitempty"` // for people, of the owner's record, where there is one: told by getKey, searchKey and listKeys alone
+	Paths       []string          `json:"paths,omitempty"`      // patterns of paths where alone it may be used
+	Plan        string            `json:"plan,omitempty"`       // whose limits apply
+	Prefix      string            `json:"prefix"`               // the first part of the text
+	Reason      string            `json:"reason,omitempty"`     // why it was revoked
+	Revision    int64             `json:"revision"`             // of its last change
+	Revoked     *time.Time        `json:"revoked,omitempty"`    // for good
 	Scopes      []string          `json:"scopes"`
 	Secrets     []Secret          `json:"secrets"`           // the current one first, then those that a roll replaced and that still work
 	State       string            `json:"state"`             // what it is good for now; retiring is active, with a former secret that still works; one of active, retiring, disabled, revoked, expired

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,7 +32,8 @@ const (
 	// Letters are those of ASCII in the order "C", whatever the database's language is.
 	findText = selectOwners + `WHERE id > $1 AND ($3 = '' OR id <= $3)
 		AND (strpos(lower(name COLLATE "C"), lower($4::text COLLATE "C")) > 0 OR strpos(lower(id), lower($4 COLLATE "C")) > 0) ORDER BY id LIMIT $2`
-	endOwners = `SELECT id FROM owners WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1`
+	nameOwners = `SELECT id, name FROM owners WHERE id = ANY ($1) AND name <> ''`
+	endOwners  = `SELECT id FROM owners WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1`
 
 	insertOwner   = `INSERT INTO owners (id, name, created, updated, revision, metadata) VALUES ($1, $2, $3, $4, $5, $6)`
 	updateOwner   = `UPDATE owners SET name = $2, created = $3, updated = $4, revision = $5, metadata = $6 WHERE id = $1`
@@ -99,6 +101,28 @@ func scanOwner(row pgx.CollectableRow) (o apikey.Owner, _ error) {
 		o.Updated = updated.UTC()
 	}
 	return o, nil
+}
+
+// Names implements apikey.OwnerStore.
+func (s *Owners) Names(ctx context.Context, ids []string) (map[string]string, error) {
+	if err := apikey.CheckOwners(ids); err != nil {
+		return nil, &plainError{err.Error()}
+	}
+	known := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !validText(id) })
+	found, err := collect(ctx, s.db, "read names of owners", func(row pgx.CollectableRow) (o apikey.Owner, _ error) {
+		if row.Scan(&o.ID, &o.Name) != nil {
+			return o, errRow
+		}
+		return o, nil
+	}, nameOwners, known)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(found))
+	for i := range found {
+		names[found[i].ID] = found[i].Name
+	}
+	return names, nil
 }
 
 // CountKeys implements apikey.OwnerStore.

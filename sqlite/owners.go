@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/warder-dev/warder/apikey"
@@ -29,6 +30,7 @@ const (
 	lookupOwner  = selectOwners + `WHERE id = ?1`
 	findOwners   = selectOwners + `WHERE id > ?1 ORDER BY id LIMIT ?2`
 	findText     = selectOwners + `WHERE id > ?1 AND (?3 = '' OR id <= ?3) AND (name LIKE ?4 ESCAPE '\' OR id LIKE ?4 ESCAPE '\') ORDER BY id LIMIT ?2`
+	nameOwners   = `SELECT id, name FROM owners WHERE id IN (SELECT value FROM json_each(?1)) AND name <> ''`
 	endOwners    = `SELECT id FROM owners WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2`
 
 	insertOwner   = `INSERT INTO owners (id, name, created, updated, revision, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`
@@ -101,6 +103,34 @@ func scanOwner(rows *sql.Rows) (o apikey.Owner, _ error) {
 	}
 	o.Created, o.Updated = time.UnixMicro(created).UTC(), timeOf(updated)
 	return o, nil
+}
+
+// Names implements apikey.OwnerStore.
+func (s *Owners) Names(ctx context.Context, ids []string) (map[string]string, error) {
+	if err := apikey.CheckOwners(ids); err != nil {
+		return nil, err
+	}
+	list, err := jsonOf(slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !validText(id) }))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.db.file.look(); err != nil {
+		return nil, err
+	}
+	found, err := scanRows(ctx, s.db.read, "read names of owners", func(rows *sql.Rows) (o apikey.Owner, _ error) {
+		if rows.Scan(&o.ID, &o.Name) != nil {
+			return o, errRow
+		}
+		return o, nil
+	}, nameOwners, list)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(found))
+	for i := range found {
+		names[found[i].ID] = found[i].Name
+	}
+	return names, nil
 }
 
 // CountKeys implements apikey.OwnerStore.

@@ -44,6 +44,7 @@ func TestOwners(t *testing.T, open func(t *testing.T) Owners) {
 		{"each change has its entry, and what is refused has none", ownerEntries},
 		{"pages follow each other", ownerPages},
 		{"a text is a part of the id or the name", ownerTexts},
+		{"names are found together", ownerNames},
 		{"keys are counted and left alone", ownerKeys},
 		{"text is kept byte for byte", ownerHostile},
 		{"text that cannot be kept is refused", ownerBroken},
@@ -259,6 +260,31 @@ func ownerTexts(t *testing.T, s Owners) {
 	}
 }
 
+func ownerNames(t *testing.T, s Owners) {
+	want := make(map[string]string)
+	ids := []string{"nobody", "", "\x00", "\xff"}
+	for i, id := range hostileTexts() {
+		o := apikey.Owner{ID: id, Name: fmt.Sprint("name ", i), Created: time.Now()}
+		mustChange(t, s, nil, &o)
+		want[id] = o.Name
+		ids = append(ids, id, id)
+	}
+	mustChange(t, s, nil, &apikey.Owner{ID: "nameless", Created: time.Now()})
+	mustChange(t, s, nil, &apikey.Owner{ID: "not asked for", Name: "needle", Created: time.Now()})
+	got, err := s.Store.Names(t.Context(), append(ids, "nameless"))
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("the names are %q, %v, want %q", got, err, want)
+	}
+	for _, none := range [][]string{nil, {}, {"nobody"}, make([]string, apikey.MaxOwners)} {
+		if got, err := s.Store.Names(t.Context(), none); err != nil || len(got) != 0 {
+			t.Errorf("the names of %d owners that nobody knows are %q, %v", len(none), got, err)
+		}
+	}
+	if _, err := s.Store.Names(t.Context(), make([]string, apikey.MaxOwners+1)); err == nil {
+		t.Error("the names of too many owners are told")
+	}
+}
+
 func ownerKeys(t *testing.T, s Owners) {
 	count := func(id string, most, want int) {
 		t.Helper()
@@ -456,7 +482,8 @@ func ownerContext(t *testing.T, s Owners) {
 	_, find := s.Store.Find(ctx, apikey.OwnerFilter{Limit: 1})
 	_, apply := s.Store.Apply(ctx, ownerChange(&made, nil))
 	_, count := s.Store.CountKeys(ctx, "acme", 1)
-	for what, err := range map[string]error{"Lookup": lookup, "Find": find, "Apply": apply, "CountKeys": count} {
+	_, names := s.Store.Names(ctx, []string{"acme"})
+	for what, err := range map[string]error{"Lookup": lookup, "Find": find, "Apply": apply, "CountKeys": count, "Names": names} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s of a context that has ended = %v", what, err)
 		}

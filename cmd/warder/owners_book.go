@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/warder-dev/warder/apikey"
@@ -111,6 +113,27 @@ func (l *localOwners) remove(ctx context.Context, id string, revision apikey.Rev
 		return ownerDeletion{}, noOwner(id)
 	}
 	return ownerDeletion{ID: id, Deleted: true, Keys: min(keys, countedKeys), MoreKeys: keys > countedKeys}, ownerFailure(err)
+}
+
+// nameOwners adds the names of their owners to keys.
+func nameOwners(ctx context.Context, store apikey.OwnerStore, views []keyView) error {
+	ids := make([]string, len(views))
+	for i := range views {
+		ids[i] = views[i].Owner
+	}
+	slices.Sort(ids)
+	all := make(map[string]string)
+	for some := range slices.Chunk(slices.Compact(ids), apikey.MaxOwners) {
+		names, err := store.Names(ctx, some)
+		if err != nil {
+			return err
+		}
+		maps.Copy(all, names)
+	}
+	for i := range views {
+		views[i].OwnerName = all[views[i].Owner]
+	}
+	return nil
 }
 
 // remoteOwners are those of a server.

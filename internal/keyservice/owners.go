@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,6 +65,25 @@ func ownerTag(o *apikey.Owner) string { return `"` + strconv.FormatInt(int64(o.R
 
 func ownerAnswer(o *apikey.Owner) *answer[OwnerBody] {
 	return &answer[OwnerBody]{ETag: ownerTag(o), Body: OwnerBody{ownerOf(o)}}
+}
+
+// named adds the names of their owners to keys: one question for all of them.
+func (s *Service) named(ctx context.Context, keys []Key) error {
+	var ids []string
+	for i := range keys {
+		if keys[i].Owner != "" {
+			ids = append(ids, keys[i].Owner)
+		}
+	}
+	if s.cfg.Owners == nil || len(ids) == 0 {
+		return nil
+	}
+	slices.Sort(ids)
+	names, err := s.cfg.Owners.Names(ctx, slices.Compact(ids))
+	for i := range keys {
+		keys[i].OwnerName = names[keys[i].Owner]
+	}
+	return err
 }
 
 func (s *Service) listOwners(ctx context.Context, c *caller, in *struct {

@@ -2,6 +2,7 @@ package keyservice_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -179,6 +180,80 @@ func TestRecordsOfWhoIsBound(t *testing.T) {
 	w.ask(t, http.MethodGet, "/v1/owners?limit=1", nil).json(t, &page)
 	want(t, "another's cursor", w.ask(t, http.MethodGet, "/v1/owners?limit=1&cursor="+page.Next, nil, acme...), http.StatusBadRequest)
 	want(t, "another text", w.ask(t, http.MethodGet, "/v1/owners?limit=1&text=a&cursor="+page.Next, nil), http.StatusBadRequest)
+}
+
+// A key that is looked at comes with the name of its owner, and costs one question more,
+// however many there are.
+func TestKeysWithTheNamesOfTheirOwners(t *testing.T) {
+	owners := &askedOwners{MemoryOwners: new(apikey.MemoryOwners)}
+	w := newWorldOf(t, nil, func(cfg *keyservice.Config) { cfg.Owners = owners })
+	for _, id := range []string{"acme", "globex", "nameless"} {
+		name := strings.ToUpper(id)
+		if id == "nameless" {
+			name = ""
+		}
+		want(t, id, w.ask(t, http.MethodPut, record+id, map[string]string{"name": name}), http.StatusCreated)
+	}
+	var one keyservice.KeyMade
+	for _, owner := range []string{"acme", "globex", "acme", "nameless", "nobody", ""} {
+		one = w.made(t, keyservice.KeySpec{Owner: owner})
+	}
+	list := func(asks int, fields ...string) (names []string) {
+		t.Helper()
+		var page keyservice.KeyPage
+		owners.asks = 0
+		w.ask(t, http.MethodGet, "/v1/keys", nil, fields...).json(t, &page)
+		for _, k := range page.Keys {
+			names = append(names, k.Owner+" "+k.OwnerName)
+		}
+		slices.Sort(names)
+		if owners.asks != asks {
+			t.Errorf("a page of %d keys asks %d times for names, want %d", len(page.Keys), owners.asks, asks)
+		}
+		return names
+	}
+	if got, all := list(1), []string{" ", "acme ACME", "acme ACME", "globex GLOBEX", "nameless ", "nobody "}; !slices.Equal(got, all) {
+		t.Errorf("the list has %q, want %q", got, all)
+	}
+	if got, own := list(1, "X-Person", "auditor:globex"), []string{"globex GLOBEX"}; !slices.Equal(got, own) {
+		t.Errorf("globex sees %q, want %q", got, own)
+	}
+	if got := list(0, "X-Person", "auditor:initech"); len(got) != 0 {
+		t.Errorf("initech sees %q", got)
+	}
+	var body keyservice.KeyBody
+	named := w.made(t, keyservice.KeySpec{Owner: "acme"})
+	for what, r := range map[string]*reply{
+		"get":    w.ask(t, http.MethodGet, "/v1/keys/"+named.Key.ID, nil),
+		"search": w.ask(t, http.MethodPost, "/v1/keys:search", map[string]string{"text": named.Text}),
+	} {
+		body = keyservice.KeyBody{}
+		if r.json(t, &body); body.Key.OwnerName != "ACME" {
+			t.Errorf("%s: the owner's name is %q", what, body.Key.OwnerName)
+		}
+	}
+	body, owners.asks = keyservice.KeyBody{}, 0
+	if w.ask(t, http.MethodGet, "/v1/keys/"+one.Key.ID, nil).json(t, &body); body.Key.OwnerName != "" || owners.asks != 0 {
+		t.Errorf("a key of nobody is of %q, after %d questions", body.Key.OwnerName, owners.asks)
+	}
+	owners.fault = errDown
+	for _, path := range []string{"/v1/keys", "/v1/keys/" + named.Key.ID} {
+		want(t, path, w.ask(t, http.MethodGet, path, nil), http.StatusServiceUnavailable)
+	}
+}
+
+// askedOwners counts how often names are asked for.
+type askedOwners struct {
+	*apikey.MemoryOwners
+
+	asks  int
+	fault error
+}
+
+func (o *askedOwners) Names(ctx context.Context, ids []string) (map[string]string, error) {
+	o.asks++
+	names, err := o.MemoryOwners.Names(ctx, ids)
+	return names, errors.Join(err, o.fault)
 }
 
 // What was done once is answered the same, with the status that it had.
