@@ -23,9 +23,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		}
 	}
 	may := map[account.Role]string{
-		account.Owner:     "keys:read keys:write keys:roll keys:import keys:delete keys:verify keys:reasons requests:explain keys:revoke-bulk credits:write usage:read audit:read settings:read settings:write accounts:read accounts:manage",
-		account.Admin:     "keys:read keys:write keys:roll keys:import keys:delete keys:verify keys:reasons requests:explain keys:revoke-bulk credits:write usage:read audit:read settings:read settings:write accounts:read accounts:manage",
-		account.Developer: "keys:read keys:write keys:roll keys:verify usage:read",
+		account.Owner:     "keys:read keys:write keys:roll keys:import keys:delete keys:verify keys:reasons requests:explain keys:revoke-bulk credits:write owners:write usage:read audit:read settings:read settings:write accounts:read accounts:manage",
+		account.Admin:     "keys:read keys:write keys:roll keys:import keys:delete keys:verify keys:reasons requests:explain keys:revoke-bulk credits:write owners:write usage:read audit:read settings:read settings:write accounts:read accounts:manage",
+		account.Developer: "keys:read keys:write keys:roll keys:verify owners:write usage:read",
 		account.Auditor:   "keys:read usage:read audit:read settings:read accounts:read",
 		"root":            "",
 	}

@@ -66,6 +66,7 @@ const (
 	SeeReasons     Action = "keys:reasons" // why a key does not hold
 	Explain        Action = "requests:explain"
 	WriteCredits   Action = "credits:write"
+	WriteOwners    Action = "owners:write"     // what is known of whom keys belong to
 	RollKeys       Action = "keys:roll"        // needs a fresh login
 	RevokeBulk     Action = "keys:revoke-bulk" // needs a fresh login
 	ReadUsage      Action = "usage:read"
@@ -79,7 +80,7 @@ const (
 // Actions returns every action.
 func Actions() []Action {
 	return []Action{
-		ReadKeys, WriteKeys, RollKeys, ImportKeys, DeleteKeys, VerifyKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, ReadUsage, ReadAudit, ReadSettings, WriteSettings, ReadAccounts, ManageAccounts,
+		ReadKeys, WriteKeys, RollKeys, ImportKeys, DeleteKeys, VerifyKeys, SeeReasons, Explain, RevokeBulk, WriteCredits, WriteOwners, ReadUsage, ReadAudit, ReadSettings, WriteSettings, ReadAccounts, ManageAccounts,
 	}
 }
 
@@ -94,7 +95,7 @@ func (a Action) OfOwner() bool {
 	switch a {
 	case ReadKeys, WriteKeys, RollKeys, DeleteKeys, RevokeBulk, VerifyKeys, SeeReasons, ReadUsage:
 		return true
-	case WriteCredits, ReadAudit, ReadSettings, WriteSettings, ReadAccounts, ManageAccounts:
+	case WriteCredits, WriteOwners, ReadAudit, ReadSettings, WriteSettings, ReadAccounts, ManageAccounts:
 		return false
 	default:
 		return false
@@ -106,7 +107,7 @@ func (r Role) May(a Action) bool {
 	switch a {
 	case ReadKeys, ReadUsage:
 		return r.Valid()
-	case WriteKeys, RollKeys, VerifyKeys:
+	case WriteKeys, RollKeys, VerifyKeys, WriteOwners:
 		return r == Owner || r == Admin || r == Developer
 	case ReadAudit, ReadSettings, ReadAccounts:
 		return r == Owner || r == Admin || r == Auditor

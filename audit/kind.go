@@ -11,5 +11,6 @@ const (
 	KindAccount  = "account"  // somebody who administers, by the id of the account
 	KindLimit    = "limit"    // a limit of a node, by its name
 	KindDocument = "document" // an OpenAPI document that requests are judged by, by its name
+	KindOwner    = "owner"    // the record of whom keys belong to, by the id that keys bear
 	KindPortal   = "portal"   // a link to the holders' portal, by its id
 )

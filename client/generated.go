@@ -341,14 +341,15 @@ type Key struct {
 	Metadata    map[string]string `json:"metadata,omitempty"`    // your own notes
 	Methods     []string          `json:"methods,omitempty"`     // with which alone
 	Name        string            `json:"name"`
-	Origins     []string          `json:"origins,omitempty"` // of pages, for a public key
-	Owner       string            `json:"owner"`             // your own id of whom it belongs to
-	Paths       []string          `json:"paths,omitempty"`   // patterns of paths where alone it may be used
-	Plan        string            `json:"plan,omitempty"`    // whose limits apply
-	Prefix      string            `json:"prefix"`            // the first part of the text
-	Reason      string            `json:"reason,omitempty"`  // why it was revoked
-	Revision    int64             `json:"revision"`          // of its last change
-	Revoked     *time.Time        `json:"revoked,omitempty"` // for good
+	Origins     []string          `json:"origins,omitempty"`    // of pages, for a public key
+	Owner       string            `json:"owner"`                // your own id of whom it belongs to
+	OwnerName   string            `json:"owner_name,omitempty"` // for people, of the owner's record, where there is one: told by getKey, searchKey and listKeys alone
+	Paths       []string          `json:"paths,omitempty"`      // patterns of paths where alone it may be used
+	Plan        string            `json:"plan,omitempty"`       // whose limits apply
+	Prefix      string            `json:"prefix"`               // the first part of the text
+	Reason      string            `json:"reason,omitempty"`     // why it was revoked
+	Revision    int64             `json:"revision"`             // of its last change
+	Revoked     *time.Time        `json:"revoked,omitempty"`    // for good
 	Scopes      []string          `json:"scopes"`
 	Secrets     []Secret          `json:"secrets"`           // the current one first, then those that a roll replaced and that still work
 	State       string            `json:"state"`             // what it is good for now; retiring is active, with a former secret that still works; one of active, retiring, disabled, revoked, expired
@@ -492,6 +493,40 @@ type Node struct {
 // OpenAPIDrift is that of the API's document.
 type OpenAPIDrift struct {
 	Documents []DocumentDrift `json:"documents"`
+}
+
+// Owner is that of the API's document.
+type Owner struct {
+	Created  time.Time         `json:"created"`            // the record, not the first key
+	ID       string            `json:"id"`                 // your own id of whom keys belong to, which they bear as owner
+	Metadata map[string]string `json:"metadata,omitempty"` // your own notes
+	Name     string            `json:"name"`               // for people
+	Revision int64             `json:"revision"`           // of its last change
+	Updated  *time.Time        `json:"updated,omitempty"`  // when people last changed it
+}
+
+// OwnerBody is that of the API's document.
+type OwnerBody struct {
+	Owner Owner `json:"owner"`
+}
+
+// OwnerDeleted is that of the API's document.
+type OwnerDeleted struct {
+	ID       string `json:"id"`
+	Keys     int64  `json:"keys"`                // that bear the id, and stay as they are; revoked ones too
+	MoreKeys bool   `json:"more_keys,omitempty"` // there are more than keys says
+}
+
+// OwnerPage is that of the API's document.
+type OwnerPage struct {
+	Next   string  `json:"next,omitempty"` // the cursor of the next page; absent on the last. A page with it may hold fewer records than limit, or none
+	Owners []Owner `json:"owners"`
+}
+
+// OwnerSpec is that of the API's document.
+type OwnerSpec struct {
+	Metadata map[string]string `json:"metadata,omitempty"` // your own notes
+	Name     string            `json:"name,omitempty"`     // for people
 }
 
 // PeoplePage is that of the API's document.
@@ -1561,6 +1596,90 @@ func (c *Client) OpenapiDrift(ctx context.Context) (Result[OpenAPIDrift], error)
 func (c *Client) ConfirmDocument(ctx context.Context, name string) (Result[DocumentConfirmed], error) {
 	r := request{method: "POST", path: "/v1/openapi/" + url.PathEscape(name) + ":confirm", body: nil}
 	return call[DocumentConfirmed](ctx, c, r)
+}
+
+// ListOwnersParams are those of [Client.ListOwners]. A field that is zero is not sent.
+type ListOwnersParams struct {
+	Text   string // a part of the id or the name, as it stands
+	Limit  int64  // records in a page; default 100
+	Cursor string // next of the page before, with the same text
+}
+
+func (p ListOwnersParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "text", p.Text)
+	set(query, "limit", p.Limit)
+	set(query, "cursor", p.Cursor)
+	return query, header
+}
+
+// ListOwners: list what is known of owners, a page at a time. Owners without a record are not on it, whatever keys they have. It looks at a bounded number of records for each page, as listKeys does.
+func (c *Client) ListOwners(ctx context.Context, p ListOwnersParams) (Result[OwnerPage], error) {
+	r := request{method: "GET", path: "/v1/owners", body: nil}
+	r.query, r.header = p.fields()
+	return call[OwnerPage](ctx, c, r)
+}
+
+// DeleteOwnerParams are those of [Client.DeleteOwner]. A field that is zero is not sent.
+type DeleteOwnerParams struct {
+	Owner          string // its id: what keys bear
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p DeleteOwnerParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "owner", p.Owner)
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// DeleteOwner: forget what is known of an owner; its keys stay. It says how many keys bear the id: revokeKeys takes them away.
+func (c *Client) DeleteOwner(ctx context.Context, p DeleteOwnerParams) (Result[OwnerDeleted], error) {
+	r := request{method: "DELETE", path: "/v1/owners/record", body: nil}
+	r.query, r.header = p.fields()
+	return call[OwnerDeleted](ctx, c, r)
+}
+
+// GetOwnerParams are those of [Client.GetOwner]. A field that is zero is not sent.
+type GetOwnerParams struct {
+	Owner string // its id: what keys bear
+}
+
+func (p GetOwnerParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "owner", p.Owner)
+	return query, header
+}
+
+// GetOwner: show what is known of an owner.
+func (c *Client) GetOwner(ctx context.Context, p GetOwnerParams) (Result[OwnerBody], error) {
+	r := request{method: "GET", path: "/v1/owners/record", body: nil}
+	r.query, r.header = p.fields()
+	return call[OwnerBody](ctx, c, r)
+}
+
+// PutOwnerParams are those of [Client.PutOwner]. A field that is zero is not sent.
+type PutOwnerParams struct {
+	Owner          string // its id: what keys bear
+	IfMatch        string // the ETag that was seen, or *
+	IdempotencyKey string // makes it safe to ask again: what was done once is answered the same, without the text of a key. Kept for a day.
+}
+
+func (p PutOwnerParams) fields() (url.Values, http.Header) {
+	query, header := url.Values{}, http.Header{}
+	set(query, "owner", p.Owner)
+	set(header, "If-Match", p.IfMatch)
+	set(header, "Idempotency-Key", p.IdempotencyKey)
+	return query, header
+}
+
+// PutOwner: say what is known of an owner: all of it anew. Without a record it makes one, and is sent without If-Match. There may be one before the first key, and keys want none.
+func (c *Client) PutOwner(ctx context.Context, p PutOwnerParams, body OwnerSpec) (Result[OwnerBody], error) {
+	r := request{method: "PUT", path: "/v1/owners/record", body: body}
+	r.query, r.header = p.fields()
+	return call[OwnerBody](ctx, c, r)
 }
 
 // ListPeopleParams are those of [Client.ListPeople]. A field that is zero is not sent.

@@ -54,7 +54,7 @@ const (
 type chain struct{ head audit.Head }
 
 // lockChain waits for the turn. Everything else that a transaction locks, but for a
-// change of keys or of accounts, which begins with it, it locks before: so no two wait
+// change of keys, accounts or owners, which begins with it, it locks before: so no two wait
 // for each other.
 func lockChain(ctx context.Context, tx pgx.Tx) (*chain, error) {
 	if _, err := tx.Exec(ctx, lockLog); err != nil {

@@ -21,7 +21,8 @@ import (
 const kept = `SELECT coalesce((SELECT string_agg(k::text, '') FROM warder.keys k), '') || ';' || coalesce((SELECT string_agg(s::text, '') FROM warder.secrets s), '') || ';'
 	|| (SELECT count(*) FROM warder.changes) || ';' || coalesce((SELECT string_agg(c::text, '') FROM warder.credits c), '') || ';'
 	|| coalesce((SELECT string_agg(a::text, '') FROM warder.accounts a), '') || ';' || coalesce((SELECT string_agg(k::text, '') FROM warder.admin_keys k), '') || ';'
-	|| coalesce((SELECT string_agg(s::text, '') FROM warder.sessions s), '') || ';' || coalesce((SELECT string_agg(p::text, '') FROM warder.portal_passes p), '')`
+	|| coalesce((SELECT string_agg(s::text, '') FROM warder.sessions s), '') || ';' || coalesce((SELECT string_agg(p::text, '') FROM warder.portal_passes p), '') || ';'
+	|| coalesce((SELECT string_agg(o::text, '') FROM warder.owners o), '')`
 
 // A kind of change that the stores know, with the entries that it leaves.
 type kind struct {
@@ -96,6 +97,17 @@ func kinds() []kind {
 			return db.Portal().Use(ctx, by, pass.ID, portallink.Digest{2}, at, at.Add(time.Hour))
 		}, "use portal aaaaaaaaaaaaaaaa"},
 		{"a link that ends", func(ctx context.Context, db *postgres.DB) error { return db.Portal().End(ctx, by, pass.ID, at) }, "end portal aaaaaaaaaaaaaaaa"},
+		{"a record of an owner", func(ctx context.Context, db *postgres.DB) error {
+			_, err := apikey.CreateOwner(ctx, db.Owners(), apikey.By(by), apikey.OwnerSpec{ID: "acme"})
+			return err
+		}, "create owner acme"},
+		{"another name of an owner", func(ctx context.Context, db *postgres.DB) error {
+			_, _, err := apikey.PutOwner(ctx, db.Owners(), apikey.By(by), apikey.OwnerSpec{ID: "acme", Name: "Acme"}, 0)
+			return err
+		}, "update owner acme"},
+		{"no record of an owner", func(ctx context.Context, db *postgres.DB) error {
+			return apikey.DeleteOwner(ctx, db.Owners(), apikey.By(by), "acme", 0)
+		}, "delete owner acme"},
 		{"sessions", func(ctx context.Context, db *postgres.DB) error {
 			_, err := db.Sessions().RevokeUser(ctx, by, "https://idp.example", "bob")
 			return err
@@ -176,6 +188,7 @@ func TestEachChangeLeavesOneEntry(t *testing.T) {
 			END $$`)
 		for _, on := range []string{
 			"INSERT ON warder.changes", "INSERT ON warder.account_changes", "INSERT OR UPDATE ON warder.credits", "INSERT OR UPDATE ON warder.portal_passes", "DELETE ON warder.sessions",
+			"INSERT OR UPDATE OR DELETE ON warder.owners",
 		} {
 			exec(`CREATE TRIGGER refused BEFORE ` + on + ` FOR EACH ROW EXECUTE FUNCTION public.refuse('the change')`)
 		}

@@ -28,7 +28,7 @@ import (
 const emptyTables = `DELETE FROM warder.secrets; DELETE FROM warder.keys; DELETE FROM warder.changes; UPDATE warder.revisions SET newest = 0;
 			DELETE FROM warder.sessions; DELETE FROM warder.webhook_deliveries; DELETE FROM warder.credit_reservations; DELETE FROM warder.credits;
 			DELETE FROM warder.accounts; DELETE FROM warder.admin_keys; DELETE FROM warder.account_changes;
-			DELETE FROM warder.usage_counts; DELETE FROM warder.usage_secrets; DELETE FROM warder.usage_scopes; DELETE FROM warder.usage_addresses; DELETE FROM warder.attempts; DELETE FROM warder.portal_passes;
+			DELETE FROM warder.usage_counts; DELETE FROM warder.usage_secrets; DELETE FROM warder.usage_scopes; DELETE FROM warder.usage_addresses; DELETE FROM warder.attempts; DELETE FROM warder.portal_passes; DELETE FROM warder.owners;
 			UPDATE warder.usage_cover SET detail = '';
 			SET session_replication_role = replica; DELETE FROM warder.audit; DELETE FROM warder.audit_checkpoints`
 

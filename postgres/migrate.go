@@ -55,6 +55,7 @@ const (
 			('usage_addresses', 'SELECT, INSERT, UPDATE, DELETE'),
 			('attempts', 'SELECT, INSERT, UPDATE, DELETE'),
 			('portal_passes', 'SELECT, INSERT, UPDATE, DELETE'),
+			('owners', 'SELECT, INSERT, UPDATE, DELETE'),
 			('usage_cover', 'SELECT, UPDATE'),
 			('audit', 'SELECT, INSERT'),
 			('audit_checkpoints', 'SELECT, INSERT')) AS t (name, rights)`

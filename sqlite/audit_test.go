@@ -96,6 +96,17 @@ func changes() []change {
 		}, []string{"user:ada cli delete key " + string(id)}},
 		{"credits", credits(usage.OpSet, usage.Subject{Kind: usage.Key, ID: string(id)}), []string{"user:ada cli set credits " + string(id)}},
 		{"credits of an owner", credits(usage.OpSet, usage.Subject{Kind: usage.Owner, ID: "acme"}), []string{"user:ada cli set credits owner:acme"}},
+		{"a record of an owner", func(ctx context.Context, db *sqlite.DB) error {
+			_, err := apikey.CreateOwner(ctx, db.Owners(), by, apikey.OwnerSpec{ID: "acme"})
+			return err
+		}, []string{"user:ada 192.0.2.1 create owner acme"}},
+		{"another name of an owner", func(ctx context.Context, db *sqlite.DB) error {
+			_, _, err := apikey.PutOwner(ctx, db.Owners(), by, apikey.OwnerSpec{ID: "acme", Name: "Acme"}, 0)
+			return err
+		}, []string{"user:ada 192.0.2.1 update owner acme"}},
+		{"no record of an owner", func(ctx context.Context, db *sqlite.DB) error {
+			return apikey.DeleteOwner(ctx, db.Owners(), by, "acme", 0)
+		}, []string{"user:ada 192.0.2.1 delete owner acme"}},
 		{"sessions", func(ctx context.Context, db *sqlite.DB) error {
 			_, err := db.Sessions().RevokeUser(ctx, audit.By{Actor: "user:ada", Source: "cli"}, "https://idp.example", "bob")
 			return err
@@ -112,7 +123,8 @@ func contents(t *testing.T, path string) string {
 	t.Helper()
 	return queryRaw(t, path, `SELECT (SELECT coalesce(group_concat(id || revision || disabled || coalesce(revoked, 0)), '') FROM keys) || ';'
 		|| (SELECT coalesce(group_concat(key_id || hex(digest) || pepper), '') FROM secrets) || ';' || (SELECT count(*) FROM changes) || ';'
-		|| (SELECT coalesce(group_concat(kind || id || balance), '') FROM credits) || ';' || (SELECT coalesce(group_concat(hex(digest)), '') FROM sessions)`)
+		|| (SELECT coalesce(group_concat(kind || id || balance), '') FROM credits) || ';' || (SELECT coalesce(group_concat(hex(digest)), '') FROM sessions) || ';'
+		|| (SELECT coalesce(group_concat(id || name || revision), '') FROM owners)`)
 }
 
 func TestEachChangeLeavesOneEntry(t *testing.T) {
@@ -132,7 +144,7 @@ func TestEachChangeLeavesOneEntry(t *testing.T) {
 			before, was := len(entriesOf(t, db)), contents(t, path)
 			// First while the database refuses one half, so that both are of one transaction.
 			for half, tables := range map[string][]string{
-				"the entry": {"INSERT ON audit"}, "the change": {"INSERT ON changes", "INSERT ON credits", "UPDATE ON credits", "DELETE ON sessions"},
+				"the entry": {"INSERT ON audit"}, "the change": {"INSERT ON changes", "INSERT ON credits", "UPDATE ON credits", "DELETE ON sessions", "INSERT ON owners", "UPDATE ON owners", "DELETE ON owners"},
 			} {
 				for i, on := range tables {
 					execRaw(t, path, fmt.Sprintf(`CREATE TRIGGER fault%d BEFORE %s BEGIN SELECT RAISE(ABORT, 'no room'); END`, i, on))

@@ -56,7 +56,7 @@ func TestOpenErrors(t *testing.T) {
 		{"not a database", write("text.db", bytes.Repeat([]byte("not a database\n"), 1000)), sqlite.ErrCorrupt, "text.db"},
 		{"short text", write("short.db", []byte("hello")), sqlite.ErrCorrupt, "short.db"},
 		{"damaged schema", broken, sqlite.ErrCorrupt, "broken.db"},
-		{"written by a newer warder", newer, sqlite.ErrNewerSchema, "schema is version 77, this program knows versions up to 18"},
+		{"written by a newer warder", newer, sqlite.ErrNewerSchema, "schema is version 77, this program knows versions up to 19"},
 		{"another program's", foreign, sqlite.ErrForeign, "foreign.db"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,7 +19,8 @@ const changedByCommands = `SELECT (SELECT coalesce(group_concat(id || name || ow
 	|| (SELECT coalesce(group_concat(kind || id || balance || coalesce(amount, 0)), '') FROM credits) || ';'
 	|| (SELECT coalesce(group_concat(id || name || detail || revision), '') FROM accounts) || ';'
 	|| (SELECT coalesce(group_concat(id || detail || revision), '') FROM admin_keys) || ';' || (SELECT count(*) FROM account_changes) || ';' || (SELECT count(*) FROM sessions)
-	|| ';' || (SELECT coalesce(group_concat(id || owner || coalesce(ended, 0)), '') FROM portal_passes)`
+	|| ';' || (SELECT coalesce(group_concat(id || owner || coalesce(ended, 0)), '') FROM portal_passes)
+	|| ';' || (SELECT coalesce(group_concat(id || name || metadata || revision), '') FROM owners)`
 
 // A commandStep is a command that changes something. Words in braces stand
 // for ids, and {link} for the last link.
@@ -55,6 +56,8 @@ func commandSteps(db, folder string) []commandStep {
 		{command: "keys import", args: []string{file, "--from", "csv"}, entry: "import key {imported}", then: `SELECT id FROM keys WHERE name = 'old'`, keep: "imported"},
 		{command: "leak scan", args: []string{leaked, "--disable"}, entry: "disable key {leaked}", then: `SELECT id FROM keys WHERE name = 'leaked'`, keep: "leaked", code: exitFound},
 		{command: "leak check", args: []string{"-", "--revoke"}, stdin: "{report}", entry: "revoke key {leaked}", code: exitFound},
+		{command: "owners set", args: []string{"acme", "--name", "Acme"}, entry: "create owner acme"},
+		{command: "owners delete", args: []string{"acme", "--yes"}, entry: "delete owner acme"},
 		{command: "portal link", args: []string{"acme", "--config", settings}, entry: "create portal {link of acme}", then: `SELECT id FROM portal_passes`, keep: "link of acme"},
 		{command: "portal end", args: []string{"{link of acme}", "--config", settings}, entry: "end portal {link of acme}"},
 		{command: "users sessions revoke", args: []string{"ada"}, entry: "revoke sessions password ada"},
@@ -80,7 +83,7 @@ func commandSteps(db, folder string) []commandStep {
 func harmless() []string {
 	return []string{
 		"demo", "explain", "ping", "serve", "tail", "test", "version", "whoami", "audit", "completion", "config", "import", "leak rules", "limits", "migrate", "openapi", "shadow", "usage",
-		"users add", "users list", "users password", "users remove", "webhooks",
+		"owners list", "owners show", "users add", "users list", "users password", "users remove", "webhooks",
 		"keys find", "keys health", "keys list", "keys show", "keys token", "keys verify", "keys credits show", "admins list", "admins keys list",
 	}
 }
@@ -106,6 +109,7 @@ func halves() map[string][]string {
 		"the entry": {"INSERT ON audit"},
 		"the change": {
 			"INSERT ON changes", "INSERT ON account_changes", "INSERT ON credits", "UPDATE ON credits", "INSERT ON portal_passes", "UPDATE ON portal_passes", "DELETE ON sessions",
+			"INSERT ON owners", "UPDATE ON owners", "DELETE ON owners",
 		},
 	}
 }

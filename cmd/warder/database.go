@@ -49,6 +49,7 @@ type database struct {
 	usage    tally.Store
 	attempts func(limit int) idempotency.Store
 	portal   portallink.Store
+	owners   apikey.OwnerStore
 	close    func() error
 }
 
@@ -64,6 +65,9 @@ func (db *database) Usage() tally.Store      { return db.usage }
 // Portal keeps links to the holders' portal.
 func (db *database) Portal() portallink.Store { return db.portal }
 
+// Owners keeps what is known of whom keys belong to.
+func (db *database) Owners() apikey.OwnerStore { return db.owners }
+
 func (db *database) Close() error { return db.close() }
 
 // Attempts keeps the answers to requests that are sent again, at most limit of each
@@ -73,7 +77,7 @@ func (db *database) Attempts(limit int) idempotency.Store { return db.attempts(l
 func ofFile(db *sqlite.DB) *database {
 	return &database{
 		keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), accounts: db.Accounts(), usage: db.Usage(),
-		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, portal: db.Portal(), close: db.Close,
+		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, portal: db.Portal(), owners: db.Owners(), close: db.Close,
 	}
 }
 
@@ -90,7 +94,7 @@ func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 	}
 	return &database{
 		keys: db.APIKeys(), nodes: db.Nodes(), sessions: db.Sessions(), credits: db.Credits(), audit: db.Audit(), outbox: db.Outbox(), accounts: db.Accounts(), usage: db.Usage(),
-		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, portal: db.Portal(), close: db.Close,
+		attempts: func(limit int) idempotency.Store { return db.Attempts(limit) }, portal: db.Portal(), owners: db.Owners(), close: db.Close,
 	}, nil
 }
 

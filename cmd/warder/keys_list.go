@@ -161,7 +161,7 @@ func listKeys(cmd *cobra.Command, p *process, o *listOptions) error {
 		if err != nil {
 			return err
 		}
-		return printKeys(p, form, found, filter.At)
+		return printKeys(cmd.Context(), p, db, form, found, filter.At)
 	})
 }
 
@@ -198,10 +198,13 @@ func (o *listOptions) find(ctx context.Context, keys keyTable, f apikey.Filter) 
 	return all, nil
 }
 
-func printKeys(p *process, form format, found []apikey.Record, now time.Time) error {
+func printKeys(ctx context.Context, p *process, db *database, form format, found []apikey.Record, now time.Time) error {
 	views := make([]keyView, len(found))
 	for i, r := range found {
 		views[i] = view(r, now)
+	}
+	if err := nameOwners(ctx, db.Owners(), views); err != nil {
+		return err
 	}
 	return printList(p, form, views)
 }

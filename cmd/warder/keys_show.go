@@ -30,7 +30,7 @@ func newKeysShow(p *process) *cobra.Command {
 				return showRemote(cmd, p, args[0], id, form)
 			}
 			return withDatabase(cmd, p, func(_ *config.Config, db *database) error {
-				return showKey(cmd.Context(), p, db.APIKeys(), id, form)
+				return showKey(cmd.Context(), p, db, id, form)
 			})
 		},
 	}
@@ -39,11 +39,15 @@ func newKeysShow(p *process) *cobra.Command {
 	return cmd
 }
 
-func showKey(ctx context.Context, p *process, keys apikey.Store, id apikey.ID, form format) error {
-	record, err := findKey(ctx, keys, id)
+func showKey(ctx context.Context, p *process, db *database, id apikey.ID, form format) error {
+	record, err := findKey(ctx, db.APIKeys(), id)
 	if err != nil {
 		return err
 	}
-	v := view(record, time.Now())
+	one := []keyView{view(record, time.Now())}
+	if err := nameOwners(ctx, db.Owners(), one); err != nil {
+		return err
+	}
+	v := one[0]
 	return form.print(p.stdout, v, []apikey.ID{v.ID}, func(w io.Writer) error { return printRows(w, v.rows()) })
 }

@@ -49,6 +49,7 @@ type keyView struct {
 	Environment apikey.Environment `json:"environment" yaml:"environment"`
 	Name        string             `json:"name" yaml:"name"`
 	Owner       string             `json:"owner" yaml:"owner"`
+	OwnerName   string             `json:"owner_name,omitempty" yaml:"owner_name,omitempty"` // of the owner's record: in the answers to show, list and find only
 	Scopes      []string           `json:"scopes" yaml:"scopes"`
 	Created     time.Time          `json:"created" yaml:"created"`
 	Expires     *time.Time         `json:"expires,omitempty" yaml:"expires,omitempty"`
@@ -193,7 +194,11 @@ func (v keyView) rows() [][]string {
 		rows = append(rows, []string{"key", v.Masked})
 	}
 	rows = append(rows, []string{"state", string(v.State)}, []string{"environment", string(v.Environment)},
-		[]string{"name", dash(v.Name)}, []string{"owner", dash(v.Owner)}, []string{"scopes", dash(strings.Join(v.Scopes, " "))},
+		[]string{"name", dash(v.Name)}, []string{"owner", dash(v.Owner)})
+	if v.OwnerName != "" {
+		rows = append(rows, []string{"owner name", v.OwnerName})
+	}
+	rows = append(rows, []string{"scopes", dash(strings.Join(v.Scopes, " "))},
 		[]string{"created", v.Created.Format(time.RFC3339)}, []string{"expires", moment(v.Expires, "never")})
 	if v.Certificate != "" {
 		rows = append(rows, []string{"certificate", v.Certificate})

@@ -156,7 +156,7 @@ func remoteView(k *client.Key) keyView {
 		r.Certificate = [32]byte(sum)
 	}
 	v := view(r, time.Now())
-	v.State = apikey.State(k.State) // by the server's clock
+	v.State, v.OwnerName = apikey.State(k.State), k.OwnerName // by the server's clock
 	return v
 }
 

@@ -81,7 +81,7 @@ a broken audit log), 7 changed meanwhile.`,
 	root.SetHelpCommand(newHelp())
 	addInGroups(root, []commandGroup{
 		{"Set it up:", []*cobra.Command{newDemo(p), newServe(p), newConfig(p), newImport(p), newOpenAPI(p)}},
-		{"Keys, and those who hold them:", []*cobra.Command{newKeys(p), newPortal(p), newUsers(p), newLeak(p)}},
+		{"Keys, and those who hold them:", []*cobra.Command{newKeys(p), newOwners(p), newPortal(p), newUsers(p), newLeak(p)}},
 		{"Why, and what if:", []*cobra.Command{newExplain(p), newTail(p), newTest(p), newShadow(p)}},
 		{"Run it:", []*cobra.Command{newLimits(p), newUsage(p), newWebhooks(p), newPing(p), newMigrate(p)}},
 		{"Who administers, and what they did:", []*cobra.Command{newAdmins(p), newWhoami(p), newAudit(p)}},

@@ -156,6 +156,7 @@ func serve(ctx context.Context, stderr io.Writer, cfg *config.Config, other shad
 		Usage:     store.db.Usage(),
 		Attempts:  store.db.Attempts(0),
 		Portal:    store.db.Portal(),
+		Owners:    store.db.Owners(),
 		Audit:     &server.AuditOptions{Store: store.db.Audit(), Signer: signer, Keep: func(c audit.Checkpoint) error { return keepCheckpoint(cfg.Audit.CheckpointFile, c) }},
 		AccessLog: logs.Access, Log: logs.Main, Dropped: logs.Dropped, Version: programVersion(), AdminToken: token, TokenKeys: tokenKeys, LimitStore: shared.limits, LimitStoreUp: shared.up,
 		Environ: os.Environ(), Reloads: reloads, Shadow: other.cfg,

@@ -22,12 +22,16 @@ func TestAServerCommandsNoTerminal(t *testing.T) {
 		"secrets": []any{map[string]any{"number": 1, "created": "2026-01-01T00:00:00Z", "format": command}}, "revision": 1,
 	}
 	person := map[string]any{"id": command, "name": command, "email": command, "role": command, "state": command, "created": "2026-01-01T00:00:00Z", "revision": 1}
+	record := map[string]any{"id": command, "name": command, "metadata": map[string]string{command: command}, "created": "2026-01-01T00:00:00Z", "revision": 1}
 	answers := map[string]any{
-		"GET /v1/whoami":       map[string]any{"actor": command, "role": command, "owner": command, "scheme": command, "rights": []string{command}},
-		"GET /v1/keys":         map[string]any{"keys": []any{key}},
-		"GET /v1/people":       map[string]any{"people": []any{person}},
-		"GET /v1/adminKeys":    map[string]any{"keys": []any{person}},
-		"POST /v1/portalLinks": map[string]any{"id": command, "owner": command, "url": command, "expires": "2026-01-01T00:00:00Z", "session": command},
+		"GET /v1/owners":        map[string]any{"owners": []any{record}},
+		"GET /v1/owners/record": map[string]any{"owner": record},
+		"PUT /v1/owners/record": map[string]any{"owner": record},
+		"GET /v1/whoami":        map[string]any{"actor": command, "role": command, "owner": command, "scheme": command, "rights": []string{command}},
+		"GET /v1/keys":          map[string]any{"keys": []any{key}},
+		"GET /v1/people":        map[string]any{"people": []any{person}},
+		"GET /v1/adminKeys":     map[string]any{"keys": []any{person}},
+		"POST /v1/portalLinks":  map[string]any{"id": command, "owner": command, "url": command, "expires": "2026-01-01T00:00:00Z", "session": command},
 		"GET /_warder/me": map[string]any{
 			"id": "7HqLk2mVxWcP", "state": command, "environment": command, "name": command, "scopes": []string{command}, "created": "2026-01-01T00:00:00Z",
 		},
@@ -56,9 +60,9 @@ func TestAServerCommandsNoTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, status = range []int{0, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict} {
-		for _, args := range []string{"whoami", "whoami " + file, "keys list", "admins list", "admins keys list", "portal link acme"} {
+		for _, args := range []string{"whoami", "whoami " + file, "keys list", "admins list", "admins keys list", "portal link acme", "owners list", "owners show acme", "owners set acme"} {
 			for _, form := range []string{"table", "json", "yaml"} {
-				t.Run(fmt.Sprint(status, " ", args[:min(len(args), 8)], " ", form), func(t *testing.T) {
+				t.Run(fmt.Sprint(status, " ", args[:min(len(args), 9)], " ", form), func(t *testing.T) {
 					var stdout, stderr bytes.Buffer
 					code := run(t.Context(), process{
 						args:    append(strings.Fields(args), "--server", s.URL, "-o", form),

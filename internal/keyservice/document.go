@@ -20,6 +20,7 @@ func tags() []*huma.Tag {
 		{Name: "verification", Description: "What a key is good for, asked by a service in any language"},
 		{Name: "requests", Description: "What would become of a request, and what becomes of those that come"},
 		{Name: "running", Description: "What the node that answers judges by: limits, OpenAPI documents, the shadow configuration"},
+		{Name: "owners", Description: "What is known of whom keys belong to"},
 		{Name: "credits", Description: "What keys and owners have to spend"},
 		{Name: "audit", Description: "Who changed what"},
 		{Name: "usage", Description: "What keys were used for"},
@@ -44,6 +45,7 @@ func (s *Service) addOperations() {
 	s.addTokens()
 	s.addExplain()
 	s.addWatch()
+	s.addOwners()
 	s.addCredits()
 	s.addAudit()
 	s.addUsage()

@@ -39,11 +39,11 @@ func (s *Service) get(ctx context.Context, c *caller, in *KeyPath) (*answer[KeyB
 	if err != nil {
 		return nil, err
 	}
-	return keyAnswer(&record), nil
-}
-
-func keyAnswer(r *apikey.Record) *answer[KeyBody] {
-	return &answer[KeyBody]{ETag: etag(r), Body: KeyBody{Key: viewOf(r, time.Now())}}
+	one := []Key{viewOf(&record, time.Now())}
+	if err := s.named(ctx, one); err != nil {
+		return nil, err
+	}
+	return &answer[KeyBody]{ETag: etag(&record), Body: KeyBody{Key: one[0]}}, nil
 }
 
 // seen returns the revision that If-Match names, 0 for whatever there is. The key

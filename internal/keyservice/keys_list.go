@@ -63,6 +63,9 @@ func (s *Service) list(ctx context.Context, c *caller, in *keyQuery) (*answer[Ke
 	for i := range page.Records {
 		out.Keys[i] = viewOf(&page.Records[i], now)
 	}
+	if err := s.named(ctx, out.Keys); err != nil {
+		return nil, err
+	}
 	if page.More {
 		out.Next = keyCursor(&q, page.Next)
 	}

@@ -24,6 +24,7 @@ const (
 
 // A remembered is what is kept of an answer.
 type remembered[B any] struct {
+	Status   int    `json:"status,omitempty"` // absent: that of the endpoint
 	ETag     string `json:"etag,omitempty"`
 	Location string `json:"location,omitempty"`
 	Body     B      `json:"body"`
@@ -54,7 +55,7 @@ func once[B any](ctx context.Context, s *Service, c *caller, e endpoint, run fun
 		}
 		return nil, err
 	}
-	text, err := json.Marshal(remembered[any]{out.ETag, out.Location, withoutSecret(out.Body)})
+	text, err := json.Marshal(remembered[any]{out.Status, out.ETag, out.Location, withoutSecret(out.Body)})
 	if err == nil {
 		err = s.cfg.Attempts.Finish(after, c.attempt, text)
 	}
@@ -77,7 +78,7 @@ func recall[B any](text []byte) (*answer[B], error) {
 	if err := json.Unmarshal(text, &kept); err != nil {
 		return nil, errors.New("keyservice: an answer that was kept cannot be read")
 	}
-	return &answer[B]{ETag: kept.ETag, Location: kept.Location, Replayed: "true", Body: kept.Body}, nil
+	return &answer[B]{Status: kept.Status, ETag: kept.ETag, Location: kept.Location, Replayed: "true", Body: kept.Body}, nil
 }
 
 // begin begins an attempt, or waits for the answer to the one that is under way.

@@ -81,8 +81,11 @@ func (w *world) try(t *testing.T, o operation, id string, fields ...string) *rep
 	fields = append(fields, "If-Match", "*")
 	id = w.about(t, o, id)
 	path := strings.NewReplacer("{id}", id, "/v1/limits/{name}", "/v1/limits/per-key", "{name}", "orders").Replace(o.path)
-	if o.ID == "getCredits" {
+	switch {
+	case o.ID == "getCredits":
 		path += "?key=" + id
+	case o.path == "/v1/owners/record":
+		path += "?owner=" + id
 	}
 	if o.body == nil {
 		return w.ask(t, o.method, path, nil, fields...)

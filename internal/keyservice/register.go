@@ -1,6 +1,7 @@
 package keyservice
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -45,6 +46,7 @@ func rightOf(op *huma.Operation) Right {
 
 // An answer is what an operation answers with.
 type answer[B any] struct {
+	Status   int    // that of the endpoint, unless it says another one
 	ETag     string `header:"ETag" doc:"the state of what is answered, for If-Match"`
 	Location string `header:"Location" doc:"where what was made is"`
 	Replayed string `header:"Idempotency-Replayed" doc:"true when this is the answer to an earlier request with the same Idempotency-Key, without what is told once" enum:"true"`
@@ -59,6 +61,7 @@ func register[I, B any](s *Service, e endpoint, run func(context.Context, *calle
 		if err != nil {
 			return nil, s.failed(ctx, c, e.id, err)
 		}
+		out.Status = cmp.Or(out.Status, e.status, http.StatusOK)
 		return out, nil
 	})
 }
@@ -109,11 +112,15 @@ func failureOf(err error) *failure {
 	case errors.Is(err, apikey.ErrNotFound):
 		return notFound()
 	case errors.Is(err, apikey.ErrConflict):
-		return fail(problem.ChangedMeanwhile, "Get the key again, and decide anew.")
+		return fail(problem.ChangedMeanwhile, "Get it again, and decide anew.")
 	case errors.Is(err, apikey.ErrRevoked):
 		return fail(problem.Conflict, "The key is revoked, for good. Make another one.")
 	case errors.Is(err, apikey.ErrExpired):
 		return fail(problem.Conflict, "The key has expired. Give it another end first, or make another one.")
+	case errors.Is(err, apikey.ErrNoOwner):
+		return fail(problem.NotFound, "There is no record of this owner. Keys may bear its id nevertheless.")
+	case errors.Is(err, apikey.ErrOwnerExists):
+		return fail(problem.ChangedMeanwhile, "There is a record of the owner by now. Get it, and decide anew.")
 	case errors.Is(err, usage.ErrNoAccount):
 		return fail(problem.NotFound, "There is no account of credits.")
 	case errors.Is(err, usage.ErrTooMany):

@@ -61,16 +61,20 @@ func TestAnotherOwnersKeys(t *testing.T) {
 			w.made(t, keyservice.KeySpec{Owner: "globex", Name: "canary"})
 			w.made(t, keyservice.KeySpec{Owner: "acme"})
 		}
+		want(t, "a record", w.ask(t, http.MethodPut, "/v1/owners/record?owner=globex", `{"name":"canary"}`), http.StatusCreated)
 		before := w.count(t)
 		acme := []string{"X-Person", "admin:acme"}
 		nothing := "AAAAAAAAAAAA"
 		for _, o := range operations(t, w) {
-			if !strings.Contains(o.path, "{id}") && o.ID != "getCredits" {
+			if !strings.Contains(o.path, "{id}") && o.ID != "getCredits" && o.path != "/v1/owners/record" {
 				continue
 			}
 			id, nobodys := other.Key.ID, nothing
 			if strings.Contains(o.path, "/portalLinks/") {
 				id, nobodys = w.link(t, "globex"), "aaaaaaaaaaaaaaaa"
+			}
+			if o.path == "/v1/owners/record" {
+				id, nobodys = "globex", "nobody"
 			}
 			theirs, none := w.try(t, o, id, acme...), w.try(t, o, nobodys, acme...)
 			if !keyservice.Scopes(keyservice.RoleAdmin, true).Allow(o.right) { // whatever it is about
@@ -89,6 +93,7 @@ func TestAnotherOwnersKeys(t *testing.T) {
 			"batch":         w.ask(t, http.MethodPost, "/v1/keys:batchCreate", `{"keys":[{},{"owner":"globex"}]}`, acme...),
 			"give it away":  w.ask(t, http.MethodPatch, "/v1/keys/"+own.Key.ID, `{"owner":"globex"}`, append(acme, "If-Match", "*")...),
 			"search":        w.ask(t, http.MethodPost, "/v1/keys:search", map[string]string{"text": other.Text}, acme...),
+			"record":        w.ask(t, http.MethodGet, "/v1/owners/record?owner=globex", nil, acme...),
 			"credits":       w.ask(t, http.MethodGet, "/v1/credits?owner=globex", nil, acme...),
 			"stale, unseen": w.ask(t, http.MethodPatch, "/v1/keys/"+other.Key.ID, `{"name":"x"}`, append(acme, "If-Match", `"999"`)...),
 		} {

@@ -35,6 +35,7 @@ const (
 	SeeReasons   Right = "keys:reasons"     // why a key does not hold: more than its holder learns
 	Explain      Right = "requests:explain" // what would become of a request: it shows the policy
 	WriteCredits Right = "credits:write"    // credits are money
+	WriteOwners  Right = "owners:write"     // what is known of whom keys belong to
 	ReadUsage    Right = "usage:read"
 	ReadAudit    Right = "audit:read"
 
@@ -69,6 +70,7 @@ func Rules() []Rule {
 		{SeeReasons, admins, true},
 		{Explain, admins, false},
 		{WriteCredits, admins, false},
+		{WriteOwners, writers, false},
 		{ReadUsage, all, true},
 		{ReadAudit, []Role{RoleOwner, RoleAdmin, RoleAuditor}, false},
 		{ReadSettings, []Role{RoleOwner, RoleAdmin, RoleAuditor}, false},

@@ -46,6 +46,10 @@ type Config struct {
 	Schemes  []authn.Scheme    // of whoever administers; see [Scopes] for the principals. Required.
 	Log      *slog.Logger      // Required.
 
+	// Owners keeps what is known of whom keys belong to. nil: nothing does, and
+	// operations about it answer 503.
+	Owners apikey.OwnerStore
+
 	Credits usage.Store     // nil: nothing keeps credits, and operations about them answer 503
 	Ledger  *usage.Ledger   // of Credits, from which verifyKey spends; nil as Credits
 	Limits  ratelimit.Store // counts the limits of keys for verifyKey; nil: in memory

@@ -41,6 +41,7 @@ const adminToken = "ADMINTOKENADMINTOKENADMINTOKEN"
 // A world is a service and all around it.
 type world struct {
 	store    *apikey.MemoryStore
+	owners   *apikey.MemoryOwners
 	issuer   *apikey.Issuer
 	verifier *apikey.Verifier
 	tokens   *apikey.TokenIssuer
@@ -127,6 +128,7 @@ func newWorldOf(tb testing.TB, m *meddler, more ...func(*keyservice.Config)) *wo
 	tb.Helper()
 	w := &world{store: new(apikey.MemoryStore), credits: new(usage.MemoryStore), attempts: new(idempotency.Memory), people: new(people)}
 	w.credits.HoldOwner = w.store.HoldOwner
+	w.owners = &apikey.MemoryOwners{Keys: w.store}
 	line, err := apikey.NewPepper(rand.Reader)
 	must(tb, err)
 	peppers, err := apikey.ParsePeppers(line)
@@ -159,7 +161,7 @@ func newWorldOf(tb testing.TB, m *meddler, more ...func(*keyservice.Config)) *wo
 	must(tb, err)
 	cfg := keyservice.Config{
 		Store: store, Issuer: w.issuer, Verifier: w.verifier, Registry: nodes{w}, Attempts: w.attempts, Schemes: []authn.Scheme{token, w.people, w.machines.Scheme()},
-		Log: log, Running: new(node), Record: new(audit.MemoryStore), Credits: w.credits, Ledger: ledger, Tokens: w.tokens, People: w.admins, AdminKeys: w.machines,
+		Log: log, Running: new(node), Record: new(audit.MemoryStore), Owners: w.owners, Credits: w.credits, Ledger: ledger, Tokens: w.tokens, People: w.admins, AdminKeys: w.machines,
 		Portal: &keyservice.Portal{Passes: &w.passes, Open: "https://keys.test/open", Returns: func(address string) bool { return address == "https://app.test/" }},
 	}
 	for _, change := range more {

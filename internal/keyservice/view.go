@@ -23,6 +23,7 @@ type Key struct {
 	Kind        string            `json:"kind" enum:"secret,public,honeytoken" example:"secret"`
 	Name        string            `json:"name" example:"ci"`
 	Owner       string            `json:"owner" doc:"your own id of whom it belongs to" example:"acme"`
+	OwnerName   string            `json:"owner_name,omitempty" doc:"for people, of the owner's record, where there is one: told by getKey, searchKey and listKeys alone"`
 	Scopes      []string          `json:"scopes" nullable:"false" example:"[\"orders:read\"]"`
 	Created     time.Time         `json:"created" example:"2026-11-28T12:00:00Z"`
 	Updated     *time.Time        `json:"updated,omitempty" doc:"when people last changed it"`

@@ -59,7 +59,8 @@ const stored = `SELECT (SELECT coalesce(group_concat(id || name || owner || disa
 	|| (SELECT coalesce(group_concat(kind || id || balance || coalesce(amount, 0)), '') FROM credits) || ';'
 	|| (SELECT coalesce(group_concat(id || name || detail || revision), '') FROM accounts) || ';'
 	|| (SELECT coalesce(group_concat(id || detail || revision), '') FROM admin_keys) || ';' || (SELECT count(*) FROM account_changes) || ';'
-	|| (SELECT coalesce(group_concat(id || owner || coalesce(ended, 0)), '') FROM portal_passes)`
+	|| (SELECT coalesce(group_concat(id || owner || coalesce(ended, 0)), '') FROM portal_passes) || ';'
+	|| (SELECT coalesce(group_concat(id || name || metadata || revision), '') FROM owners)`
 
 // A step is an operation of the admin API that changes something. What stands in
 // braces is a member of an answer before it.
@@ -116,6 +117,9 @@ func steps() []step {
 		{"resetPerson", "POST", one + ":reset", map[string]bool{"password": true}, account("reset"), ""},
 		{"removePerson", "DELETE", one, nil, account("remove"), ""},
 		{"createAdminKey", "POST", "/v1/adminKeys", map[string]string{"role": "auditor"}, []string{"create-key admin-key {admin}"}, "admin"},
+		{"putOwner", "PUT", "/v1/owners/record?owner=acme", map[string]string{"name": "Acme"}, []string{"create owner acme"}, ""},
+		{"putOwner", "PUT", "/v1/owners/record?owner=acme", map[string]string{"name": "Acme Ltd"}, []string{"update owner acme"}, ""},
+		{"deleteOwner", "DELETE", "/v1/owners/record?owner=acme", nil, []string{"delete owner acme"}, ""},
 		{"createPortalLink", "POST", "/v1/portalLinks", map[string]string{"owner": "acme"}, []string{"create portal *"}, "pass"},
 		{"endPortalLink", "POST", "/v1/portalLinks/{pass}:end", nil, []string{"end portal {pass}"}, ""},
 		{"overrideLimit", "POST", "/v1/limits/few:override", map[string]any{"parts": map[string]string{"address": "127.0.0.1"}, "count": 9, "per": "366d"}, []string{"override limit few"}, ""},
@@ -188,6 +192,9 @@ func TestTheAdminAPILeavesOneEntry(t *testing.T) {
 				filled = json.RawMessage(fill(string(body)))
 			}
 			send := func() (int, string) {
+				if s.entries[0] == "create owner acme" { // there is no state of it yet
+					return p.askAdmin(t, token, s.method, fill(s.path), filled)
+				}
 				return p.askAdmin(t, token, s.method, fill(s.path), filled, "If-Match", "*")
 			}
 			if s.operation == "reduceKey" { // of a key that was used
@@ -240,6 +247,7 @@ func TestTheAdminAPILeavesOneEntry(t *testing.T) {
 			}
 		}
 		slices.Sort(done)
+		done = slices.Compact(done)
 		if all := changing(t, p, token); !slices.Equal(done, all) {
 			t.Errorf("tried are %q, and the document has %q", done, all)
 		}

@@ -34,6 +34,7 @@ func faults() []fault {
 		{"the entry", []string{"INSERT ON audit"}, "the change"},
 		{"the change", []string{
 			"INSERT ON changes", "INSERT ON account_changes", "INSERT ON credits", "UPDATE ON credits", "INSERT ON portal_passes", "UPDATE ON portal_passes",
+			"INSERT ON owners", "UPDATE ON owners", "DELETE ON owners",
 		}, "the entry"},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -118,7 +119,18 @@ func preparations() map[string]func(t *testing.T, b *besieged, a *aim, s subject
 			t.Fatalf("%s: %d %s", path, answer.status, answer.text)
 		}
 	}
+	recorded := func(t *testing.T, b *besieged, a *aim, _ subject) {
+		t.Helper()
+		a.path += "?owner=" + url.QueryEscape(newWord())
+		put := &besiegedOperation{ID: "putOwner", method: http.MethodPut, path: "/v1/owners/record"}
+		answer := b.send(t, put, a.path, []byte("{}"))
+		if answer.status != http.StatusCreated {
+			t.Fatalf("%s: %d %s", a.path, answer.status, answer.text)
+		}
+		a.state = answer.header.Get("Etag")
+	}
 	return map[string]func(t *testing.T, b *besieged, a *aim, s subject){
+		"getOwner": recorded, "putOwner": recorded, "deleteOwner": recorded,
 		"createPortalLink": func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["owner"] = newWord() }, // who has only so many at once
 		"createPerson":     func(_ *testing.T, _ *besieged, a *aim, _ subject) { a.body["name"] = newWord() },
 		"getCredits": func(t *testing.T, b *besieged, a *aim, s subject) {

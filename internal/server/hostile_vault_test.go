@@ -73,6 +73,7 @@ func onPostgres(t *testing.T) (*vault, func(*server.Options)) {
 	v.open(t, "pgx", url+"&search_path=warder&application_name=warder")
 	return v, func(o *server.Options) {
 		o.Store, o.Registry, o.Sessions, o.Credits, o.Outbox = db.APIKeys(), db.Nodes(), db.Sessions(), db.Credits(), db.Outbox()
+		o.Owners = db.Owners()
 		o.Portal, o.Accounts, o.Usage, o.Audit.Store, o.Attempts = db.Portal(), db.Accounts(), db.Usage(), db.Audit(), db.Attempts(0)
 	}
 }

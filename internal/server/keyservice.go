@@ -55,7 +55,7 @@ func (p *program) openKeyService() error {
 	uses, rules := p.keyHealth()
 	p.keys.api, err = keyservice.New(keyservice.Config{
 		Store: store, Issuer: issuer, Verifier: p.verifier, Registry: o.Registry, Attempts: p.attempts(),
-		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Record: o.Audit.recorder(), Running: p.running(), Usage: p.keyUsage(), Counts: p.keyCounts(), Used: p.used, Tokens: p.tokens.issuer, Explain: p.explain, Policy: &asked{program: p}, Peppers: o.Peppers, Prefix: o.Config.Keys.Prefix,
+		Schemes: append([]authn.Scheme{token}, p.administrators.schemes()...), Stale: stale, Log: o.Log, Owners: o.Owners, Credits: o.Credits, Ledger: p.keys.ledger, Limits: o.LimitStore, Audit: o.Audit.reader(), Record: o.Audit.recorder(), Running: p.running(), Usage: p.keyUsage(), Counts: p.keyCounts(), Used: p.used, Tokens: p.tokens.issuer, Explain: p.explain, Policy: &asked{program: p}, Peppers: o.Peppers, Prefix: o.Config.Keys.Prefix,
 		People: p.administrators.people, AdminKeys: p.administrators.keys, Uses: uses, Health: rules, Portal: p.portalLinks(), Tail: p.tail, Viewers: o.Config.Limits.Viewers, ViewersEach: o.Config.Limits.ViewersEach, Timeout: o.Config.Timeouts.Store,
 	})
 	return err

@@ -148,7 +148,7 @@ func start(t *testing.T, upstream string, s settings) *program {
 	}
 	o := server.Options{
 		Usage: db.Usage(), Audit: &server.AuditOptions{Store: db.Audit(), Signer: signer},
-		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: sessions, Credits: credits, Outbox: outbox, Portal: db.Portal(), Peppers: p.peppers,
+		Config: cfg, Listeners: listeners, Store: store, Registry: p.nodes, Sessions: sessions, Credits: credits, Outbox: outbox, Portal: db.Portal(), Owners: db.Owners(), Peppers: p.peppers,
 		Accounts:  p.accounts,
 		AccessLog: access, Log: logs.Main, Dropped: logs.Dropped, Version: "test",
 		AdminToken: s.token, TokenKeys: s.tokenKeys, Shadow: s.shadow,

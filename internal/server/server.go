@@ -41,7 +41,7 @@ import (
 )
 
 // Options are what [Run] needs. Every field is required but LimitStore,
-// Accounts, AdminToken, TokenKeys, Attempts, Audit, Portal, Seen, Usage, Reloads, Shadow and Ready.
+// Accounts, AdminToken, TokenKeys, Attempts, Audit, Portal, Owners, Seen, Usage, Reloads, Shadow and Ready.
 type Options struct {
 	_         [0]func()
 	Config    *config.Config
@@ -82,6 +82,10 @@ type Options struct {
 
 	// Portal keeps links to the holders' portal. Required where there is one.
 	Portal portallink.Store
+
+	// Owners keeps what is known of whom keys belong to; nil: nothing does, and the admin
+	// API says so.
+	Owners apikey.OwnerStore
 
 	// Environ is the process's environment, as os.Environ has it. Of it, a program
 	// that publishes records in the DNS gets PATH and HOME.

@@ -21,6 +21,7 @@ import (
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/miekg/dns"
+
 	"github.com/warder-dev/warder/internal/testcert"
 )
 
