@@ -39,7 +39,6 @@ func (l *loader) check() {
 	l.checkHolder()
 	l.checkPortal()
 	l.checkMoreListeners()
-	l.checkItself()
 	l.checkH2C()
 	l.checkTokens()
 	l.checkAudit()
